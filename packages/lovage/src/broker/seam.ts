@@ -1,0 +1,200 @@
+// The seam between Lovage and every message broker: what a driver must do, and nothing more.
+// Everything is plural; RabbitMQ implements Broker itself, the others implement QueueStore (store.ts) under VirtualBroker.
+
+/** Basic properties of a message. Wire names are the drivers' business; unknown ones ride in `extra`. */
+export interface MessageProperties {
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  readonly correlationId?: string;
+  readonly replyTo?: string;
+  /** 1 transient, 2 persistent. @default 2 */
+  readonly deliveryMode?: number;
+  readonly priority?: number;
+  /** Milliseconds, as text (AMQP `expiration`). */
+  readonly expiration?: string;
+  readonly extra?: Readonly<Record<string, unknown>>;
+}
+
+/** What goes over the wire. Plain data, safe to clone; drivers never look into the body. */
+export interface Message {
+  /** `''` sends straight to the queue named by `routingKey`. */
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly properties: MessageProperties;
+  readonly body: Uint8Array;
+}
+
+/** A message about to be published. */
+export interface Outgoing extends Message {
+  /** Epoch seconds before which no worker should see it; the driver parks it if it can (see docs/decisions/0001). */
+  readonly dueAt?: number;
+}
+
+/** A message as a worker holds it. */
+export interface Delivery extends Message {
+  readonly queue: string;
+  /** Held before by somebody who did not finish with it. */
+  readonly redelivered: boolean;
+  /** How often it has been started, this time included: 1 on the first delivery. Header `x-lovage-attempts` or the broker's own count. */
+  readonly attempts: number;
+  /** Which life of the subscription handed it out; a verdict for an older life is dropped, never written. */
+  readonly generation: number;
+  /** The driver's own handle. */
+  readonly tag: unknown;
+}
+
+/** Why a message went to the dead letters. Written to `x-lovage-death.reason`. */
+export type DeathReason =
+  | 'unknown-task'
+  | 'undecodable'
+  | 'refused-content'
+  | 'malformed'
+  | 'too-large'
+  | 'rejected'
+  | 'delivery-limit'
+  | 'failed';
+
+/** What a worker says of a message that it holds. */
+export type Settlement =
+  | { readonly verdict: 'ack'; readonly delivery: Delivery }
+  /** Back to the queue. `counted` false when it was never started or was interrupted by a shutdown: its count stays. */
+  | { readonly verdict: 'requeue'; readonly delivery: Delivery; readonly counted: boolean }
+  /** Dropped as the broker drops (RabbitMQ: `basic.reject` without requeue, so the queue's own dead-letter exchange sees it). */
+  | { readonly verdict: 'reject'; readonly delivery: Delivery }
+  | { readonly verdict: 'deadLetter'; readonly delivery: Delivery; readonly reason: DeathReason; readonly error?: string; readonly node?: string }
+  /** Kept by the broker until `until` (epoch seconds), then delivered as if new. */
+  | { readonly verdict: 'park'; readonly delivery: Delivery; readonly until: number };
+
+/** A write that a store can apply in the same transaction as others of the same `database`. Opaque to all but the drivers of that database. */
+export interface JointWrite {
+  readonly database: string;
+  readonly payload: unknown;
+}
+
+export type ExchangeType = 'direct' | 'topic' | 'fanout';
+
+export interface ExchangeDeclaration {
+  readonly name: string;
+  readonly type: ExchangeType;
+  readonly durable: boolean;
+  readonly autoDelete?: boolean;
+}
+
+export interface QueueDeclaration {
+  readonly name: string;
+  readonly durable: boolean;
+  readonly exclusive?: boolean;
+  readonly autoDelete?: boolean;
+  /** RabbitMQ arguments exactly as Celery writes them (`x-queue-type`, `x-max-priority`, `x-expires` in ms …). */
+  readonly arguments: Readonly<Record<string, unknown>>;
+}
+
+export interface BindingDeclaration {
+  readonly queue: string;
+  readonly exchange: string;
+  readonly routingKey: string;
+}
+
+/** Exchanges, queues and bindings to declare, in that order. */
+export interface Topology {
+  readonly exchanges: readonly ExchangeDeclaration[];
+  readonly queues: readonly QueueDeclaration[];
+  readonly bindings: readonly BindingDeclaration[];
+}
+
+export interface BrokerFeatures {
+  readonly priorities: boolean;
+  /** Which end of the priority scale is served first. */
+  readonly priorityOrder: 'highest-first' | 'lowest-first';
+  /** Can it park a message until a time without a worker holding it? */
+  readonly delay: boolean;
+  readonly fanout: boolean;
+  /** Survives the death of every process. */
+  readonly persistent: boolean;
+}
+
+export interface SubscribeOptions {
+  /** Most unsettled deliveries held at once. */
+  readonly prefetch: number;
+  /** Name of the node, for whoever looks at what is held (`celery@host`). */
+  readonly node: string;
+  /** Deliveries need no settling (broadcasts, events). @default false */
+  readonly noAck?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface QueueCount {
+  readonly ready: number;
+  readonly held?: number;
+  readonly parked?: number;
+}
+
+/** A broker as the rest of Lovage sees it. Construction opens nothing: the first call connects. */
+export interface Broker extends AsyncDisposable {
+  /** Driver name: `memory`, `sqlite`, `redis`, `amqp`. */
+  readonly name: string;
+  /** For banners and errors; passwords masked. */
+  readonly url: string;
+  readonly features: BrokerFeatures;
+  /** Identity of the database that holds the messages, when it can commit writes of others jointly with its own. */
+  readonly database?: string;
+  /** Repeatable; replayed by the driver after it reconnects. Throws TopologyMismatchError. */
+  declare(topology: Topology): Promise<void>;
+  /** Resolves when the broker has confirmed all of them, else rejects with PublishError by the signal's deadline. An unroutable message fails with QueueNotFoundError as its cause. */
+  publish(messages: readonly Outgoing[], options: { readonly signal: AbortSignal }): Promise<void>;
+  /** The same publish as a part of somebody's joint commit. Queues must have been declared. */
+  jointPublish?(messages: readonly Outgoing[]): Promise<JointWrite>;
+  subscribe(queues: readonly string[], options: SubscribeOptions): Promise<Subscription>;
+  /** `undefined` when the queue does not exist. */
+  count(queue: string): Promise<QueueCount | undefined>;
+  /** Looks at up to `limit` waiting messages, next first, without taking them. */
+  peek(queue: string, limit: number): Promise<readonly Message[]>;
+  /** Deletes what waits (parked messages too); resolves to how many. */
+  purge(queue: string): Promise<number>;
+  remove(queue: string): Promise<void>;
+  /** Pings the server; for `status` and health checks. */
+  check(signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Batches as they arrive, never more unsettled than prefetch. The iterator throws BrokerConnectionError once when the line is
+ * lost and then ends; whoever iterates subscribes again. Disposing gives back what is held and was not settled, uncounted.
+ */
+export interface Subscription extends AsyncIterable<readonly Delivery[]>, AsyncDisposable {
+  /** Settles a batch, with the writes of others in the same transaction. Resolves to the deliveries that were no longer ours (their lease had ended): nothing was done for those. */
+  settle(settlements: readonly Settlement[], writes?: readonly JointWrite[]): Promise<readonly Delivery[]>;
+  prefetch(limit: number): void;
+  add(queue: string): Promise<void>;
+  /** No queue: take nothing more; what is held can still be settled. */
+  cancel(queue?: string): Promise<void>;
+  /** When something last came from the broker (performance.now()), for the watchdog. */
+  readonly lastHeard: number;
+}
+
+/** How a driver is found: scheme → lazy module. `options` is the setting brokerTransportOptions. */
+export interface BrokerOptions {
+  readonly url: string;
+  readonly appName: string;
+  /** Seconds. */
+  readonly connectTimeout: number;
+  /** Seconds; AMQP heartbeat, Redis lease and keep-alive derive from it. */
+  readonly heartbeat: number;
+  readonly tls?: boolean | Readonly<Record<string, unknown>>;
+  readonly transportOptions: Readonly<Record<string, unknown>>;
+  readonly deadLetters: DeadLetterPolicy;
+}
+
+export interface DeadLetterPolicy {
+  /** `lovage`: to the queue `lovage.dead.<queue>`; `broker`: plain reject; `off`: dropped with a log line. */
+  readonly mode: 'lovage' | 'broker' | 'off';
+  /** Seconds. @default 1_209_600 (14 days) */
+  readonly ttl: number;
+  /** @default 100_000 */
+  readonly maxLength: number;
+}
+
+/** Every broker driver module exports `open`. */
+export interface BrokerDriver {
+  open(options: BrokerOptions): Broker;
+}

@@ -1,0 +1,73 @@
+// Enough to be a broker: VirtualBroker (virtual.ts) adds exchanges, prefetch and iteration to a QueueStore.
+// Memory, SQLite, Redis and SQL databases implement this; RabbitMQ does not need it.
+import type {
+  BrokerFeatures,
+  Delivery,
+  ExchangeType,
+  JointWrite,
+  Message,
+  Outgoing,
+  QueueCount,
+  QueueDeclaration,
+  Settlement,
+} from './seam.ts';
+
+/** One row of an exchange's routing table. */
+export interface StoredBinding {
+  readonly exchange: string;
+  readonly type: ExchangeType;
+  readonly routingKey: string;
+  readonly queue: string;
+}
+
+/** One copy of a message on its way into one queue. */
+export interface QueueEntry {
+  readonly queue: string;
+  readonly message: Outgoing;
+}
+
+/** What one turn of a holder brought back. */
+export interface TurnResult {
+  readonly taken: readonly Delivery[];
+  /** Settled too late: the lease had ended and somebody else has them. */
+  readonly lost: readonly Delivery[];
+}
+
+/** What one subscription holds: a list and a lease of its own (one incarnation: node and a random part). */
+export interface Holder extends AsyncDisposable {
+  /** Settles the last batch, applies the joint writes and takes up to `take` more, in one call to the store. Takes from `queues` in turn, priority first. */
+  turn(call: {
+    readonly settle: readonly Settlement[];
+    readonly writes: readonly JointWrite[];
+    readonly queues: readonly string[];
+    readonly take: number;
+  }): Promise<TurnResult>;
+  /** Resolves when there may be something to take in one of `queues` (or the signal aborts). May wake for nothing; a lost wake-up may cost latency only. */
+  idle(queues: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Resolves (never rejects) with the error when the holder can no longer be used: line lost, lease ended. */
+  readonly closed: Promise<Error | undefined>;
+  /** Broadcast copies for fanout queues of this holder (no settling needed); absent when fanout queues are ordinary queues. */
+  fanout?(queues: readonly string[], receive: (deliveries: readonly Delivery[]) => void): Promise<AsyncDisposable>;
+}
+
+export interface QueueStore extends AsyncDisposable {
+  readonly name: string;
+  readonly url: string;
+  readonly features: BrokerFeatures;
+  readonly database?: string;
+  /** Remembers the queues; throws TopologyMismatchError when one exists with other arguments (stores that remember none never do). */
+  declareQueues(queues: readonly QueueDeclaration[]): Promise<void>;
+  bind(bindings: readonly StoredBinding[]): Promise<void>;
+  bindings(exchange: string): Promise<readonly StoredBinding[]>;
+  /** Resolves when all are stored as durably as the store stores. */
+  push(entries: readonly QueueEntry[], signal: AbortSignal): Promise<void>;
+  /** A publish to a fanout exchange; absent when a copy goes to every bound queue instead. */
+  broadcast?(messages: readonly Message[], signal: AbortSignal): Promise<void>;
+  jointPush?(entries: readonly QueueEntry[]): JointWrite;
+  hold(options: { readonly node: string }): Promise<Holder>;
+  count(queue: string): Promise<QueueCount | undefined>;
+  peek(queue: string, limit: number): Promise<readonly Message[]>;
+  purge(queue: string): Promise<number>;
+  remove(queue: string): Promise<void>;
+  check(signal: AbortSignal): Promise<void>;
+}

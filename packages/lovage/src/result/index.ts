@@ -1,0 +1,3 @@
+// Results: what a task left behind and how to wait for it. Comes in: outcomes to store, ids to wait for. Goes out: values,
+// or errors as the other side raised them. Drivers are found by URL scheme in drivers.ts and loaded on first use.
+export type * from './seam.ts';

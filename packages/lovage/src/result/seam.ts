@@ -1,0 +1,78 @@
+// The seam of result stores. Only codec.ts knows what the bytes say; a backend keeps bytes by id and tells who waits.
+import type { JointWrite } from '../broker/index.ts';
+
+export type TaskState = string;
+/** States that end a task. */
+export const READY_STATES: ReadonlySet<TaskState> = new Set(['SUCCESS', 'FAILURE', 'REVOKED']);
+
+/** A result at rest. `body` is the whole meta record as its serializer wrote it. */
+export interface StoredResult {
+  readonly id: string;
+  readonly state: TaskState;
+  readonly body: Uint8Array;
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  /** Seconds until it may be deleted; undefined: never. */
+  readonly expires?: number | undefined;
+  /** Which attempt writes (1 = first): a lower one than the fence is refused, an equal one when a ready state is stored. */
+  readonly attempt: number;
+  /** Where the rpc backend sends it. */
+  readonly replyTo?: string | undefined;
+  readonly correlationId?: string | undefined;
+}
+
+export interface BackendFeatures {
+  /** Keeps results for any reader, past the life of the sender (rpc does not). */
+  readonly persistent: boolean;
+  /** Conditional writes are atomic; otherwise "first ready state wins". */
+  readonly fence: boolean;
+  /** Expires by itself. */
+  readonly autoExpire: boolean;
+  /** Intermediate states can be read. */
+  readonly states: boolean;
+}
+
+export interface ResultBackend extends AsyncDisposable {
+  readonly name: string;
+  /** Passwords masked. */
+  readonly url: string;
+  readonly features: BackendFeatures;
+  /** Same string as the broker's `database` when both are one database: then results commit jointly with acks. */
+  readonly database?: string;
+  /** Stores in one call; a SUCCESS is never replaced, a ready state only by a ready state. Resolves to the ids that were refused. */
+  put(results: readonly StoredResult[]): Promise<readonly string[]>;
+  /** The same put as part of a joint commit. */
+  jointPut?(results: readonly StoredResult[]): JointWrite;
+  /** Absent from the map means PENDING (or unknown). */
+  get(ids: readonly string[]): Promise<ReadonlyMap<string, StoredResult>>;
+  /** Yields each id's ready result once, whether it was there already or lands later; ends when all came; throws the signal's reason, or BackendError when the line cannot be mended. Reconnects by itself and re-reads. */
+  watch(ids: readonly string[], signal: AbortSignal): AsyncIterable<StoredResult>;
+  forget(ids: readonly string[]): Promise<void>;
+  /** Writes the number of a redelivered attempt before it runs. Resolves to what is stored, so that a finished task is not run again. */
+  fence?(id: string, attempt: number, expires: number | undefined): Promise<StoredResult | undefined>;
+  /** Deletes what has expired (stores without autoExpire). Resolves to how many. */
+  cleanup?(): Promise<number>;
+  /** The reply queue of this process, declared before the first send (rpc only). */
+  replyTo?(): Promise<string>;
+  check(signal: AbortSignal): Promise<void>;
+}
+
+export interface BackendOptions {
+  readonly url: string;
+  readonly appName: string;
+  readonly connectTimeout: number;
+  readonly tls?: boolean | Readonly<Record<string, unknown>>;
+  readonly transportOptions: Readonly<Record<string, unknown>>;
+  /** The broker's URL and options: rpc rides on it. */
+  readonly broker: { readonly url: string; readonly transportOptions: Readonly<Record<string, unknown>>; readonly tls?: boolean | Readonly<Record<string, unknown>> };
+  /** Name of this process's rpc reply queue. */
+  readonly oid: string;
+  /** Seconds; the default life of results, and of the rpc queue. */
+  readonly expires: number | undefined;
+  readonly persistent: boolean;
+}
+
+/** Every result driver module exports `open`. */
+export interface BackendDriver {
+  open(options: BackendOptions): ResultBackend;
+}

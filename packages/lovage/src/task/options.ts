@@ -1,0 +1,137 @@
+// Options of tasks and of calls, with Celery's names in camelCase. Wire forms are the business of protocol/ and app/producer.
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { WireSignature } from '../protocol/index.ts';
+import type { TaskHandlers } from './handlers.ts';
+
+/** A class of errors, as given to `throws` and `autoretryFor`. */
+export type ErrorClass = abstract new (...args: never[]) => Error;
+
+/** Options that fix how a message is sent; on a task they are defaults of its calls. */
+export interface ExecOptions {
+  readonly queue?: string;
+  readonly exchange?: string;
+  readonly routingKey?: string;
+  /** As the broker understands it; `'high' | 'normal' | 'low'` mean the same on every broker. */
+  readonly priority?: number | 'high' | 'normal' | 'low';
+  /** Seconds from now, or a moment (Date or ISO 8601 text). `null` clears the task's default. */
+  readonly expires?: number | Date | string | null;
+  readonly serializer?: string;
+  /** 1 or 2, or by name. */
+  readonly deliveryMode?: 1 | 2 | 'transient' | 'persistent';
+  readonly compression?: string;
+  /** Seconds. */
+  readonly timeLimit?: number | null;
+  /** Seconds. */
+  readonly softTimeLimit?: number | null;
+}
+
+/** Options of a task. What is absent comes from the settings of the app when the task is used. */
+export interface TaskOptions extends ExecOptions {
+  /** Names of the parameters, so that Python's keyword arguments find their places. Read from the function when absent and possible. */
+  readonly params?: readonly string[];
+  /** Check the number of arguments at the call. @default the setting strictTyping (true) */
+  readonly typing?: boolean;
+  /** Retries allowed; `null` for no limit. @default 3 */
+  readonly maxRetries?: number | null;
+  /** Seconds. @default 180 */
+  readonly defaultRetryDelay?: number;
+  readonly autoretryFor?: readonly ErrorClass[];
+  readonly dontAutoretryFor?: readonly ErrorClass[];
+  readonly retryKwargs?: { readonly maxRetries?: number | null; readonly countdown?: number };
+  /** true: 1, 2, 4 … s; a number: that many times as much. @default false */
+  readonly retryBackoff?: boolean | number;
+  /** Seconds. @default 600 */
+  readonly retryBackoffMax?: number;
+  /** Full jitter. @default true */
+  readonly retryJitter?: boolean;
+  /** `10`, `'10/s'`, `'100/m'`, `'5/h'`. */
+  readonly rateLimit?: number | string | null;
+  readonly ignoreResult?: boolean;
+  readonly storeErrorsEvenIfIgnored?: boolean;
+  readonly storeEagerResult?: boolean;
+  readonly trackStarted?: boolean;
+  /** @default true */
+  readonly acksLate?: boolean;
+  readonly acksOnFailure?: boolean;
+  readonly acksOnTimeout?: boolean;
+  readonly rejectOnWorkerLost?: boolean;
+  /** Expected errors: FAILURE, but logged at INFO without a traceback. */
+  readonly throws?: readonly ErrorClass[];
+  /** Record tasks sent by this one as its children. @default true */
+  readonly trail?: boolean;
+  readonly sendEvents?: boolean;
+  /** Characters. @default 1024 */
+  readonly resultReprMaxSize?: number;
+  /** Checked (and transformed) at the worker before the body runs; its output type is not what callers send but what the body gets. */
+  readonly input?: StandardSchemaV1;
+  readonly output?: StandardSchemaV1;
+  readonly shadowName?: (args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>) => string | undefined;
+}
+
+/** A signature or anything that turns into one. */
+export interface SignatureLike {
+  toWire(): WireSignature;
+}
+
+/** Options of one call (`applyAsync`, `sendTask`, signatures). */
+export interface CallOptions extends ExecOptions {
+  /** @default a new UUID */
+  readonly taskId?: string;
+  /** Seconds from now. 0 means at once. Wins over `eta`. */
+  readonly countdown?: number;
+  readonly eta?: Date | string;
+  readonly link?: SignatureLike | readonly SignatureLike[];
+  readonly linkError?: SignatureLike | readonly SignatureLike[];
+  /** Shown in logs and events in place of the task's name. */
+  readonly shadow?: string;
+  /** User headers, merged last. */
+  readonly headers?: Readonly<Record<string, unknown>>;
+  /** Further AMQP properties (messageId, appId …), written as they are. */
+  readonly properties?: Readonly<Record<string, unknown>>;
+  readonly ignoreResult?: boolean;
+  /** Record the result as a child of the running task. @default true */
+  readonly addToParent?: boolean;
+  readonly rootId?: string;
+  readonly parentId?: string;
+  readonly groupId?: string;
+  readonly groupIndex?: number;
+  readonly chord?: WireSignature;
+  readonly chain?: readonly WireSignature[];
+  readonly retries?: number;
+  readonly replyTo?: string;
+  readonly replacedTaskNesting?: number;
+  readonly origin?: string;
+  readonly argsRepr?: string;
+  readonly kwargsRepr?: string;
+  readonly stamps?: Readonly<Record<string, unknown>>;
+  readonly stampedHeaders?: readonly string[];
+  /** One deadline for the whole publish, seconds. @default the setting taskPublishTimeout */
+  readonly publishTimeout?: number;
+  /** Repeat a publish that surely was not stored. @default the setting taskPublishRetry */
+  readonly retry?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** The erased record of a task, as the registry keeps it. */
+export interface TaskDefinition {
+  readonly name: string;
+  readonly options: Readonly<TaskOptions>;
+  readonly handlers: Readonly<TaskHandlers>;
+  /** Names of the parameters, when known. */
+  readonly params: readonly string[] | undefined;
+  /** How many arguments a call must and may have (the context not counted); `max` is Infinity with a rest parameter, undefined when unknown. */
+  readonly arity: { readonly min: number; readonly max: number } | undefined;
+  /** Wants the context first. */
+  readonly bind: boolean;
+  readonly run: (...args: never[]) => unknown;
+}
+
+/** One call on its way out: what the publisher routes, encodes and sends. */
+export interface Call {
+  readonly task: string;
+  readonly args: readonly unknown[];
+  readonly kwargs: Readonly<Record<string, unknown>>;
+  readonly options: Readonly<CallOptions>;
+  /** When the task is known here. */
+  readonly definition?: TaskDefinition;
+}

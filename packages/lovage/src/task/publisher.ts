@@ -1,0 +1,22 @@
+// The port through which task, canvas and consumer send; app/producer.ts is the one implementation.
+import type { Outgoing } from '../broker/index.ts';
+import type { AsyncResult } from '../result/index.ts';
+import type { Call } from './options.ts';
+
+/** A call turned into a message: id fixed, routed, encoded. */
+export interface PreparedCall {
+  readonly id: string;
+  readonly message: Outgoing;
+  /** Queue to declare before the first publish, when the destination is a queue we know. */
+  readonly queue: string | undefined;
+  readonly ignoreResult: boolean;
+}
+
+export interface Publisher {
+  /** Routes, encodes and publishes; calls of one turn of the event loop join into one plural publish. Rejects with PublishError by the deadline. */
+  send(calls: readonly Call[]): Promise<readonly AsyncResult<unknown>[]>;
+  /** The first half of send, pure: for a worker's settle, which sends what follows a task together with its result. Throws EncodeError, ConfigurationError. */
+  prepare(calls: readonly Call[]): readonly PreparedCall[];
+  /** The second half: declares what is needed and publishes. */
+  publish(messages: readonly Outgoing[], options: { readonly signal: AbortSignal }): Promise<void>;
+}

@@ -1,0 +1,73 @@
+// Deadlines and cancelling: an AbortSignal is the only way to stop a wait, and its reason is one of our errors.
+
+/** Node fires a longer timer at once (after 1 ms), so longer waits are cut into pieces of this many milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export interface Timer {
+  cancel(): void;
+}
+
+/** Calls back once after `seconds`, however many; the timer does not keep the process alive unless `ref`. */
+export function after(seconds: number, callback: () => void, options: { readonly ref?: boolean } = {}): Timer {
+  let left = Math.max(0, seconds * 1000);
+  let handle: NodeJS.Timeout;
+  const arm = (): void => {
+    const part = Math.min(left, MAX_TIMER_MS);
+    left -= part;
+    handle = setTimeout(left > 0 ? arm : callback, part);
+    if (options.ref !== true) handle.unref();
+  };
+  arm();
+  return { cancel: () => clearTimeout(handle) };
+}
+
+/** A signal that aborts with `reason()` after `seconds`, or as `parent` does. Dispose it when the work is done. */
+export function deadline(
+  seconds: number | undefined,
+  reason: () => Error,
+  parent?: AbortSignal,
+  options: { readonly ref?: boolean } = {},
+): { readonly signal: AbortSignal } & Disposable {
+  const controller = new AbortController();
+  const timer = seconds === undefined ? undefined : after(seconds, () => controller.abort(reason()), options);
+  const follow = (): void => controller.abort(parent?.reason);
+  if (parent?.aborted) follow();
+  else parent?.addEventListener('abort', follow, { once: true });
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => {
+      timer?.cancel();
+      parent?.removeEventListener('abort', follow);
+    },
+  };
+}
+
+/** Settles as `promise` does, or rejects with the signal's reason if that comes first. */
+export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  if (signal.aborted) {
+    promise.catch(() => undefined);
+    throw signal.reason;
+  }
+  let stop: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** Waits `seconds`, or rejects with the signal's reason. */
+export async function sleep(seconds: number, signal?: AbortSignal, options: { readonly ref?: boolean } = {}): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = after(seconds, resolve, { ref: options.ref ?? true });
+  try {
+    await orAborted(promise, signal);
+  } finally {
+    timer.cancel();
+  }
+}

@@ -1,0 +1,23 @@
+import { defineConfig } from 'vitest/config';
+
+// One project for each kind of test, so that the quick ones run alone: `npm run test:unit` needs no server.
+const kinds = {
+  unit: { include: ['unit', 'architecture.test.ts'], timeout: 10_000 },
+  conformance: { include: ['conformance'], timeout: 60_000 },
+  interop: { include: ['interop'], timeout: 120_000 },
+  faults: { include: ['faults'], timeout: 180_000 },
+};
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    projects: Object.entries(kinds).map(([name, kind]) => ({
+      test: {
+        name,
+        include: kind.include.map((path) => `packages/lovage/tests/${path.endsWith('.ts') ? path : `${path}/**/*.test.ts`}`),
+        testTimeout: kind.timeout,
+        hookTimeout: kind.timeout,
+      },
+    })),
+  },
+});
