@@ -1,0 +1,6 @@
+// Tasks: what they are, how they are called and what happens when one runs. Comes in: a function with options, a job for a slot.
+// Goes out: a typed handle whose calls go to the Publisher port; an Outcome whose writes the worker does.
+export type * from './handlers.ts';
+export type * from './job.ts';
+export type * from './options.ts';
+export type * from './publisher.ts';

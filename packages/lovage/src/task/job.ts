@@ -1,0 +1,40 @@
+// What goes into a slot and what comes out: one execution as plain data, and how it ended. execute.ts turns the one into the other.
+import type { Outgoing } from '../broker/index.ts';
+import type { TaskRequest } from '../protocol/index.ts';
+import type { StoredResult } from '../result/index.ts';
+
+/** One execution, as plain data: what a slot needs and nothing else. */
+export interface Job {
+  readonly request: TaskRequest;
+  /** As it came: compressed and serialized. */
+  readonly body: Uint8Array;
+  /** Seconds, effective (message, else task, else setting). */
+  readonly timeLimit: number | undefined;
+  readonly softTimeLimit: number | undefined;
+}
+
+/** How a job ended. The slot has decided everything; settle writes it: store `results`, send `next`, then ack. */
+export interface Outcome {
+  readonly state: 'SUCCESS' | 'FAILURE' | 'RETRY' | 'REJECTED' | 'IGNORED' | 'REVOKED' | 'LOST';
+  /** To store: the task's own meta, and the failures of the rest of its chain. Empty when ignored. */
+  readonly results: readonly StoredResult[];
+  /** To send: retry, callbacks, next link, errbacks; ids fixed, encoded. */
+  readonly next: readonly Outgoing[];
+  /** REJECTED only. */
+  readonly requeue?: boolean;
+  /** Why its message goes to the dead letters although the task has its result (undecodable, refused content, malformed body). */
+  readonly unusable?: { readonly reason: 'undecodable' | 'refused-content' | 'malformed' | 'too-large' | 'unknown-task'; readonly error: string };
+  /** Seconds. */
+  readonly runtime: number;
+  /** For log lines and events: the value's or error's bounded text. */
+  readonly repr: string;
+  readonly error?: {
+    readonly type: string;
+    readonly message: string;
+    readonly traceback: string | undefined;
+    /** In the task's `throws`: logged at INFO without a traceback. */
+    readonly expected: boolean;
+    /** The task ended by a time limit. */
+    readonly timedOut?: boolean;
+  };
+}
