@@ -17,6 +17,7 @@ export default defineConfig({
         include: kind.include.map((path) => `packages/lovage/tests/${path.endsWith('.ts') ? path : `${path}/**/*.test.ts`}`),
         testTimeout: kind.timeout,
         hookTimeout: kind.timeout,
+        ...(name === 'unit' ? {} : { globalSetup: 'packages/lovage/tests/support/servers.ts' }),
       },
     })),
   },

@@ -1,0 +1,9 @@
+// Private servers for tests, benchmarks and the shell: found or installed, started on free ports below 32768 in a temporary folder,
+// killed, stopped and restarted at will, and never left behind (guard.ts), however their owner dies.
+export { findBinary, installPackages } from './install.ts';
+export { freePorts } from './ports.ts';
+export { type RabbitOptions, type RabbitServer, startRabbit } from './rabbit.ts';
+export { type RedisOptions, type RedisServer, startRedis } from './redis.ts';
+export { type SentinelSet, startSentinel } from './sentinel.ts';
+export type { Server } from './server.ts';
+export { selfSignedCertificate } from './tls.ts';
