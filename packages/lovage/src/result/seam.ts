@@ -64,7 +64,11 @@ export interface BackendOptions {
   readonly tls?: boolean | Readonly<Record<string, unknown>>;
   readonly transportOptions: Readonly<Record<string, unknown>>;
   /** The broker's URL and options: rpc rides on it. */
-  readonly broker: { readonly url: string; readonly transportOptions: Readonly<Record<string, unknown>>; readonly tls?: boolean | Readonly<Record<string, unknown>> };
+  readonly broker: {
+    readonly url: string;
+    readonly transportOptions: Readonly<Record<string, unknown>>;
+    readonly tls?: boolean | Readonly<Record<string, unknown>>;
+  };
   /** Name of this process's rpc reply queue. */
   readonly oid: string;
   /** Seconds; the default life of results, and of the rpc queue. */
