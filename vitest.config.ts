@@ -5,6 +5,7 @@ const kinds = {
   unit: { include: ['unit', 'architecture.test.ts'], timeout: 10_000 },
   conformance: { include: ['conformance'], timeout: 60_000 },
   interop: { include: ['interop'], timeout: 120_000 },
+  package: { include: ['package'], timeout: 180_000 },
   faults: { include: ['faults'], timeout: 180_000 },
 };
 
@@ -17,7 +18,7 @@ export default defineConfig({
         include: kind.include.map((path) => `packages/lovage/tests/${path.endsWith('.ts') ? path : `${path}/**/*.test.ts`}`),
         testTimeout: kind.timeout,
         hookTimeout: kind.timeout,
-        ...(name === 'unit' ? {} : { globalSetup: 'packages/lovage/tests/support/servers.ts' }),
+        ...(['unit', 'package'].includes(name) ? {} : { globalSetup: 'packages/lovage/tests/support/servers.ts' }),
       },
     })),
   },

@@ -1,0 +1,84 @@
+// The package as its users get it: packed, installed into an empty project, and used on every supported Node from ESM and from CommonJS.
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const run = promisify(execFile);
+const ROOT = resolve(import.meta.dirname, '../../../..');
+const PLATFORM = `${process.platform}-${process.arch}`;
+const VERSIONS: Readonly<Record<string, string>> = { '22': '22.23.3', '24': '24.21.0', '26': '26.10.0' };
+
+const folder = mkdtempSync(join(tmpdir(), 'lovage-smoke-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Brings a Node of its own from the registry, kept in .node/ between runs. */
+async function nodeBinary(major: string): Promise<string> {
+  const prefix = join(ROOT, '.node', major);
+  const binary = join(prefix, 'node_modules', `node-${PLATFORM}`, 'bin/node');
+  if (!existsSync(binary)) {
+    mkdirSync(prefix, { recursive: true });
+    await run('npm', [
+      'install',
+      '--no-fund',
+      '--no-audit',
+      '--no-save',
+      '--prefix',
+      prefix,
+      `node-${PLATFORM}@${VERSIONS[major]}`,
+    ]);
+  }
+  return binary;
+}
+
+const TASKS = `
+app.task('smoke.fails', () => { throw new RangeError('as it should') });
+const add = app.task('smoke.add', async (x, y) => x + y);
+async function main() {
+  await using worker = await startWorker(app, { concurrency: 2 });
+  const sum = await (await add.delay(2, 3)).get({ timeout: 20 });
+  const failure = await (await app.sendTask('smoke.fails')).get({ timeout: 20 }).catch((error) => error.name);
+  console.log(JSON.stringify({ sum, failure }));
+}
+main().then(() => app.close());
+`;
+// Node 22 has no \`await using\` in plain JavaScript.
+const PLAIN = TASKS.replace('await using worker =', 'const worker =').replace('console.log', 'await worker.stop(); console.log');
+
+beforeAll(async () => {
+  const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: join(ROOT, 'packages/lovage') });
+  writeFileSync(join(folder, 'package.json'), '{ "name": "smoke", "private": true }');
+  await run('npm', ['install', '--no-fund', '--no-audit', join(folder, stdout.trim().split('\n').at(-1) as string)], {
+    cwd: folder,
+  });
+  writeFileSync(
+    join(folder, 'esm.mjs'),
+    `import { Lovage } from 'lovage'; import { startWorker } from 'lovage/worker'; const app = new Lovage('smoke-esm');${PLAIN}`,
+  );
+  writeFileSync(
+    join(folder, 'cjs.cjs'),
+    `const { Lovage } = require('lovage'); const { startWorker } = require('lovage/worker'); const app = new Lovage('smoke-cjs');${PLAIN}`,
+  );
+});
+
+describe.each(Object.keys(VERSIONS))('on Node %s', (major) => {
+  let node: string;
+  beforeAll(async () => {
+    node = await nodeBinary(major);
+  });
+
+  test.each(['esm.mjs', 'cjs.cjs'])('defines, calls, runs and reads a task from %s', async (file) => {
+    const { stdout } = await run(node, [join(folder, file)], { cwd: folder, timeout: 60_000 });
+    expect(JSON.parse(stdout.trim().split('\n').at(-1) as string)).toEqual({ sum: 5, failure: 'RangeError' });
+  });
+});
+
+test('the package holds what it needs and no sources or tests', () => {
+  const inside = readdirSync(join(folder, 'node_modules/lovage'));
+  expect(inside).toContain('dist');
+  expect(inside).toContain('bin');
+  expect(inside).not.toContain('src');
+  expect(inside).not.toContain('tests');
+});
