@@ -1,0 +1,74 @@
+// What a consumer needs of the program around it. The worker room makes one of an app; tests may make one by hand.
+import type { Broker, Delivery, Outgoing, Topology } from '../broker/index.ts';
+import type { TaskRequest } from '../protocol/index.ts';
+import type { ResultBackend, StoredResult } from '../result/index.ts';
+import type { Publisher, TaskDefinition } from '../task/index.ts';
+
+/** The settings that decide a message's fate. Names and units are those of the settings table. */
+export interface ConsumerSettings {
+  readonly taskAcksLate: boolean;
+  readonly taskAcksOnFailureOrTimeout: boolean;
+  readonly taskAcksOnFailure?: boolean | null | undefined;
+  readonly taskAcksOnTimeout?: boolean | null | undefined;
+  readonly taskRejectOnWorkerLost?: boolean | null | undefined;
+  /** Seconds. */
+  readonly taskTimeLimit?: number | null | undefined;
+  readonly taskSoftTimeLimit?: number | null | undefined;
+  readonly taskDefaultRateLimit?: number | string | null | undefined;
+  readonly workerDisableRateLimits: boolean;
+  readonly brokerConnectionRetry: boolean;
+  readonly brokerConnectionRetryOnStartup?: boolean | null | undefined;
+  /** null or 0: for ever. */
+  readonly brokerConnectionMaxRetries?: number | null | undefined;
+  /** Starts of one message before it goes to the dead letters. */
+  readonly maxDeliveries: number;
+  /** What becomes of a message whose task is not registered here. */
+  readonly unknownTask: 'deadLetter' | 'reject' | 'requeue';
+  /** Larger bodies go to the dead letters unread. */
+  readonly maxBodyBytes: number;
+}
+
+/** What others may want to see; a consumer never waits for it and never changes its mind. */
+export interface ConsumerObserver {
+  taskReceived?(request: TaskRequest): void;
+  taskRevoked?(request: TaskRequest, fields: { readonly expired: boolean; readonly terminated: boolean }): void;
+  taskRejected?(delivery: Delivery, error: Error | undefined): void;
+  taskUnknown?(
+    delivery: Delivery,
+    fields: { readonly name: string; readonly id: string | undefined; readonly error: Error },
+  ): void;
+}
+
+/** Who a record is about, when there may be no request to ask. */
+export interface ResultOwner {
+  readonly id: string;
+  readonly name: string | undefined;
+  readonly request: TaskRequest | undefined;
+  readonly replyTo: string | undefined;
+  readonly correlationId: string | undefined;
+}
+
+/** Records that the consumer itself must write, because no slot ever saw the task. */
+export interface RecordWriter {
+  failure(owner: ResultOwner, error: Error): readonly StoredResult[];
+  revoked(owner: ResultOwner, reason: 'revoked' | 'expired'): readonly StoredResult[];
+}
+
+/** Everything that a consumer needs of an app. */
+export interface WorkerApp {
+  readonly settings: ConsumerSettings;
+  readonly broker: Broker;
+  /** Absent: results are not kept. */
+  readonly backend: ResultBackend | undefined;
+  readonly publisher: Pick<Publisher, 'publish'>;
+  readonly records: RecordWriter;
+  readonly observer: ConsumerObserver;
+  /** Read live, so that a task registered later is known at once. */
+  find(name: string): TaskDefinition | undefined;
+  /** Decodes a body of protocol 1; protocol 2 stays bytes until its slot. */
+  decodeBody(delivery: Delivery): unknown;
+  /** What to declare and which queues to take from. */
+  queues(): { readonly names: readonly string[]; readonly topology: Topology };
+  /** The messages that follow a task whose SUCCESS an earlier attempt stored before its worker died; their ids are those of the first time. */
+  followUp?(request: TaskRequest, body: Uint8Array, stored: StoredResult): Promise<readonly Outgoing[]>;
+}

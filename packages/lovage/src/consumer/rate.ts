@@ -1,0 +1,63 @@
+// Rate limits: for each task name a bucket of one token, so that starts are evenly spaced and never come in bursts.
+import type { Clock } from '../util/index.ts';
+
+/** Reservations of parked messages are forgotten this many seconds after their turn: another worker has them. */
+const FORGET_AFTER = 60;
+
+interface Bucket {
+  rate: number;
+  /** Epoch seconds of the next free turn. */
+  nextAt: number;
+  /** Turns of messages that wait in the broker. */
+  readonly reserved: Map<string, number>;
+}
+
+/** Turns by task name. */
+export class RateLimits {
+  readonly #clock: Clock;
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** When the run `key` may start (epoch seconds; not later than now: at once). Takes that turn. */
+  turn(task: string, rate: number, key: string): number {
+    const now = this.#clock.now();
+    const bucket = this.#bucket(task, rate);
+    const own = bucket.reserved.get(key);
+    if (own !== undefined) {
+      bucket.reserved.delete(key);
+      return own;
+    }
+    const at = Math.max(now, bucket.nextAt);
+    bucket.nextAt = at + 1 / rate;
+    return at;
+  }
+
+  /** Keeps a turn for a run that goes back to the broker until then. */
+  reserve(task: string, key: string, at: number): void {
+    const reserved = this.#buckets.get(task)?.reserved;
+    if (reserved === undefined) return;
+    reserved.set(key, at);
+    const old = this.#clock.now() - FORGET_AFTER;
+    for (const [other, turn] of reserved) {
+      // Turns are kept in the order in which they were given out.
+      if (turn >= old) break;
+      reserved.delete(other);
+    }
+  }
+
+  #bucket(task: string, rate: number): Bucket {
+    let bucket = this.#buckets.get(task);
+    if (bucket === undefined) {
+      bucket = { rate, nextAt: 0, reserved: new Map() };
+      this.#buckets.set(task, bucket);
+    } else if (bucket.rate !== rate) {
+      // A changed rate counts from the last start, whoever waits keeps its turn.
+      bucket.nextAt = bucket.nextAt - 1 / bucket.rate + 1 / rate;
+      bucket.rate = rate;
+    }
+    return bucket;
+  }
+}

@@ -1,0 +1,89 @@
+// One task message while this worker has it: received → held (eta, rate) → ready → running → settling → done.
+// A message that comes again while its task is still here is attached to it; the task is never started twice.
+import type { Delivery } from '../broker/index.ts';
+import type { TaskRequest } from '../protocol/index.ts';
+import type { Job, TaskDefinition } from '../task/index.ts';
+import type { TaskPolicy } from './policy.ts';
+
+export type EntryState = 'received' | 'held' | 'ready' | 'running' | 'settling' | 'done';
+
+/** A message and its task, as long as they are ours. */
+export interface Entry {
+  readonly key: string;
+  readonly request: TaskRequest;
+  readonly definition: TaskDefinition;
+  readonly policy: TaskPolicy;
+  readonly job: Job;
+  /** As we hold it now; undefined when it was acked early or its line was lost. */
+  delivery: Delivery | undefined;
+  /** The early ack was given. */
+  acked: boolean;
+  state: EntryState;
+  /** Aborts the running task. */
+  controller: AbortController | undefined;
+  /** A shutdown asked the task to stop: its message goes back uncounted. */
+  interrupted: boolean;
+  /** Stops waiting for the eta or the rate. */
+  release: (() => void) | undefined;
+  /** Epoch seconds of the start. */
+  startedAt: number | undefined;
+}
+
+/** One run of one task: a retry has the same id but is another run. */
+export function keyOf(request: TaskRequest): string {
+  return `${request.id} ${request.retries}`;
+}
+
+/** Keys remembered of runs that are over but whose message may still come back. */
+const MAX_FINISHED = 10_000;
+
+/** Every request that a worker has, by run. */
+export class Requests {
+  readonly #entries = new Map<string, Entry>();
+  readonly #finished = new Set<string>();
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** How many are in that state. */
+  count(state: EntryState): number {
+    let count = 0;
+    for (const entry of this.#entries.values()) if (entry.state === state) count++;
+    return count;
+  }
+
+  find(key: string): Entry | undefined {
+    return this.#entries.get(key);
+  }
+
+  /** A second message of the same run that was not delivered again gets a key of its own: two clients may send one id. */
+  add(entry: Entry): void {
+    let { key } = entry;
+    for (let copy = 2; this.#entries.has(key); copy++) key = `${entry.key} ${copy}`;
+    this.#entries.set(key, key === entry.key ? entry : Object.assign(entry, { key }));
+  }
+
+  delete(entry: Entry): void {
+    if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key);
+  }
+
+  /** All that was written for this run is written, but its message was lost before the ack: when it comes again, it is acked. */
+  remember(key: string): void {
+    this.#finished.add(key);
+    if (this.#finished.size <= MAX_FINISHED) return;
+    for (const oldest of this.#finished) {
+      this.#finished.delete(oldest);
+      break;
+    }
+  }
+
+  /** Was this run finished here? Answers once. */
+  recall(key: string): boolean {
+    return this.#finished.delete(key);
+  }
+
+  [Symbol.iterator](): IterableIterator<Entry> {
+    return [...this.#entries.values()].values();
+  }
+}

@@ -1,0 +1,170 @@
+// Slots on the worker's own event loop: what async and solo share. The execute function decides every outcome; a slot only counts,
+// queues, and gives up on a job that comes back neither after its hard limit nor after its signal.
+import type { Job, Outcome } from '../task/index.ts';
+import { after, type Timer } from '../util/index.ts';
+import type { Pool, RunOptions } from './seam.ts';
+
+/** Runs one job to its outcome; never rejects for a failing task. */
+export type Execute = (job: Job, options: RunOptions) => Promise<Outcome>;
+
+/** What every pool is made of. */
+export interface PoolOptions {
+  /** How many jobs may run at once. */
+  readonly limit: number;
+  readonly execute: Execute;
+  /** Seconds that a job may take to come back after its hard limit or its signal, before its slot is given up. @default 5 */
+  readonly grace?: number;
+}
+
+interface Waiting {
+  readonly job: Job;
+  readonly options: RunOptions;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const DEFAULT_GRACE = 5;
+
+function abandoned(job: Job, runtime: number): Outcome {
+  const message = `The task ${job.request.task}[${job.request.id}] did not stop when it had to; its slot was given up.`;
+  return {
+    state: 'LOST',
+    results: [],
+    next: [],
+    runtime,
+    repr: message,
+    error: { type: 'WorkerLostError', message, traceback: undefined, expected: false },
+  };
+}
+
+/** A pool whose slots are promises of this process. */
+export class LoopPool implements Pool {
+  readonly name: string;
+  readonly #execute: Execute;
+  readonly #grace: number;
+  readonly #resizable: boolean;
+  readonly #queue: Waiting[] = [];
+  #limit: number;
+  #running = 0;
+  #zombies = 0;
+  #done = 0;
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  constructor(name: string, options: PoolOptions, resizable: boolean) {
+    this.name = name;
+    this.#execute = options.execute;
+    this.#grace = options.grace ?? DEFAULT_GRACE;
+    this.#limit = options.limit;
+    this.#resizable = resizable;
+  }
+
+  get limit(): number {
+    return this.#limit;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Bodies that go on although their slot was given up. */
+  get zombies(): number {
+    return this.#zombies;
+  }
+
+  run(job: Job, options: RunOptions): Promise<Outcome> {
+    if (this.#running < this.#limit) return this.#start(job, options);
+    return new Promise((resolve, reject) => this.#queue.push({ job, options, resolve, reject }));
+  }
+
+  async resize(limit: number): Promise<void> {
+    if (!this.#resizable)
+      throw new RangeError(`The pool '${this.name}' always has ${this.#limit} slot; choose the pool 'async' for more.`);
+    if (!Number.isInteger(limit) || limit < 1) throw new RangeError(`A pool has at least one slot, not ${limit}.`);
+    this.#limit = limit;
+    this.#next();
+  }
+
+  info(): Readonly<Record<string, unknown>> {
+    return {
+      implementation: `lovage.pool:${this.name}`,
+      'max-concurrency': this.#limit,
+      processes: [process.pid],
+      'max-tasks-per-child': 'N/A',
+      'put-guarded-by-semaphore': false,
+      timeouts: [0, 0],
+      lovage: { running: this.#running, queued: this.#queue.length, zombies: this.#zombies, done: this.#done },
+    };
+  }
+
+  /** Waits for what runs; whoever is in a hurry aborts the jobs first. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#running === 0) return;
+    this.#idle ??= Promise.withResolvers<void>();
+    await this.#idle.promise;
+  }
+
+  async #start(job: Job, options: RunOptions): Promise<Outcome> {
+    this.#running++;
+    let freed = false;
+    const free = (): void => {
+      if (freed) return;
+      freed = true;
+      this.#running--;
+      this.#next();
+    };
+    try {
+      options.onStart?.({ pid: process.pid, name: this.name });
+      const body = this.#execute(job, { signal: options.signal });
+      return await this.#bounded(job, options.signal, body);
+    } finally {
+      this.#done++;
+      free();
+    }
+  }
+
+  /** The body's own outcome, or LOST when it outlives its hard limit or its signal by the grace. */
+  #bounded(job: Job, signal: AbortSignal, body: Promise<Outcome>): Promise<Outcome> {
+    const began = performance.now();
+    return new Promise((resolve, reject) => {
+      let timer: Timer | undefined;
+      let zombie = false;
+      const giveUp = (): void => {
+        zombie = true;
+        this.#zombies++;
+        signal.removeEventListener('abort', onAbort);
+        resolve(abandoned(job, (performance.now() - began) / 1000));
+      };
+      const onAbort = (): void => {
+        timer?.cancel();
+        timer = after(this.#grace, giveUp);
+      };
+      if (job.timeLimit !== undefined) timer = after(job.timeLimit + this.#grace, giveUp);
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort, { once: true });
+      const settled = (): void => {
+        if (zombie) this.#zombies--;
+        timer?.cancel();
+        signal.removeEventListener('abort', onAbort);
+      };
+      body.then(
+        (outcome) => {
+          settled();
+          resolve(outcome);
+        },
+        (error: unknown) => {
+          settled();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  #next(): void {
+    while (this.#queue.length > 0 && this.#running < this.#limit) {
+      const waiting = this.#queue.shift();
+      if (waiting === undefined) break;
+      this.#start(waiting.job, waiting.options).then(waiting.resolve, waiting.reject);
+    }
+    if (this.#running === 0) this.#idle?.resolve();
+  }
+}
