@@ -23,7 +23,10 @@ export interface Outcome {
   /** REJECTED only. */
   readonly requeue?: boolean;
   /** Why its message goes to the dead letters although the task has its result (undecodable, refused content, malformed body). */
-  readonly unusable?: { readonly reason: 'undecodable' | 'refused-content' | 'malformed' | 'too-large' | 'unknown-task'; readonly error: string };
+  readonly unusable?: {
+    readonly reason: 'undecodable' | 'refused-content' | 'malformed' | 'too-large' | 'unknown-task';
+    readonly error: string;
+  };
   /** Seconds. */
   readonly runtime: number;
   /** For log lines and events: the value's or error's bounded text. */

@@ -62,9 +62,10 @@ export interface TaskOptions extends ExecOptions {
   readonly sendEvents?: boolean;
   /** Characters. @default 1024 */
   readonly resultReprMaxSize?: number;
-  /** Checked (and transformed) at the worker before the body runs; its output type is not what callers send but what the body gets. */
-  readonly input?: StandardSchemaV1;
-  readonly output?: StandardSchemaV1;
+  /** One schema for the only argument, or a list with one for each. Checked at the call when that needs no waiting, and again in the worker, where the body gets what the schema made of it. */
+  readonly input?: StandardSchemaV1 | readonly StandardSchemaV1[] | undefined;
+  /** Checks what the body returns; what the schema makes of it is the result. */
+  readonly output?: StandardSchemaV1 | undefined;
   readonly shadowName?: (args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>) => string | undefined;
 }
 

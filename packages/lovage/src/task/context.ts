@@ -1,0 +1,94 @@
+// What a running task knows of itself: the context that `bind: true` puts first, and the current task that calls made inside find.
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Embed, TaskRequest } from '../protocol/index.ts';
+import type { Logger } from '../util/index.ts';
+import type { CallOptions } from './options.ts';
+import type { Retry } from './steer.ts';
+
+/** The request of a running task: its message, body included. */
+export interface CurrentRequest extends TaskRequest {
+  readonly args: readonly unknown[];
+  readonly kwargs: Readonly<Record<string, unknown>>;
+  readonly callbacks: Embed['callbacks'];
+  readonly errbacks: Embed['errbacks'];
+  readonly chain: Embed['chain'];
+  readonly chord: Embed['chord'];
+  /** Runs in the process that called it, without a message. */
+  readonly isEager: boolean;
+  /** The function was called directly: nothing is stored, and `retry` throws the error instead. */
+  readonly calledDirectly: boolean;
+}
+
+/** Options of `ctx.retry()`; further call options (queue, priority, headers …) replace those of the message. */
+export interface RetryOptions extends Omit<CallOptions, 'taskId' | 'retries' | 'signal'> {
+  /** New arguments. @default those of this attempt */
+  readonly args?: readonly unknown[];
+  readonly kwargs?: Readonly<Record<string, unknown>>;
+  /** Why; stored with the state RETRY, and thrown when no retry is left. */
+  readonly error?: unknown;
+  /** `null` for no limit. @default the task's maxRetries */
+  readonly maxRetries?: number | null;
+  /** `false` returns the Retry: the body goes on, its own outcome is stored, and the next attempt runs too. @default true */
+  readonly throw?: boolean;
+}
+
+/** What `progress` stores. */
+export interface Progress {
+  readonly current: number;
+  readonly total?: number;
+  readonly [key: string]: unknown;
+}
+
+/** What a task with `bind: true` gets as its first argument. */
+export interface TaskContext {
+  /** Name of the task. */
+  readonly name: string;
+  readonly request: CurrentRequest;
+  /** Aborts at the soft time limit (with SoftTimeLimitExceededError), at the hard one, and when the worker stops or the task is terminated. */
+  readonly signal: AbortSignal;
+  /** Logs under `lovage.task` with the task's name and id. */
+  readonly log: Logger;
+  /** Ends this attempt and runs the task again under the same id: `return ctx.retry({ countdown: 5 })`. Throws Retry; MaxRetriesExceededError or `error` when no retry is left. */
+  retry(options: RetryOptions & { readonly throw: false }): Retry;
+  retry(options?: RetryOptions): never;
+  /** Ends the task without a state; nothing is stored, nothing follows. */
+  ignore(reason?: string): never;
+  /** Rejects the task's message; with `requeue` it comes again. */
+  reject(reason?: unknown, options?: { readonly requeue?: boolean }): never;
+  /** Stores a state of the task's own, or a built-in one, at once. */
+  updateState(state: string, meta?: unknown): Promise<void>;
+  /** Stores the state PROGRESS: `ctx.progress(3, 10)`, or with an object of your own. */
+  progress(current: number, total?: number): Promise<void>;
+  progress(meta: Progress): Promise<void>;
+  /** Throws the reason when `signal` has aborted; for loops that never wait. */
+  throwIfAborted(): void;
+}
+
+/** A task or group that a running task sent, as its result record lists it. */
+export interface SentChild {
+  readonly id: string;
+  readonly members?: readonly SentChild[];
+}
+
+/** The task that runs here, as calls made inside it see it. */
+export interface CurrentTask {
+  readonly name: string;
+  readonly request: CurrentRequest;
+  readonly context: TaskContext;
+  /** In call order; what is sent inside is added here. */
+  readonly children: SentChild[];
+  /** Record children at all? */
+  readonly trail: boolean;
+}
+
+const running = new AsyncLocalStorage<CurrentTask | undefined>();
+
+/** The task that is running here, if any: it becomes the parent of whatever is sent. */
+export function currentTask(): CurrentTask | undefined {
+  return running.getStore();
+}
+
+/** Runs `body` as part of `task`. */
+export function asCurrentTask<T>(task: CurrentTask | undefined, body: () => T): T {
+  return running.run(task, body);
+}

@@ -1,0 +1,99 @@
+// All that the task room needs of the world around it. The app builds one for itself, a pool slot gets one; tests build theirs of
+// memory drivers. Nothing in this room finds anything by another way.
+import type { ResultMeta, WireSignature } from '../protocol/index.ts';
+import type { AsyncResult, AsyncResultOptions, StoredResult } from '../result/index.ts';
+import type { Clock } from '../util/index.ts';
+import type { Middleware } from './middleware.ts';
+import type { Call, TaskDefinition, TaskOptions } from './options.ts';
+import type { Publisher } from './publisher.ts';
+import type { Signals } from './signals.ts';
+
+/** Finds tasks by name. */
+export interface TaskRegistry extends Iterable<TaskDefinition> {
+  find(name: string): TaskDefinition | undefined;
+  /** Throws NotRegisteredError with a suggestion. */
+  get(name: string): TaskDefinition;
+  /** Throws AlreadyRegisteredError. */
+  register(definition: TaskDefinition): void;
+}
+
+/** What a result is written with. */
+export interface StoreOptions {
+  readonly attempt: number;
+  readonly replyTo?: string | undefined;
+  readonly correlationId?: string | undefined;
+}
+
+/** The part of ResultStore that tasks use. */
+export interface TaskResults {
+  encode(meta: ResultMeta, options: StoreOptions): StoredResult;
+  result<T = unknown>(id: string, options?: AsyncResultOptions): AsyncResult<T>;
+}
+
+/** A body as it travels. */
+export interface EncodedBody {
+  readonly body: Uint8Array;
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  /** MIME name. */
+  readonly compression: string | undefined;
+}
+
+/** The part of Serialization that tasks use. */
+export interface TaskSerialization {
+  encode(value: unknown, serializer: string, compression?: string): EncodedBody;
+  decode(input: EncodedBody, accept: ReadonlySet<string>): unknown;
+}
+
+/** Settings of the app that concern tasks as such. What an option of a task can override is in `options()` instead. */
+export interface TaskSettings {
+  /** Check arguments at the call. */
+  readonly strictTyping: boolean;
+  /** Store name, arguments, worker, retries and queue with each result. */
+  readonly resultExtended: boolean;
+  /** Run calls in place instead of sending them. */
+  readonly alwaysEager: boolean;
+  /** `apply` throws what the task throws. */
+  readonly eagerPropagates: boolean;
+  /** Callbacks and tasks sent by a task get its priority. */
+  readonly inheritParentPriority: boolean;
+}
+
+/** The world of the task room. */
+export interface ExecuteEnvironment {
+  readonly registry: TaskRegistry;
+  /** A task's options over annotations, over the settings of the app. Cached by the app: it is asked for every execution. */
+  options(definition: TaskDefinition): Readonly<TaskOptions>;
+  readonly settings: TaskSettings;
+  readonly serialization: TaskSerialization;
+  /** MIME names that bodies may have. */
+  readonly accept: ReadonlySet<string>;
+  readonly results: TaskResults;
+  /** Stores intermediate states now (STARTED, updateState), past the outcome. */
+  store(results: readonly StoredResult[]): Promise<void>;
+  readonly publisher: Publisher;
+  readonly middleware: readonly Middleware[];
+  readonly signals: Signals;
+  readonly clock: Clock;
+  /** Node name: `celery@host`. */
+  readonly hostname: string;
+  /** Turns a chain, group or chord into calls with fixed ids; the canvas room gives it. Without it such a signature fails with ConfigurationError. */
+  readonly expand?: (signature: WireSignature, call: ExpandInput) => readonly Call[];
+}
+
+/** With what a canvas is started from inside a task. */
+export interface ExpandInput {
+  readonly args: readonly unknown[];
+  readonly parentId: string;
+  readonly rootId: string;
+  /** The rest of the chain that it stands in, in reverse. */
+  readonly chain: readonly WireSignature[];
+  readonly priority?: number;
+}
+
+/** What declared tasks need of their app. */
+export interface TaskPort {
+  /** Asked at the first use: declaring a task configures nothing. */
+  environment(): ExecuteEnvironment;
+  register(definition: TaskDefinition): void;
+}
