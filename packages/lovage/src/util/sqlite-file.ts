@@ -1,0 +1,316 @@
+// One SQLite file that several processes share: one connection and one writer per path and process, wake-ups between processes.
+// Used by the embedded broker and the embedded result store; both get the same connection, so their writes can commit jointly.
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { sleep } from './deadline.ts';
+import { BrokerConnectionError } from './errors.ts';
+import { type Durability, explain, isBusy, openDatabase, setDurability, statementCache } from './sqlite-engine.ts';
+import { type Listener, type Mailbox, openMailbox } from './sqlite-mailbox.ts';
+import { createWriter, type Writer } from './sqlite-writer.ts';
+
+/** How often waiters look whether another process changed the file, when no wake-up came (ms). */
+const POLL_MS = 1000;
+
+const SCHEMA = `CREATE TABLE IF NOT EXISTS lovage_listeners (
+  channel TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (channel, address)) WITHOUT ROWID;`;
+
+export interface SqliteFileOptions {
+  /** Statements that create what this user needs (`CREATE … IF NOT EXISTS`); run once before the first read or write. */
+  readonly schema: string;
+  /** @default 'process' */
+  readonly durability?: Durability;
+}
+
+/** What a piece of work inside a transaction sees. */
+export interface SqliteConnection {
+  /** A prepared statement, prepared once per text. */
+  statement(sql: string): StatementSync;
+  exec(sql: string): void;
+  /** After the commit: calls the listeners of `channel` in every process. */
+  notify(channel: string, payload?: string): void;
+  /** After the commit: calls the listeners of `channel` in the one process that has this address. */
+  post(address: string, channel: string, payload?: string): void;
+}
+
+export interface SqliteFile extends AsyncDisposable {
+  /** Absolute, symbolic links resolved. */
+  readonly path: string;
+  /** Names this database towards others that could commit jointly: `sqlite:` and the path. */
+  readonly database: string;
+  /** Runs `work` in a transaction, together with all other writes of this turn. It may run more than once, so it must only touch the file. */
+  write<T>(work: (db: SqliteConnection) => T, options?: { readonly signal?: AbortSignal }): Promise<T>;
+  /** Runs `work` outside of a transaction. */
+  read<T>(work: (db: SqliteConnection) => T): Promise<T>;
+  /**
+   * Calls `listener` after somebody, in any process, notified `channel`. With an undefined payload it means only "something
+   * changed, look": so it is called also when the file changed and no wake-up came, within a second. Never keeps the process alive.
+   */
+  onChange(channel: string, listener: Listener): Disposable;
+  notify(channel: string, payload?: string): Promise<void>;
+  /** Where others post to this process (see `SqliteConnection.post`); listens from then on. */
+  address(): Promise<string>;
+  /** As `onChange`, but only for what is posted to this process. */
+  onPost(channel: string, listener: Listener): Disposable;
+}
+
+/** The path with symbolic links resolved, also where the last parts do not exist yet. */
+export function canonicalPath(path: string): string {
+  const full = resolve(path);
+  if (existsSync(full)) return realpathSync(full);
+  const folder = dirname(full);
+  return folder === full ? full : join(canonicalPath(folder), basename(full));
+}
+
+/** Opens a file, or joins those in this process who have it open. Nothing is touched before the first read or write. */
+export function openSqliteFile(path: string, options: SqliteFileOptions): SqliteFile {
+  const canonical = canonicalPath(path);
+  let shared = open.get(canonical);
+  if (shared === undefined) {
+    shared = createShared(canonical, options.durability ?? 'process');
+    open.set(canonical, shared);
+  }
+  shared.users++;
+  return createHandle(shared, options);
+}
+
+// Not application state: SQLite itself needs that a process opens a file once, or its locks undo each other.
+const open = new Map<string, Shared>();
+
+/** The one connection of this process to a path. */
+interface Shared {
+  readonly path: string;
+  readonly writer: Writer;
+  readonly mailbox: Mailbox;
+  readonly connection: SqliteConnection;
+  users: number;
+  /** Which life of the file: a file that was deleted under us is made anew. */
+  life: number;
+  durability: Durability;
+  ready(): Promise<void>;
+  strengthen(durability: Durability): void;
+  startPolling(): void;
+  close(): Promise<void>;
+}
+
+function createShared(path: string, durability: Durability): Shared {
+  let database: DatabaseSync | undefined;
+  let opening: Promise<void> | undefined;
+  let prepared: ((sql: string) => StatementSync) | undefined;
+  let inode = 0;
+  let checkedAt = 0;
+  let outbox: { readonly address: string; readonly channel: string; readonly payload: string | undefined }[] = [];
+  let poll: NodeJS.Timeout | undefined;
+  let seenVersion: unknown;
+
+  const statement = (sql: string): StatementSync => {
+    if (prepared === undefined) throw new BrokerConnectionError(`${path}: the file is closed.`);
+    return prepared(sql);
+  };
+
+  const connection: SqliteConnection = {
+    statement,
+    exec: (sql) => database?.exec(sql),
+    notify: (channel, payload) => {
+      for (const row of statement('SELECT address FROM lovage_listeners WHERE channel = ?').all(channel)) {
+        outbox.push({ address: String(row.address), channel, payload });
+      }
+    },
+    post: (address, channel, payload) => outbox.push({ address, channel, payload }),
+  };
+
+  const mailbox = openMailbox(path, (address) => {
+    // Whoever listened there is dead.
+    if (database === undefined) return;
+    shared.writer.write(() => statement('DELETE FROM lovage_listeners WHERE address = ?').run(address)).catch(() => undefined);
+  });
+
+  const writer = createWriter({
+    begin: () => {
+      checkFile();
+      statement('BEGIN IMMEDIATE').run();
+    },
+    commit: () => statement('COMMIT').run(),
+    rollback: () => {
+      outbox = [];
+      if (database?.isTransaction) database.exec('ROLLBACK');
+    },
+    committed: () => {
+      if (outbox.length === 0) return;
+      const letters = outbox;
+      outbox = [];
+      for (const letter of letters) mailbox.post(letter.address, letter.channel, letter.payload);
+    },
+    explain: (error) => explain(error, path),
+  });
+
+  async function start(): Promise<void> {
+    for (;;) {
+      try {
+        database = openDatabase(path, shared.durability);
+        prepared = statementCache(database);
+        inode = statSync(path).ino;
+        checkedAt = performance.now();
+        database.exec(SCHEMA);
+        return;
+      } catch (error) {
+        shut();
+        if (!isBusy(error)) throw explain(error, path);
+        await sleep(0.002 + Math.random() * 0.008);
+      }
+    }
+  }
+
+  function shut(): void {
+    prepared = undefined;
+    if (database?.isOpen) database.close();
+    database = undefined;
+    opening = undefined;
+  }
+
+  /** Once a second: is the file that we hold still the one at that path? Writing to a deleted one would lose everything. */
+  function checkFile(): void {
+    const now = performance.now();
+    if (now - checkedAt < POLL_MS) return;
+    checkedAt = now;
+    if (statSync(path, { throwIfNoEntry: false })?.ino === inode) return;
+    shut();
+    shared.life++;
+    throw new BrokerConnectionError(
+      `${path}: the file was deleted or replaced while it was in use. It is opened anew; what was in it is gone.`,
+    );
+  }
+
+  function look(): void {
+    if (database === undefined || !mailbox.hasListeners) return;
+    try {
+      const version = statement('PRAGMA data_version').get()?.data_version;
+      if (version === seenVersion) return;
+      seenVersion = version;
+    } catch (error) {
+      if (isBusy(error)) return;
+    }
+    mailbox.deliver(undefined, undefined);
+  }
+
+  const shared: Shared = {
+    path,
+    writer,
+    mailbox,
+    connection,
+    users: 0,
+    life: 1,
+    durability,
+    ready: () => {
+      opening ??= start().catch((error: unknown) => {
+        opening = undefined;
+        throw error;
+      });
+      return opening;
+    },
+    strengthen: (wanted) => {
+      if (wanted !== 'power' || shared.durability === 'power') return;
+      shared.durability = wanted;
+      if (database !== undefined) setDurability(database, wanted);
+    },
+    startPolling: () => {
+      poll ??= setInterval(look, POLL_MS).unref();
+    },
+    close: async () => {
+      clearInterval(poll);
+      const { own } = mailbox;
+      if (own !== undefined && database !== undefined) {
+        await writer.write(() => statement('DELETE FROM lovage_listeners WHERE address = ?').run(own)).catch(() => undefined);
+      }
+      await writer.idle();
+      await mailbox[Symbol.asyncDispose]();
+      await opening?.catch(() => undefined);
+      shut();
+    },
+  };
+  return shared;
+}
+
+function createHandle(shared: Shared, options: SqliteFileOptions): SqliteFile {
+  let readyLife = 0;
+  let preparing: Promise<void> | undefined;
+  let closed = false;
+  const registrations = new Map<string, number>();
+  shared.strengthen(options.durability ?? 'process');
+
+  /** Opens the file and creates this user's tables, once per life of the file. */
+  async function prepare(): Promise<void> {
+    if (closed) throw new BrokerConnectionError(`${shared.path}: was closed by this program.`);
+    await shared.ready();
+    const life = shared.life;
+    await shared.writer.write(() => shared.connection.exec(options.schema));
+    readyLife = life;
+    for (const [channel, registeredLife] of registrations) if (registeredLife !== life) register(channel);
+  }
+
+  function ready(): Promise<void> | undefined {
+    if (readyLife === shared.life && !closed) return undefined;
+    preparing ??= prepare().finally(() => {
+      preparing = undefined;
+    });
+    return preparing;
+  }
+
+  async function write<T>(work: (db: SqliteConnection) => T, writeOptions: { readonly signal?: AbortSignal } = {}): Promise<T> {
+    const wait = ready();
+    if (wait !== undefined) await wait;
+    return shared.writer.write(() => work(shared.connection), writeOptions.signal);
+  }
+
+  async function read<T>(work: (db: SqliteConnection) => T): Promise<T> {
+    for (;;) {
+      const wait = ready();
+      if (wait !== undefined) await wait;
+      try {
+        return work(shared.connection);
+      } catch (error) {
+        if (!isBusy(error)) throw explain(error, shared.path);
+        await sleep(0.001 + Math.random() * 0.004);
+      }
+    }
+  }
+
+  /** Puts this process among those that are told. Failing that, the once-a-second look still finds everything. */
+  function register(channel: string, done?: () => void): void {
+    registrations.set(channel, shared.life);
+    shared.mailbox
+      .open()
+      .then((address) =>
+        write((db) => db.statement('INSERT OR IGNORE INTO lovage_listeners VALUES (?, ?)').run(channel, address)),
+      )
+      .then(done, () => registrations.delete(channel));
+  }
+
+  return {
+    path: shared.path,
+    database: `sqlite:${shared.path}`,
+    write,
+    read,
+    onChange: (channel, listener) => {
+      const listening = shared.mailbox.on(channel, listener);
+      shared.startPolling();
+      // What came before the place in the table was taken is found by looking once.
+      if (!registrations.has(channel)) register(channel, () => listener(undefined));
+      return listening;
+    },
+    notify: (channel, payload) => write((db) => db.notify(channel, payload)),
+    address: () => shared.mailbox.open(),
+    onPost: (channel, listener) => {
+      shared.startPolling();
+      return shared.mailbox.on(channel, listener);
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (closed) return;
+      closed = true;
+      shared.users--;
+      if (shared.users > 0) return;
+      open.delete(shared.path);
+      await shared.close();
+    },
+  };
+}

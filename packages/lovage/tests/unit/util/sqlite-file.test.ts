@@ -1,0 +1,134 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, expect, test } from 'vitest';
+import { BrokerConnectionError, BrokerError, openSqliteFile, refuseVersion, type SqliteFile } from '../../../src/util/index.ts';
+
+const SCHEMA = 'CREATE TABLE IF NOT EXISTS thing (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE)';
+let cleanup: (() => Promise<void>)[] = [];
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'lovage-file-'));
+  cleanup.unshift(async () => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+function file(path: string): SqliteFile {
+  const opened = openSqliteFile(path, { schema: SCHEMA });
+  cleanup.unshift(async () => opened[Symbol.asyncDispose]());
+  return opened;
+}
+
+afterEach(async () => {
+  const steps = cleanup;
+  cleanup = [];
+  for (const step of steps) await step();
+});
+
+test('the file and its folder are readable by their owner only', async () => {
+  const path = join(folder(), 'deep', 'a.db');
+  await file(path).write((db) => db.statement("INSERT INTO thing (name) VALUES ('a')").run());
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(statSync(join(path, '..')).mode & 0o777).toBe(0o700);
+});
+
+test('writes of one turn are one transaction', async () => {
+  const one = file(join(folder(), 'a.db'));
+  await one.write(() => undefined);
+  const other = new DatabaseSync(one.path, { timeout: 0 });
+  const version = () => other.prepare('PRAGMA data_version').get()?.data_version as number;
+  const before = version();
+  await Promise.all(
+    Array.from({ length: 50 }, (_, at) => one.write((db) => db.statement('INSERT INTO thing (name) VALUES (?)').run(`n${at}`))),
+  );
+  expect(version()).not.toBe(before);
+  expect(other.prepare('SELECT count(*) AS n FROM thing').get()).toEqual({ n: 50 });
+  other.close();
+});
+
+test('a write that throws fails alone', async () => {
+  const one = file(join(folder(), 'a.db'));
+  const insert = (name: string) => one.write((db) => db.statement('INSERT INTO thing (name) VALUES (?)').run(name));
+  const outcomes = await Promise.allSettled([insert('a'), insert('b'), insert('a'), insert('c')]);
+  expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+  expect(await one.read((db) => db.statement('SELECT group_concat(name) AS names FROM thing').get())).toEqual({ names: 'a,b,c' });
+});
+
+test('a write waits while another process holds the file, without blocking the loop', async () => {
+  const one = file(join(folder(), 'a.db'));
+  await one.write(() => undefined);
+  const other = new DatabaseSync(one.path, { timeout: 0 });
+  other.exec('BEGIN IMMEDIATE');
+  let turns = 0;
+  const count = setInterval(() => turns++, 1);
+  const written = one.write((db) => db.statement("INSERT INTO thing (name) VALUES ('late')").run());
+  await expect.poll(() => turns).toBeGreaterThan(10);
+  other.exec('COMMIT');
+  await written;
+  clearInterval(count);
+  other.close();
+});
+
+test('a write that is aborted while it waits is not stored', async () => {
+  const one = file(join(folder(), 'a.db'));
+  await one.write(() => undefined);
+  const other = new DatabaseSync(one.path, { timeout: 0 });
+  other.exec('BEGIN IMMEDIATE');
+  const stop = new AbortController();
+  const written = one.write((db) => db.statement("INSERT INTO thing (name) VALUES ('never')").run(), { signal: stop.signal });
+  stop.abort(new Error('enough'));
+  await expect(written).rejects.toThrow('enough');
+  other.exec('COMMIT');
+  other.close();
+  expect(await one.read((db) => db.statement('SELECT count(*) AS n FROM thing').get())).toEqual({ n: 0 });
+});
+
+test('a garbled file is refused with its name and what to do', async () => {
+  const path = join(folder(), 'a.db');
+  writeFileSync(path, 'this was never a database, and it is long enough to be looked at as one'.repeat(100));
+  const error = await file(path)
+    .write(() => undefined)
+    .catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(BrokerError);
+  expect((error as Error).message).toContain(path);
+  expect((error as Error).message).toContain('move it away');
+});
+
+test('a file deleted under us is noticed and made anew', async () => {
+  const one = file(join(folder(), 'a.db'));
+  await one.write(() => undefined);
+  for (const suffix of ['', '-wal', '-shm']) rmSync(one.path + suffix, { force: true });
+  await expect
+    .poll(() => one.write(() => 'stored').catch((error: unknown) => error), { timeout: 5000 })
+    .toBeInstanceOf(BrokerConnectionError);
+  await one.write((db) => db.statement("INSERT INTO thing (name) VALUES ('new')").run());
+  expect(statSync(one.path).isFile()).toBe(true);
+});
+
+test('a listener hears of a notification and its payload', async () => {
+  const one = file(join(folder(), 'a.db'));
+  const heard: (string | undefined)[] = [];
+  using _ = one.onChange('result', (payload) => heard.push(payload));
+  await expect.poll(() => heard.length).toBe(1);
+  await one.write((db) => db.notify('result', 'id-1'));
+  await expect.poll(() => heard).toEqual([undefined, 'id-1']);
+});
+
+test('a listener hears within a second or so of a change that nobody told it of', async () => {
+  const one = file(join(folder(), 'a.db'));
+  await one.write(() => undefined);
+  let heard = 0;
+  using _ = one.onChange('result', () => heard++);
+  await expect.poll(() => heard, { timeout: 4000 }).toBeGreaterThan(0);
+  const before = heard;
+  const other = new DatabaseSync(one.path, { timeout: 1000 });
+  other.exec("INSERT INTO thing (name) VALUES ('silent')");
+  other.close();
+  await expect.poll(() => heard, { timeout: 4000 }).toBeGreaterThan(before);
+});
+
+test('SQLite versions whose WAL loses commits are refused', () => {
+  for (const bad of ['3.51.2', '3.50.6', '3.44.5', '3.45.0', '3.49.9']) expect(refuseVersion(bad)).toContain(bad);
+  for (const good of ['3.51.3', '3.50.7', '3.44.6', '3.53.4', '4.0.0']) expect(refuseVersion(good)).toBeUndefined();
+});
