@@ -1,0 +1,336 @@
+// One line to a Redis that mends itself: a fresh ioredis client for each life of the connection, calls that never wait in a hidden
+// queue, and an idle line that lets the process end. Shared by broker/redis and result/redis.
+import { createHash } from 'node:crypto';
+import type { Redis, RedisOptions } from 'ioredis';
+import { backoff } from './backoff.ts';
+import { after, orAborted, type Timer } from './deadline.ts';
+import { BrokerConnectionError, ConfigurationError, type LovageError } from './errors.ts';
+import { logger } from './logger.ts';
+import type { RedisTarget } from './redis-url.ts';
+
+export type RedisArg = string | Buffer | number;
+
+/** A Lua text and its SHA1, so that a call sends the digest only. */
+export interface RedisScript {
+  readonly lua: string;
+  readonly sha: string;
+}
+
+/** Prepares a Lua text for `RedisLine.script`. */
+export function redisScript(lua: string): RedisScript {
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') };
+}
+
+export interface RedisLineOptions {
+  readonly target: RedisTarget;
+  /** Seconds. */
+  readonly connectTimeout: number;
+  /** Shown by CLIENT LIST. */
+  readonly name: string;
+  /** 2 for a line that listens to invalidations: the client drops RESP3's. @default 3 */
+  readonly protocol?: 2 | 3;
+  /** Seconds; reported through `wrap` when the server is silent while calls wait. @default none */
+  readonly replyTimeout?: number;
+  /** Runs on every new connection before it counts as ready (subscriptions, tracking). */
+  readonly prepare?: (client: Redis) => Promise<void>;
+  /** Which error a lost line is. @default BrokerConnectionError */
+  readonly wrap?: (message: string, cause: unknown) => LovageError;
+}
+
+/** Thrown as the cause of a failed call: was anything sent before the line broke? */
+export class RedisLineError extends Error {
+  readonly sent: boolean;
+  constructor(message: string, sent: boolean, cause: unknown) {
+    super(message, { cause });
+    this.name = 'RedisLineError';
+    this.sent = sent;
+  }
+}
+
+/** A line to one Redis. The first call connects; later it reconnects by itself until disposed. */
+export interface RedisLine extends AsyncDisposable {
+  readonly target: RedisTarget;
+  /** When the server last answered (performance.now()). */
+  readonly lastHeard: number;
+  /** Resolves to the connected client; rejects with the signal's reason, or at once when the server refuses the login. */
+  ready(signal?: AbortSignal): Promise<Redis>;
+  /** One command. Rejects with the server's ReplyError, or with a wrapped RedisLineError when the line is lost. */
+  call(command: string, args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
+  /** The same, with replies as Buffers. */
+  callBuffer(command: string, args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
+  /** EVALSHA, or EVAL where the server does not know the script yet. */
+  script(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
+  /** Called at each connection that is ready, and with the error at each loss. Returns how to stop. */
+  observe(observer: { readonly up?: (client: Redis) => void; readonly down?: (error: Error) => void }): () => void;
+}
+
+/** Errors with which a server refuses the login: trying again in a moment cannot help whoever waits. */
+const REFUSED = /WRONGPASS|NOAUTH|NOPERM|invalid username-password|invalid password|DB index is out of range|invalid DB index/i;
+
+/** Is this an answer of the server (as against a lost line)? */
+export function isReplyError(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
+async function loadDriver(): Promise<new (options: RedisOptions) => Redis> {
+  try {
+    return (await import('ioredis')).Redis;
+  } catch (cause) {
+    throw new ConfigurationError("A redis:// URL needs the package 'ioredis': npm install ioredis", { cause });
+  }
+}
+
+function clientOptions({ target, connectTimeout, name, protocol }: RedisLineOptions): RedisOptions {
+  const [first] = target.hosts;
+  const place: RedisOptions =
+    target.path !== undefined
+      ? { path: target.path }
+      : target.masterName === undefined
+        ? { host: first?.host ?? 'localhost', port: first?.port ?? 6379 }
+        : {
+            sentinels: target.hosts.map(({ host, port }) => ({ host, port })),
+            name: target.masterName,
+            role: 'master',
+            sentinelRetryStrategy: () => null,
+            sentinelUsername: target.sentinel.username,
+            sentinelPassword: target.sentinel.password,
+            ...(target.tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: target.tls }),
+          };
+  return {
+    ...place,
+    username: target.username,
+    password: target.password,
+    db: target.db,
+    ...(target.tls === undefined ? {} : { tls: target.tls }),
+    connectTimeout: connectTimeout * 1000,
+    connectionName: name,
+    protocol: protocol ?? 3,
+    disableClientInfo: true,
+    lazyConnect: true,
+    // The line reconnects itself, with a fresh client: nothing is queued or sent twice behind its back.
+    retryStrategy: () => null,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    maxRetriesPerRequest: null,
+  };
+}
+
+/** A line to `target`. Opens nothing yet. */
+export function openRedis(options: RedisLineOptions): RedisLine {
+  return new Line(options);
+}
+
+type Observer = Parameters<RedisLine['observe']>[0];
+
+class Line implements RedisLine {
+  readonly target: RedisTarget;
+  lastHeard: number = performance.now();
+  readonly #options: RedisLineOptions;
+  readonly #observers = new Set<Observer>();
+  /** Ref'ed while somebody waits for an answer: the sockets themselves never keep the process alive. */
+  readonly #keepAlive: NodeJS.Timeout = setInterval(() => this.#watch(), 1000).unref();
+  #connecting: Promise<Redis> | undefined;
+  #client: Redis | undefined;
+  #attempts = 0;
+  #retry: Timer | undefined;
+  #failure: Error | undefined;
+  #pending = 0;
+  #disposed = false;
+  #wakers: { readonly resolve: (client: Redis) => void; readonly reject: (error: Error) => void }[] = [];
+
+  constructor(options: RedisLineOptions) {
+    this.#options = options;
+    this.target = options.target;
+  }
+
+  async ready(signal?: AbortSignal): Promise<Redis> {
+    if (this.#client !== undefined) return this.#client;
+    if (this.#disposed) throw this.#lost('The line is closed', undefined, false);
+    const { promise, resolve, reject } = Promise.withResolvers<Redis>();
+    const waker = { resolve, reject };
+    this.#wakers.push(waker);
+    this.#connect();
+    this.#hold(1);
+    try {
+      return await orAborted(promise, signal);
+    } finally {
+      this.#hold(-1);
+      this.#wakers = this.#wakers.filter((each) => each !== waker);
+    }
+  }
+
+  call(command: string, args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown> {
+    return this.#run((client) => client.call(command, args as RedisArg[]), signal);
+  }
+
+  callBuffer(command: string, args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown> {
+    return this.#run((client) => client.callBuffer(command, args as RedisArg[]), signal);
+  }
+
+  script(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown> {
+    return this.#run(async (client) => {
+      const rest = [keys.length, ...keys, ...args];
+      try {
+        return await client.call('EVALSHA', [script.sha, ...rest]);
+      } catch (error) {
+        if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw error;
+        return await client.call('EVAL', [script.lua, ...rest]);
+      }
+    }, signal);
+  }
+
+  observe(observer: Observer): () => void {
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
+  }
+
+  async #run<T>(send: (client: Redis) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const client = this.#client ?? (await this.ready(signal));
+    if (this.#pending === 0) this.lastHeard = performance.now();
+    this.#hold(1);
+    try {
+      const reply = await (signal === undefined ? send(client) : orAborted(send(client), signal));
+      this.lastHeard = performance.now();
+      return reply;
+    } catch (error) {
+      if (isReplyError(error)) {
+        this.lastHeard = performance.now();
+        // A replica answers: the master has moved. The next connection asks the sentinels (or the address) again.
+        if (/^(READONLY|MASTERDOWN|LOADING)/.test(error.message)) client.disconnect();
+        throw error;
+      }
+      if (signal?.aborted) throw error;
+      const unsent = error instanceof Error && error.message.startsWith("Stream isn't writeable");
+      throw this.#lost('The connection was lost while a call was under way', error, !unsent);
+    } finally {
+      this.#hold(-1);
+    }
+  }
+
+  #hold(by: 1 | -1): void {
+    this.#pending += by;
+    if (this.#pending === 1 && by === 1) this.#keepAlive.ref();
+    else if (this.#pending === 0) this.#keepAlive.unref();
+  }
+
+  #lost(what: string, cause: unknown, sent: boolean): LovageError {
+    const reason = cause instanceof Error ? cause.message : this.#failure?.message;
+    const message = `${what} (${this.target.url})${reason === undefined ? '' : `: ${reason}`}`;
+    const inner = new RedisLineError(message, sent, cause);
+    return this.#options.wrap?.(message, inner) ?? new BrokerConnectionError(message, { cause: inner });
+  }
+
+  #connect(): void {
+    if (this.#connecting !== undefined || this.#retry !== undefined || this.#disposed) return;
+    this.#connecting = this.#open();
+    this.#connecting.then(
+      (client) => this.#up(client),
+      (error: unknown) => this.#down(error instanceof Error ? error : new Error(`${error}`)),
+    );
+  }
+
+  async #open(): Promise<Redis> {
+    const Client = await loadDriver();
+    const client = new Client(clientOptions(this.#options));
+    let refused: Error | undefined;
+    // Without a listener an error would end the process; a failed SELECT shows nowhere else.
+    client.on('error', (error: Error) => {
+      this.#failure = error;
+      if (REFUSED.test(error.message)) refused = error;
+    });
+    client.once('connect', () => client.stream.unref());
+    try {
+      await client.connect();
+      if (refused !== undefined) throw refused;
+      await this.#options.prepare?.(client);
+    } catch (error) {
+      client.disconnect();
+      throw this.#failure ?? error;
+    }
+    if (client.status !== 'ready') throw this.#failure ?? new Error('The connection closed while it was set up');
+    return client;
+  }
+
+  #up(client: Redis): void {
+    this.#connecting = undefined;
+    if (this.#disposed) {
+      client.disconnect();
+      return;
+    }
+    if (client.status !== 'ready') {
+      this.#down(new Error('The connection closed while it was set up'));
+      return;
+    }
+    client.stream?.unref();
+    this.#client = client;
+    this.#attempts = 0;
+    this.#failure = undefined;
+    this.lastHeard = performance.now();
+    client.once('end', () => {
+      this.#client = undefined;
+      this.#down(this.#failure ?? new Error('The server closed the connection'));
+    });
+    for (const { resolve } of this.#wakers.splice(0)) resolve(client);
+    for (const observer of [...this.#observers]) observer.up?.(client);
+  }
+
+  #down(error: Error): void {
+    this.#connecting = undefined;
+    this.#failure = error;
+    if (this.#disposed) return;
+    for (const observer of [...this.#observers]) observer.down?.(error);
+    if (error instanceof ConfigurationError || REFUSED.test(error.message)) {
+      for (const { reject } of this.#wakers.splice(0)) {
+        reject(error instanceof ConfigurationError ? error : this.#lost('The server refused the login', error, false));
+      }
+    }
+    // The very first retry comes at once: most losses are one cut socket, not a server that is away.
+    const wait = this.#attempts === 0 ? 0.01 : backoff(this.#attempts - 1, { first: 0.1, cap: 5 });
+    this.#attempts++;
+    logger('redis').debug('Connection to {url} lost ({reason}); next attempt in {wait} s', {
+      url: this.target.url,
+      reason: error.message,
+      wait,
+    });
+    this.#retry = after(wait, () => {
+      this.#retry = undefined;
+      this.#connect();
+    });
+  }
+
+  /** A server that is silent while calls wait may be stopped, or the line cut without a word: cut it ourselves. */
+  #watch(): void {
+    const limit = this.#options.replyTimeout;
+    if (limit === undefined || this.#client === undefined || this.#pending === 0) return;
+    if (performance.now() - this.lastHeard < limit * 1000) return;
+    this.#failure = new Error(`No answer for ${limit} s`);
+    this.#client.disconnect();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#retry?.cancel();
+    clearInterval(this.#keepAlive);
+    for (const { reject } of this.#wakers.splice(0)) reject(this.#lost('The line is closed', undefined, false));
+    // A connection that is still being opened is closed by #up.
+    this.#client?.disconnect();
+    this.#client = undefined;
+  }
+}
+
+const warned = new Set<string>();
+
+/** Warns once for each server that may throw away keys when it runs out of memory: queues and leases are keys. */
+export async function warnOfEviction(line: RedisLine): Promise<void> {
+  if (warned.has(line.target.url)) return;
+  warned.add(line.target.url);
+  const info = await line.call('INFO', ['memory']).catch(() => '');
+  const policy = /maxmemory_policy:(\S+)/.exec(`${info}`)?.[1];
+  if (policy === undefined || policy === 'noeviction') return;
+  logger('redis').warn(
+    "The Redis at {url} runs with maxmemory-policy '{policy}': when it is full it deletes messages and results without a word. Set it to 'noeviction'.",
+    { url: line.target.url, policy },
+  );
+}

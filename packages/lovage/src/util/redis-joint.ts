@@ -1,0 +1,173 @@
+// Writes to one Redis that can be part of somebody else's script: the Lua text that applies them, and how their arguments lie in ARGV.
+// result/redis.ts makes put and fence writes, broker/redis makes pushes; a worker's turn applies both together with its acks.
+import type { RedisArg, RedisLine, RedisScript } from './redis-client.ts';
+import { redisScript } from './redis-client.ts';
+
+/** One write: its kind, the number of its arguments, the arguments. What `JointWrite.payload` holds on Redis is an array of these. */
+export type RedisWrite = readonly [kind: string, count: number, ...args: RedisArg[]];
+
+/** A result to store, if nothing better is there. */
+export interface RedisPut {
+  /** Key and channel of the result, with its prefix. */
+  readonly key: string;
+  /** Key of the fence, with its prefix. */
+  readonly fenceKey: string;
+  readonly attempt: number;
+  readonly state: string;
+  readonly ready: boolean;
+  /** Seconds; undefined keeps it for ever. */
+  readonly expires: number | undefined;
+  readonly body: string | Buffer;
+}
+
+/** Stores and publishes unless a SUCCESS, a higher fence, or (for a state that is not ready) any ready state is there. Answers 1, or 0 when refused. */
+export function putWrite(put: RedisPut): RedisWrite {
+  return [
+    'put',
+    7,
+    put.key,
+    put.fenceKey,
+    put.attempt,
+    put.state,
+    put.ready ? 1 : 0,
+    put.expires === undefined ? 0 : Math.max(1, Math.round(put.expires * 1000)),
+    put.body,
+  ];
+}
+
+/** Writes the number of a redelivered attempt, never a lower one than is there. Answers the stored result, or false. */
+export function fenceWrite(fence: {
+  readonly key: string;
+  readonly fenceKey: string;
+  readonly attempt: number;
+  readonly expires: number | undefined;
+}): RedisWrite {
+  return [
+    'fence',
+    4,
+    fence.key,
+    fence.fenceKey,
+    fence.attempt,
+    fence.expires === undefined ? 0 : Math.round(fence.expires * 1000),
+  ];
+}
+
+/** LPUSH of envelopes, in their order. Answers their number. */
+export function pushWrite(list: string, envelopes: readonly string[]): RedisWrite {
+  return ['push', envelopes.length + 1, list, ...envelopes];
+}
+
+/** Where a message with an eta goes: parked while a live worker promotes it, else onto the list as Celery would send it. */
+export interface RedisParking {
+  /** Exists while a Lovage worker serves the queue. */
+  readonly serves: string;
+  /** The sorted set of the queue's parked messages. */
+  readonly parked: string;
+  /** The set of all queues that may have parked messages, and this queue's name in it. */
+  readonly registry: string;
+  readonly queue: string;
+  readonly list: string;
+  /** Epoch seconds. */
+  readonly dueAt: number;
+  readonly envelope: string;
+}
+
+export function parkWrite(parking: RedisParking): RedisWrite {
+  const { serves, parked, registry, queue, list, dueAt, envelope } = parking;
+  return ['park', 7, serves, parked, registry, queue, list, dueAt, envelope];
+}
+
+/** PEXPIRE of keys: a queue with `x-expires` lives from push to push. */
+export function expireWrite(milliseconds: number, keys: readonly string[]): RedisWrite {
+  return ['expire', keys.length + 1, milliseconds, ...keys];
+}
+
+/** ARGV of a list of writes: their number, then each. */
+export function jointArguments(writes: readonly RedisWrite[]): RedisArg[] {
+  const out: RedisArg[] = [writes.length];
+  for (const write of writes) for (const part of write) out.push(part);
+  return out;
+}
+
+/**
+ * Lua: `local replies, next = apply_writes(at)` reads what `jointArguments` laid out from ARGV[at] on, and applies it in order.
+ * `state_of(head)` knows the `status` of a stored result in JSON, MessagePack and YAML without decoding the whole.
+ */
+export const JOINT_LUA: string = `
+local READY = { SUCCESS = true, FAILURE = true, REVOKED = true }
+local function state_of(key)
+  local head = redis.call('GETRANGE', key, 0, 63)
+  if head == '' then return nil end
+  local state = head:match('^%s*{%s*"status"%s*:%s*"([^"]*)"') or head:match('^[\\128-\\143\\222].?.?\\166status[\\160-\\191]([%u_]+)')
+  if state then return state end
+  local whole = redis.call('GET', key)
+  local ok, meta = pcall(cjson.decode, whole)
+  if ok and type(meta) == 'table' then return tostring(meta.status) end
+  return whole:match('^status: ([%u_]+)') or whole:match('\\nstatus: ([%u_]+)') or whole:match('\\166status[\\160-\\191]([%u_]+)') or ''
+end
+local function store(key, ttl, body)
+  if ttl > 0 then redis.call('SET', key, body, 'PX', ttl) else redis.call('SET', key, body) end
+end
+local WRITES = {}
+function WRITES.put(at)
+  local key, fence_key, attempt = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  local ready, ttl, body = ARGV[at + 4] == '1', tonumber(ARGV[at + 5]), ARGV[at + 6]
+  local fence = tonumber(redis.call('GET', fence_key) or 0)
+  if attempt < fence then return 0 end
+  local stored = state_of(key)
+  if stored == 'SUCCESS' then return 0 end
+  if stored and READY[stored] and (not ready or attempt == fence) then return 0 end
+  store(key, ttl, body)
+  redis.call('PUBLISH', key, body)
+  return 1
+end
+function WRITES.fence(at)
+  local key, fence_key, attempt, ttl = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  if attempt > tonumber(redis.call('GET', fence_key) or 0) then store(fence_key, ttl, attempt) end
+  return redis.call('GET', key)
+end
+function WRITES.push(at, count)
+  local first, last = at + 1, at + count - 1
+  while first <= last do
+    local upto = math.min(first + 999, last)
+    redis.call('LPUSH', ARGV[at], unpack(ARGV, first, upto))
+    first = upto + 1
+  end
+  return count - 1
+end
+function WRITES.park(at)
+  if redis.call('EXISTS', ARGV[at]) == 1 then
+    redis.call('ZADD', ARGV[at + 1], ARGV[at + 5], ARGV[at + 6])
+    redis.call('SADD', ARGV[at + 2], ARGV[at + 3])
+  else
+    redis.call('LPUSH', ARGV[at + 4], ARGV[at + 6])
+  end
+  return 1
+end
+function WRITES.expire(at, count)
+  for i = at + 1, at + count - 1 do redis.call('PEXPIRE', ARGV[i], ARGV[at]) end
+  return 1
+end
+local function apply_writes(at)
+  local replies, left = {}, tonumber(ARGV[at])
+  at = at + 1
+  while left > 0 do
+    local count = tonumber(ARGV[at + 1])
+    replies[#replies + 1] = WRITES[ARGV[at]](at + 2, count)
+    at = at + 2 + count
+    left = left - 1
+  end
+  return replies, at
+end
+`;
+
+const APPLY: RedisScript = redisScript(`${JOINT_LUA}\nreturn (apply_writes(1))`);
+
+/** Applies writes on their own, all in one script; resolves to the answer of each. */
+export async function applyWrites(
+  line: RedisLine,
+  writes: readonly RedisWrite[],
+  signal?: AbortSignal,
+): Promise<readonly unknown[]> {
+  return (await line.script(APPLY, [], jointArguments(writes), signal)) as unknown[];
+}
