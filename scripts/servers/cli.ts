@@ -16,7 +16,7 @@ async function main(names: readonly string[]): Promise<void> {
     requireBinary(['/usr/lib/rabbitmq/bin/rabbitmq-server'], ['rabbitmq-server']);
     requireBinary(
       ['/usr/lib/python3/dist-packages/celery/__main__.py'],
-      ['python3-celery', 'python3-redis', 'python3-msgpack', 'python3-yaml'],
+      ['python3-celery', 'python3-redis', 'python3-msgpack', 'python3-yaml', 'python3-brotli', 'python3-zstandard'],
     );
     return;
   }

@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+// The `lovage` command. Plain JavaScript, so that an old Node gets one clear line instead of a syntax error.
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 22) || (major === 24 && minor < 15) || major === 23) {
+  process.stderr.write(
+    `Error: Lovage needs Node 22.22.3 or later (24.15 or later of the 24 line); this is ${process.version}.\n`,
+  );
+  process.exitCode = 1;
+} else {
+  import('../dist/cli/index.js')
+    .then(({ main }) => main(process.argv.slice(2)))
+    .then((code) => {
+      process.exitCode = code;
+    });
+}

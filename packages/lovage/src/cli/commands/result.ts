@@ -1,0 +1,41 @@
+// `lovage result ID`: what is known of a task.
+import { object } from '@optique/core/constructs';
+import { message } from '@optique/core/message';
+import { optional } from '@optique/core/modifiers';
+import { argument, option } from '@optique/core/primitives';
+import { float, string } from '@optique/core/valueparser';
+import { type Command, defineCommand, EXIT } from '../define.ts';
+import { printable } from '../output.ts';
+
+const parser = object({
+  id: argument(string({ metavar: 'ID' }), { description: message`Id of the task.` }),
+  traceback: option('--traceback', { description: message`Print the traceback of a failure.` }),
+  wait: optional(option('-w', '--wait', float({ metavar: 'SECONDS' }), { description: message`Wait so long for it to end.` })),
+});
+
+export const result: Command = defineCommand({
+  name: 'result',
+  summary: 'Show the state and the result of a task.',
+  examples: ['lovage result 3f2b… --wait 10'],
+  parser,
+  run: async ({ id, traceback, wait }, { loadApp, out }) => {
+    const app = await loadApp();
+    const handle = app.result<unknown>(id);
+    if (wait !== undefined) await handle.get({ timeout: wait, propagate: false });
+    const meta = await app.results.meta(id);
+    const value = meta?.result instanceof Error ? { type: meta.result.name, message: meta.result.message } : meta?.result;
+    const state = meta?.status ?? 'PENDING';
+    const failed = state === 'FAILURE' || state === 'REVOKED';
+    const lines = [
+      `${out.style(failed ? 'red' : state === 'SUCCESS' ? 'green' : 'yellow', state)}${meta === undefined ? '  (no record: not finished, or unknown)' : ''}`,
+    ];
+    if (value !== undefined && value !== null)
+      lines.push(typeof value === 'string' ? printable(value) : JSON.stringify(value, null, 2));
+    if (traceback && meta?.traceback) lines.push(...meta.traceback.split('\n').map(printable));
+    out.answer(
+      { id, status: state, result: value ?? null, traceback: meta?.traceback ?? null, dateDone: meta?.dateDone ?? null },
+      lines,
+    );
+    return failed ? EXIT.failure : EXIT.ok;
+  },
+});
