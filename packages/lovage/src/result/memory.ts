@@ -1,0 +1,111 @@
+// Results in the memory of this process: for tests, and the shortest picture of what a backend does.
+// `memory://` alone is private to whoever opens it; backends opened under one name (`memory://shop`) share what they hold.
+
+import { mayStore } from './rules.ts';
+import type { BackendOptions, ResultBackend, StoredResult } from './seam.ts';
+import { createWatchers, type Watchers } from './watchers.ts';
+
+interface Shelf {
+  readonly results: Map<string, { readonly stored: StoredResult; readonly until: number }>;
+  readonly fences: Map<string, { readonly attempt: number; readonly until: number }>;
+  readonly watchers: Watchers;
+  users: number;
+}
+
+const shelves = new Map<string, Shelf>();
+
+/** Opens the backend. */
+export function open(options: BackendOptions): ResultBackend {
+  const name = /^memory:\/\/([^/?]+)/.exec(options.url)?.[1];
+  const shelf = (name === undefined ? undefined : shelves.get(name)) ?? createShelf();
+  if (name !== undefined) shelves.set(name, shelf);
+  shelf.users++;
+  let closed = false;
+  return {
+    name: 'memory',
+    url: options.url,
+    features: { persistent: true, fence: true, autoExpire: true, states: true },
+    put: async (results) => results.filter((result) => !put(shelf, result)).map((result) => result.id),
+    get: async (ids) => read(shelf, ids),
+    watch: (ids, signal) => shelf.watchers.watch(ids, signal),
+    forget: async (ids) => {
+      for (const id of ids) if (shelf.results.delete(id)) shelf.fences.delete(id);
+    },
+    fence: async (id, attempt, expires) => {
+      const held = fenceOf(shelf, id) ?? 0;
+      shelf.fences.set(id, { attempt: Math.max(held, attempt), until: untilOf(expires) });
+      return find(shelf, id);
+    },
+    cleanup: async () => sweep(shelf),
+    check: async () => undefined,
+    [Symbol.asyncDispose]: async () => {
+      if (closed) return;
+      closed = true;
+      if (--shelf.users === 0 && name !== undefined) shelves.delete(name);
+    },
+  };
+}
+
+function createShelf(): Shelf {
+  const shelf: Shelf = {
+    results: new Map(),
+    fences: new Map(),
+    watchers: createWatchers({
+      begin: async (ids) => {
+        for (const stored of read(shelf, ids).values()) shelf.watchers.deliver(stored);
+      },
+      end: () => undefined,
+    }),
+    users: 0,
+  };
+  return shelf;
+}
+
+function put(shelf: Shelf, result: StoredResult): boolean {
+  if (!mayStore(result, find(shelf, result.id), fenceOf(shelf, result.id))) return false;
+  trim(shelf);
+  // Taken out first, so that the map stays in the order of writing, which is nearly the order of expiry.
+  shelf.results.delete(result.id);
+  shelf.results.set(result.id, { stored: result, until: untilOf(result.expires) });
+  shelf.watchers.deliver(result);
+  return true;
+}
+
+function read(shelf: Shelf, ids: readonly string[]): Map<string, StoredResult> {
+  const found = new Map<string, StoredResult>();
+  for (const id of ids) {
+    const stored = find(shelf, id);
+    if (stored !== undefined) found.set(id, stored);
+  }
+  return found;
+}
+
+function find(shelf: Shelf, id: string): StoredResult | undefined {
+  const entry = shelf.results.get(id);
+  if (entry === undefined || entry.until > Date.now()) return entry?.stored;
+  shelf.results.delete(id);
+  return undefined;
+}
+
+function fenceOf(shelf: Shelf, id: string): number | undefined {
+  const entry = shelf.fences.get(id);
+  return entry !== undefined && entry.until > Date.now() ? entry.attempt : undefined;
+}
+
+/** Epoch milliseconds. */
+function untilOf(expires: number | undefined): number {
+  return expires === undefined ? Number.POSITIVE_INFINITY : Date.now() + expires * 1000;
+}
+
+/** Lets go of what has expired at the old end, two for each write, so that memory stays bounded without a timer. */
+function trim(shelf: Shelf): void {
+  for (const [id] of shelf.results.entries().take(2)) find(shelf, id);
+}
+
+function sweep(shelf: Shelf): number {
+  const now = Date.now();
+  const results = Array.from(shelf.results).filter(([, entry]) => entry.until <= now);
+  for (const [id] of results) shelf.results.delete(id);
+  for (const [id, entry] of shelf.fences) if (entry.until <= now) shelf.fences.delete(id);
+  return results.length;
+}

@@ -1,0 +1,123 @@
+// Waiting for results on Redis, on one subscriber connection: SUBSCRIBE, then GET, then the message. Called by redis.ts.
+// A new connection subscribes to everything that is still waited for and reads it once: whatever was published in between is found.
+import {
+  after,
+  BackendError,
+  backoff,
+  isReplyError,
+  LovageError,
+  openRedis,
+  type RedisLineOptions,
+  sleep,
+} from '../util/index.ts';
+import type { ResultKeys } from './redis-keys.ts';
+import { READY_STATES, type StoredResult } from './seam.ts';
+import { createWatchers, type Watchers } from './watchers.ts';
+
+/** Seconds between two looks whether the line is alive while somebody waits: a line cut without a word says nothing by itself. */
+const HEARTBEAT = 5;
+
+export interface RedisWatch extends AsyncDisposable {
+  readonly watchers: Watchers;
+}
+
+export interface RedisWatchParts {
+  readonly keys: ResultKeys;
+  readonly line: Omit<RedisLineOptions, 'prepare'>;
+  /** What is stored, read on the connection for commands. */
+  read(ids: readonly string[], signal: AbortSignal): Promise<Iterable<StoredResult>>;
+  /** A result out of a message's bytes. */
+  result(id: string, body: Buffer): StoredResult;
+}
+
+/** Makes the subscriber; it connects at the first wait. */
+export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
+  const closing = new AbortController();
+  const watchers = createWatchers({ begin, end });
+  const line = openRedis({
+    ...parts.line,
+    replyTimeout: HEARTBEAT,
+    prepare: async (client) => {
+      client.on('messageBuffer', hear);
+      const channels = watchers.ids().map(parts.keys.meta);
+      if (channels.length > 0) await client.subscribe(...channels);
+    },
+  });
+  line.observe({ up: () => void catchUp() });
+  let leaving: string[] = [];
+  let beating = false;
+
+  async function begin(ids: readonly string[], over: AbortSignal): Promise<void> {
+    const client = await line.ready(over);
+    beat();
+    try {
+      await client.subscribe(...ids.map(parts.keys.meta));
+    } catch (error) {
+      if (isReplyError(error)) throw new BackendError(`Redis refused to subscribe: ${error.message}`, { cause: error });
+      return; // The line is gone; the next one subscribes to what is waited for, and reads it.
+    }
+    await read(ids, over);
+  }
+
+  /** Subscriptions of one turn of the event loop end together, unless somebody waits anew. */
+  function end(ids: readonly string[]): void {
+    if (leaving.length === 0) setImmediate(leave);
+    leaving.push(...ids);
+  }
+
+  function leave(): void {
+    const channels = leaving.filter((id) => !watchers.has(id)).map(parts.keys.meta);
+    leaving = [];
+    // On a lost line there is nothing left to end.
+    if (channels.length > 0 && !closing.signal.aborted) line.call('UNSUBSCRIBE', channels).catch(() => undefined);
+  }
+
+  function hear(channel: Buffer, body: Buffer): void {
+    const id = parts.keys.idOf(channel.toString());
+    if (id !== undefined && watchers.has(id)) watchers.deliver(parts.result(id, body));
+  }
+
+  async function catchUp(): Promise<void> {
+    try {
+      await read(watchers.ids(), closing.signal);
+    } catch (error) {
+      if (!closing.signal.aborted) watchers.fail(error);
+    }
+  }
+
+  /** Reads until it succeeds, as long as anybody waits: the connection for commands may be down while this one is up. */
+  async function read(ids: readonly string[], over: AbortSignal): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      const wanted = ids.filter(watchers.has);
+      if (wanted.length === 0) return;
+      try {
+        for (const result of await parts.read(wanted, over)) if (READY_STATES.has(result.state)) watchers.deliver(result);
+        return;
+      } catch (error) {
+        if (over.aborted || !(error instanceof LovageError && error.transient)) throw error;
+        await sleep(backoff(attempt, { first: 0.05, cap: 2 }), over, { ref: false });
+      }
+    }
+  }
+
+  function beat(): void {
+    if (beating || closing.signal.aborted || watchers.ids().length === 0) return;
+    beating = true;
+    after(HEARTBEAT, () => {
+      beating = false;
+      if (closing.signal.aborted || watchers.ids().length === 0) return;
+      // Unanswered, the line cuts itself and comes up anew.
+      line.call('PING', []).catch(() => undefined);
+      beat();
+    });
+  }
+
+  return {
+    watchers,
+    [Symbol.asyncDispose]: async () => {
+      closing.abort();
+      watchers.fail(new BackendError('The result backend was closed while somebody waited for a result.', { transient: false }));
+      await line[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,143 @@
+// Results in Redis, readable by Celery and written as Celery writes them (docs/protocol.md): a string with an expiry, published on the
+// channel of the same name. Write rule, fence and publication are one Lua call (util/redis-joint.ts).
+import {
+  applyWrites,
+  BackendError,
+  deadline,
+  fenceWrite,
+  isReplyError,
+  LovageError,
+  openRedis,
+  parseRedisUrl,
+  putWrite,
+  RedisLineError,
+  type RedisLineOptions,
+  type RedisWrite,
+} from '../util/index.ts';
+import { resultKeys, urlOptions } from './redis-keys.ts';
+import { createRedisWatch } from './redis-watch.ts';
+import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
+import { stateOf } from './sniff.ts';
+
+/** Keys in one MGET at most: a longer one would hold up everybody else's commands. */
+const CHUNK = 500;
+/** Seconds that a call waits for a Redis that is away, as long as Celery's twenty tries. */
+const PATIENCE = 20;
+
+/** Opens the backend. */
+export function open(options: BackendOptions): ResultBackend {
+  const target = parseRedisUrl(options.url, urlOptions(options));
+  const keys = resultKeys(options.transportOptions);
+  const lineOptions: Omit<RedisLineOptions, 'prepare'> = {
+    target,
+    connectTimeout: options.connectTimeout,
+    name: `${options.appName}-results`,
+    replyTimeout: PATIENCE,
+    wrap: (message, cause) => new BackendError(`Result backend: ${message}`, { cause }),
+  };
+  const line = openRedis(lineOptions);
+  const closing = new AbortController();
+  const patiently = <T>(call: (signal: AbortSignal) => Promise<T>) => patient(call, closing.signal);
+
+  const write = (result: StoredResult): RedisWrite =>
+    putWrite({
+      key: keys.meta(result.id),
+      fenceKey: keys.fence(result.id),
+      attempt: result.attempt,
+      state: result.state,
+      ready: READY_STATES.has(result.state),
+      expires: result.expires,
+      body: Buffer.from(result.body.buffer, result.body.byteOffset, result.body.byteLength),
+    });
+
+  async function get(ids: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, StoredResult>> {
+    const found = new Map<string, StoredResult>();
+    for (let at = 0; at < ids.length; at += CHUNK) {
+      const part = ids.slice(at, at + CHUNK);
+      const bodies = (await line.callBuffer('MGET', part.map(keys.meta), signal)) as readonly (Buffer | null)[];
+      for (const [index, id] of part.entries()) {
+        const body = bodies[index];
+        if (body) found.set(id, resultOf(id, body));
+      }
+    }
+    return found;
+  }
+
+  async function put(results: readonly StoredResult[]): Promise<readonly string[]> {
+    if (results.length === 0) return [];
+    const writes = results.map(write);
+    const { value, repeated } = await patiently((signal) => applyWrites(line, writes, signal));
+    const refused = results.filter((_, index) => Number(value[index]) !== 1);
+    // A repeated write may be refused because its own first try, whose answer was lost, is what is stored.
+    const kept = repeated && refused.length > 0 ? refused.filter(await isNotStored(refused)) : refused;
+    return kept.map((result) => result.id);
+  }
+
+  async function isNotStored(results: readonly StoredResult[]): Promise<(result: StoredResult) => boolean> {
+    const stored = await get(results.map((result) => result.id));
+    return (result) => Buffer.compare(stored.get(result.id)?.body ?? Buffer.alloc(0), result.body) !== 0;
+  }
+
+  const watch = createRedisWatch({
+    keys,
+    line: lineOptions,
+    read: async (ids, signal) => (await get(ids, signal)).values(),
+    result: resultOf,
+  });
+
+  return {
+    name: 'redis',
+    url: target.url,
+    database: target.database,
+    features: { persistent: true, fence: true, autoExpire: true, states: true },
+    put,
+    jointPut: (results) => ({ database: target.database, payload: results.map(write) }),
+    get: async (ids) => (await patiently((signal) => get(ids, signal))).value,
+    watch: (ids, signal) => watch.watchers.watch(ids, signal),
+    forget: async (ids) => {
+      if (ids.length === 0) return;
+      const both = ids.flatMap((id) => [keys.meta(id), keys.fence(id)]);
+      await patiently((signal) => line.call('DEL', both, signal));
+    },
+    fence: async (id, attempt, expires) => {
+      const writing = fenceWrite({ key: keys.meta(id), fenceKey: keys.fence(id), attempt, expires });
+      await patiently((signal) => applyWrites(line, [writing], signal));
+      // Read apart: a script's answer comes as text, and a record need not be text.
+      return (await patiently((signal) => get([id], signal))).value.get(id);
+    },
+    check: async (signal) => {
+      await line.call('PING', [], signal);
+    },
+    [Symbol.asyncDispose]: async () => {
+      closing.abort();
+      await watch[Symbol.asyncDispose]();
+      await line[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Redis keeps no content type: reader and writer share the setting resultSerializer, so the codec takes an empty one for its own. */
+function resultOf(id: string, body: Buffer): StoredResult {
+  return { id, state: stateOf(body), body, contentType: '', contentEncoding: '', attempt: 1 };
+}
+
+/** Runs a call that may be repeated until it is answered, for as long as a Redis that restarts may take. */
+async function patiently<T>(
+  call: (signal: AbortSignal) => Promise<T>,
+): Promise<{ readonly value: T; readonly repeated: boolean }> {
+  const tooLong = (): Error => new BackendError(`The Redis that holds the results has not answered for ${PATIENCE} s.`);
+  using limit = deadline(PATIENCE, tooLong);
+  for (let repeated = false; ; repeated = true) {
+    try {
+      return { value: await call(limit.signal), repeated };
+    } catch (error) {
+      if (limit.signal.aborted || !canMend(error, closing)) throw error;
+    }
+  }
+}
+
+/** Waiting mends neither a wrong password nor a backend that this program closed. */
+function canMend(error: unknown, closing: AbortSignal): boolean {
+  if (closing.aborted || !(error instanceof LovageError) || !error.transient) return false;
+  return !(error.cause instanceof RedisLineError && isReplyError(error.cause.cause));
+}

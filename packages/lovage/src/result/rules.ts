@@ -1,0 +1,26 @@
+// Which write may replace which: one rule for every backend. The Redis form of it is Lua (util/redis-joint.ts), the SQL form a WHERE.
+import { READY_STATES, type StoredResult } from './seam.ts';
+
+/** Redeliveries of one message stay far below this, so that every retry's attempts come after those of the retry before. */
+const ATTEMPTS_PER_RETRY = 1_000_000;
+
+/**
+ * The number under which an execution writes. A retry is a new message whose delivery count starts at 1 again, so the count alone
+ * would let the fence of an earlier message refuse the retry's own result.
+ */
+export function attemptNumber(retries: number, attempts: number): number {
+  return retries * ATTEMPTS_PER_RETRY + attempts;
+}
+
+/** May `next` be stored over what is there? SUCCESS is never replaced, a ready state only by a ready one, and no attempt older than the fence writes. */
+export function mayStore(
+  next: Pick<StoredResult, 'state' | 'attempt'>,
+  stored: Pick<StoredResult, 'state'> | undefined,
+  fence: number | undefined,
+): boolean {
+  const wasReady = stored !== undefined && READY_STATES.has(stored.state);
+  if (stored?.state === 'SUCCESS') return false;
+  if (wasReady && !READY_STATES.has(next.state)) return false;
+  if (fence === undefined) return true;
+  return next.attempt > fence || (next.attempt === fence && !wasReady);
+}
