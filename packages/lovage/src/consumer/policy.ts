@@ -1,5 +1,5 @@
 // What a task's own options and the settings say together about one task: made once for each definition.
-import type { TaskDefinition } from '../task/index.ts';
+import type { TaskOptions } from '../task/index.ts';
 import { ConfigurationError } from '../util/index.ts';
 import type { ConsumerSettings } from './port.ts';
 
@@ -9,6 +9,7 @@ export interface TaskPolicy {
   readonly acksOnFailure: boolean;
   readonly acksOnTimeout: boolean;
   readonly rejectOnWorkerLost: boolean;
+  readonly ignoreResult: boolean;
   /** Seconds. */
   readonly timeLimit: number | undefined;
   readonly softTimeLimit: number | undefined;
@@ -31,8 +32,8 @@ export function parseRate(rate: number | string | null | undefined): number | un
   return perUnit === 0 ? undefined : perUnit / (RATE_UNITS[unit ?? 's'] ?? 1);
 }
 
-/** The policy of one task. */
-export function policyOf({ options }: TaskDefinition, settings: ConsumerSettings): TaskPolicy {
+/** The policy of a task with these options. */
+export function policyOf(options: Readonly<TaskOptions>, settings: ConsumerSettings): TaskPolicy {
   const onFailureOrTimeout = settings.taskAcksOnFailureOrTimeout;
   const rateLimit = options.rateLimit === undefined ? settings.taskDefaultRateLimit : options.rateLimit;
   return {
@@ -40,6 +41,7 @@ export function policyOf({ options }: TaskDefinition, settings: ConsumerSettings
     acksOnFailure: options.acksOnFailure ?? settings.taskAcksOnFailure ?? onFailureOrTimeout,
     acksOnTimeout: options.acksOnTimeout ?? settings.taskAcksOnTimeout ?? onFailureOrTimeout,
     rejectOnWorkerLost: options.rejectOnWorkerLost ?? settings.taskRejectOnWorkerLost ?? true,
+    ignoreResult: options.ignoreResult ?? settings.taskIgnoreResult,
     timeLimit: options.timeLimit ?? settings.taskTimeLimit ?? undefined,
     softTimeLimit: options.softTimeLimit ?? settings.taskSoftTimeLimit ?? undefined,
     rate: settings.workerDisableRateLimits ? undefined : parseRate(rateLimit),

@@ -2,7 +2,7 @@
 import type { Broker, Delivery, Outgoing, Topology } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { ResultBackend, StoredResult } from '../result/index.ts';
-import type { Publisher, TaskDefinition } from '../task/index.ts';
+import type { Publisher, TaskDefinition, TaskOptions } from '../task/index.ts';
 
 /** The settings that decide a message's fate. Names and units are those of the settings table. */
 export interface ConsumerSettings {
@@ -11,21 +11,28 @@ export interface ConsumerSettings {
   readonly taskAcksOnFailure?: boolean | null | undefined;
   readonly taskAcksOnTimeout?: boolean | null | undefined;
   readonly taskRejectOnWorkerLost?: boolean | null | undefined;
+  readonly taskIgnoreResult: boolean;
   /** Seconds. */
   readonly taskTimeLimit?: number | null | undefined;
   readonly taskSoftTimeLimit?: number | null | undefined;
   readonly taskDefaultRateLimit?: number | string | null | undefined;
   readonly workerDisableRateLimits: boolean;
+  /** Messages held for each slot, those that run included; 0: as many as come. */
+  readonly workerPrefetchMultiplier: number;
+  /** Most messages in memory that wait for their eta. */
+  readonly workerEtaTaskLimit?: number | null | undefined;
   readonly brokerConnectionRetry: boolean;
   readonly brokerConnectionRetryOnStartup?: boolean | null | undefined;
   /** null or 0: for ever. */
   readonly brokerConnectionMaxRetries?: number | null | undefined;
-  /** Starts of one message before it goes to the dead letters. */
-  readonly maxDeliveries: number;
+  /** Starts of one message before it goes to the dead letters; null: no limit. */
+  readonly maxDeliveries?: number | null | undefined;
   /** What becomes of a message whose task is not registered here. */
-  readonly unknownTask: 'deadLetter' | 'reject' | 'requeue';
+  readonly unknownTask: string;
   /** Larger bodies go to the dead letters unread. */
   readonly maxBodyBytes: number;
+  /** Seconds that a result is kept; the fence of an attempt lives as long. */
+  readonly resultExpires?: number | null | undefined;
 }
 
 /** What others may want to see; a consumer never waits for it and never changes its mind. */
@@ -46,6 +53,8 @@ export interface ResultOwner {
   readonly request: TaskRequest | undefined;
   readonly replyTo: string | undefined;
   readonly correlationId: string | undefined;
+  /** Under which the record is written (attemptNumber). */
+  readonly attempt: number;
 }
 
 /** Records that the consumer itself must write, because no slot ever saw the task. */
@@ -65,6 +74,10 @@ export interface WorkerApp {
   readonly observer: ConsumerObserver;
   /** Read live, so that a task registered later is known at once. */
   find(name: string): TaskDefinition | undefined;
+  /** For suggestions. */
+  taskNames(): readonly string[];
+  /** Its options over annotations, over the settings. */
+  options(definition: TaskDefinition): Readonly<TaskOptions>;
   /** Decodes a body of protocol 1; protocol 2 stays bytes until its slot. */
   decodeBody(delivery: Delivery): unknown;
   /** What to declare and which queues to take from. */

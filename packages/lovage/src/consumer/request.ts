@@ -4,6 +4,7 @@ import type { Delivery } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { Job, TaskDefinition } from '../task/index.ts';
 import type { TaskPolicy } from './policy.ts';
+import type { Answer } from './verdict.ts';
 
 export type EntryState = 'received' | 'held' | 'ready' | 'running' | 'settling' | 'done';
 
@@ -14,6 +15,8 @@ export interface Entry {
   readonly definition: TaskDefinition;
   readonly policy: TaskPolicy;
   readonly job: Job;
+  /** The message as it came first. */
+  readonly original: Delivery;
   /** As we hold it now; undefined when it was acked early or its line was lost. */
   delivery: Delivery | undefined;
   /** The early ack was given. */
@@ -40,7 +43,7 @@ const MAX_FINISHED = 10_000;
 /** Every request that a worker has, by run. */
 export class Requests {
   readonly #entries = new Map<string, Entry>();
-  readonly #finished = new Set<string>();
+  readonly #finished = new Map<string, Answer>();
 
   get size(): number {
     return this.#entries.size;
@@ -68,19 +71,21 @@ export class Requests {
     if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key);
   }
 
-  /** All that was written for this run is written, but its message was lost before the ack: when it comes again, it is acked. */
-  remember(key: string): void {
-    this.#finished.add(key);
+  /** All that was to be written for this run is written, but its message was lost before the verdict: it is given when it comes again. */
+  remember(key: string, answer: Answer): void {
+    this.#finished.set(key, answer);
     if (this.#finished.size <= MAX_FINISHED) return;
-    for (const oldest of this.#finished) {
+    for (const oldest of this.#finished.keys()) {
       this.#finished.delete(oldest);
       break;
     }
   }
 
-  /** Was this run finished here? Answers once. */
-  recall(key: string): boolean {
-    return this.#finished.delete(key);
+  /** The verdict owed to a run that was finished here. Answers once. */
+  recall(key: string): Answer | undefined {
+    const answer = this.#finished.get(key);
+    this.#finished.delete(key);
+    return answer;
   }
 
   [Symbol.iterator](): IterableIterator<Entry> {

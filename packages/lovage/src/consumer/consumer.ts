@@ -1,0 +1,284 @@
+// The line to the broker, one explicit state machine; every change of state is in #run, and nobody else connects:
+//   connecting → subscribed → lost → (waiting →) connecting … → stopped
+// What runs goes on across a reconnect. A watchdog breaks a line on which nothing comes although there is something to do.
+import type { Subscription } from '../broker/index.ts';
+import type { Pool } from '../pool/index.ts';
+import {
+  after,
+  BrokerConnectionError,
+  backoff,
+  type Clock,
+  LovageError,
+  logger,
+  orAborted,
+  redactUrl,
+  sleep,
+  systemClock,
+  type Timer,
+} from '../util/index.ts';
+import { Flow } from './flow.ts';
+import type { WorkerApp } from './port.ts';
+
+const log = logger('consumer');
+const RECONNECT = { first: 0.2, cap: 30 };
+/** Seconds after which a line counts as good: losing it starts the back-off anew. */
+const GOOD_LINE = 1;
+/** Seconds that closing a line may take. */
+const CLOSE_PATIENCE = 5;
+
+export type LineState = 'connecting' | 'subscribed' | 'lost' | 'waiting' | 'stopped';
+
+export interface ConsumerOptions {
+  readonly app: WorkerApp;
+  readonly pool: Pool;
+  /** Node name. */
+  readonly hostname: string;
+  readonly clock?: Clock;
+  /** Seconds without a message, with free slots, after which the queues are asked whether anything waits. @default 15 */
+  readonly watchdog?: number;
+  readonly onState?: (state: LineState) => void;
+}
+
+const DEFAULT_WATCHDOG = 15;
+
+/** Takes task messages from the broker for as long as it lives. */
+export class Consumer implements AsyncDisposable {
+  /** What is in hand. */
+  readonly flow: Flow;
+  /** Resolves when the first take is armed, rejects when the first connection is given up. */
+  readonly ready: Promise<void>;
+  /** Resolves when the consumer has stopped: with the error that ended it, if one did. */
+  readonly closed: Promise<Error | undefined>;
+  readonly #options: ConsumerOptions;
+  readonly #clock: Clock;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #drained = Promise.withResolvers<void>();
+  readonly #stop = new AbortController();
+  #subscription: Subscription | undefined;
+  #break: ((error: Error) => void) | undefined;
+  #state: LineState = 'connecting';
+  #isReady = false;
+  #lastBatch = 0;
+  #connections = 0;
+  #dog: Timer | undefined;
+
+  constructor(options: ConsumerOptions) {
+    const { app, pool, hostname, clock } = options;
+    this.#options = options;
+    this.#clock = clock ?? systemClock;
+    this.flow = new Flow({ app, pool, hostname, clock, subscription: () => this.#subscription });
+    this.ready = this.#ready.promise;
+    this.ready.catch(() => undefined);
+    this.closed = this.#run().then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error : new BrokerConnectionError(String(error))),
+    );
+    this.#watch();
+  }
+
+  get state(): LineState {
+    return this.#state;
+  }
+
+  /** For `inspect stats`. */
+  info(): Readonly<Record<string, unknown>> {
+    return {
+      prefetch_count: this.flow.prefetch,
+      total: Object.fromEntries(this.flow.totals),
+      line: { state: this.#state, connections: this.#connections },
+    };
+  }
+
+  /** Takes nothing more, gives back what has not started, and waits for what runs. Rejects with the signal's reason. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#stop.abort(new BrokerConnectionError('The worker stops.'));
+    await this.#subscription
+      ?.cancel()
+      .catch((error: unknown) => log.debug('Cancelling failed: {error}', { error: String(error) }));
+    await orAborted(
+      this.flow.drain().then(() => this.flow.quiet()),
+      signal,
+    );
+    this.#drained.resolve();
+    await orAborted(this.closed, signal);
+  }
+
+  /** Closes the line. Without a drain before, what is held goes back uncounted. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const reason = new BrokerConnectionError('The worker stops.');
+    this.#dog?.cancel();
+    this.#stop.abort(reason);
+    this.#drained.resolve();
+    this.flow.giveUp(reason);
+    this.#break?.(reason);
+    await this.closed;
+    this.flow[Symbol.dispose]();
+  }
+
+  get #stopping(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  #enter(state: LineState): void {
+    this.#state = state;
+    this.#options.onState?.(state);
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    try {
+      while (!this.#stopping) {
+        this.#enter('connecting');
+        const subscription = await this.#open(failures);
+        if (subscription === undefined) {
+          failures++;
+          continue;
+        }
+        const began = this.#clock.monotonic();
+        const error = await this.#consume(subscription);
+        await this.#close(subscription);
+        if (this.#stopping) break;
+        this.#enter('lost');
+        log.warning('consumer: Connection to broker lost. Trying to re-establish the connection... ({error})', {
+          error: String(error),
+        });
+        const good = this.#clock.monotonic() - began > GOOD_LINE * 1000;
+        failures = good ? 0 : failures + 1;
+        if (!good) await this.#wait(backoff(failures - 1, RECONNECT));
+      }
+    } catch (error) {
+      this.#ready.reject(error);
+      throw error;
+    } finally {
+      this.#enter('stopped');
+      this.#ready.reject(new BrokerConnectionError('The worker was stopped before it had connected to its broker.'));
+    }
+  }
+
+  /** One attempt to declare and subscribe; waits after a failure, throws when there shall be no further attempt. */
+  async #open(failures: number): Promise<Subscription | undefined> {
+    const { app, hostname } = this.#options;
+    try {
+      const { names, topology } = app.queues();
+      await orAborted(app.broker.declare(topology), this.#stop.signal);
+      const prefetch = this.flow.prefetch;
+      const subscription = await app.broker.subscribe(names, { prefetch, node: hostname, signal: this.#stop.signal });
+      this.#connections++;
+      log.info('Connected to {url}', { url: redactUrl(app.broker.url) });
+      return subscription;
+    } catch (error) {
+      if (this.#stopping) return undefined;
+      this.#judge(error, failures + 1);
+      const wait = backoff(failures, RECONNECT);
+      log.error('consumer: Cannot connect to {url}: {error}\nTrying again in {wait} seconds... ({failures}/{limit})', {
+        url: redactUrl(app.broker.url),
+        error: String(error),
+        wait: wait.toFixed(2),
+        failures: failures + 1,
+        limit: app.settings.brokerConnectionMaxRetries || 'without end',
+      });
+      await this.#wait(wait);
+      return undefined;
+    }
+  }
+
+  /** Throws when this failure is the last one. */
+  #judge(error: unknown, failures: number): void {
+    const { settings, broker } = this.#options.app;
+    const onStart = settings.brokerConnectionRetryOnStartup ?? settings.brokerConnectionRetry;
+    const hopeless = error instanceof LovageError && !error.transient;
+    if (!this.#isReady && (hopeless || !onStart)) throw error;
+    if (this.#isReady && !settings.brokerConnectionRetry) throw error;
+    const limit = settings.brokerConnectionMaxRetries;
+    if (limit && failures > limit) {
+      throw new BrokerConnectionError(
+        `The broker ${redactUrl(broker.url)} could not be reached in ${limit} attempts (setting brokerConnectionMaxRetries).`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** Hands batches on until the line ends; resolves to why. */
+  async #consume(subscription: Subscription): Promise<unknown> {
+    this.#subscription = subscription;
+    this.#lastBatch = this.#clock.monotonic();
+    const broken = new Promise<Error>((resolve) => {
+      this.#break = resolve;
+    });
+    this.#enter('subscribed');
+    const error = await Promise.race([this.#iterate(subscription), broken]);
+    // A drain still has verdicts to write on this line.
+    if (this.#stopping) await this.#drained.promise;
+    return error;
+  }
+
+  async #iterate(subscription: Subscription): Promise<unknown> {
+    try {
+      const batches = subscription[Symbol.asyncIterator]();
+      let next = batches.next();
+      this.#becomeReady();
+      for (let batch = await next; batch.done !== true; batch = await next) {
+        this.#lastBatch = this.#clock.monotonic();
+        this.flow.receive(batch.value);
+        next = batches.next();
+      }
+      return new BrokerConnectionError('The subscription ended.');
+    } catch (error) {
+      return error;
+    }
+  }
+
+  #becomeReady(): void {
+    if (this.#isReady) return;
+    this.#isReady = true;
+    this.#ready.resolve();
+  }
+
+  async #close(subscription: Subscription): Promise<void> {
+    this.#subscription = undefined;
+    this.#break = undefined;
+    this.flow.lineLost();
+    try {
+      await orAborted(Promise.resolve(subscription[Symbol.asyncDispose]()), AbortSignal.timeout(CLOSE_PATIENCE * 1000));
+    } catch (error) {
+      log.debug('Closing a lost line failed: {error}', { error: String(error) });
+    }
+  }
+
+  async #wait(seconds: number): Promise<void> {
+    this.#enter('waiting');
+    await sleep(seconds, this.#stop.signal).catch(() => undefined);
+  }
+
+  #watch(): void {
+    const patience = this.#options.watchdog ?? DEFAULT_WATCHDOG;
+    this.#dog = after(patience / 3, () => {
+      void this.#look(patience)
+        .catch((error: unknown) => log.debug('The watchdog could not look: {error}', { error: String(error) }))
+        .finally(() => {
+          if (!this.#stopping) this.#watch();
+        });
+    });
+  }
+
+  /** Free slots, waiting tasks, and nothing comes: the line is deaf, whatever it says of itself. */
+  async #look(patience: number): Promise<void> {
+    const subscription = this.#subscription;
+    const silent = (): boolean =>
+      this.#subscription === subscription && this.flow.hungry && this.#clock.monotonic() - this.#lastBatch > patience * 1000;
+    if (subscription === undefined || !silent()) return;
+    const { broker } = this.#options.app;
+    const { names } = this.#options.app.queues();
+    const counts = await orAborted(Promise.all(names.map((name) => broker.count(name))), AbortSignal.timeout(patience * 1000));
+    const waiting = counts.reduce((sum, count) => sum + (count?.ready ?? 0), 0);
+    if (waiting === 0 || !silent()) return;
+    log.warning(
+      'consumer: {waiting} tasks wait, slots are free, and nothing has come for {patience} seconds; subscribing again.',
+      {
+        waiting,
+        patience,
+      },
+    );
+    this.#break?.(new BrokerConnectionError('The line was deaf.'));
+  }
+}

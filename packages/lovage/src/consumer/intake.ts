@@ -1,0 +1,79 @@
+// From a delivery to a request, or to the reason why there is none. Only headers are read (protocol 1 has them in its body).
+// Nothing that comes from a broker may throw past this file.
+import type { DeathReason, Delivery } from '../broker/index.ts';
+import { parseTask, type TaskRequest } from '../protocol/index.ts';
+import { attemptNumber } from '../result/index.ts';
+import type { TaskDefinition } from '../task/index.ts';
+import { ContentRefusedError, DecodeError, didYouMean, InvalidTaskError, NotRegisteredError } from '../util/index.ts';
+import type { ResultOwner, WorkerApp } from './port.ts';
+
+/** A message that can run here. */
+export interface Usable {
+  readonly request: TaskRequest;
+  readonly definition: TaskDefinition;
+}
+
+/** A message that cannot. */
+export interface Unusable {
+  readonly reason: DeathReason;
+  readonly error: Error;
+  /** Known when a result can be stored for somebody who waits. */
+  readonly owner: ResultOwner | undefined;
+}
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
+
+/** Who a broken message is about, as far as its headers say. */
+export function ownerOf(delivery: Delivery): ResultOwner | undefined {
+  const headers: unknown = delivery.headers;
+  if (typeof headers !== 'object' || headers === null) return undefined;
+  const own = (key: string): string | undefined =>
+    Object.hasOwn(headers, key) ? text((headers as Record<string, unknown>)[key]) : undefined;
+  const id = own('id');
+  if (id === undefined) return undefined;
+  const { replyTo, correlationId } = delivery.properties;
+  return { id, name: own('task'), request: undefined, replyTo, correlationId, attempt: attemptNumber(0, delivery.attempts) };
+}
+
+/** Who a request's result is about. */
+export function ownerOfRequest(request: TaskRequest): ResultOwner {
+  const { id, task, replyTo, correlationId, retries, attempts } = request;
+  return { id, name: task, request, replyTo, correlationId, attempt: attemptNumber(retries, attempts) };
+}
+
+function reasonOf(error: unknown): DeathReason {
+  if (error instanceof ContentRefusedError) return 'refused-content';
+  if (error instanceof DecodeError) return 'undecodable';
+  return 'malformed';
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new InvalidTaskError(String(error));
+}
+
+/** Reads a delivery. */
+export function intake(
+  delivery: Delivery,
+  app: Pick<WorkerApp, 'find' | 'decodeBody' | 'settings' | 'taskNames'>,
+  hostname: string,
+): Usable | Unusable {
+  const { byteLength } = delivery.body;
+  if (byteLength > app.settings.maxBodyBytes) {
+    const error = new DecodeError(
+      `The body has ${byteLength} bytes; the setting maxBodyBytes allows ${app.settings.maxBodyBytes}. Send a reference to the data, or raise the setting.`,
+    );
+    return { reason: 'too-large', error, owner: ownerOf(delivery) };
+  }
+  let request: TaskRequest;
+  try {
+    request = parseTask(delivery, { hostname, decodeBody: () => app.decodeBody(delivery) }).request;
+  } catch (error) {
+    return { reason: reasonOf(error), error: asError(error), owner: ownerOf(delivery) };
+  }
+  const definition = app.find(request.task);
+  if (definition !== undefined) return { request, definition };
+  const error = new NotRegisteredError(
+    `No task is registered as '${request.task}' in this worker.${didYouMean(request.task, app.taskNames())} Import its module in the worker (setting include), or route it elsewhere.`,
+  );
+  return { reason: 'unknown-task', error, owner: ownerOfRequest(request) };
+}

@@ -1,0 +1,68 @@
+// Storing and sending until it is done: the policy for a store or broker that fails. Called by settle.ts alone.
+import type { Outgoing } from '../broker/index.ts';
+import { READY_STATES, type ResultBackend, type StoredResult } from '../result/index.ts';
+import { type BackoffOptions, backoff, LovageError, logger, PublishError, sleep } from '../util/index.ts';
+import type { WorkerApp } from './port.ts';
+
+const RETRY: BackoffOptions = { first: 0.1, cap: 10 };
+/** Seconds that one publish may take before it counts as failed and is tried again. */
+const PUBLISH_TIMEOUT = 30;
+const log = logger('consumer');
+
+function isTransient(error: unknown): boolean {
+  return !(error instanceof LovageError) || error.transient;
+}
+
+/** Tries until it works; rejects with what cannot be helped by trying again, or with the signal's reason. */
+export async function persist<Out>(what: string, signal: AbortSignal, action: () => Promise<Out>): Promise<Out> {
+  for (let retry = 0; ; retry++) {
+    signal.throwIfAborted();
+    try {
+      return await action();
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      const wait = backoff(retry, RETRY);
+      log.error('Cannot {what}: {error} Trying again in {wait} seconds; no message is given up meanwhile.', {
+        what,
+        error: String(error),
+        wait: wait.toFixed(2),
+      });
+      await sleep(wait, signal, { ref: false });
+    }
+  }
+}
+
+/** Stores the results; resolves to the ids whose task belongs to another attempt. */
+export async function store(
+  backend: ResultBackend | undefined,
+  results: readonly StoredResult[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  if (backend === undefined || results.length === 0) return new Set();
+  const refused = await persist(`store ${results.length} results`, signal, () => backend.put(results));
+  if (refused.length === 0) return new Set();
+  const stored = await persist('read refused results', signal, () => backend.get(refused));
+  const attempts = new Map(results.map((result) => [result.id, result.attempt]));
+  // What was refused because it is stored already (a repeat of our own write) is still ours.
+  const foreign = refused.filter((id) => {
+    const record = stored.get(id);
+    return record === undefined || !READY_STATES.has(record.state) || record.attempt > (attempts.get(id) ?? 0);
+  });
+  return new Set(foreign);
+}
+
+/** Publishes what follows; only what failed is sent again. */
+export async function send(publisher: WorkerApp['publisher'], messages: readonly Outgoing[], signal: AbortSignal): Promise<void> {
+  let left = messages;
+  if (left.length === 0) return;
+  await persist(`send ${messages.length} messages`, signal, async () => {
+    try {
+      await publisher.publish(left, { signal: AbortSignal.any([signal, AbortSignal.timeout(PUBLISH_TIMEOUT * 1000)]) });
+    } catch (error) {
+      if (!(error instanceof PublishError) || error.failures.length === 0) throw error;
+      left = error.failures.flatMap(({ index }) => left[index] ?? []);
+      const hopeless = error.failures.find(({ cause }) => cause instanceof LovageError && !cause.transient);
+      throw hopeless === undefined ? error : hopeless.cause;
+    }
+  });
+}

@@ -1,0 +1,177 @@
+// Settling: what the outcomes of one turn write, in an order that loses nothing. One database for broker and results: one transaction.
+// Else store → send → verdict. A death between two steps repeats the later ones at most.
+import type { Broker, Delivery, JointWrite, Outgoing, Settlement, Subscription } from '../broker/index.ts';
+import { READY_STATES, type StoredResult } from '../result/index.ts';
+import { batcher, LovageError, logger } from '../util/index.ts';
+import { persist, send, store } from './persist.ts';
+import type { WorkerApp } from './port.ts';
+
+/** What one message's end writes. */
+export interface Turn {
+  /** Absent when the message is not ours any more (acked early, or its line was lost). */
+  readonly settlement: Settlement | undefined;
+  readonly results: readonly StoredResult[];
+  readonly next: readonly Outgoing[];
+}
+
+/**
+ * `settled`: everything is written and the broker has the verdict. `lost`: everything is written, but the message was not ours any
+ * more. `given-up`: nothing can be said; the message comes back.
+ */
+export type Settled = 'settled' | 'lost' | 'given-up';
+
+export interface SettlerOptions {
+  readonly app: Pick<WorkerApp, 'broker' | 'backend' | 'publisher'>;
+  readonly node: string;
+  /** The line as it is now. */
+  readonly subscription: () => Subscription | undefined;
+  /** Ends the retries of a store or broker that stays away. */
+  readonly giveUp: AbortSignal;
+}
+
+const MAX_BATCH = 256;
+const MAX_IN_FLIGHT = 4;
+const log = logger('consumer');
+
+/** Commits turns; those of one turn of the event loop together. */
+export class Settler {
+  readonly #options: SettlerOptions;
+  readonly #joint: boolean;
+  /** Settles one message's end; never rejects. */
+  readonly commit: (turn: Turn) => Promise<Settled>;
+
+  constructor(options: SettlerOptions) {
+    this.#options = options;
+    const { broker, backend } = options.app;
+    this.#joint =
+      backend?.jointPut !== undefined &&
+      broker.jointPublish !== undefined &&
+      broker.database !== undefined &&
+      broker.database === backend.database;
+    const batched = batcher((turns: readonly Turn[]) => this.#commit(turns), { maxSize: MAX_BATCH, maxInFlight: MAX_IN_FLIGHT });
+    this.commit = (turn) =>
+      batched(turn).catch((error: unknown): Settled => {
+        if (!this.#options.giveUp.aborted) log.error('Settling failed: {error}', { error: String(error) });
+        return 'given-up';
+      });
+  }
+
+  async #commit(turns: readonly Turn[]): Promise<readonly Settled[]> {
+    const writes = turns.some((turn) => turn.results.length > 0 || turn.next.length > 0);
+    const subscription = this.#options.subscription();
+    if (this.#joint && writes && subscription !== undefined && turns.every((turn) => turn.settlement !== undefined)) {
+      const settled = await this.#commitJoint(turns, subscription);
+      if (settled !== undefined) return settled;
+      return this.#commitApart(await this.#withoutDone(turns));
+    }
+    return this.#commitApart(turns);
+  }
+
+  /** Undefined: the transaction failed, or nobody knows whether it was made. */
+  async #commitJoint(turns: readonly Turn[], subscription: Subscription): Promise<readonly Settled[] | undefined> {
+    const { broker, backend } = this.#options.app;
+    try {
+      const results = turns.flatMap((turn) => turn.results);
+      const next = turns.flatMap((turn) => turn.next);
+      const writes: JointWrite[] = [];
+      if (results.length > 0 && backend?.jointPut !== undefined) writes.push(backend.jointPut(results));
+      if (next.length > 0 && broker.jointPublish !== undefined) writes.push(await broker.jointPublish(next));
+      const settlements = turns.flatMap((turn) => turn.settlement ?? []);
+      const lost = new Set(await subscription.settle(settlements, writes));
+      return turns.map((turn) => (turn.settlement !== undefined && lost.has(turn.settlement.delivery) ? 'lost' : 'settled'));
+    } catch (error) {
+      log.warning('A joint commit failed, its parts are written one by one: {error}', { error: String(error) });
+      return undefined;
+    }
+  }
+
+  /** After a failed joint commit: a turn whose ready result is stored was committed after all, so it writes nothing again. */
+  async #withoutDone(turns: readonly Turn[]): Promise<readonly Turn[]> {
+    const { backend } = this.#options.app;
+    if (backend === undefined) return turns;
+    const ids = turns.flatMap((turn) => turn.results.slice(0, 1).map((result) => result.id));
+    const stored = await persist('read results', this.#options.giveUp, () => backend.get(ids));
+    return turns.map((turn) => {
+      const [own] = turn.results;
+      const record = own === undefined ? undefined : stored.get(own.id);
+      const done = record !== undefined && record.state === own?.state && READY_STATES.has(record.state);
+      return done ? { settlement: turn.settlement, results: [], next: [] } : turn;
+    });
+  }
+
+  async #commitApart(turns: readonly Turn[]): Promise<readonly Settled[]> {
+    let written = turns;
+    try {
+      await this.#write(turns);
+    } catch (error) {
+      if (this.#options.giveUp.aborted) throw error;
+      // One of them cannot be written whatever we try: find out which, so that the others are not held up.
+      written = await Promise.all(turns.map((turn) => this.#writeAlone(turn)));
+    }
+    return this.#settle(written);
+  }
+
+  async #write(turns: readonly Turn[]): Promise<void> {
+    const { backend, publisher } = this.#options.app;
+    const { giveUp } = this.#options;
+    const foreign = await store(
+      backend,
+      turns.flatMap((turn) => turn.results),
+      giveUp,
+    );
+    const ours = turns.filter(({ results: [own] }) => own === undefined || !foreign.has(own.id));
+    await send(
+      publisher,
+      ours.flatMap((turn) => turn.next),
+      giveUp,
+    );
+  }
+
+  /** The turn with the verdict that it can have: what cannot be written sends its message to the dead letters, from where it can come again. */
+  async #writeAlone(turn: Turn): Promise<Turn> {
+    try {
+      await this.#write([turn]);
+      return turn;
+    } catch (error) {
+      if (this.#options.giveUp.aborted) throw error;
+      const text = error instanceof LovageError ? `${error.code}: ${error.message}` : String(error);
+      const id = turn.results[0]?.id ?? turn.next[0]?.headers.id;
+      log.error('What the end of task {id} writes cannot be written, so its message goes to the dead letters: {error}', {
+        id: String(id),
+        error: text,
+      });
+      if (turn.settlement === undefined) return turn;
+      const { delivery } = turn.settlement;
+      return {
+        ...turn,
+        settlement: { verdict: 'deadLetter', delivery, reason: 'failed', error: text, node: this.#options.node },
+      };
+    }
+  }
+
+  async #settle(turns: readonly Turn[]): Promise<readonly Settled[]> {
+    const settlements = turns.flatMap((turn) => turn.settlement ?? []);
+    if (settlements.length === 0) return turns.map(() => 'settled');
+    const lost = await this.#verdicts(settlements);
+    return turns.map(({ settlement }) =>
+      settlement !== undefined && (lost === 'all' || lost.has(settlement.delivery)) ? 'lost' : 'settled',
+    );
+  }
+
+  async #verdicts(settlements: readonly Settlement[]): Promise<ReadonlySet<Delivery> | 'all'> {
+    const subscription = this.#options.subscription();
+    if (subscription === undefined) return 'all';
+    try {
+      return new Set(await subscription.settle(settlements));
+    } catch (error) {
+      // The line's own loop notices the loss and connects again; these messages come back and get their verdict then.
+      log.debug('{count} verdicts were lost with the line: {error}', { count: settlements.length, error: String(error) });
+      return 'all';
+    }
+  }
+}
+
+/** Can this broker keep a message until a time? */
+export function canPark(broker: Broker): boolean {
+  return broker.features.delay;
+}

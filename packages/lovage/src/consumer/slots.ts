@@ -1,0 +1,65 @@
+// Who starts next. Tasks that were started before and never finished are suspects: one of them may be what killed its worker, so each
+// runs alone, with nothing beside it that it could take along.
+import type { Entry } from './request.ts';
+
+export interface SlotsOptions {
+  readonly limit: () => number;
+  readonly start: (entry: Entry) => void;
+}
+
+/** The queue before the pool. */
+export class Slots {
+  readonly #options: SlotsOptions;
+  readonly #ready: Entry[] = [];
+  readonly #suspects: Entry[] = [];
+  #running = 0;
+  #suspectRuns = false;
+
+  constructor(options: SlotsOptions) {
+    this.#options = options;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Ready, but not started. */
+  get waiting(): number {
+    return this.#ready.length + this.#suspects.length;
+  }
+
+  add(entry: Entry): void {
+    entry.state = 'ready';
+    (entry.request.attempts > 1 ? this.#suspects : this.#ready).push(entry);
+    this.#pump();
+  }
+
+  /** A started entry is over. */
+  free(): void {
+    this.#running--;
+    if (this.#suspectRuns) this.#suspectRuns = false;
+    this.#pump();
+  }
+
+  /** Takes back all that has not started. */
+  clear(): readonly Entry[] {
+    return [...this.#ready.splice(0), ...this.#suspects.splice(0)];
+  }
+
+  /** Starts what may start; after the pool grew. */
+  pump(): void {
+    this.#pump();
+  }
+
+  #pump(): void {
+    while (!this.#suspectRuns) {
+      const suspect = this.#suspects.length > 0;
+      if (suspect ? this.#running > 0 : this.#running >= this.#options.limit()) return;
+      const entry = suspect ? this.#suspects.shift() : this.#ready.shift();
+      if (entry === undefined) return;
+      this.#running++;
+      this.#suspectRuns = suspect;
+      this.#options.start(entry);
+    }
+  }
+}
