@@ -3,13 +3,13 @@
 
 import { mayStore } from './rules.ts';
 import type { BackendOptions, ResultBackend, StoredResult } from './seam.ts';
-import { createWatchers, type Watchers } from './watchers.ts';
+import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
 
 interface Shelf {
   readonly results: Map<string, { readonly stored: StoredResult; readonly until: number }>;
   readonly fences: Map<string, { readonly attempt: number; readonly until: number }>;
-  readonly watchers: Watchers;
-  users: number;
+  /** One of each backend that is open. */
+  readonly open: Set<Watchers>;
 }
 
 const shelves = new Map<string, Shelf>();
@@ -17,17 +17,23 @@ const shelves = new Map<string, Shelf>();
 /** Opens the backend. */
 export function open(options: BackendOptions): ResultBackend {
   const name = /^memory:\/\/([^/?]+)/.exec(options.url)?.[1];
-  const shelf = (name === undefined ? undefined : shelves.get(name)) ?? createShelf();
+  const known = name === undefined ? undefined : shelves.get(name);
+  const shelf: Shelf = known ?? { results: new Map(), fences: new Map(), open: new Set() };
   if (name !== undefined) shelves.set(name, shelf);
-  shelf.users++;
-  let closed = false;
+  const watchers = createWatchers({
+    begin: async (ids) => {
+      for (const stored of read(shelf, ids).values()) watchers.deliver(stored);
+    },
+    end: () => undefined,
+  });
+  shelf.open.add(watchers);
   return {
     name: 'memory',
     url: options.url,
     features: { persistent: true, fence: true, autoExpire: true, states: true },
     put: async (results) => results.filter((result) => !put(shelf, result)).map((result) => result.id),
     get: async (ids) => read(shelf, ids),
-    watch: (ids, signal) => shelf.watchers.watch(ids, signal),
+    watch: (ids, signal) => watchers.watch(ids, signal),
     forget: async (ids) => {
       for (const id of ids) if (shelf.results.delete(id)) shelf.fences.delete(id);
     },
@@ -39,26 +45,11 @@ export function open(options: BackendOptions): ResultBackend {
     cleanup: async () => sweep(shelf),
     check: async () => undefined,
     [Symbol.asyncDispose]: async () => {
-      if (closed) return;
-      closed = true;
-      if (--shelf.users === 0 && name !== undefined) shelves.delete(name);
+      watchers.fail(closedBackend());
+      shelf.open.delete(watchers);
+      if (shelf.open.size === 0 && name !== undefined && shelves.get(name) === shelf) shelves.delete(name);
     },
   };
-}
-
-function createShelf(): Shelf {
-  const shelf: Shelf = {
-    results: new Map(),
-    fences: new Map(),
-    watchers: createWatchers({
-      begin: async (ids) => {
-        for (const stored of read(shelf, ids).values()) shelf.watchers.deliver(stored);
-      },
-      end: () => undefined,
-    }),
-    users: 0,
-  };
-  return shelf;
 }
 
 function put(shelf: Shelf, result: StoredResult): boolean {
@@ -67,7 +58,7 @@ function put(shelf: Shelf, result: StoredResult): boolean {
   // Taken out first, so that the map stays in the order of writing, which is nearly the order of expiry.
   shelf.results.delete(result.id);
   shelf.results.set(result.id, { stored: result, until: untilOf(result.expires) });
-  shelf.watchers.deliver(result);
+  for (const watchers of shelf.open) watchers.deliver(result);
   return true;
 }
 

@@ -29,7 +29,7 @@ export function resultKeys(transportOptions: BackendOptions['transportOptions'])
 
 /** What the transport options add to the URL. */
 export function urlOptions(options: BackendOptions): RedisUrlOptions {
-  const given = options.transportOptions['sentinelKwargs'] ?? options.transportOptions['sentinel_kwargs'];
+  const given = options.transportOptions.sentinelKwargs ?? options.transportOptions.sentinel_kwargs;
   const sentinel = typeof given === 'object' && given !== null ? (given as Readonly<Record<string, unknown>>) : {};
   return {
     tls: options.tls,

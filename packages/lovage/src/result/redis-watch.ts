@@ -12,7 +12,7 @@ import {
 } from '../util/index.ts';
 import type { ResultKeys } from './redis-keys.ts';
 import { READY_STATES, type StoredResult } from './seam.ts';
-import { createWatchers, type Watchers } from './watchers.ts';
+import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
 
 /** Seconds between two looks whether the line is alive while somebody waits: a line cut without a word says nothing by itself. */
 const HEARTBEAT = 5;
@@ -116,7 +116,7 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
     watchers,
     [Symbol.asyncDispose]: async () => {
       closing.abort();
-      watchers.fail(new BackendError('The result backend was closed while somebody waited for a result.', { transient: false }));
+      watchers.fail(closedBackend());
       await line[Symbol.asyncDispose]();
     },
   };

@@ -122,8 +122,9 @@ function resultOf(id: string, body: Buffer): StoredResult {
 }
 
 /** Runs a call that may be repeated until it is answered, for as long as a Redis that restarts may take. */
-async function patiently<T>(
+async function patient<T>(
   call: (signal: AbortSignal) => Promise<T>,
+  closing: AbortSignal,
 ): Promise<{ readonly value: T; readonly repeated: boolean }> {
   const tooLong = (): Error => new BackendError(`The Redis that holds the results has not answered for ${PATIENCE} s.`);
   using limit = deadline(PATIENCE, tooLong);

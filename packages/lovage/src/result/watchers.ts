@@ -1,5 +1,6 @@
 // The part of `watch` that all drivers share: who waits for which id, and the iterator in which results come out.
 // A driver adds two moves: `begin` (hear of these ids from now on, then read them once) and `end` (nobody waits for these any more).
+import { BackendError } from '../util/index.ts';
 import { READY_STATES, type StoredResult } from './seam.ts';
 
 export interface WatchMoves {
@@ -100,4 +101,9 @@ export function createWatchers(moves: WatchMoves): Watchers {
 function abandon(watch: Watch, error: unknown): void {
   watch.failure ??= { error };
   watch.wake();
+}
+
+/** What a watch throws when this program closes its backend. */
+export function closedBackend(): BackendError {
+  return new BackendError('The result backend was closed while somebody waited for a result.', { transient: false });
 }
