@@ -62,7 +62,13 @@ export type Settlement =
   | { readonly verdict: 'requeue'; readonly delivery: Delivery; readonly counted: boolean }
   /** Dropped as the broker drops (RabbitMQ: `basic.reject` without requeue, so the queue's own dead-letter exchange sees it). */
   | { readonly verdict: 'reject'; readonly delivery: Delivery }
-  | { readonly verdict: 'deadLetter'; readonly delivery: Delivery; readonly reason: DeathReason; readonly error?: string; readonly node?: string }
+  | {
+      readonly verdict: 'deadLetter';
+      readonly delivery: Delivery;
+      readonly reason: DeathReason;
+      readonly error?: string;
+      readonly node?: string;
+    }
   /** Kept by the broker until `until` (epoch seconds), then delivered as if new. */
   | { readonly verdict: 'park'; readonly delivery: Delivery; readonly until: number };
 

@@ -59,12 +59,16 @@ export interface QueueStore extends AsyncDisposable {
   declareQueues(queues: readonly QueueDeclaration[]): Promise<void>;
   bind(bindings: readonly StoredBinding[]): Promise<void>;
   bindings(exchange: string): Promise<readonly StoredBinding[]>;
-  /** Resolves when all are stored as durably as the store stores. */
+  /**
+   * Resolves when all are stored as durably as the store stores. Else PublishError, whose failures count the entries: a store that
+   * remembers its queues stores what it can and fails the entries of an unknown queue with QueueNotFoundError.
+   */
   push(entries: readonly QueueEntry[], signal: AbortSignal): Promise<void>;
   /** A publish to a fanout exchange; absent when a copy goes to every bound queue instead. */
   broadcast?(messages: readonly Message[], signal: AbortSignal): Promise<void>;
   jointPush?(entries: readonly QueueEntry[]): JointWrite;
-  hold(options: { readonly node: string }): Promise<Holder>;
+  /** `generation` goes onto every delivery that this holder hands out. */
+  hold(options: { readonly node: string; readonly generation: number }): Promise<Holder>;
   count(queue: string): Promise<QueueCount | undefined>;
   peek(queue: string, limit: number): Promise<readonly Message[]>;
   purge(queue: string): Promise<number>;

@@ -1,0 +1,53 @@
+// What a queue's declaration means to stores that keep queues themselves: sameness, limits, life times. Memory and SQLite use it.
+import { TopologyMismatchError } from '../util/index.ts';
+import type { Message, QueueDeclaration } from './seam.ts';
+
+/** The limits that a queue's arguments set; times in seconds. */
+export interface QueueLimits {
+  readonly messageTtl: number | undefined;
+  /** Unused for so long, the queue is deleted. */
+  readonly expires: number | undefined;
+  readonly maxLength: number | undefined;
+}
+
+/** The limits in RabbitMQ's arguments. */
+export function queueLimits(queue: QueueDeclaration): QueueLimits {
+  const number = (name: string): number | undefined => {
+    const value = queue.arguments[name];
+    return typeof value === 'number' && value >= 0 ? value : undefined;
+  };
+  const seconds = (name: string): number | undefined => {
+    const value = number(name);
+    return value === undefined ? undefined : value / 1000;
+  };
+  return { messageTtl: seconds('x-message-ttl'), expires: seconds('x-expires'), maxLength: number('x-max-length') };
+}
+
+/** A declaration as one text that is equal for equal declarations, whatever the order of the arguments. */
+export function declarationText(queue: QueueDeclaration): string {
+  const sorted = Object.fromEntries(Object.entries(queue.arguments).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return JSON.stringify([queue.durable, queue.exclusive ?? false, queue.autoDelete ?? false, sorted]);
+}
+
+/** Throws when a queue of this name was declared differently. */
+export function refuseOtherDeclaration(queue: QueueDeclaration, known: string | undefined): void {
+  const wanted = declarationText(queue);
+  if (known === undefined || known === wanted) return;
+  throw new TopologyMismatchError(
+    `Queue "${queue.name}" exists with other arguments (${known}) than declared now (${wanted}). Declare it alike everywhere, or remove it first.`,
+  );
+}
+
+/** Epoch seconds at which a message vanishes: the sooner of its own expiration and the queue's limit. */
+export function expiresAt(message: Message, messageTtl: number | undefined, now: number): number | undefined {
+  const { expiration } = message.properties;
+  const own = expiration === undefined || expiration === '' ? undefined : Number(expiration) / 1000;
+  const life = Math.min(own ?? Number.POSITIVE_INFINITY, messageTtl ?? Number.POSITIVE_INFINITY);
+  return Number.isFinite(life) ? now + life : undefined;
+}
+
+/** The list of a message's priority, 0 to 9; none means 0. */
+export function priorityOf(message: Message): number {
+  const priority = message.properties.priority ?? 0;
+  return priority > 0 ? Math.min(9, Math.floor(priority)) : 0;
+}

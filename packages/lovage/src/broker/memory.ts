@@ -1,0 +1,269 @@
+// The broker inside one process: what is published under a `memory:` URL is seen by everybody in this process who opens that URL.
+// Also the shortest complete QueueStore, so read it before writing a driver.
+import {
+  after,
+  ConfigurationError,
+  PublishError,
+  type PublishFailure,
+  QueueNotFoundError,
+  systemClock,
+  type Timer,
+} from '../util/index.ts';
+import { deadLetter, deadLetterDeclaration } from './dead-letters.ts';
+import { declarationText, expiresAt, priorityOf, queueLimits, refuseOtherDeclaration } from './declarations.ts';
+import type {
+  Broker,
+  BrokerOptions,
+  DeadLetterPolicy,
+  Delivery,
+  JointWrite,
+  Outgoing,
+  QueueDeclaration,
+  Settlement,
+} from './seam.ts';
+import type { Holder, QueueEntry, QueueStore, StoredBinding } from './store.ts';
+import { virtualBroker } from './virtual.ts';
+
+interface Entry {
+  readonly message: Outgoing;
+  readonly expires: number | undefined;
+  /** Starts that counted. */
+  attempts: number;
+  redelivered: boolean;
+  due: number;
+}
+
+interface Queue {
+  readonly declaration: QueueDeclaration;
+  readonly lists: readonly Entry[][];
+  readonly parked: Set<Entry>;
+  readonly held: Set<Entry>;
+}
+
+interface Waiter {
+  readonly queues: readonly string[];
+  readonly wake: () => void;
+}
+
+/** What lies under one URL. */
+class MemorySpace {
+  readonly queues = new Map<string, Queue>();
+  readonly bindings = new Map<string, StoredBinding>();
+  readonly waiters = new Set<Waiter>();
+  #alarm: Timer | undefined;
+
+  declare(declaration: QueueDeclaration): Queue {
+    const known = this.queues.get(declaration.name);
+    refuseOtherDeclaration(declaration, known === undefined ? undefined : declarationText(known.declaration));
+    const queue = known ?? { declaration, lists: Array.from({ length: 10 }, () => []), parked: new Set(), held: new Set() };
+    this.queues.set(declaration.name, queue);
+    return queue;
+  }
+
+  push(queue: Queue, message: Outgoing): void {
+    const now = systemClock.now();
+    const { messageTtl, maxLength } = queueLimits(queue.declaration);
+    const entry = {
+      message,
+      expires: expiresAt(message, messageTtl, now),
+      attempts: 0,
+      redelivered: false,
+      due: message.dueAt ?? 0,
+    };
+    if (entry.due > now) return this.park(queue, entry);
+    queue.lists[priorityOf(message)]?.push(entry);
+    while (maxLength !== undefined && waiting(queue).length > maxLength) queue.lists.find((list) => list.length > 0)?.shift();
+    this.wake(queue.declaration.name);
+  }
+
+  park(queue: Queue, entry: Entry): void {
+    queue.parked.add(entry);
+    this.promote();
+  }
+
+  /** Moves what is due into the queues, and sets the alarm for the next. */
+  promote(): void {
+    const now = systemClock.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const queue of this.queues.values()) {
+      const due = [...queue.parked].filter((entry) => entry.due <= now).sort((a, b) => a.due - b.due);
+      for (const entry of due) {
+        queue.parked.delete(entry);
+        queue.lists[priorityOf(entry.message)]?.push(entry);
+      }
+      if (due.length > 0) this.wake(queue.declaration.name);
+      for (const entry of queue.parked) next = Math.min(next, entry.due);
+    }
+    this.#alarm?.cancel();
+    if (Number.isFinite(next)) this.#alarm = after(next - now, () => this.promote());
+  }
+
+  wake(queue: string): void {
+    for (const waiter of this.waiters) if (waiter.queues.includes(queue)) waiter.wake();
+  }
+}
+
+// Per URL and process, as the URL says: two apps of one process meet under one name.
+const spaces = new Map<string, MemorySpace>();
+
+/** Next first. */
+function waiting(queue: Queue): Entry[] {
+  return queue.lists.toReversed().flat();
+}
+
+function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy): QueueStore {
+  const push = (entries: readonly QueueEntry[]): void => {
+    const failures: PublishFailure[] = [];
+    for (const [index, { queue: name, message }] of entries.entries()) {
+      const queue = space.queues.get(name);
+      if (queue === undefined)
+        failures.push({
+          index,
+          stored: 'no',
+          cause: new QueueNotFoundError(`Queue "${name}" does not exist. Declare it first.`),
+        });
+      else space.push(queue, message);
+    }
+    if (failures.length > 0)
+      throw new PublishError(`${failures.length} messages found no queue.`, failures, { transient: false });
+  };
+  return {
+    name: 'memory',
+    url,
+    database: url,
+    features: { priorities: true, priorityOrder: 'highest-first', delay: true, fanout: true, persistent: false },
+    declareQueues: async (queues) => queues.forEach((queue) => space.declare(queue)),
+    bind: async (bindings) => bindings.forEach((binding) => space.bindings.set(JSON.stringify(binding), binding)),
+    bindings: async (exchange) => [...space.bindings.values()].filter((binding) => binding.exchange === exchange),
+    push: async (entries) => push(entries),
+    jointPush: (entries) => ({ database: url, payload: () => push(entries) }),
+    hold: async ({ generation }) => memoryHolder(space, generation, policy),
+    count: async (name) => {
+      const queue = space.queues.get(name);
+      return queue && { ready: waiting(queue).length, held: queue.held.size, parked: queue.parked.size };
+    },
+    peek: async (name, limit) =>
+      waiting(space.queues.get(name) ?? NO_QUEUE)
+        .slice(0, limit)
+        .map((entry) => entry.message),
+    purge: async (name) => {
+      const queue = space.queues.get(name) ?? NO_QUEUE;
+      const count = waiting(queue).length + queue.parked.size;
+      for (const list of queue.lists) list.length = 0;
+      queue.parked.clear();
+      return count;
+    },
+    remove: async (name) => {
+      space.queues.delete(name);
+      for (const [key, binding] of space.bindings) if (binding.queue === name) space.bindings.delete(key);
+    },
+    check: async (signal) => signal.throwIfAborted(),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+const NO_QUEUE: Queue = {
+  declaration: { name: '', durable: false, arguments: {} },
+  lists: [],
+  parked: new Set(),
+  held: new Set(),
+};
+
+function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetterPolicy): Holder {
+  const held = new Map<Delivery, { readonly queue: Queue; readonly entry: Entry }>();
+  let rotation = 0;
+
+  function settle(settlement: Settlement): void {
+    const { delivery, verdict } = settlement;
+    const place = held.get(delivery);
+    if (place === undefined) return;
+    const { queue, entry } = place;
+    held.delete(delivery);
+    queue.held.delete(entry);
+    if (verdict === 'park') {
+      entry.due = settlement.until;
+      entry.redelivered = false;
+      space.park(queue, entry);
+    } else if (verdict === 'requeue') {
+      entry.redelivered = true;
+      if (settlement.counted) entry.attempts++;
+      queue.lists[priorityOf(entry.message)]?.unshift(entry);
+      space.wake(delivery.queue);
+    } else if (verdict === 'deadLetter' && policy.mode === 'lovage') {
+      space.push(space.declare(deadLetterDeclaration(delivery.queue, policy)), deadLetter(settlement, systemClock.now()));
+    }
+  }
+
+  /** The next of one queue and priority that has not expired. */
+  function next(name: string, priority: number): Delivery | undefined {
+    const queue = space.queues.get(name);
+    const list = queue?.lists[priority];
+    const now = systemClock.now();
+    for (let entry = list?.shift(); queue !== undefined && entry !== undefined; entry = list?.shift()) {
+      if (entry.expires !== undefined && entry.expires <= now) continue;
+      const { dueAt: _, ...message } = entry.message;
+      const delivery = {
+        ...message,
+        queue: name,
+        redelivered: entry.redelivered,
+        attempts: entry.attempts + 1,
+        generation,
+        tag: undefined,
+      };
+      held.set(delivery, { queue, entry });
+      queue.held.add(entry);
+      return delivery;
+    }
+    return undefined;
+  }
+
+  function take(queues: readonly string[], max: number): Delivery[] {
+    const taken: Delivery[] = [];
+    for (let priority = 9; priority >= 0; priority--) {
+      for (let misses = 0; taken.length < max && misses < queues.length; ) {
+        const delivery = next(queues[rotation++ % queues.length] ?? '', priority);
+        misses = delivery === undefined ? misses + 1 : 0;
+        if (delivery !== undefined) taken.push(delivery);
+      }
+    }
+    return taken;
+  }
+
+  return {
+    closed: new Promise(() => undefined),
+    turn: async (call) => {
+      for (const settlement of call.settle.toReversed()) settle(settlement);
+      for (const write of call.writes) (write as JointWrite & { readonly payload: () => void }).payload();
+      return { taken: take(call.queues, call.take), lost: [] };
+    },
+    idle: (queues, signal) =>
+      new Promise((resolve) => {
+        const waiter: Waiter = {
+          queues,
+          wake: () => {
+            space.waiters.delete(waiter);
+            signal.removeEventListener('abort', waiter.wake);
+            resolve();
+          },
+        };
+        const ready = queues.some((name) => space.queues.get(name)?.lists.some((list) => list.length > 0));
+        if (ready || signal.aborted) return resolve();
+        space.waiters.add(waiter);
+        signal.addEventListener('abort', waiter.wake, { once: true });
+      }),
+    [Symbol.asyncDispose]: async () => {
+      for (const delivery of [...held.keys()].toReversed()) settle({ verdict: 'requeue', delivery, counted: false });
+    },
+  };
+}
+
+/** Opens the broker of a `memory:` URL. */
+export function open(options: BrokerOptions): Broker {
+  if (!/^memory:/i.test(options.url)) throw new ConfigurationError(`"${options.url}" is not a memory: URL.`);
+  let space = spaces.get(options.url);
+  if (space === undefined) {
+    space = new MemorySpace();
+    spaces.set(options.url, space);
+  }
+  return virtualBroker(memoryStore(space, options.url, options.deadLetters));
+}

@@ -1,0 +1,330 @@
+// A subscription over a Holder: prefetch accounting, and a settle that doubles as the next take. virtual.ts makes them.
+//
+// One turn at a time:  collect verdicts of this turn of the loop → Holder.turn(settle, take the free slots) → answer both sides.
+// A turn runs when there are verdicts, or when somebody asks for a batch, slots are free and the last look was not in vain.
+// A look in vain → Holder.idle; when that resolves, look again.
+import { BrokerConnectionError, BrokerError, BrokerFullError, logger } from '../util/index.ts';
+import type { Delivery, JointWrite, Settlement, Subscription } from './seam.ts';
+import type { Holder, TurnResult } from './store.ts';
+
+/** Most that one turn takes, however many slots are free: keeps transactions and replies short. */
+const MAX_TAKE = 1000;
+/** Wait before another try when the store has no room to note what was taken (ms). */
+const FULL_RETRY_MS = 1000;
+/** Giving back at the end may not hang on a dead line (ms); the lease gives back what this cannot. */
+const DISPOSE_MS = 5000;
+
+const log = logger('broker');
+const NONE: readonly Delivery[] = [];
+const END: IteratorResult<readonly Delivery[], undefined> = { done: true, value: undefined };
+
+interface SettleCall {
+  readonly settlements: readonly Settlement[];
+  readonly writes: readonly JointWrite[];
+  readonly lost: readonly Delivery[];
+  readonly resolve: (lost: readonly Delivery[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Demand {
+  readonly resolve: (result: IteratorResult<readonly Delivery[], undefined>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface VirtualSubscriptionOptions {
+  readonly holder: Holder;
+  readonly generation: number;
+  readonly prefetch: number;
+  readonly noAck: boolean;
+  /** Is this queue fed by `Holder.fanout`? */
+  readonly isFanout: (queue: string) => boolean;
+  /** Called when a queue is no longer watched by this subscription. */
+  readonly released: (queue: string) => Promise<void>;
+  /** Called once at the end; with the error when the line was lost. */
+  readonly ended: (error: Error | undefined) => void;
+}
+
+export class VirtualSubscription implements Subscription {
+  readonly #options: VirtualSubscriptionOptions;
+  readonly #holder: Holder;
+  readonly #held = new Set<Delivery>();
+  readonly #fanouts = new Map<string, AsyncDisposable>();
+  #queues: readonly string[] = [];
+  #limit: number;
+  #ready: Delivery[] = [];
+  #calls: SettleCall[] = [];
+  /** Acks and give-backs that nobody waits for; they ride with the next turn. */
+  #loose: Settlement[] = [];
+  #demand: Demand | undefined;
+  #scheduled = false;
+  #turning: Promise<void> | undefined;
+  /** Aborts the wait of `Holder.idle`; defined while waiting. */
+  #idle: AbortController | undefined;
+  #cancelled = false;
+  #disposing: Promise<void> | undefined;
+  #error: Error | undefined;
+  #errorTold = false;
+  lastHeard: number = performance.now();
+
+  constructor(options: VirtualSubscriptionOptions) {
+    this.#options = options;
+    this.#holder = options.holder;
+    this.#limit = options.prefetch;
+    void options.holder.closed.then((error) => {
+      if (error !== undefined) this.#fail(error);
+    });
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<readonly Delivery[], undefined> {
+    return { next: () => this.#next() };
+  }
+
+  #next(): Promise<IteratorResult<readonly Delivery[], undefined>> {
+    if (this.#ready.length > 0) return Promise.resolve({ done: false, value: this.#handOut() });
+    if (this.#error !== undefined && !this.#errorTold) {
+      this.#errorTold = true;
+      return Promise.reject(this.#error);
+    }
+    if (this.#error !== undefined || this.#cancelled) return Promise.resolve(END);
+    if (this.#demand !== undefined)
+      return Promise.reject(new BrokerError('Two loops iterate over one subscription. Use one subscription each.'));
+    return new Promise((resolve, reject) => {
+      this.#demand = { resolve, reject };
+      this.#schedule();
+    });
+  }
+
+  #handOut(): readonly Delivery[] {
+    const batch = this.#ready;
+    this.#ready = [];
+    return batch;
+  }
+
+  /** Gives what lies ready to whoever waits for it. */
+  #deliver(deliveries: readonly Delivery[]): void {
+    this.lastHeard = performance.now();
+    if (deliveries.length === 0) return;
+    this.#ready = this.#ready.length === 0 ? [...deliveries] : this.#ready.concat(deliveries);
+    const demand = this.#demand;
+    if (demand === undefined) return;
+    this.#demand = undefined;
+    demand.resolve({ done: false, value: this.#handOut() });
+  }
+
+  settle(settlements: readonly Settlement[], writes: readonly JointWrite[] = []): Promise<readonly Delivery[]> {
+    const mine: Settlement[] = [];
+    const lost: Delivery[] = [];
+    for (const settlement of settlements) {
+      const { delivery } = settlement;
+      if (delivery.generation !== this.#options.generation || this.#error !== undefined) lost.push(delivery);
+      // A second verdict, and one on a broadcast copy, has nothing to say.
+      else if (this.#held.delete(delivery)) mine.push(settlement);
+    }
+    if (mine.length === 0 && (writes.length === 0 || lost.length > 0)) return Promise.resolve(lost);
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    return new Promise((resolve, reject) => {
+      this.#calls.push({ settlements: mine, writes, lost, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  prefetch(limit: number): void {
+    this.#limit = limit;
+    this.#schedule();
+  }
+
+  async add(queue: string): Promise<void> {
+    if (this.#queues.includes(queue) || this.#fanouts.has(queue)) return;
+    if (this.#holder.fanout !== undefined && this.#options.isFanout(queue)) {
+      this.#fanouts.set(queue, await this.#holder.fanout([queue], (deliveries) => this.#deliver(deliveries)));
+      return;
+    }
+    this.#queues = [...this.#queues, queue];
+    this.#idle?.abort();
+    this.#schedule();
+  }
+
+  async cancel(queue?: string): Promise<void> {
+    if (queue === undefined) {
+      this.#cancelled = true;
+      this.#demand?.resolve(END);
+      this.#demand = undefined;
+    }
+    const gone = queue === undefined ? [...this.#queues, ...this.#fanouts.keys()] : [queue];
+    this.#queues = this.#queues.filter((name) => !gone.includes(name));
+    this.#idle?.abort();
+    // What a turn under way brings is still handed out or given back; after it nothing more comes.
+    await this.#turning;
+    if (queue === undefined && this.#ready.length > 0) this.#giveBack(this.#handOut());
+    for (const name of gone) {
+      await this.#fanouts.get(name)?.[Symbol.asyncDispose]();
+      this.#fanouts.delete(name);
+      if (this.#error === undefined) await this.#options.released(name);
+    }
+  }
+
+  #giveBack(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) {
+      if (this.#held.delete(delivery)) this.#loose.push({ verdict: 'requeue', delivery, counted: false });
+    }
+    this.#schedule();
+  }
+
+  /** Runs behind the promise jobs and callbacks of this turn of the loop, so that their verdicts go in one turn of the holder. */
+  #schedule(): void {
+    if (this.#scheduled || this.#turning !== undefined || this.#error !== undefined || this.#disposing !== undefined) return;
+    this.#scheduled = true;
+    setImmediate(this.#run);
+  }
+
+  readonly #run = (): void => {
+    this.#scheduled = false;
+    if (this.#turning !== undefined || this.#error !== undefined || this.#disposing !== undefined) return;
+    const take = this.#freeSlots();
+    const speaks = this.#calls.length > 0 || this.#loose.length > 0;
+    if (!speaks && (take === 0 || this.#idle !== undefined)) return;
+    this.#turning = this.#turn(take).finally(() => {
+      this.#turning = undefined;
+      this.#schedule();
+    });
+  };
+
+  #freeSlots(): number {
+    if (this.#demand === undefined || this.#cancelled || this.#queues.length === 0) return 0;
+    return Math.max(0, Math.min(MAX_TAKE, this.#limit - this.#held.size));
+  }
+
+  async #turn(take: number): Promise<void> {
+    const calls = this.#calls;
+    const loose = this.#loose;
+    this.#calls = [];
+    this.#loose = [];
+    try {
+      const result = await this.#holder.turn({
+        settle: joined(calls, loose),
+        writes: calls.length === 1 && calls[0] !== undefined ? calls[0].writes : calls.flatMap((call) => call.writes),
+        queues: this.#queues,
+        take,
+      });
+      this.#turned(calls, result, take);
+    } catch (error) {
+      this.#turnFailed(calls, loose, error);
+    }
+  }
+
+  #turned(calls: readonly SettleCall[], result: TurnResult, take: number): void {
+    for (const call of calls) call.resolve(lostOf(call, result.lost));
+    const { taken } = result;
+    if (this.#options.noAck) for (const delivery of taken) this.#loose.push({ verdict: 'ack', delivery });
+    else for (const delivery of taken) this.#held.add(delivery);
+    if (this.#cancelled) this.#giveBack(taken);
+    else this.#deliver(taken);
+    if (take > 0 && taken.length === 0) this.#wait();
+  }
+
+  /** Nothing was there: sleeps until the store says that there may be something. */
+  #wait(): void {
+    if (this.#idle !== undefined || this.#cancelled) return;
+    const idle = new AbortController();
+    this.#idle = idle;
+    const wake = (): void => {
+      if (this.#idle === idle) this.#idle = undefined;
+      this.lastHeard = performance.now();
+      this.#schedule();
+    };
+    this.#holder.idle(this.#queues, idle.signal).then(wake, wake);
+  }
+
+  #turnFailed(calls: readonly SettleCall[], loose: readonly Settlement[], error: unknown): void {
+    if (!(error instanceof BrokerFullError)) {
+      this.#calls = [...calls, ...this.#calls];
+      this.#fail(error);
+      return;
+    }
+    // Nothing was done: whoever settled holds its deliveries as before and may try again when there is room.
+    this.#loose = [...loose, ...this.#loose];
+    for (const call of calls) {
+      for (const { delivery } of call.settlements) this.#held.add(delivery);
+      call.reject(error);
+    }
+    const pause = new AbortController();
+    this.#idle ??= pause;
+    setTimeout(() => {
+      if (this.#idle === pause) this.#idle = undefined;
+      this.#schedule();
+    }, FULL_RETRY_MS).unref();
+  }
+
+  /** The line is lost: everybody who waits is told, and what was held is somebody else's. */
+  #fail(cause: unknown): void {
+    if (this.#error !== undefined || this.#disposing !== undefined) return;
+    const error =
+      cause instanceof BrokerConnectionError
+        ? cause
+        : new BrokerConnectionError(`The subscription ended: ${text(cause)}`, { cause });
+    this.#error = error;
+    for (const call of this.#calls) call.reject(error);
+    this.#calls = [];
+    this.#held.clear();
+    this.#ready = [];
+    this.#idle?.abort();
+    if (this.#demand !== undefined) this.#errorTold = true;
+    this.#demand?.reject(error);
+    this.#demand = undefined;
+    this.#options.ended(error);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposing ??= this.#dispose();
+    return this.#disposing;
+  }
+
+  async #dispose(): Promise<void> {
+    // From here no new turn starts; one under way ends first, and what it brings is given back with the rest.
+    this.#cancelled = true;
+    this.#demand?.resolve(END);
+    this.#demand = undefined;
+    this.#idle?.abort();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, DISPOSE_MS);
+    });
+    await Promise.race([
+      this.#close().catch((error: unknown) => log.warn('Giving back at the end failed: {error}', { error })),
+      late,
+    ]);
+    clearTimeout(timer);
+    this.#options.ended(undefined);
+  }
+
+  async #close(): Promise<void> {
+    await this.#turning;
+    if (this.#error === undefined) {
+      for (const delivery of this.#held) this.#loose.push({ verdict: 'requeue', delivery, counted: false });
+      this.#held.clear();
+      this.#ready = [];
+      const queues = [...this.#queues, ...this.#fanouts.keys()];
+      this.#queues = [];
+      if (this.#calls.length > 0 || this.#loose.length > 0) await this.#turn(0);
+      for (const fanout of this.#fanouts.values()) await fanout[Symbol.asyncDispose]();
+      await this.#holder[Symbol.asyncDispose]();
+      for (const queue of queues) await this.#options.released(queue);
+    } else await this.#holder[Symbol.asyncDispose]();
+  }
+}
+
+function joined(calls: readonly SettleCall[], loose: readonly Settlement[]): readonly Settlement[] {
+  if (calls.length === 1 && loose.length === 0 && calls[0] !== undefined) return calls[0].settlements;
+  if (calls.length === 0) return loose;
+  return calls.flatMap((call) => call.settlements).concat(loose);
+}
+
+function lostOf(call: SettleCall, lost: readonly Delivery[]): readonly Delivery[] {
+  if (lost.length === 0) return call.lost.length === 0 ? NONE : call.lost;
+  const gone = new Set(lost);
+  return [...call.lost, ...call.settlements.map(({ delivery }) => delivery).filter((delivery) => gone.has(delivery))];
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,254 @@
+// A broker over a QueueStore: exchanges, bindings, declarations and their replay live here; queues and what is held in the store.
+// Memory, SQLite and Redis are opened as `virtualBroker(store)`.
+import {
+  BrokerConnectionError,
+  BrokerFullError,
+  PublishError,
+  type PublishFailure,
+  QueueNotFoundError,
+  TopologyMismatchError,
+} from '../util/index.ts';
+import { routedQueues } from './routing.ts';
+import type { Broker, ExchangeType, Outgoing, QueueDeclaration, SubscribeOptions, Topology } from './seam.ts';
+import type { QueueEntry, QueueStore, StoredBinding } from './store.ts';
+import { VirtualSubscription } from './subscription.ts';
+
+/** A published batch, cut into copies for queues. */
+interface Routed {
+  readonly entries: readonly QueueEntry[];
+  /** For each entry the position of its message in the published batch. */
+  readonly origins: readonly number[];
+  readonly broadcasts: readonly Outgoing[];
+  readonly failures: readonly PublishFailure[];
+}
+
+/** Makes a broker of a store. Nothing is opened before the first call. */
+export function virtualBroker(store: QueueStore): Broker {
+  const virtual = new VirtualBroker(store);
+  const { jointPush } = store;
+  return {
+    name: store.name,
+    url: store.url,
+    features: store.features,
+    ...(store.database === undefined ? {} : { database: store.database }),
+    ...(jointPush === undefined
+      ? {}
+      : {
+          jointPublish: async (messages) => {
+            const { entries, failures } = await virtual.route(messages);
+            if (failures.length > 0) throw publishError(failures, messages.length);
+            return jointPush.call(store, entries);
+          },
+        }),
+    declare: (topology) => virtual.declare(topology),
+    publish: (messages, options) => virtual.publish(messages, options.signal),
+    subscribe: (queues, options) => virtual.subscribe(queues, options),
+    count: (queue) => store.count(queue),
+    peek: (queue, limit) => store.peek(queue, limit),
+    purge: (queue) => store.purge(queue),
+    remove: (queue) => virtual.remove(queue),
+    check: (signal) => store.check(signal),
+    [Symbol.asyncDispose]: () => virtual.dispose(),
+  };
+}
+
+class VirtualBroker {
+  readonly #store: QueueStore;
+  readonly #exchanges = new Map<string, ExchangeType>();
+  readonly #queues = new Map<string, QueueDeclaration>();
+  readonly #bindings = new Map<string, StoredBinding>();
+  readonly #subscriptions = new Set<VirtualSubscription>();
+  #generation = 0;
+  /** The line was lost since the last declaration, and with it perhaps the queues: declare them again first. */
+  #stale = false;
+
+  constructor(store: QueueStore) {
+    this.#store = store;
+  }
+
+  async declare(topology: Topology): Promise<void> {
+    for (const exchange of topology.exchanges) this.#rememberExchange(exchange.name, exchange.type);
+    const bindings = topology.bindings
+      .filter((binding) => binding.exchange !== '')
+      .map((binding) => ({ ...binding, type: this.#exchanges.get(binding.exchange) ?? 'direct' }));
+    if (topology.queues.length > 0) await this.#store.declareQueues(topology.queues);
+    if (bindings.length > 0) await this.#store.bind(bindings);
+    for (const queue of topology.queues) this.#queues.set(queue.name, queue);
+    for (const binding of bindings) this.#bindings.set(`${binding.exchange}\0${binding.routingKey}\0${binding.queue}`, binding);
+  }
+
+  #rememberExchange(name: string, type: ExchangeType): void {
+    const known = this.#exchanges.get(name);
+    if (known !== undefined && known !== type) {
+      throw new TopologyMismatchError(
+        `Exchange "${name}" was declared as ${known} and now as ${type}. Give one of them another name.`,
+      );
+    }
+    this.#exchanges.set(name, type);
+  }
+
+  async #replay(): Promise<void> {
+    if (!this.#stale) return;
+    if (this.#queues.size > 0) await this.#store.declareQueues([...this.#queues.values()]);
+    if (this.#bindings.size > 0) await this.#store.bind([...this.#bindings.values()]);
+    this.#stale = false;
+  }
+
+  async publish(messages: readonly Outgoing[], signal: AbortSignal): Promise<void> {
+    if (signal.aborted) throw failed(messages.length, 'no', signal.reason);
+    let routed: Routed;
+    try {
+      await this.#replay();
+      routed = await this.route(messages);
+    } catch (error) {
+      this.#noticeLoss(error);
+      throw failed(messages.length, 'no', error);
+    }
+    const failures = [...routed.failures];
+    if (routed.entries.length > 0) failures.push(...(await this.#push(routed, signal)));
+    if (routed.broadcasts.length > 0) failures.push(...(await this.#broadcast(messages, routed.broadcasts, signal)));
+    if (failures.length > 0) throw publishError(failures, messages.length);
+  }
+
+  async #push(routed: Routed, signal: AbortSignal): Promise<readonly PublishFailure[]> {
+    try {
+      await this.#store.push(routed.entries, signal);
+      return [];
+    } catch (error) {
+      return this.#failures(error, routed.origins);
+    }
+  }
+
+  async #broadcast(
+    messages: readonly Outgoing[],
+    broadcasts: readonly Outgoing[],
+    signal: AbortSignal,
+  ): Promise<readonly PublishFailure[]> {
+    try {
+      await this.#store.broadcast?.(broadcasts, signal);
+      return [];
+    } catch (error) {
+      return this.#failures(
+        error,
+        broadcasts.map((message) => messages.indexOf(message)),
+      );
+    }
+  }
+
+  /** What the store says of entries, said of messages: one failure per message, `unknown` when a copy of it may be stored. */
+  #failures(error: unknown, origins: readonly number[]): readonly PublishFailure[] {
+    this.#noticeLoss(error);
+    const stored = error instanceof BrokerFullError ? 'no' : 'unknown';
+    const raw =
+      error instanceof PublishError
+        ? error.failures
+        : origins.map((_, index): PublishFailure => ({ index, stored, cause: error }));
+    const byMessage = new Map<number, PublishFailure>();
+    for (const failure of raw) {
+      const index = origins[failure.index] ?? failure.index;
+      this.#noticeLoss(failure.cause);
+      if (byMessage.get(index)?.stored !== 'unknown') byMessage.set(index, { ...failure, index });
+    }
+    return [...byMessage.values()];
+  }
+
+  #noticeLoss(error: unknown): void {
+    if (error instanceof BrokerConnectionError) this.#stale = true;
+  }
+
+  async route(messages: readonly Outgoing[]): Promise<Routed> {
+    const entries: QueueEntry[] = [];
+    const origins: number[] = [];
+    const broadcasts: Outgoing[] = [];
+    const failures: PublishFailure[] = [];
+    const tables = new Map<string, readonly StoredBinding[]>();
+    for (const [index, message] of messages.entries()) {
+      if (message.exchange === '') {
+        entries.push({ queue: message.routingKey, message });
+        origins.push(index);
+        continue;
+      }
+      const isFanout = this.#exchanges.get(message.exchange) === 'fanout';
+      if (isFanout && this.#store.broadcast !== undefined) {
+        broadcasts.push(message);
+        continue;
+      }
+      const table = tables.get(message.exchange) ?? (await this.#store.bindings(message.exchange));
+      tables.set(message.exchange, table);
+      const queues = routedQueues(table, message.routingKey);
+      for (const queue of queues) {
+        entries.push({ queue, message });
+        origins.push(index);
+      }
+      // Nobody listens to a broadcast: that is no mistake of the sender.
+      if (queues.length === 0 && !isFanout) failures.push({ index, stored: 'no', cause: noQueue(message) });
+    }
+    return { entries, origins, broadcasts, failures };
+  }
+
+  async subscribe(queues: readonly string[], options: SubscribeOptions): Promise<VirtualSubscription> {
+    options.signal?.throwIfAborted();
+    await this.#replay();
+    const generation = ++this.#generation;
+    const holder = await this.#store.hold({ node: options.node, generation });
+    const subscription = new VirtualSubscription({
+      holder,
+      generation,
+      prefetch: options.noAck === true ? Number.POSITIVE_INFINITY : options.prefetch,
+      noAck: options.noAck === true,
+      isFanout: (queue) => this.#isFanoutQueue(queue),
+      released: (queue) => this.#released(queue),
+      ended: (error) => {
+        if (error !== undefined) this.#stale = true;
+        this.#subscriptions.delete(subscription);
+      },
+    });
+    this.#subscriptions.add(subscription);
+    options.signal?.addEventListener('abort', () => void subscription.cancel().catch(() => undefined), { once: true });
+    for (const queue of queues) await subscription.add(queue);
+    return subscription;
+  }
+
+  #isFanoutQueue(queue: string): boolean {
+    for (const binding of this.#bindings.values()) if (binding.queue === queue && binding.type === 'fanout') return true;
+    return false;
+  }
+
+  /** A queue of ours alone goes when its consumer goes. */
+  async #released(queue: string): Promise<void> {
+    const declared = this.#queues.get(queue);
+    if (declared?.autoDelete === true || declared?.exclusive === true) await this.remove(queue);
+  }
+
+  async remove(queue: string): Promise<void> {
+    this.#queues.delete(queue);
+    for (const [key, binding] of this.#bindings) if (binding.queue === queue) this.#bindings.delete(key);
+    await this.#store.remove(queue);
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription[Symbol.asyncDispose]()));
+    await this.#store[Symbol.asyncDispose]();
+  }
+}
+
+function noQueue(message: Outgoing): QueueNotFoundError {
+  return new QueueNotFoundError(
+    `No queue takes routing key "${message.routingKey}" of exchange "${message.exchange}". Declare and bind one before publishing.`,
+  );
+}
+
+function failed(count: number, stored: 'no' | 'unknown', cause: unknown): PublishError {
+  const failures = Array.from({ length: count }, (_, index): PublishFailure => ({ index, stored, cause }));
+  return publishError(failures, count);
+}
+
+function publishError(failures: readonly PublishFailure[], total: number): PublishError {
+  const cause = failures[0]?.cause;
+  const transient = failures.some((failure) => !(failure.cause instanceof QueueNotFoundError));
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new PublishError(`${failures.length} of ${total} messages were not published: ${reason}`, failures, {
+    cause,
+    transient,
+  });
+}
