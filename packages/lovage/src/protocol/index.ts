@@ -1,4 +1,25 @@
 // The Celery wire, pure: messages, signatures, result records, exceptions, names. Comes in: what was parsed from the wire or is about
 // to be written. Goes out: checked plain data. Nobody else knows a snake_case name.
+export { createErrorRegistry, type ErrorRegistry, type ErrorTwin } from './error-registry.ts';
+export {
+  notRegisteredException,
+  OWN_MODULE,
+  readException,
+  revokedException,
+  type WireException,
+  wireException,
+  writeException,
+} from './exceptions.ts';
+export { formatTime, type Moment, parseMoment, parseTime } from './moments.ts';
+export { groupKey, keyPrefix, originName, resultKey, topicMatches, topicPattern } from './names.ts';
+export { type ParsedTask, type ParseTaskOptions, parseTask, type TaskDelivery } from './parse-task.ts';
+export { isRecord } from './record.ts';
 export type * from './request.ts';
+export { parseMeta, type ResultMeta, writeMeta } from './result-meta.ts';
+export { parseResultTuple, type ResultNode, type ResultTuple, resultTuple } from './result-tuple.ts';
+export { argsRepr, kwargsRepr, REPR_MAX_LENGTH, type SafereprOptions, saferepr } from './saferepr.ts';
 export type * from './signature.ts';
+export { parseBody, parseSignature } from './task-body.ts';
+export { forwardedHeaders, taskIdOf, taskNameOf } from './task-headers.ts';
+export { EMPTY_EMBED, writeProtocol1, writeTaskBody, writeTaskHeaders } from './task-message.ts';
+export { DateTime, Decimal, dateTimeText, Float, floatRepr, PlainDate, PlainTime, parseDateTime, Uuid } from './values.ts';

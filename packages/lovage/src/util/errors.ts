@@ -95,8 +95,15 @@ export class EncodeError extends ContentError {
 
 /** A body cannot be read: broken text, wrong compression, too large. */
 export class DecodeError extends ContentError {
+  constructor(message: string, options: LovageErrorOptions & { readonly code?: string } = {}) {
+    super(options.code ?? 'LOVAGE_DECODE', message, options);
+  }
+}
+
+/** A body is larger than the limit, as it came or when decompressed. */
+export class BodyTooLargeError extends DecodeError {
   constructor(message: string, options: LovageErrorOptions = {}) {
-    super('LOVAGE_DECODE', message, options);
+    super(message, { ...options, code: 'LOVAGE_BODY_TOO_LARGE' });
   }
 }
 

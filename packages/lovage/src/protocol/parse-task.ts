@@ -1,0 +1,109 @@
+// A delivery becomes a TaskRequest: protocol 2 from its headers alone (the body stays in bytes), protocol 1 from its body.
+import { InvalidTaskError } from '../util/index.ts';
+import { parseTime } from './moments.ts';
+import { isRecord, kindOf, own } from './record.ts';
+import type { TaskBody, TaskHeaders, TaskRequest } from './request.ts';
+import { argsRepr, kwargsRepr } from './saferepr.ts';
+import { parseMappingBody } from './task-body.ts';
+import { parseTaskHeaders } from './task-headers.ts';
+
+/** What parseTask looks at: the broker room's Delivery fits. */
+export interface TaskDelivery {
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly properties: {
+    readonly contentType?: string | undefined;
+    readonly contentEncoding?: string | undefined;
+    readonly correlationId?: string | undefined;
+    readonly replyTo?: string | undefined;
+    readonly priority?: number | undefined;
+  };
+  readonly body: Uint8Array;
+  readonly redelivered: boolean;
+  readonly attempts: number;
+}
+
+export interface ParseTaskOptions<Delivery extends TaskDelivery> {
+  /** Node name of the worker. */
+  readonly hostname: string;
+  /** Decodes a body by its content headers; called for protocol 1 only. What it throws passes through. */
+  readonly decodeBody: (delivery: Delivery) => unknown;
+}
+
+export interface ParsedTask {
+  readonly request: TaskRequest;
+  /** Protocol 1: read already. */
+  readonly body: TaskBody | undefined;
+}
+
+/** Epoch seconds of a header; naive times are UTC, or this machine's local time when protocol 1 says `utc: false`. */
+function moment(headers: TaskHeaders, key: 'eta' | 'expires', utc: boolean): number | undefined {
+  const text = headers[key];
+  if (text === undefined) return undefined;
+  const time = parseTime(text);
+  if (time === undefined)
+    throw new InvalidTaskError(`The header '${key}' is not a moment in ISO 8601: ${JSON.stringify(text.slice(0, 64))}`);
+  return utc || /[zZ]$|[+-]\d{2}(:?\d{2}){0,2}$/.test(text.slice(10))
+    ? time
+    : time + new Date(time * 1000).getTimezoneOffset() * 60;
+}
+
+function requestOf(delivery: TaskDelivery, headers: TaskHeaders, hostname: string, protocol: 1 | 2, utc: boolean): TaskRequest {
+  const { properties } = delivery;
+  // `headers: null` does come from the wire.
+  const compression = isRecord(delivery.headers) ? own(delivery.headers, 'compression') : undefined;
+  return {
+    ...headers,
+    correlationId: properties.correlationId,
+    replyTo: properties.replyTo,
+    deliveryInfo: {
+      exchange: delivery.exchange,
+      routingKey: delivery.routingKey,
+      priority: properties.priority,
+      redelivered: delivery.redelivered,
+    },
+    attempts: delivery.attempts,
+    etaAt: moment(headers, 'eta', utc),
+    expiresAt: moment(headers, 'expires', utc),
+    hostname,
+    contentType: properties.contentType || 'application/data',
+    contentEncoding: properties.contentEncoding || 'utf-8',
+    compression: typeof compression === 'string' && compression !== '' ? compression : undefined,
+    protocol,
+  };
+}
+
+/** A protocol 1 body as headers: `taskset` is an old name of `group` and wins, the reprs are ours to make. */
+function headersOfBody(wire: Readonly<Record<string, unknown>>, body: TaskBody): TaskHeaders {
+  const taskset = own(wire, 'taskset');
+  const group = taskset === undefined || taskset === null ? own(wire, 'group') : taskset;
+  const { headers: _, ...fields } = wire;
+  return parseTaskHeaders({ ...fields, group, argsrepr: argsRepr(body.args), kwargsrepr: kwargsRepr(body.kwargs) });
+}
+
+function parseProtocol1<Delivery extends TaskDelivery>(delivery: Delivery, options: ParseTaskOptions<Delivery>): ParsedTask {
+  const wire = options.decodeBody(delivery);
+  if (!isRecord(wire) || !Object.hasOwn(wire, 'task')) {
+    throw new InvalidTaskError(
+      `The message is not a task: it has no header 'task', and its body is ${kindOf(wire)} without 'task'`,
+    );
+  }
+  const body = parseMappingBody(wire);
+  const headers = { ...headersOfBody(wire, body), headers: forwardable(delivery.headers) };
+  return { request: requestOf(delivery, headers, options.hostname, 1, own(wire, 'utc') !== false), body };
+}
+
+/** Protocol 1 keeps its fields in the body, so whatever its headers hold is the user's. */
+function forwardable(headers: unknown): Record<string, unknown> {
+  if (!isRecord(headers)) return {};
+  return Object.fromEntries(Object.entries(headers).filter(([key]) => key !== 'compression' && !key.startsWith('x-lovage-')));
+}
+
+/** Reads a task message of either protocol. Throws InvalidTaskError when it is none, and what decodeBody throws. */
+export function parseTask<Delivery extends TaskDelivery>(delivery: Delivery, options: ParseTaskOptions<Delivery>): ParsedTask {
+  // Whatever a driver hands over: `headers: null` comes from the wire, too.
+  const headers: unknown = delivery.headers;
+  if (!isRecord(headers) || !Object.hasOwn(headers, 'task')) return parseProtocol1(delivery, options);
+  return { request: requestOf(delivery, parseTaskHeaders(headers), options.hostname, 2, true), body: undefined };
+}

@@ -1,0 +1,69 @@
+// The body of a task message, read: `[args, kwargs, embed]`, or a mapping as protocol 1 writes it.
+import { InvalidTaskError } from '../util/index.ts';
+import { isRecord, kindOf, own } from './record.ts';
+import type { Embed, TaskBody } from './request.ts';
+import type { WireSignature } from './signature.ts';
+import { EMPTY_EMBED } from './task-message.ts';
+
+/** A signature as it came, with the keys that Celery may leave out filled in; all others are kept. */
+export function parseSignature(value: unknown): WireSignature {
+  if (!isRecord(value)) throw new InvalidTaskError(`A signature is a mapping, not ${kindOf(value)}`);
+  const task = own(value, 'task');
+  if (typeof task !== 'string' || task === '') throw new InvalidTaskError('A signature has no task name');
+  const subtype = own(value, 'subtask_type');
+  return {
+    ...value,
+    task,
+    args: argsOf(own(value, 'args')),
+    kwargs: kwargsOf(own(value, 'kwargs')),
+    options: mapping(own(value, 'options'), 'options of a signature'),
+    subtask_type: typeof subtype === 'string' ? subtype : null,
+    immutable: own(value, 'immutable') === true,
+  };
+}
+
+function mapping(value: unknown, what: string): Readonly<Record<string, unknown>> {
+  if (value === undefined || value === null) return {};
+  if (!isRecord(value)) throw new InvalidTaskError(`The ${what} must be a mapping, not ${kindOf(value)}`);
+  return value;
+}
+
+const kwargsOf = (value: unknown): Readonly<Record<string, unknown>> => mapping(value, 'keyword arguments');
+
+function argsOf(value: unknown): readonly unknown[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw new InvalidTaskError(`The arguments must be an array, not ${kindOf(value)}`);
+  return value as unknown[];
+}
+
+/** Callbacks and errbacks may be one signature, a list, or absent. */
+function signatures(value: unknown): readonly WireSignature[] | null {
+  if (value === undefined || value === null) return null;
+  return Array.isArray(value) ? value.map(parseSignature) : [parseSignature(value)];
+}
+
+function parseEmbed(value: unknown): Embed {
+  if (value === undefined || value === null) return EMPTY_EMBED;
+  const embed = mapping(value, 'third part of the body');
+  const chord = own(embed, 'chord');
+  return {
+    callbacks: signatures(own(embed, 'callbacks')),
+    errbacks: signatures(own(embed, 'errbacks')),
+    chain: signatures(own(embed, 'chain')),
+    chord: chord === undefined || chord === null ? null : parseSignature(chord),
+  };
+}
+
+/** A body that is a mapping: protocol 1, or protocol 2 headers over it (hybrid). */
+export function parseMappingBody(body: Readonly<Record<string, unknown>>): TaskBody {
+  return { args: argsOf(own(body, 'args')), kwargs: kwargsOf(own(body, 'kwargs')), embed: parseEmbed({ ...body, chain: null }) };
+}
+
+/** The decoded body of a task. Throws InvalidTaskError when it has no shape that Celery writes. */
+export function parseBody(decoded: unknown): TaskBody {
+  if (isRecord(decoded) && Object.hasOwn(decoded, 'args')) return parseMappingBody(decoded);
+  if (!Array.isArray(decoded) || decoded.length !== 3) {
+    throw new InvalidTaskError(`The body of a task is an array of 3 (args, kwargs, embed), not ${kindOf(decoded)}`);
+  }
+  return { args: argsOf(decoded[0]), kwargs: kwargsOf(decoded[1]), embed: parseEmbed(decoded[2]) };
+}

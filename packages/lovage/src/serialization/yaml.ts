@@ -1,0 +1,148 @@
+// The serializer `yaml`, as PyYAML's safe loader and dumper understand it: version 1.1, plain data, timestamps. The library is
+// loaded at first use: most programs never need it.
+import { Buffer } from 'node:buffer';
+import { createRequire } from 'node:module';
+import type { ScalarTag, Tags } from 'yaml';
+import { dateTimeText, Float, floatRepr, isRecord, PlainDate, parseDateTime } from '../protocol/index.ts';
+import { DecodeError } from '../util/index.ts';
+import { at, encoding, tooDeep, unwritableObject, unwritablePrimitive } from './fault.ts';
+import { setOwn } from './json-read.ts';
+import { MAX_DEPTH, type Serializer } from './seam.ts';
+import { decodeUtf8 } from './text.ts';
+
+type Yaml = typeof import('yaml');
+let loaded: Yaml | undefined;
+function yaml(): Yaml {
+  loaded ??= createRequire(import.meta.url)('yaml') as Yaml;
+  return loaded;
+}
+
+function floatText(value: number): string {
+  const text = floatRepr(value);
+  if (text === 'nan' || text === 'inf' || text === '-inf') return text.replace(/(nan|inf)$/, '.$1');
+  // PyYAML takes `1e+22` for a text: a float has a point in YAML 1.1.
+  return text.includes('.') ? text : text.replace('e', '.0e');
+}
+
+/** Integers written by JavaScript as such; all other numbers with a point. */
+function lowerNumber(value: number): unknown {
+  return Number.isSafeInteger(value) && !Object.is(value, -0) ? value : new Float(value);
+}
+
+/** Plain data out of whatever may be sent, with the path of what may not. */
+function lower(value: unknown, depth: number): unknown {
+  if (typeof value === 'number') return lowerNumber(value);
+  if (typeof value === 'object' && value !== null) return lowerObject(value, depth);
+  if (typeof value === 'undefined' || typeof value === 'function' || typeof value === 'symbol') throw unwritablePrimitive(value);
+  return value;
+}
+
+function lowerObject(value: object, depth: number): unknown {
+  if (depth >= MAX_DEPTH) throw tooDeep(MAX_DEPTH);
+  if (Array.isArray(value)) return lowerArray(value, depth + 1);
+  if (value instanceof Float || value instanceof Date || value instanceof PlainDate) return value;
+  if (value instanceof Uint8Array) return Buffer.from(value);
+  const { toJSON } = value as { toJSON?: unknown };
+  if (typeof toJSON === 'function') return lower(Reflect.apply(toJSON, value, ['']), depth + 1);
+  if (Object.prototype.toString.call(value) !== '[object Object]') throw unwritableObject(value);
+  const members: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) {
+    try {
+      setOwn(members, key, lower(item, depth + 1));
+    } catch (error) {
+      throw at(error, key);
+    }
+  }
+  return members;
+}
+
+function lowerArray(value: readonly unknown[], depth: number): unknown[] {
+  return Array.from(value, (item, index) => {
+    try {
+      return lower(item, depth);
+    } catch (error) {
+      throw at(error, index);
+    }
+  });
+}
+
+const STAMP =
+  /^(\d{4})-(\d{1,2})-(\d{1,2})(?:(?:[Tt]|[ \t]+)(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d*))?(?:[ \t]*(Z|[-+]\d{1,2}(?::?\d{2})?))?)?$/;
+
+/** A timestamp of YAML 1.1: a day becomes a PlainDate, a moment a Date (or DateTime, when it has more to say). */
+function readStamp(text: string): unknown {
+  const match = STAMP.exec(text);
+  if (match === null) throw new RangeError(`${JSON.stringify(text)} is not a timestamp`);
+  const two = (group: number): string => (match[group] ?? '').padStart(2, '0');
+  const day = `${match[1]}-${two(2)}-${two(3)}`;
+  if (match[4] === undefined) return new PlainDate(day);
+  const zone = (match[8] ?? '').replace(/^([-+])(\d)(?=$|:)/, '$10$2');
+  const fraction = match[7] === undefined || match[7] === '' ? '' : `.${match[7].slice(0, 6)}`;
+  return parseDateTime(`${day}T${two(4)}:${match[5]}:${match[6]}${fraction}${zone}`);
+}
+
+const TIMESTAMP: ScalarTag = {
+  identify: (value) => value instanceof Date || value instanceof PlainDate,
+  default: true,
+  tag: 'tag:yaml.org,2002:timestamp',
+  test: STAMP,
+  resolve: readStamp,
+  stringify: ({ value }) => (value instanceof Date ? dateTimeText(value).replace('T', ' ') : String(value)),
+};
+
+const FLOAT: ScalarTag = {
+  identify: (value) => value instanceof Float,
+  default: true,
+  tag: 'tag:yaml.org,2002:float',
+  // Writing only: the schema's own float tags read.
+  test: /(?!)/,
+  resolve: Number,
+  stringify: ({ value }) => floatText((value as Float).value),
+};
+
+/** The tags of YAML 1.1 with our moments in place of Dates that forget what they were. */
+function tagsOf(tags: Tags): Tags {
+  return [FLOAT, TIMESTAMP, ...tags.filter((tag) => typeof tag === 'string' || tag.tag !== TIMESTAMP.tag)];
+}
+
+const OPTIONS = { version: '1.1', schema: 'yaml-1.1', customTags: tagsOf } as const;
+
+/** Integers that a number holds become numbers again; nesting (or an alias to itself) is limited. */
+function settle(value: unknown, depth: number): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth === 0) throw new RangeError(`it is nested deeper than ${MAX_DEPTH} levels, or contains itself`);
+  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) value[index] = settle(value[index], depth - 1);
+  } else if (isRecord(value)) {
+    for (const key of Object.keys(value)) setOwn(value, key, settle(value[key], depth - 1));
+  }
+  return value;
+}
+
+function read(text: string): unknown {
+  const document = yaml().parseDocument(text, { ...OPTIONS, intAsBigInt: true, uniqueKeys: false, logLevel: 'silent' });
+  // A warning is a tag that nobody knows (`!!python/object…`): the safe loader refuses those.
+  const [problem] = [...document.errors, ...document.warnings];
+  if (problem !== undefined) throw problem;
+  return settle(document.toJS(), MAX_DEPTH);
+}
+
+export const yamlSerializer: Serializer = {
+  name: 'yaml',
+  contentType: 'application/x-yaml',
+  contentEncoding: 'utf-8',
+  encode: (value) =>
+    encoding('yaml', () =>
+      Buffer.from(yaml().stringify(lower(value, 0), { ...OPTIONS, aliasDuplicateObjects: false, lineWidth: 0 }), 'utf8'),
+    ),
+  decode: (body) => {
+    const text = decodeUtf8(body);
+    try {
+      return read(text);
+    } catch (error) {
+      throw new DecodeError(`The body is not readable as yaml: ${(error as Error).message}`, { cause: error });
+    }
+  },
+};
