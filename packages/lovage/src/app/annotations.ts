@@ -1,0 +1,64 @@
+// What a task's options are in the end: annotations over what it declares, over the settings of the app.
+import type { TaskDefinition, TaskOptions } from '../task/index.ts';
+import type { Annotation, Settings } from './settings.ts';
+
+/** A record without the keys whose value is undefined. */
+export function defined<T extends object>(record: T): T {
+  let copy: Record<string, unknown> | undefined;
+  for (const [key, value] of Object.entries(record)) {
+    if (value !== undefined) continue;
+    copy ??= { ...record };
+    delete copy[key];
+  }
+  return (copy as T | undefined) ?? record;
+}
+
+/** What a task says for itself: its declaration, with taskAnnotations over it. An entry for the task beats one for `*`; both beat the declaration. */
+export function explicitOptions(definition: TaskDefinition, settings: Settings): Readonly<TaskOptions> {
+  const annotations = settings.taskAnnotations;
+  if (annotations === null) return defined(definition.options);
+  const list: readonly Annotation[] = Array.isArray(annotations) ? annotations : [annotations as Annotation];
+  const forAll = first(list, (annotation) => (typeof annotation === 'function' ? undefined : annotation['*']));
+  const forTask = first(list, (annotation) =>
+    typeof annotation === 'function' ? annotation(definition) : own(annotation, definition.name),
+  );
+  return { ...defined(definition.options), ...defined(forAll ?? {}), ...defined(forTask ?? {}) };
+}
+
+function first(
+  list: readonly Annotation[],
+  pick: (annotation: Annotation) => Partial<TaskOptions> | undefined,
+): Partial<TaskOptions> | undefined {
+  for (const annotation of list) {
+    const found = pick(annotation);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function own(annotation: Exclude<Annotation, (...args: never[]) => unknown>, name: string): Partial<TaskOptions> | undefined {
+  return Object.hasOwn(annotation, name) ? annotation[name] : undefined;
+}
+
+/** The options of a task with everything filled in that a setting can say. */
+export function effectiveOptions(explicit: Readonly<TaskOptions>, settings: Settings): Readonly<TaskOptions> {
+  const umbrella = settings.taskAcksOnFailureOrTimeout;
+  return Object.freeze({
+    typing: settings.strictTyping,
+    serializer: settings.taskSerializer,
+    rateLimit: settings.taskDefaultRateLimit,
+    ignoreResult: settings.taskIgnoreResult,
+    storeErrorsEvenIfIgnored: settings.taskStoreErrorsEvenIfIgnored,
+    storeEagerResult: settings.taskStoreEagerResult,
+    trackStarted: settings.taskTrackStarted,
+    timeLimit: settings.taskTimeLimit,
+    softTimeLimit: settings.taskSoftTimeLimit,
+    acksLate: settings.taskAcksLate,
+    acksOnFailure: settings.taskAcksOnFailure ?? umbrella,
+    acksOnTimeout: settings.taskAcksOnTimeout ?? umbrella,
+    rejectOnWorkerLost: settings.taskRejectOnWorkerLost,
+    ...(settings.taskCompression === null ? {} : { compression: settings.taskCompression }),
+    ...(settings.taskDefaultPriority === null ? {} : { priority: settings.taskDefaultPriority }),
+    ...explicit,
+  });
+}

@@ -1,0 +1,114 @@
+// Which task goes where: the setting taskRoutes, compiled once for each state of the settings. Called by the producer.
+import type { ExecOptions } from '../task/index.ts';
+import { ConfigurationError, didYouMean } from '../util/index.ts';
+import { globMatch } from './glob.ts';
+import type { Route, RouteFunction, RouteQuestion, Router, Routes } from './settings.ts';
+
+/** Options that a route gives to a task; the caller's and the task's own win over them. */
+export type RouteOptions = Readonly<ExecOptions>;
+
+/** Asks the routers in turn; the first with an opinion decides alone. */
+export type Routing = (name: string, question: RouteQuestion) => RouteOptions | undefined;
+
+const ROUTE_KEYS: Readonly<Record<keyof ExecOptions, true>> = {
+  queue: true,
+  exchange: true,
+  routingKey: true,
+  priority: true,
+  expires: true,
+  serializer: true,
+  deliveryMode: true,
+  compression: true,
+  timeLimit: true,
+  softTimeLimit: true,
+};
+
+/** Answers of tables are remembered by task name; names come from callers, so the memory is bounded. */
+const REMEMBERED = 1000;
+
+/** The setting taskRoutes as one function. */
+export function createRouting(routes: Routes | null): Routing {
+  if (routes === null) return () => undefined;
+  const routers = listOf(routes).map(compile);
+  return (name, question) => {
+    for (const route of routers) {
+      const found = route(name, question);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+}
+
+function isPairs(value: Router | readonly Router[]): value is readonly (readonly [string | RegExp, Route])[] {
+  return (
+    Array.isArray(value) &&
+    value.every((item) => Array.isArray(item) && item.length === 2 && (typeof item[0] === 'string' || item[0] instanceof RegExp))
+  );
+}
+
+function listOf(routes: Routes): readonly Router[] {
+  if (!Array.isArray(routes) || isPairs(routes)) return [routes as Router];
+  return routes as readonly Router[];
+}
+
+function compile(router: Router): Routing {
+  if (typeof router === 'function') return asking(router);
+  if (isPairs(router)) return table(router);
+  if (typeof (router as { readonly routeForTask?: unknown }).routeForTask === 'function') {
+    const object = router as { routeForTask: RouteFunction };
+    return asking((name, question) => object.routeForTask(name, question));
+  }
+  return table(Object.entries(router as Readonly<Record<string, Route>>));
+}
+
+function asking(ask: RouteFunction): Routing {
+  return (name, question) => {
+    const answer = ask(name, question);
+    return answer === undefined || answer === null ? undefined : optionsOf(answer, `the route of '${name}'`);
+  };
+}
+
+/** Exact names first, then patterns in the order in which they stand. */
+function table(pairs: readonly (readonly [pattern: string | RegExp, route: Route])[]): Routing {
+  const exact = new Map<string, RouteOptions>();
+  const patterns: (readonly [matches: (name: string) => boolean, options: RouteOptions])[] = [];
+  for (const [pattern, route] of pairs) {
+    const options = optionsOf(route, `the route of '${String(pattern)}'`);
+    if (typeof pattern !== 'string') patterns.push([startsWith(pattern), options]);
+    else if (pattern.includes('*')) patterns.push([(name) => globMatch(pattern, name), options]);
+    else if (!exact.has(pattern)) exact.set(pattern, options);
+  }
+  const remembered = new Map<string, RouteOptions | undefined>();
+  return (name) => {
+    const found = exact.get(name);
+    if (found !== undefined || patterns.length === 0) return found;
+    if (remembered.has(name)) return remembered.get(name);
+    const options = patterns.find(([matches]) => matches(name))?.[1];
+    if (remembered.size >= REMEMBERED) remembered.clear();
+    remembered.set(name, options);
+    return options;
+  };
+}
+
+/** A regular expression matches from the start of the name and need not reach its end, as Python's `re.match`. */
+function startsWith(pattern: RegExp): (name: string) => boolean {
+  const sticky = new RegExp(pattern.source, `${pattern.flags.replaceAll(/[gy]/g, '')}y`);
+  return (name) => {
+    sticky.lastIndex = 0;
+    return sticky.test(name);
+  };
+}
+
+/** A route with canonical names; Celery's `routing_key` is read as `routingKey`. */
+function optionsOf(route: Route, where: string): RouteOptions {
+  if (typeof route === 'string') return { queue: route };
+  const options: Record<string, unknown> = {};
+  for (const [given, value] of Object.entries(route)) {
+    const key = given.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    if (!Object.hasOwn(ROUTE_KEYS, key)) {
+      throw new ConfigurationError(`Unknown option '${given}' in ${where}.${didYouMean(given, Object.keys(ROUTE_KEYS))}`);
+    }
+    if (value !== undefined && value !== null) options[key] = value;
+  }
+  return options;
+}

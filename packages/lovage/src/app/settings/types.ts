@@ -1,0 +1,816 @@
+// Every setting with its type. Made from the settings table by scripts/settings.ts: change the table, then run the script.
+import type { Annotations, PublishRetryPolicy, QueueList, Routes } from './shapes.ts';
+
+/** All settings, as they are after conversion and with every default filled in. */
+export interface Settings {
+  /**
+   * Serializers (names or MIME types) whose task messages may be decoded; all others go to the dead letters.
+   * @default ['json']
+   */
+  readonly acceptContent: readonly string[];
+  /**
+   * The same for results; null: as acceptContent.
+   * @default null
+   */
+  readonly resultAcceptContent: readonly string[] | null;
+  /**
+   * How JSON bodies carry dates, bytes, decimals and UUIDs: 'tagged' as Celery 5.3 and later write them, 'plain' as texts for older peers.
+   * @default 'tagged'
+   */
+  readonly jsonTypes: 'tagged' | 'plain';
+  /**
+   * Largest body, in bytes after decompression, that is decoded; a larger one goes to the dead letters.
+   * @default 134217728
+   */
+  readonly maxBodyBytes: number;
+  /**
+   * Check the number of arguments when a task is called; a task may decide otherwise with its option typing.
+   * @default true
+   */
+  readonly strictTyping: boolean;
+  /**
+   * Times without an offset mean UTC; false: the time zone of the machine.
+   * @default true
+   */
+  readonly enableUtc: boolean;
+  /**
+   * IANA name of the time zone of schedules; null: UTC, or the zone of the machine when enableUtc is off.
+   * @default null
+   */
+  readonly timezone: string | null;
+  /**
+   * Modules (paths or package names) that workers and beat load at start, in this order.
+   * @default []
+   */
+  readonly imports: readonly string[];
+  /**
+   * More modules, loaded after imports.
+   * @default []
+   */
+  readonly include: readonly string[];
+  /**
+   * What a confirmed write to the embedded database survives: 'process' any process death, 'power' a power cut too.
+   * @default 'process'
+   */
+  readonly durability: 'process' | 'power';
+  /**
+   * What beat sends and when: a map of entry name to { task, schedule, args, kwargs, options }.
+   * @default {}
+   */
+  readonly beatSchedule: Readonly<Record<string, unknown>>;
+  /**
+   * Where beat keeps what it remembers: a store name or URL; null: beside the broker.
+   * @default null
+   */
+  readonly beatScheduler: string | null;
+  /**
+   * File of the schedule store that lives in a file.
+   * @default 'lovage-schedule'
+   */
+  readonly beatScheduleFilename: string;
+  /**
+   * Longest sleep of beat between two looks at its schedule, in seconds; 0: the default of the store.
+   * @default 0
+   */
+  readonly beatMaxLoopInterval: number;
+  /**
+   * Save the schedule after this many sent tasks; 0: by time only.
+   * @default 0
+   */
+  readonly beatSyncEvery: number;
+  /**
+   * Skip a crontab run that is late by more than this many seconds; null: never skip.
+   * @default null
+   */
+  readonly beatCronStartingDeadline: number | null;
+  /**
+   * File of the certificate that belongs to securityKey.
+   * @default null
+   */
+  readonly securityCertificate: string | null;
+  /**
+   * Folder or glob of the certificates whose signatures are trusted.
+   * @default null
+   */
+  readonly securityCertStore: string | null;
+  /**
+   * File of the private key that signs messages.
+   * @default null
+   */
+  readonly securityKey: string | null;
+  /**
+   * Password of securityKey.
+   * @default null
+   */
+  readonly securityKeyPassword: string | Uint8Array | null;
+  /**
+   * Hash of the signatures.
+   * @default 'sha256'
+   */
+  readonly securityDigest: string;
+  /**
+   * Address of the broker, or several for fail-over; 'sqlite://' is the embedded database file of the project, 'memory://' lives in this process.
+   * @default 'sqlite://'
+   */
+  readonly brokerUrl: string | readonly string[];
+  /**
+   * Address that workers consume from; null: brokerUrl.
+   * @default null
+   */
+  readonly brokerReadUrl: string | readonly string[] | null;
+  /**
+   * Address that messages are published to; null: brokerUrl.
+   * @default null
+   */
+  readonly brokerWriteUrl: string | readonly string[] | null;
+  /**
+   * Options of the broker driver (visibilityTimeout, priority steps, global key prefix …), as Celery or as camelCase.
+   * @default {}
+   */
+  readonly brokerTransportOptions: Readonly<Record<string, unknown>>;
+  /**
+   * Seconds to wait for a connection.
+   * @default 4
+   */
+  readonly brokerConnectionTimeout: number;
+  /**
+   * A worker connects again after it lost its broker.
+   * @default true
+   */
+  readonly brokerConnectionRetry: boolean;
+  /**
+   * A worker also repeats its very first connection; null: as brokerConnectionRetry.
+   * @default null
+   */
+  readonly brokerConnectionRetryOnStartup: boolean | null;
+  /**
+   * Connections a worker tries before it gives up; null: without end.
+   * @default 100
+   */
+  readonly brokerConnectionMaxRetries: number | null;
+  /**
+   * Order in which several broker addresses are tried: 'round-robin', 'shuffle', or a function of the list.
+   * @default 'round-robin'
+   */
+  readonly brokerFailoverStrategy: 'round-robin' | 'shuffle' | ((urls: readonly string[]) => Iterable<string>);
+  /**
+   * Seconds between heartbeats; a dead peer is noticed within two, and leases are three.
+   * @default 10
+   */
+  readonly brokerHeartbeat: number;
+  /**
+   * SASL mechanism of RabbitMQ; null: PLAIN.
+   * @default null
+   */
+  readonly brokerLoginMethod: string | null;
+  /**
+   * Type of the queues that hold delayed messages on RabbitMQ.
+   * @default 'quorum'
+   */
+  readonly brokerNativeDelayedDeliveryQueueType: 'quorum' | 'classic';
+  /**
+   * TLS to the broker: true, or the options of node:tls; an address with a TLS scheme needs neither.
+   * @default false
+   */
+  readonly brokerUseSsl: boolean | Readonly<Record<string, unknown>>;
+  /**
+   * How a worker keeps what it holds on Redis: 'lists' with a lease of their own, or 'unacked' as Celery does, so that Python peers can give it back.
+   * @default 'lists'
+   */
+  readonly redisInFlight: 'lists' | 'unacked';
+  /**
+   * Deliveries after which a message that never finished goes to the dead letters.
+   * @default 5
+   */
+  readonly maxDeliveries: number;
+  /**
+   * What happens to messages that cannot be worked on: 'lovage' keeps them in lovage.dead.<queue>, 'broker' rejects them, 'off' drops them with a log line.
+   * @default 'lovage'
+   */
+  readonly deadLetters: 'lovage' | 'broker' | 'off';
+  /**
+   * Seconds that a dead letter is kept.
+   * @default 1209600
+   */
+  readonly deadLettersTtl: number;
+  /**
+   * Most dead letters kept of one queue; the oldest go first.
+   * @default 100000
+   */
+  readonly deadLettersMaxLength: number;
+  /**
+   * Name space of remote control; its exchange is <value>.pidbox.
+   * @default 'celery'
+   */
+  readonly controlExchange: string;
+  /**
+   * Seconds that a control message waits in its queue.
+   * @default 300
+   */
+  readonly controlQueueTtl: number;
+  /**
+   * Seconds after which an unused control queue is deleted.
+   * @default 10
+   */
+  readonly controlQueueExpires: number;
+  /**
+   * Control queues belong to one connection.
+   * @default true
+   */
+  readonly controlQueueExclusive: boolean;
+  /**
+   * Control queues survive a restart of the broker; not together with controlQueueExclusive.
+   * @default false
+   */
+  readonly controlQueueDurable: boolean;
+  /**
+   * Name of the exchange of events.
+   * @default 'celeryev'
+   */
+  readonly eventExchange: string;
+  /**
+   * Beginning of the names of monitor queues.
+   * @default 'celeryev'
+   */
+  readonly eventQueuePrefix: string;
+  /**
+   * Seconds that an event waits in a monitor queue.
+   * @default 5
+   */
+  readonly eventQueueTtl: number;
+  /**
+   * Seconds after which an unused monitor queue is deleted.
+   * @default 60
+   */
+  readonly eventQueueExpires: number;
+  /**
+   * Monitor queues belong to one connection.
+   * @default true
+   */
+  readonly eventQueueExclusive: boolean;
+  /**
+   * Monitor queues survive a restart of the broker; not together with eventQueueExclusive.
+   * @default false
+   */
+  readonly eventQueueDurable: boolean;
+  /**
+   * Serializer of events.
+   * @default 'json'
+   */
+  readonly eventSerializer: string;
+  /**
+   * Acknowledge a message after its task has ended, so that a dead worker loses nothing; false: before it starts.
+   * @default true
+   */
+  readonly taskAcksLate: boolean;
+  /**
+   * With late acknowledgement, what the next two settings are when they are null.
+   * @default true
+   */
+  readonly taskAcksOnFailureOrTimeout: boolean;
+  /**
+   * With late acknowledgement, acknowledge failed tasks too; false: reject them without requeueing.
+   * @default null
+   */
+  readonly taskAcksOnFailure: boolean | null;
+  /**
+   * With late acknowledgement, acknowledge tasks that hit their hard time limit; false: requeue them.
+   * @default null
+   */
+  readonly taskAcksOnTimeout: boolean | null;
+  /**
+   * With late acknowledgement, requeue a task whose process died under it; false: it fails with WorkerLostError.
+   * @default true
+   */
+  readonly taskRejectOnWorkerLost: boolean;
+  /**
+   * Run tasks in the calling process instead of sending them.
+   * @default false
+   */
+  readonly taskAlwaysEager: boolean;
+  /**
+   * The call of an eager task throws what the task throws.
+   * @default false
+   */
+  readonly taskEagerPropagates: boolean;
+  /**
+   * Results of eager tasks are stored too.
+   * @default false
+   */
+  readonly taskStoreEagerResult: boolean;
+  /**
+   * Options laid over those that tasks declare: a map of task name, or '*' for all, to options; the name beats '*'.
+   * @default null
+   */
+  readonly taskAnnotations: Annotations | null;
+  /**
+   * Serializer of task messages.
+   * @default 'json'
+   */
+  readonly taskSerializer: string;
+  /**
+   * Compression of task messages; null: none.
+   * @default null
+   */
+  readonly taskCompression: string | null;
+  /**
+   * Version of the message format that is sent; both are read.
+   * @default 2
+   */
+  readonly taskProtocol: 1 | 2;
+  /**
+   * A queue that taskQueues does not name is created; false: naming it is a QueueNotFoundError.
+   * @default true
+   */
+  readonly taskCreateMissingQueues: boolean;
+  /**
+   * Type, on RabbitMQ, of the queues that are created because taskQueues does not name them.
+   * @default 'classic'
+   */
+  readonly taskCreateMissingQueueType: 'classic' | 'quorum';
+  /**
+   * Type of their exchange; null: direct.
+   * @default null
+   */
+  readonly taskCreateMissingQueueExchangeType: 'direct' | 'topic' | 'fanout' | null;
+  /**
+   * Queue of tasks that nothing routes elsewhere.
+   * @default 'celery'
+   */
+  readonly taskDefaultQueue: string;
+  /**
+   * Type of the default queue on RabbitMQ.
+   * @default 'classic'
+   */
+  readonly taskDefaultQueueType: 'classic' | 'quorum';
+  /**
+   * Exchange of queues that name none; null: the name of the default queue.
+   * @default null
+   */
+  readonly taskDefaultExchange: string | null;
+  /**
+   * Type of that exchange.
+   * @default 'direct'
+   */
+  readonly taskDefaultExchangeType: 'direct' | 'topic' | 'fanout';
+  /**
+   * Routing key of queues that name none; null: the name of the default queue.
+   * @default null
+   */
+  readonly taskDefaultRoutingKey: string | null;
+  /**
+   * 2 or persistent: messages survive a restart of the broker; 1 or transient: they do not.
+   * @default 2
+   */
+  readonly taskDefaultDeliveryMode: 1 | 2 | 'transient' | 'persistent';
+  /**
+   * Priority of tasks that have none, as the broker understands it, or 'high', 'normal', 'low'.
+   * @default null
+   */
+  readonly taskDefaultPriority: number | 'high' | 'normal' | 'low' | null;
+  /**
+   * A task sent by a running task gets its priority.
+   * @default false
+   */
+  readonly taskInheritParentPriority: boolean;
+  /**
+   * Rate limit, per worker, of tasks that have none: 10 or '10/s', '100/m', '5/h'.
+   * @default null
+   */
+  readonly taskDefaultRateLimit: number | string | null;
+  /**
+   * Do not store what tasks return.
+   * @default false
+   */
+  readonly taskIgnoreResult: boolean;
+  /**
+   * Store failures of tasks whose results are ignored.
+   * @default false
+   */
+  readonly taskStoreErrorsEvenIfIgnored: boolean;
+  /**
+   * Store the state STARTED when a task starts.
+   * @default false
+   */
+  readonly taskTrackStarted: boolean;
+  /**
+   * Seconds after which a task is ended.
+   * @default null
+   */
+  readonly taskTimeLimit: number | null;
+  /**
+   * Seconds after which a task is asked to end: its signal aborts with SoftTimeLimitExceededError.
+   * @default null
+   */
+  readonly taskSoftTimeLimit: number | null;
+  /**
+   * Seconds within which a publish is confirmed or rejects with PublishError, repeats included.
+   * @default 10
+   */
+  readonly taskPublishTimeout: number;
+  /**
+   * Repeat a publish that surely was not stored.
+   * @default true
+   */
+  readonly taskPublishRetry: boolean;
+  /**
+   * How often and after how many seconds: maxRetries, intervalStart, intervalStep, intervalMax; what is left out keeps its default.
+   * @default { maxRetries: 3, intervalStart: 0, intervalStep: 0.2, intervalMax: 1 }
+   */
+  readonly taskPublishRetryPolicy: PublishRetryPolicy;
+  /**
+   * Queues and how they are bound: a map of queue name to options, or a list of queues; null: only the default queue.
+   * @default null
+   */
+  readonly taskQueues: QueueList | null;
+  /**
+   * Highest priority of every queue on RabbitMQ (x-max-priority).
+   * @default null
+   */
+  readonly taskQueueMaxPriority: number | null;
+  /**
+   * Which task goes where: a map of task name, glob with '*' or RegExp to a route, a list of routers, or a function.
+   * @default null
+   */
+  readonly taskRoutes: Routes | null;
+  /**
+   * Publish the event task-sent with every task.
+   * @default false
+   */
+  readonly taskSendSentEvent: boolean;
+  /**
+   * The linkError of a chord is linked to each task of its header too.
+   * @default false
+   */
+  readonly taskAllowErrorCbOnChordHeader: boolean;
+  /**
+   * Address of the result store; null: the database of the broker (on RabbitMQ 'rpc://'); 'disabled://': results are not kept.
+   * @default null
+   */
+  readonly resultBackend: string | null;
+  /**
+   * Options of the result store (global key prefix, retry policy, Sentinel …).
+   * @default {}
+   */
+  readonly resultBackendTransportOptions: Readonly<Record<string, unknown>>;
+  /**
+   * Seconds until a result may be deleted; null or 0: never.
+   * @default 86400
+   */
+  readonly resultExpires: number | null;
+  /**
+   * Store the name, arguments, worker, retries and queue of the task beside its result.
+   * @default false
+   */
+  readonly resultExtended: boolean;
+  /**
+   * Serializer of results.
+   * @default 'json'
+   */
+  readonly resultSerializer: string;
+  /**
+   * Result messages of 'rpc://' survive a restart of the broker; null: no.
+   * @default null
+   */
+  readonly resultPersistent: boolean | null;
+  /**
+   * Ready results kept in this process; -1: none, 0: without limit.
+   * @default -1
+   */
+  readonly resultCacheMax: number;
+  /**
+   * Seconds between two looks at a chord on a store that cannot join.
+   * @default 1
+   */
+  readonly resultChordRetryInterval: number;
+  /**
+   * Seconds to wait for the results of a chord that is complete.
+   * @default 3
+   */
+  readonly resultChordJoinTimeout: number;
+  /**
+   * Repeat calls to the result store that failed for a passing reason.
+   * @default true
+   */
+  readonly resultBackendAlwaysRetry: boolean;
+  /**
+   * How often.
+   * @default Infinity
+   */
+  readonly resultBackendMaxRetries: number;
+  /**
+   * Milliseconds before the first repeat; each one after waits twice as long.
+   * @default 10
+   */
+  readonly resultBackendBaseSleepBetweenRetriesMs: number;
+  /**
+   * Milliseconds of the longest wait.
+   * @default 10000
+   */
+  readonly resultBackendMaxSleepBetweenRetriesMs: number;
+  /**
+   * Host of a Redis result store whose address names none.
+   * @default null
+   */
+  readonly redisHost: string | null;
+  /**
+   * Its port.
+   * @default null
+   */
+  readonly redisPort: number | null;
+  /**
+   * Its database number.
+   * @default null
+   */
+  readonly redisDb: number | null;
+  /**
+   * Its user.
+   * @default null
+   */
+  readonly redisUsername: string | null;
+  /**
+   * Its password.
+   * @default null
+   */
+  readonly redisPassword: string | null;
+  /**
+   * Name that the connections of the result store carry in CLIENT LIST.
+   * @default null
+   */
+  readonly redisClientName: string | null;
+  /**
+   * TLS to a Redis result store: true, or the options of node:tls.
+   * @default null
+   */
+  readonly redisBackendUseSsl: boolean | Readonly<Record<string, unknown>> | null;
+  /**
+   * Ping connections of the result store that were idle for this many seconds.
+   * @default null
+   */
+  readonly redisBackendHealthCheckInterval: number | null;
+  /**
+   * Seconds to wait for an answer of a Redis result store.
+   * @default 120
+   */
+  readonly redisSocketTimeout: number;
+  /**
+   * Seconds to wait for a connection to it; null: brokerConnectionTimeout.
+   * @default null
+   */
+  readonly redisSocketConnectTimeout: number | null;
+  /**
+   * TCP keep-alive on those connections.
+   * @default true
+   */
+  readonly redisSocketKeepalive: boolean;
+  /**
+   * Table names of a SQL result store, by the keys task and group.
+   * @default null
+   */
+  readonly databaseTableNames: Readonly<Record<string, unknown>> | null;
+  /**
+   * Schemas of those tables.
+   * @default null
+   */
+  readonly databaseTableSchemas: Readonly<Record<string, unknown>> | null;
+  /**
+   * Create those tables at start; false: on first use.
+   * @default true
+   */
+  readonly databaseCreateTablesAtSetup: boolean;
+  /**
+   * Options of the memcached client.
+   * @default {}
+   */
+  readonly cacheBackendOptions: Readonly<Record<string, unknown>>;
+  /**
+   * Where tasks run: 'async' many on one event loop, 'solo' one after the other, 'threads', or 'prefork' child processes.
+   * @default 'async'
+   */
+  readonly workerPool: string;
+  /**
+   * Tasks that run at once; null: 10 for each core with async, 1 with solo, else the number of cores.
+   * @default null
+   */
+  readonly workerConcurrency: number | null;
+  /**
+   * Messages held for each slot of the pool, those that run included; 0: no limit.
+   * @default 1
+   */
+  readonly workerPrefetchMultiplier: number;
+  /**
+   * Take a message only when a slot is free for it.
+   * @default false
+   */
+  readonly workerDisablePrefetch: boolean;
+  /**
+   * Most messages held in memory because they are due soon.
+   * @default null
+   */
+  readonly workerEtaTaskLimit: number | null;
+  /**
+   * After a reconnect, take fewer messages until the tasks from before it have ended.
+   * @default true
+   */
+  readonly workerEnablePrefetchCountReduction: boolean;
+  /**
+   * Use the kind of prefetch that quorum queues allow.
+   * @default true
+   */
+  readonly workerDetectQuorumQueues: boolean;
+  /**
+   * Replace a process of the pool after this many tasks.
+   * @default null
+   */
+  readonly workerMaxTasksPerChild: number | null;
+  /**
+   * Replace a process of the pool that uses more than this many KiB, after its task.
+   * @default null
+   */
+  readonly workerMaxMemoryPerChild: number | null;
+  /**
+   * Seconds that a new process of the pool may take to start.
+   * @default 10
+   */
+  readonly workerProcAliveTimeout: number;
+  /**
+   * Seconds to wait for the result of a process that is gone.
+   * @default 10
+   */
+  readonly workerLostWait: number;
+  /**
+   * Allow the control command pool_restart.
+   * @default false
+   */
+  readonly workerPoolRestarts: boolean;
+  /**
+   * Each worker also has a queue of its own, <node>.dq2.
+   * @default false
+   */
+  readonly workerDirect: boolean;
+  /**
+   * Ignore all rate limits.
+   * @default false
+   */
+  readonly workerDisableRateLimits: boolean;
+  /**
+   * A redelivered message whose task already succeeded is acknowledged without running again.
+   * @default true
+   */
+  readonly workerDeduplicateSuccessfulTasks: boolean;
+  /**
+   * Cancel tasks with late acknowledgement when the broker connection is lost.
+   * @default false
+   */
+  readonly workerCancelLongRunningTasksOnConnectionLoss: boolean;
+  /**
+   * Listen to control commands.
+   * @default true
+   */
+  readonly workerEnableRemoteControl: boolean;
+  /**
+   * Publish events about each task.
+   * @default false
+   */
+  readonly workerSendTaskEvents: boolean;
+  /**
+   * File in which a worker keeps revoked ids over a restart.
+   * @default null
+   */
+  readonly workerStateDb: string | null;
+  /**
+   * Seconds that running tasks still get before a cold shutdown; 0: none.
+   * @default 0
+   */
+  readonly workerSoftShutdownTimeout: number;
+  /**
+   * Wait those seconds although no task runs.
+   * @default false
+   */
+  readonly workerEnableSoftShutdownOnIdle: boolean;
+  /**
+   * Seconds that a warm shutdown waits for running tasks before they are aborted and given back; null: without limit.
+   * @default 25
+   */
+  readonly shutdownTimeout: number | null;
+  /**
+   * Seconds that the event loop may stand still before the leases of a worker are given up and its process ended.
+   * @default 600
+   */
+  readonly maxLoopBlock: number;
+  /**
+   * What happens to a message whose task is not registered: 'deadLetter', 'reject', or 'requeue' for a worker that knows it.
+   * @default 'deadLetter'
+   */
+  readonly unknownTask: 'deadLetter' | 'reject' | 'requeue';
+  /**
+   * The worker command sets up logging; false: the application does.
+   * @default true
+   */
+  readonly workerHijackRootLogger: boolean;
+  /**
+   * Colours in log lines; null: on a terminal.
+   * @default null
+   */
+  readonly workerLogColor: boolean | null;
+  /**
+   * Form of log lines.
+   * @default '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s'
+   */
+  readonly workerLogFormat: string;
+  /**
+   * Form of log lines written by tasks.
+   * @default '[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s'
+   */
+  readonly workerTaskLogFormat: string;
+  /**
+   * What tasks write to the console becomes log lines.
+   * @default false
+   */
+  readonly workerRedirectStdouts: boolean;
+  /**
+   * Level of those lines.
+   * @default 'WARNING'
+   */
+  readonly workerRedirectStdoutsLevel: 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
+  /**
+   * Longest sleep of the timer of due tasks, in seconds.
+   * @default 1
+   */
+  readonly workerTimerPrecision: number;
+  /**
+   * File that `lovage worker` writes its log to.
+   * @default null
+   */
+  readonly workerLogfile: string | null;
+  /**
+   * File that holds the process id of `lovage worker`.
+   * @default null
+   */
+  readonly workerPidfile: string | null;
+  /**
+   * User, by name or number, that `lovage worker` changes to.
+   * @default null
+   */
+  readonly workerUid: string | null;
+  /**
+   * Group, by name or number, that `lovage worker` changes to.
+   * @default null
+   */
+  readonly workerGid: string | null;
+  /**
+   * File mode mask of `lovage worker`, in octal.
+   * @default null
+   */
+  readonly workerUmask: string | null;
+  /**
+   * File that `lovage beat` writes its log to.
+   * @default null
+   */
+  readonly beatLogfile: string | null;
+  /**
+   * File that holds the process id of `lovage beat`.
+   * @default null
+   */
+  readonly beatPidfile: string | null;
+  /**
+   * User, by name or number, that `lovage beat` changes to.
+   * @default null
+   */
+  readonly beatUid: string | null;
+  /**
+   * Group, by name or number, that `lovage beat` changes to.
+   * @default null
+   */
+  readonly beatGid: string | null;
+  /**
+   * File mode mask of `lovage beat`, in octal.
+   * @default null
+   */
+  readonly beatUmask: string | null;
+  /**
+   * File that `lovage events` writes its log to.
+   * @default null
+   */
+  readonly eventsLogfile: string | null;
+  /**
+   * File that holds the process id of `lovage events`.
+   * @default null
+   */
+  readonly eventsPidfile: string | null;
+  /**
+   * User, by name or number, that `lovage events` changes to.
+   * @default null
+   */
+  readonly eventsUid: string | null;
+  /**
+   * Group, by name or number, that `lovage events` changes to.
+   * @default null
+   */
+  readonly eventsGid: string | null;
+  /**
+   * File mode mask of `lovage events`, in octal.
+   * @default null
+   */
+  readonly eventsUmask: string | null;
+}

@@ -1,0 +1,218 @@
+// Settings of workers.
+import type { SettingRows } from './row.ts';
+
+const logPrefix = '[%(asctime)s: %(levelname)s/%(processName)s] ';
+const levels = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'];
+
+export const workerSettings: SettingRows = {
+  workerPool: {
+    kind: 'string',
+    default: 'async',
+    old: 'CELERYD_POOL',
+    about:
+      "Where tasks run: 'async' many on one event loop, 'solo' one after the other, 'threads', or 'prefork' child processes.",
+  },
+  workerConcurrency: {
+    kind: 'integer',
+    default: null,
+    min: 1,
+    old: 'CELERYD_CONCURRENCY',
+    about: 'Tasks that run at once; null: 10 for each core with async, 1 with solo, else the number of cores.',
+  },
+  workerPrefetchMultiplier: {
+    kind: 'number',
+    default: 1,
+    old: 'CELERYD_PREFETCH_MULTIPLIER',
+    about: 'Messages held for each slot of the pool, those that run included; 0: no limit.',
+  },
+  workerDisablePrefetch: {
+    kind: 'boolean',
+    default: false,
+    old: 'CELERYD_DISABLE_PREFETCH',
+    about: 'Take a message only when a slot is free for it.',
+  },
+  workerEtaTaskLimit: {
+    kind: 'integer',
+    default: null,
+    old: 'CELERYD_ETA_TASK_LIMIT',
+    about: 'Most messages held in memory because they are due soon.',
+  },
+  workerEnablePrefetchCountReduction: {
+    kind: 'boolean',
+    default: true,
+    old: 'CELERYD_ENABLE_PREFETCH_COUNT_REDUCTION',
+    about: 'After a reconnect, take fewer messages until the tasks from before it have ended.',
+  },
+  workerDetectQuorumQueues: {
+    kind: 'boolean',
+    default: true,
+    old: 'CELERYD_DETECT_QUORUM_QUEUES',
+    about: 'Use the kind of prefetch that quorum queues allow.',
+  },
+  workerMaxTasksPerChild: {
+    kind: 'integer',
+    default: null,
+    min: 1,
+    old: 'CELERYD_MAX_TASKS_PER_CHILD',
+    about: 'Replace a process of the pool after this many tasks.',
+  },
+  workerMaxMemoryPerChild: {
+    kind: 'integer',
+    default: null,
+    min: 1,
+    old: 'CELERYD_MAX_MEMORY_PER_CHILD',
+    about: 'Replace a process of the pool that uses more than this many KiB, after its task.',
+  },
+  workerProcAliveTimeout: {
+    kind: 'seconds',
+    default: 10,
+    old: 'CELERYD_PROC_ALIVE_TIMEOUT',
+    about: 'Seconds that a new process of the pool may take to start.',
+  },
+  workerLostWait: {
+    kind: 'seconds',
+    default: 10,
+    old: 'CELERYD_WORKER_LOST_WAIT',
+    about: 'Seconds to wait for the result of a process that is gone.',
+  },
+  workerPoolRestarts: {
+    kind: 'boolean',
+    default: false,
+    old: 'CELERYD_POOL_RESTARTS',
+    about: 'Allow the control command pool_restart.',
+  },
+  workerDirect: {
+    kind: 'boolean',
+    default: false,
+    old: 'CELERY_WORKER_DIRECT',
+    about: 'Each worker also has a queue of its own, <node>.dq2.',
+  },
+  workerDisableRateLimits: {
+    kind: 'boolean',
+    default: false,
+    old: 'CELERY_DISABLE_RATE_LIMITS',
+    about: 'Ignore all rate limits.',
+  },
+  workerDeduplicateSuccessfulTasks: {
+    kind: 'boolean',
+    default: true,
+    old: 'CELERYD_DEDUPLICATE_SUCCESSFUL_TASKS',
+    about: 'A redelivered message whose task already succeeded is acknowledged without running again.',
+  },
+  workerCancelLongRunningTasksOnConnectionLoss: {
+    kind: 'boolean',
+    default: false,
+    old: 'CELERYD_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS',
+    about: 'Cancel tasks with late acknowledgement when the broker connection is lost.',
+  },
+  workerEnableRemoteControl: {
+    kind: 'boolean',
+    default: true,
+    old: 'CELERY_ENABLE_REMOTE_CONTROL',
+    about: 'Listen to control commands.',
+  },
+  workerSendTaskEvents: {
+    kind: 'boolean',
+    default: false,
+    old: 'CELERY_SEND_EVENTS',
+    about: 'Publish events about each task.',
+  },
+  workerStateDb: {
+    kind: 'string',
+    default: null,
+    old: 'CELERYD_STATE_DB',
+    about: 'File in which a worker keeps revoked ids over a restart.',
+  },
+  workerSoftShutdownTimeout: {
+    kind: 'seconds',
+    default: 0,
+    old: 'CELERYD_SOFT_SHUTDOWN_TIMEOUT',
+    about: 'Seconds that running tasks still get before a cold shutdown; 0: none.',
+  },
+  workerEnableSoftShutdownOnIdle: {
+    kind: 'boolean',
+    default: false,
+    old: 'CELERYD_ENABLE_SOFT_SHUTDOWN_ON_IDLE',
+    about: 'Wait those seconds although no task runs.',
+  },
+  shutdownTimeout: {
+    kind: 'seconds',
+    default: 25,
+    nullable: true,
+    celery: null,
+    about: 'Seconds that a warm shutdown waits for running tasks before they are aborted and given back; null: without limit.',
+  },
+  maxLoopBlock: {
+    kind: 'seconds',
+    default: 600,
+    min: 1,
+    celery: null,
+    about: 'Seconds that the event loop may stand still before the leases of a worker are given up and its process ended.',
+  },
+  unknownTask: {
+    kind: 'choice',
+    choices: ['deadLetter', 'reject', 'requeue'],
+    default: 'deadLetter',
+    celery: null,
+    about:
+      "What happens to a message whose task is not registered: 'deadLetter', 'reject', or 'requeue' for a worker that knows it.",
+  },
+  workerHijackRootLogger: {
+    kind: 'boolean',
+    default: true,
+    old: 'CELERYD_HIJACK_ROOT_LOGGER',
+    about: 'The worker command sets up logging; false: the application does.',
+  },
+  workerLogColor: {
+    kind: 'boolean',
+    default: null,
+    old: 'CELERYD_LOG_COLOR',
+    about: 'Colours in log lines; null: on a terminal.',
+  },
+  workerLogFormat: {
+    kind: 'string',
+    default: `${logPrefix}%(message)s`,
+    old: 'CELERYD_LOG_FORMAT',
+    about: 'Form of log lines.',
+  },
+  workerTaskLogFormat: {
+    kind: 'string',
+    default: `${logPrefix}%(task_name)s[%(task_id)s]: %(message)s`,
+    old: 'CELERYD_TASK_LOG_FORMAT',
+    about: 'Form of log lines written by tasks.',
+  },
+  workerRedirectStdouts: {
+    kind: 'boolean',
+    default: false,
+    old: 'CELERY_REDIRECT_STDOUTS',
+    about: 'What tasks write to the console becomes log lines.',
+  },
+  workerRedirectStdoutsLevel: {
+    kind: 'choice',
+    choices: levels,
+    default: 'WARNING',
+    old: 'CELERY_REDIRECT_STDOUTS_LEVEL',
+    about: 'Level of those lines.',
+  },
+  workerTimerPrecision: {
+    kind: 'seconds',
+    default: 1,
+    old: 'CELERYD_TIMER_PRECISION',
+    about: 'Longest sleep of the timer of due tasks, in seconds.',
+  },
+  ...daemon('worker'),
+  ...daemon('beat'),
+  ...daemon('events'),
+};
+
+/** Celery's daemon options, the same for three programs. */
+function daemon(program: string): SettingRows {
+  const text = (about: string) => ({ kind: 'string' as const, default: null, about });
+  return {
+    [`${program}Logfile`]: text(`File that \`lovage ${program}\` writes its log to.`),
+    [`${program}Pidfile`]: text(`File that holds the process id of \`lovage ${program}\`.`),
+    [`${program}Uid`]: text(`User, by name or number, that \`lovage ${program}\` changes to.`),
+    [`${program}Gid`]: text(`Group, by name or number, that \`lovage ${program}\` changes to.`),
+    [`${program}Umask`]: text(`File mode mask of \`lovage ${program}\`, in octal.`),
+  };
+}
