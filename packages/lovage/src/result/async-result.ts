@@ -1,8 +1,9 @@
 // The handle of one task's result. It reads through a ResultSource (store.ts for stored results, eager.ts for those at hand)
 // and keeps a ready record, because a ready task does not change any more.
+import { type ResultNode, type ResultTuple, resultTuple } from '../protocol/index.ts';
 import { ConfigurationError, deadline, ResultTimeoutError } from '../util/index.ts';
 import { assertMayJoin } from './join.ts';
-import { PROPAGATE_STATES, type ResultChild, type ResultRecord } from './record.ts';
+import { PROPAGATE_STATES, type ResultRecord } from './record.ts';
 import { READY_STATES, type TaskState } from './seam.ts';
 
 /** Where an AsyncResult reads. */
@@ -154,7 +155,7 @@ export class AsyncResult<T = unknown> {
 
   /** Results of the tasks that this one sent. A group counts as its members. */
   async children(): Promise<readonly AsyncResult<unknown>[]> {
-    const flat = (child: ResultChild): readonly ResultChild[] => child.members?.flatMap(flat) ?? [child];
+    const flat = (child: ResultNode): readonly ResultNode[] => child.members?.flatMap(flat) ?? [child];
     const seen = (await this.record()).children.flatMap(flat).filter((child) => child.id !== this.id);
     return seen.map((child) => new AsyncResult(child.id, this.#source));
   }
@@ -195,9 +196,14 @@ export class AsyncResult<T = unknown> {
     await this.#source.forget(all.map((result) => result.id));
   }
 
+  /** Its ids and those of the steps before it. */
+  node(): ResultNode {
+    return { id: this.id, parent: this.parent?.node() };
+  }
+
   /** As a task's return value a result is stored as Celery's tuple: `[[id, parent], null]`. */
-  toJSON(): readonly [readonly [string, unknown], null] {
-    return [[this.id, this.parent?.toJSON() ?? null], null];
+  toJSON(): ResultTuple {
+    return resultTuple(this.node());
   }
 }
 

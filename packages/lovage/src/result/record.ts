@@ -1,12 +1,6 @@
 // One result as a reader sees it: the wire's meta record with its exception already restored. codec.ts makes it.
+import type { ResultNode } from '../protocol/index.ts';
 import type { TaskState } from './seam.ts';
-
-/** A child in a result record: its id and, for a group, its members. */
-export interface ResultChild {
-  readonly id: string;
-  /** Ids of the members when the child is a group. */
-  readonly members?: readonly ResultChild[];
-}
 
 /** What is known of a task: state, value or error, and what `resultExtended` adds. */
 export interface ResultRecord {
@@ -18,7 +12,7 @@ export interface ResultRecord {
   /** Of RETRY, FAILURE and REVOKED. */
   readonly error: Error | undefined;
   readonly traceback: string | undefined;
-  readonly children: readonly ResultChild[];
+  readonly children: readonly ResultNode[];
   readonly dateDone: Date | undefined;
   readonly groupId: string | undefined;
   readonly parentId: string | undefined;

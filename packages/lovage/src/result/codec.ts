@@ -1,0 +1,104 @@
+// Between records as the wire knows them and results at rest: the only place in this room that knows what the bytes say.
+// Slots use it to encode outcomes, readers through store.ts to decode them.
+import {
+  type ErrorRegistry,
+  parseMeta,
+  parseTime,
+  type ResultMeta,
+  readException,
+  writeException,
+  writeMeta,
+} from '../protocol/index.ts';
+import type { Serialization } from '../serialization/index.ts';
+import { EXCEPTION_STATES, type ResultRecord } from './record.ts';
+import type { StoredResult } from './seam.ts';
+
+export interface ResultCodecOptions {
+  readonly serialization: Pick<Serialization, 'encode' | 'decode' | 'serializer'>;
+  /** Name: the setting `resultSerializer`. Readers and writers of one store must have the same. */
+  readonly serializer: string;
+  /** MIME types that may be read: `resultAcceptContent`, else `acceptContent`. */
+  readonly accept: ReadonlySet<string>;
+  /** Seconds; undefined or 0: for ever. */
+  readonly expires: number | undefined;
+  readonly errors: ErrorRegistry;
+}
+
+/** With what a result is written. */
+export interface EncodeResultOptions {
+  /** `attemptNumber(retries, attempts)` of the execution that writes. */
+  readonly attempt: number;
+  readonly replyTo?: string | undefined;
+  readonly correlationId?: string | undefined;
+}
+
+/** Turns records into bytes and back. */
+export interface ResultCodec {
+  /** `meta.result` of an exception state may be an Error: it is written as its twin. Throws EncodeError when a value cannot be written. */
+  encode(meta: ResultMeta, options: EncodeResultOptions): StoredResult;
+  /** Throws DecodeError or ContentRefusedError. */
+  decode(stored: StoredResult): ResultMeta;
+  /** The same with its exception restored, as readers want it. */
+  record(stored: StoredResult): ResultRecord;
+}
+
+/** The codec of one app. */
+export function createResultCodec(options: ResultCodecOptions): ResultCodec {
+  const { serialization, serializer, accept, errors } = options;
+  const expires = options.expires === 0 ? undefined : options.expires;
+
+  function isEncodable(value: unknown): boolean {
+    try {
+      serialization.encode(value, serializer);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  function resultOf(meta: ResultMeta): unknown {
+    const isError = EXCEPTION_STATES.has(meta.status) && meta.result instanceof Error;
+    return isError ? writeException(meta.result, isEncodable, errors) : meta.result;
+  }
+
+  function encode(meta: ResultMeta, { attempt, replyTo, correlationId }: EncodeResultOptions): StoredResult {
+    const { body, contentType, contentEncoding } = serialization.encode(
+      writeMeta({ ...meta, result: resultOf(meta) }),
+      serializer,
+    );
+    return { id: meta.taskId, state: meta.status, body, contentType, contentEncoding, expires, attempt, replyTo, correlationId };
+  }
+
+  function decode(stored: StoredResult): ResultMeta {
+    // A store that keeps no content type gives an empty one: then it is ours, as Celery's readers assume too.
+    const own = stored.contentType === '' ? serialization.serializer(serializer) : stored;
+    const input = { body: stored.body, contentType: own.contentType, contentEncoding: own.contentEncoding };
+    return parseMeta(serialization.decode(input, accept), stored.id);
+  }
+
+  return { encode, decode, record: (stored) => recordOf(decode(stored), errors) };
+}
+
+function recordOf(meta: ResultMeta, errors: ErrorRegistry): ResultRecord {
+  // A retry without an exception stores null; a failure always has one, even when its writer forgot it.
+  const isError = EXCEPTION_STATES.has(meta.status) && !(meta.status === 'RETRY' && meta.result === null);
+  const done = meta.dateDone === undefined ? undefined : parseTime(meta.dateDone);
+  return {
+    id: meta.taskId,
+    state: meta.status,
+    value: isError ? undefined : meta.result,
+    error: isError ? readException(meta.result, errors, meta.traceback) : undefined,
+    traceback: meta.traceback,
+    children: meta.children ?? [],
+    dateDone: done === undefined ? undefined : new Date(done * 1000),
+    groupId: meta.groupId,
+    parentId: meta.parentId,
+    name: meta.name,
+    args: meta.args,
+    kwargs: meta.kwargs,
+    worker: meta.worker,
+    retries: meta.retries,
+    queue: meta.queue,
+    stamps: meta.stamps ?? {},
+  };
+}
