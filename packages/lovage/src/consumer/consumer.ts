@@ -23,6 +23,8 @@ const log = logger('consumer');
 const RECONNECT = { first: 0.2, cap: 30 };
 /** Seconds after which a line counts as good: losing it starts the back-off anew. */
 const GOOD_LINE = 1;
+/** Seconds that giving back may take when the broker does not answer. */
+const GIVE_BACK_PATIENCE = 2;
 /** Seconds that closing a line may take. */
 const CLOSE_PATIENCE = 5;
 
@@ -101,6 +103,15 @@ export class Consumer implements AsyncDisposable {
     );
     this.#drained.resolve();
     await orAborted(this.closed, signal);
+  }
+
+  /** After a drain that took too long: asks what runs to stop, and gives back what does not stop within `grace` seconds. */
+  async interrupt(reason: Error, grace: number): Promise<void> {
+    this.flow.interrupt(reason);
+    await orAborted(this.flow.quiet(), AbortSignal.timeout(grace * 1000)).catch(() => undefined);
+    // Written while stores and brokers still get a chance; dispose ends their retries.
+    const given = this.flow.abandon().then(() => this.flow.quiet());
+    await orAborted(given, AbortSignal.timeout(GIVE_BACK_PATIENCE * 1000)).catch(() => undefined);
   }
 
   /** Closes the line. Without a drain before, what is held goes back uncounted. */

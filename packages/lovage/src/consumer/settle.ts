@@ -2,7 +2,7 @@
 // Else store → send → verdict. A death between two steps repeats the later ones at most.
 import type { Broker, Delivery, JointWrite, Outgoing, Settlement, Subscription } from '../broker/index.ts';
 import { READY_STATES, type StoredResult } from '../result/index.ts';
-import { batcher, LovageError, logger } from '../util/index.ts';
+import { BrokerConnectionError, batcher, LovageError, logger } from '../util/index.ts';
 import { persist, send, store } from './persist.ts';
 import type { WorkerApp } from './port.ts';
 
@@ -60,15 +60,24 @@ export class Settler {
     const writes = turns.some((turn) => turn.results.length > 0 || turn.next.length > 0);
     const subscription = this.#options.subscription();
     if (this.#joint && writes && subscription !== undefined && turns.every((turn) => turn.settlement !== undefined)) {
-      const settled = await this.#commitJoint(turns, subscription);
-      if (settled !== undefined) return settled;
-      return this.#commitApart(await this.#withoutDone(turns));
+      const lost = await this.#commitJoint(turns, subscription);
+      if (lost === undefined) return this.#commitApart(await this.#withoutDone(turns));
+      if (lost.size > 0) await this.#writeLost(turns, lost);
+      return turns.map((turn) => (turn.settlement !== undefined && lost.has(turn.settlement.delivery) ? 'lost' : 'settled'));
     }
     return this.#commitApart(turns);
   }
 
-  /** Undefined: the transaction failed, or nobody knows whether it was made. */
-  async #commitJoint(turns: readonly Turn[], subscription: Subscription): Promise<readonly Settled[] | undefined> {
+  /** A transaction does nothing for messages that were not ours any more; what they led to is still written, if it is not yet. */
+  async #writeLost(turns: readonly Turn[], lost: ReadonlySet<Delivery>): Promise<void> {
+    const apart = turns
+      .filter(({ settlement }) => settlement !== undefined && lost.has(settlement.delivery))
+      .map((turn) => ({ ...turn, settlement: undefined }));
+    await this.#commitApart(await this.#withoutDone(apart));
+  }
+
+  /** Resolves to the lost deliveries. Undefined: the transaction failed, or nobody knows whether it was made. */
+  async #commitJoint(turns: readonly Turn[], subscription: Subscription): Promise<ReadonlySet<Delivery> | undefined> {
     const { broker, backend } = this.#options.app;
     try {
       const results = turns.flatMap((turn) => turn.results);
@@ -77,8 +86,7 @@ export class Settler {
       if (results.length > 0 && backend?.jointPut !== undefined) writes.push(backend.jointPut(results));
       if (next.length > 0 && broker.jointPublish !== undefined) writes.push(await broker.jointPublish(next));
       const settlements = turns.flatMap((turn) => turn.settlement ?? []);
-      const lost = new Set(await subscription.settle(settlements, writes));
-      return turns.map((turn) => (turn.settlement !== undefined && lost.has(turn.settlement.delivery) ? 'lost' : 'settled'));
+      return new Set(await subscription.settle(settlements, writes));
     } catch (error) {
       log.warning('A joint commit failed, its parts are written one by one: {error}', { error: String(error) });
       return undefined;
@@ -161,13 +169,16 @@ export class Settler {
   async #verdicts(settlements: readonly Settlement[]): Promise<ReadonlySet<Delivery> | 'all'> {
     const subscription = this.#options.subscription();
     if (subscription === undefined) return 'all';
-    try {
-      return new Set(await subscription.settle(settlements));
-    } catch (error) {
-      // The line's own loop notices the loss and connects again; these messages come back and get their verdict then.
-      log.debug('{count} verdicts were lost with the line: {error}', { count: settlements.length, error: String(error) });
-      return 'all';
-    }
+    return persist('settle', this.#options.giveUp, async () => {
+      try {
+        return new Set(await subscription.settle(settlements));
+      } catch (error) {
+        // A full broker may have room later; a lost line is the consumer's to mend, and its messages come back and are settled then.
+        if (!(error instanceof BrokerConnectionError) && this.#options.subscription() === subscription) throw error;
+        log.debug('{count} verdicts were lost with the line: {error}', { count: settlements.length, error: String(error) });
+        return 'all';
+      }
+    });
   }
 }
 

@@ -1,0 +1,109 @@
+// Bootsteps: the parts of a program, started in a stable order and stopped in the reverse one. The order is that of declaration, bent
+// only where `requires` says so. When one part fails to start, those before it are stopped.
+import { ConfigurationError, didYouMean, logger } from '../util/index.ts';
+
+const log = logger('worker');
+
+/** What a started part leaves behind. */
+export interface Running extends AsyncDisposable {
+  /** Take nothing more and finish what runs, until the signal aborts. */
+  drain?(signal: AbortSignal): Promise<void>;
+  /** Merged into the worker's statistics. */
+  info?(): Readonly<Record<string, unknown>>;
+}
+
+/** A part of a program. */
+export interface Bootstep<Host> {
+  readonly name: string;
+  /** Names of steps that are started before this one. */
+  readonly requires?: readonly string[];
+  /** @default true */
+  enabled?(host: Host): boolean;
+  // biome-ignore lint/suspicious/noConfusingVoidType: a step that leaves nothing behind need not say so
+  start(host: Host, signal: AbortSignal): Promise<Running | void>;
+}
+
+/** The steps in the order in which they start. Throws ConfigurationError for an unknown step, a name given twice or a cycle. */
+export function orderSteps<Host>(steps: readonly Bootstep<Host>[]): readonly Bootstep<Host>[] {
+  const byName = new Map<string, Bootstep<Host>>();
+  for (const step of steps) {
+    if (byName.has(step.name)) throw new ConfigurationError(`Two bootsteps are called '${step.name}'; give one another name.`);
+    byName.set(step.name, step);
+  }
+  const ordered = new Set<Bootstep<Host>>();
+  const visit = (step: Bootstep<Host>, path: readonly string[]): void => {
+    if (ordered.has(step)) return;
+    const way = [...path, step.name];
+    if (path.includes(step.name)) throw new ConfigurationError(`Bootsteps require each other in a circle: ${way.join(' → ')}.`);
+    for (const name of step.requires ?? []) {
+      const required = byName.get(name);
+      if (required === undefined) {
+        throw new ConfigurationError(
+          `The bootstep '${step.name}' requires '${name}', which does not exist.${didYouMean(name, byName.keys())}`,
+        );
+      }
+      visit(required, way);
+    }
+    ordered.add(step);
+  };
+  for (const step of steps) visit(step, []);
+  return [...ordered];
+}
+
+interface Started {
+  readonly name: string;
+  readonly running: Running;
+}
+
+/** A program of steps, while it runs. */
+export interface Blueprint extends AsyncDisposable {
+  /** Names of the steps that were started, in order. */
+  readonly names: readonly string[];
+  /** Drains in reverse order, one after the other. Rejects with the signal's reason. */
+  drain(signal: AbortSignal): Promise<void>;
+  info(): Readonly<Record<string, unknown>>;
+}
+
+async function stopAll(started: readonly Started[]): Promise<void> {
+  for (const { name, running } of started.toReversed()) {
+    log.debug('| Worker: Stopping {name}...', { name });
+    try {
+      await running[Symbol.asyncDispose]();
+    } catch (error) {
+      // One part that cannot stop must not keep the others open.
+      log.error('Error on stopping {name}: {error}', { name, error });
+    }
+  }
+}
+
+/** Starts the enabled steps one after the other. When one fails, those before it are stopped and its error is thrown. */
+export async function startSteps<Host>(steps: readonly Bootstep<Host>[], host: Host, signal: AbortSignal): Promise<Blueprint> {
+  const names: string[] = [];
+  const started: Started[] = [];
+  const ordered = orderSteps(steps).filter((step) => step.enabled?.(host) ?? true);
+  log.debug('| Worker: New boot order: {{{names}}}', { names: ordered.map((step) => step.name).join(', ') });
+  for (const step of ordered) {
+    try {
+      signal.throwIfAborted();
+      log.debug('| Worker: Starting {name}', { name: step.name });
+      const running = await step.start(host, signal);
+      names.push(step.name);
+      if (running) started.push({ name: step.name, running });
+    } catch (error) {
+      await stopAll(started);
+      throw error;
+    }
+  }
+  let stopping: Promise<void> | undefined;
+  return {
+    names,
+    drain: async (limit) => {
+      for (const { running } of started.toReversed()) await running.drain?.(limit);
+    },
+    info: () => Object.assign({}, ...started.map(({ running }) => running.info?.() ?? {})) as Readonly<Record<string, unknown>>,
+    [Symbol.asyncDispose]: () => {
+      stopping ??= stopAll(started);
+      return stopping;
+    },
+  };
+}

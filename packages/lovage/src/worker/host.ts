@@ -1,0 +1,69 @@
+// What the steps of a worker share. Everything lives here and not in module variables, so that one process can hold several workers.
+import type { Consumer, WorkerApp } from '../consumer/index.ts';
+import type { Execute, Pool } from '../pool/index.ts';
+import type { Signals } from '../task/index.ts';
+import type { Bootstep } from './bootsteps.ts';
+
+/** Options of a worker; what is absent comes from the settings of the app. */
+export interface WorkerOptions {
+  /** Node name: `name@host`; `%h`, `%n` and `%d` stand for parts of the host's name. A value without `@` is a host. */
+  readonly hostname?: string;
+  /** Tasks at once. */
+  readonly concurrency?: number;
+  /** `async` or `solo`. */
+  readonly pool?: string;
+  /** Take from these queues only. */
+  readonly queues?: readonly string[];
+  /** Do not take from these. */
+  readonly excludeQueues?: readonly string[];
+  /** Further task modules. */
+  readonly include?: readonly string[];
+  readonly prefetchMultiplier?: number;
+  /** Seconds. */
+  readonly timeLimit?: number;
+  readonly softTimeLimit?: number;
+  readonly maxTasksPerChild?: number;
+  readonly maxMemoryPerChild?: number;
+  /** Seconds that a warm shutdown waits for running tasks before it aborts them and gives them back; null: without limit. */
+  readonly shutdownTimeout?: number | null;
+  /** Delete what waits in the queues before the start. */
+  readonly purge?: boolean;
+  /** Further parts of this worker. */
+  readonly steps?: readonly Bootstep<WorkerHost>[];
+  /** Seconds without a message, with free slots, after which the line is checked. @default 15 */
+  readonly watchdog?: number;
+}
+
+/** One queue as the banner lists it. */
+export interface QueueLine {
+  readonly name: string;
+  readonly exchange: string;
+  readonly exchangeType: string;
+  readonly routingKey: string;
+}
+
+/** What a worker made of its app: opened once, closed with the worker. */
+export interface WorkerParts extends AsyncDisposable {
+  readonly app: WorkerApp;
+  readonly execute: Execute;
+  readonly queueLines: readonly QueueLine[];
+  readonly brokerUrl: string;
+  readonly backendUrl: string | undefined;
+}
+
+/** A worker as its steps see it. */
+export interface WorkerHost {
+  readonly hostname: string;
+  readonly options: WorkerOptions;
+  readonly signals: Signals;
+  readonly parts: WorkerParts;
+  /** Effective pool name. */
+  readonly poolName: string;
+  readonly concurrency: number | undefined;
+  /** Set by the step `pool`. */
+  pool: Pool | undefined;
+  /** Set by the step `consumer`. */
+  consumer: Consumer | undefined;
+  /** A step found out that the worker cannot go on. */
+  fail(error: Error): void;
+}

@@ -1,0 +1,117 @@
+// Log lines of a worker program: Celery's format for people, or one JSON object a line for machines. Only programs call this; a
+// library stays silent until somebody configures a sink.
+import { configure, type LogRecord, type Sink } from '@logtape/logtape';
+
+export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL' | 'FATAL';
+
+export interface LoggingOptions {
+  readonly level: LogLevel;
+  /** @default 'text' */
+  readonly format?: 'text' | 'json';
+  /** Whole lines by level, as Celery does. @default false */
+  readonly color?: boolean;
+  /** Where lines go. @default standard error */
+  readonly write?: (line: string) => void;
+  /** Name of this process in the lines. @default 'MainProcess' */
+  readonly processName?: string;
+}
+
+const LEVELS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warning', ERROR: 'error', CRITICAL: 'fatal', FATAL: 'fatal' } as const;
+const NAMES: Readonly<Record<LogRecord['level'], string>> = {
+  trace: 'DEBUG',
+  debug: 'DEBUG',
+  info: 'INFO',
+  warning: 'WARNING',
+  error: 'ERROR',
+  fatal: 'CRITICAL',
+};
+const COLORS: Readonly<Record<string, string>> = { DEBUG: '34', WARNING: '33', ERROR: '31', CRITICAL: '35' };
+/** A value in a line is cut here; arguments and results were cut before. */
+const MAX_VALUE = 4096;
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (value instanceof Error) return value.stack ?? `${value.name}: ${value.message}`;
+  if (typeof value === 'object' && value !== null) {
+    try {
+      return JSON.stringify(value);
+    } catch {
+      return Object.prototype.toString.call(value);
+    }
+  }
+  return String(value);
+}
+
+/** Control characters from task names, arguments or errors must not forge lines or drive a terminal. Line ends stay where `lines` says so. */
+export function escapeControl(text: string, lines = false): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
+    if (character === '\t' || (lines && character === '\n')) return character;
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** The text of a record; only our own words, stacks and tracebacks may hold line ends. */
+function messageOf({ message, properties }: LogRecord): string {
+  return message
+    .map((part, index) => {
+      // Words and values take turns, words first.
+      if (index % 2 === 0) return String(part);
+      const text = show(part);
+      const trace = part instanceof Error || (text !== '' && text === properties.traceback);
+      return escapeControl(text.length > MAX_VALUE && !trace ? `${text.slice(0, MAX_VALUE)}…` : text, trace);
+    })
+    .join('');
+}
+
+function moment(timestamp: number): string {
+  const date = new Date(timestamp);
+  const pad = (part: number, width = 2): string => String(part).padStart(width, '0');
+  const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
+  return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())},${pad(date.getMilliseconds(), 3)}`;
+}
+
+/** One line as Celery writes it: `[2026-11-23 18:00:42,123: INFO/MainProcess] message`. */
+export function textLine(record: LogRecord, options: { readonly color?: boolean; readonly processName?: string } = {}): string {
+  const level = NAMES[record.level];
+  const line = `[${moment(record.timestamp)}: ${level}/${options.processName ?? 'MainProcess'}] ${messageOf(record)}`;
+  const color = options.color === true ? COLORS[level] : undefined;
+  return color === undefined ? line : `\u001b[1;${color}m${line}\u001b[0m`;
+}
+
+/** One JSON object. */
+export function jsonLine(record: LogRecord, options: { readonly processName?: string } = {}): string {
+  const fields = Object.entries(record.properties).map(([key, value]): [string, unknown] => [
+    key,
+    value instanceof Error ? { type: value.name, message: value.message, stack: value.stack } : plain(value),
+  ]);
+  return JSON.stringify({
+    time: new Date(record.timestamp).toISOString(),
+    level: NAMES[record.level],
+    logger: record.category.join('.'),
+    process: options.processName ?? 'MainProcess',
+    pid: process.pid,
+    message: messageOf(record),
+    ...(fields.length === 0 ? {} : { data: Object.fromEntries(fields) }),
+  });
+}
+
+function plain(value: unknown): unknown {
+  return typeof value === 'bigint' || (typeof value === 'object' && value !== null) ? show(value) : value;
+}
+
+/** Configures the logging of this process. Categories outside Lovage's are left as they are. */
+export async function configureLogging(options: LoggingOptions): Promise<void> {
+  const write = options.write ?? ((line: string): void => void process.stderr.write(line));
+  const format = options.format === 'json' ? jsonLine : textLine;
+  const sink: Sink = (record) => write(`${format(record, options)}\n`);
+  await configure({
+    reset: true,
+    sinks: { worker: sink },
+    loggers: [
+      { category: ['lovage'], lowestLevel: LEVELS[options.level], sinks: ['worker'] },
+      // The logging library's own warnings.
+      { category: ['logtape', 'meta'], lowestLevel: 'warning', sinks: ['worker'] },
+    ],
+  });
+}
