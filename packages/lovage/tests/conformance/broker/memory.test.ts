@@ -1,0 +1,15 @@
+import { openBroker } from '../../../src/broker/index.ts';
+import { brokerOptions, unique } from './harness.ts';
+import { describeBroker } from './suite.ts';
+
+describeBroker(
+  'memory',
+  async () => {
+    const url = `memory://${unique('space')}`;
+    return {
+      open: (options) => openBroker(brokerOptions(url, options)),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  },
+  { remembersQueues: true, countsParked: true, expires: true, earliness: 0.01, priorityArguments: {} },
+);
