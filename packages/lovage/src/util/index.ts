@@ -14,4 +14,5 @@ export * from './signal.ts';
 export { type Durability, refuseVersion } from './sqlite-engine.ts';
 export * from './sqlite-file.ts';
 export { holdLock, isLockFree, removeLock } from './sqlite-lock.ts';
+export * from './sqlite-path.ts';
 export * from './suggest.ts';
