@@ -3,7 +3,10 @@ import { ConfigurationError, didYouMean, redactUrl } from '../util/index.ts';
 import type { Broker, BrokerDriver, BrokerOptions } from './seam.ts';
 
 const DRIVERS: Readonly<Record<string, () => Promise<BrokerDriver>>> = {
+  amqp: () => import('./amqp.ts'),
+  amqps: () => import('./amqp.ts'),
   memory: () => import('./memory.ts'),
+  pyamqp: () => import('./amqp.ts'),
 };
 
 /** URL schemes that name a broker. */

@@ -1,4 +1,7 @@
 // Small things without business words: time, ids, waiting, batching, logging, errors. Nothing here knows what a task is.
+export * from './amqp-client.ts';
+export { UNREADABLE_HEADERS } from './amqp-codec.ts';
+export * from './amqp-publisher.ts';
 export * from './backoff.ts';
 export * from './batcher.ts';
 export * from './clock.ts';

@@ -1,0 +1,218 @@
+// The RabbitMQ driver. One connection publishes, declares and looks (it reconnects by itself until the caller's deadline);
+// each subscription has a connection of its own, and whoever iterates it subscribes again when it is lost.
+import {
+  type AmqpConnection,
+  type AmqpOptions,
+  type AmqpPublisher,
+  BrokerError,
+  connectAmqp,
+  createAmqpPublisher,
+  deadline,
+  orAborted,
+  redactUrl,
+} from '../util/index.ts';
+import type { DelayedQueueType } from './amqp/delayed.ts';
+import { countQueue, peekQueue, purgeQueue, removeQueue } from './amqp/look.ts';
+import { createOutbox, type Outbox } from './amqp/outbox.ts';
+import { AmqpSubscription } from './amqp/subscription.ts';
+import { declareTopology, TopologyMemory, withoutExclusive } from './amqp/topology.ts';
+import { deadLetterDeclaration } from './dead-letters.ts';
+import type { Broker, BrokerFeatures, BrokerOptions, Message, Outgoing, QueueCount, SubscribeOptions, Topology } from './seam.ts';
+
+/** Seconds: a task that blocks the event loop for so long does not cost the connection. Silence is noticed by asking, see `probe`. */
+const BLOCKED_LOOP_HEARTBEAT = 600;
+/** RabbitMQ's "not implemented", which is what it says of a limit for the whole channel on a queue that knows none. */
+const NOT_IMPLEMENTED = /\b540\b|global.?qos/i;
+
+/** The settings of brokerTransportOptions that this driver reads. */
+interface TransportOptions {
+  /** Type of the queues of the delay levels. @default 'quorum' */
+  readonly nativeDelayedDeliveryQueueType?: DelayedQueueType;
+  /** Hold messages with a due time in RabbitMQ. @default true */
+  readonly delayedDelivery?: boolean;
+}
+
+function readTransportOptions(given: Readonly<Record<string, unknown>>): TransportOptions {
+  const type = given.nativeDelayedDeliveryQueueType ?? given.native_delayed_delivery_queue_type;
+  const delayed = given.delayedDelivery ?? given.delayed_delivery;
+  return {
+    nativeDelayedDeliveryQueueType: type === 'classic' ? 'classic' : 'quorum',
+    delayedDelivery: delayed !== false && delayed !== 'never',
+  };
+}
+
+class AmqpBroker implements Broker {
+  readonly name = 'amqp';
+  readonly url: string;
+  readonly features: BrokerFeatures;
+  readonly #options: BrokerOptions;
+  readonly #memory = new TopologyMemory();
+  readonly #publisher: AmqpPublisher;
+  readonly #outbox: Outbox;
+  readonly #subscriptions = new Set<AmqpSubscription>();
+  readonly #delays: boolean;
+  #generation = 0;
+  /** Queues that refused a limit for the whole channel, whatever their declaration says. */
+  #isGlobalRefused = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: BrokerOptions) {
+    const transport = readTransportOptions(options.transportOptions);
+    this.url = redactUrl(options.url);
+    this.#options = options;
+    this.#delays = transport.delayedDelivery !== false;
+    this.features = { priorities: true, priorityOrder: 'highest-first', delay: this.#delays, fanout: true, persistent: true };
+    this.#publisher = createAmqpPublisher({
+      connect: () => connectAmqp(this.#connectOptions('publish', options.heartbeat)),
+      prepare: (connection, isFirst) => this.#replay(connection, isFirst),
+    });
+    const delayedQueueType = transport.nativeDelayedDeliveryQueueType ?? 'quorum';
+    this.#outbox = createOutbox({ publisher: this.#publisher, memory: this.#memory, delayedQueueType });
+  }
+
+  #connectOptions(purpose: string, heartbeat: number): AmqpOptions {
+    const { url, connectTimeout, tls, appName } = this.#options;
+    return { url, connectTimeout, tls, heartbeat, name: `lovage ${appName} ${purpose}` };
+  }
+
+  /** After a restart of the server its transient queues are gone. A mismatch was told when it was declared first. */
+  async #replay(connection: AmqpConnection, isFirst: boolean): Promise<void> {
+    if (!isFirst)
+      await declareTopology(connection, this.#memory.shared()).catch((error: unknown) => this.#onlyLost(connection, error));
+  }
+
+  #onlyLost(connection: AmqpConnection, error: unknown): void {
+    if (!connection.isOpen) throw error;
+  }
+
+  /** Runs on the publishing connection, which is opened in `connectTimeout`. */
+  async #use<Out>(work: (connection: AmqpConnection) => Promise<Out>): Promise<Out> {
+    const { connectTimeout } = this.#options;
+    const late = (): Error =>
+      new BrokerError(`RabbitMQ at ${this.url} did not answer within ${connectTimeout} s.`, { transient: true });
+    using limit = deadline(connectTimeout, late, undefined, { ref: true });
+    return work(await this.#publisher.connection(limit.signal));
+  }
+
+  async declare(topology: Topology): Promise<void> {
+    this.#memory.remember(topology);
+    await this.#use((connection) => declareTopology(connection, withoutExclusive(topology)));
+  }
+
+  publish(messages: readonly Outgoing[], { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const plain = this.#delays ? messages : messages.map(({ dueAt: _, ...message }) => message);
+    return this.#outbox.send(plain, signal);
+  }
+
+  async subscribe(queues: readonly string[], options: SubscribeOptions): Promise<AmqpSubscription> {
+    this.#refuseClosed();
+    try {
+      return await this.#subscribe(queues, options);
+    } catch (error) {
+      // Quorum by the vhost's default: nothing in the declaration says so.
+      if (this.#isGlobalRefused || !(error instanceof Error) || !NOT_IMPLEMENTED.test(error.message)) throw error;
+      this.#isGlobalRefused = true;
+      return await this.#subscribe(queues, options);
+    }
+  }
+
+  async #subscribe(queues: readonly string[], options: SubscribeOptions): Promise<AmqpSubscription> {
+    const connection = await this.#connectSubscriber(options);
+    try {
+      await declareTopology(connection, this.#memory.of(queues));
+      const subscription = new AmqpSubscription({
+        connection,
+        channel: await connection.channel(),
+        generation: ++this.#generation,
+        subscribe: options,
+        isGlobal: this.#mayLimitChannel(connection) && queues.every((queue) => this.#bearsGlobal(queue)),
+        memory: this.#memory,
+        deadLetters: this.#options.deadLetters,
+        bearsGlobal: (queue) => this.#bearsGlobal(queue),
+        send: (messages, signal) => this.#outbox.send(messages, signal),
+        declareDead: (queue) => this.#declareDead(queue),
+        ended: () => this.#subscriptions.delete(subscription),
+      });
+      await subscription.start(queues);
+      this.#subscriptions.add(subscription);
+      return subscription;
+    } catch (error) {
+      await connection[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #connectSubscriber(options: SubscribeOptions): Promise<AmqpConnection> {
+    const { heartbeat } = this.#options;
+    const longer = heartbeat === 0 ? 0 : Math.max(heartbeat, BLOCKED_LOOP_HEARTBEAT);
+    const opening = connectAmqp({ ...this.#connectOptions(options.node, longer), probe: heartbeat });
+    try {
+      return await orAborted(opening, options.signal);
+    } catch (error) {
+      opening.then((connection) => connection[Symbol.asyncDispose]()).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #mayLimitChannel({ version: [major, minor] }: AmqpConnection): boolean {
+    return !this.#isGlobalRefused && (major === 3 ? minor >= 3 : false);
+  }
+
+  #bearsGlobal(queue: string): boolean {
+    const type = this.#memory.queue(queue)?.arguments['x-queue-type'];
+    return !this.#isGlobalRefused && (type === undefined || type === 'classic');
+  }
+
+  async #declareDead(name: string): Promise<void> {
+    const queue = deadLetterDeclaration(name, this.#options.deadLetters);
+    await this.#use((connection) => declareTopology(connection, { exchanges: [], queues: [queue], bindings: [] }));
+  }
+
+  #refuseClosed(): void {
+    if (this.#closing !== undefined) throw new BrokerError('This broker was closed by the program.');
+  }
+
+  count(queue: string): Promise<QueueCount | undefined> {
+    return this.#use((connection) => countQueue(connection, queue));
+  }
+
+  peek(queue: string, limit: number): Promise<readonly Message[]> {
+    return this.#use((connection) => peekQueue(connection, queue, limit));
+  }
+
+  purge(queue: string): Promise<number> {
+    return this.#use((connection) => purgeQueue(connection, queue));
+  }
+
+  async remove(queue: string): Promise<void> {
+    this.#memory.forget(queue);
+    await this.#use((connection) => removeQueue(connection, queue));
+  }
+
+  async check(signal: AbortSignal): Promise<void> {
+    const connection = await this.#publisher.connection(signal);
+    const release = connection.busy();
+    try {
+      const channel = await orAborted(connection.channel(), signal);
+      await orAborted(channel.close(), signal);
+    } finally {
+      release();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // Subscriptions first: what they give back goes through the publisher.
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription[Symbol.asyncDispose]()));
+    await this.#publisher[Symbol.asyncDispose]();
+  }
+}
+
+/** Opens nothing yet; the first call connects. */
+export function open(options: BrokerOptions): Broker {
+  return new AmqpBroker(options);
+}

@@ -1,0 +1,144 @@
+// The consumers of one subscription's channel, and how many unsettled messages RabbitMQ may hand to them.
+// Classic queues before RabbitMQ 4 take one limit for the whole channel; elsewhere the limit counts for each consumer that begins
+// after it was set, so it is shared among the queues, and a changed share means: cancel and consume again.
+import type { AmqpChannel, AmqpDelivery } from '../../util/index.ts';
+import { type QueueDemand, shareSlots } from './shares.ts';
+
+/** RabbitMQ keeps the number in 16 bits. */
+const MAX_PREFETCH = 65_535;
+/** Seconds between looks at who needs more slots. */
+const SHARE_EVERY = 1;
+
+export interface ConsumerOptions {
+  readonly channel: AmqpChannel;
+  readonly noAck: boolean;
+  readonly receive: (queue: string, message: AmqpDelivery | null) => void;
+  /** Unsettled messages of a queue. */
+  readonly held: (queue: string) => number;
+  /** A change of slots failed; the channel tells why. */
+  readonly failed: (error: unknown) => void;
+}
+
+interface Consumer {
+  readonly queue: string;
+  tag: string | undefined;
+  share: number;
+  peak: number;
+}
+
+const prefetchOf = (slots: number): number => Math.min(MAX_PREFETCH, Math.max(1, slots));
+
+export class Consumers implements Disposable {
+  readonly #options: ConsumerOptions;
+  readonly #consumers = new Map<string, Consumer>();
+  #limit: number;
+  #isGlobal: boolean;
+  #work: Promise<unknown> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ConsumerOptions, limit: number, isGlobal: boolean) {
+    this.#options = options;
+    this.#limit = limit;
+    this.#isGlobal = isGlobal;
+  }
+
+  get queues(): readonly string[] {
+    return [...this.#consumers.keys()];
+  }
+
+  /** Begins with all of them at once. */
+  start(queues: readonly string[]): Promise<void> {
+    return this.#next(async () => {
+      if (this.#isGlobal && !this.#options.noAck) await this.#options.channel.prefetch(prefetchOf(this.#limit), true);
+      const shares = shareSlots(
+        this.#limit,
+        queues.map((queue) => ({ queue, peak: 0, share: 0 })),
+      );
+      for (const queue of queues) await this.#begin({ queue, tag: undefined, share: shares.get(queue) ?? 1, peak: 0 });
+    });
+  }
+
+  /** `isGlobal` false: this queue does not bear a limit for the whole channel. */
+  add(queue: string, isGlobal: boolean): Promise<void> {
+    return this.#next(async () => {
+      if (this.#consumers.has(queue)) return;
+      if (this.#isGlobal && !isGlobal) await this.#giveUpGlobal();
+      await this.#begin({ queue, tag: undefined, share: 1, peak: 1 });
+      if (!this.#isGlobal) await this.#share();
+    });
+  }
+
+  cancel(queue: string): Promise<void> {
+    return this.#next(async () => {
+      const consumer = this.#consumers.get(queue);
+      this.#consumers.delete(queue);
+      if (consumer?.tag !== undefined) await this.#options.channel.cancel(consumer.tag);
+    });
+  }
+
+  limit(limit: number): void {
+    if (limit === this.#limit) return;
+    this.#limit = limit;
+    if (this.#options.noAck) return;
+    this.#quietly(async () => {
+      if (this.#isGlobal) await this.#options.channel.prefetch(prefetchOf(this.#limit), true);
+      else await this.#share();
+    });
+  }
+
+  /** A message of `queue` has come: remembers how much it uses. */
+  noteUse(queue: string): void {
+    const consumer = this.#consumers.get(queue);
+    if (consumer !== undefined) consumer.peak = Math.max(consumer.peak, this.#options.held(queue));
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  /** One change after another: they all speak to one channel. */
+  #next<Out>(step: () => Promise<Out>): Promise<Out> {
+    const done = this.#work.then(step);
+    this.#work = done.catch(() => undefined);
+    return done;
+  }
+
+  #quietly(step: () => Promise<void>): void {
+    this.#next(step).catch(this.#options.failed);
+  }
+
+  async #giveUpGlobal(): Promise<void> {
+    this.#isGlobal = false;
+    // 0 lifts the limit of the channel, else RabbitMQ refuses quorum queues on it.
+    await this.#options.channel.prefetch(0, true);
+  }
+
+  async #begin(consumer: Consumer): Promise<void> {
+    const { channel, noAck, receive } = this.#options;
+    const { queue } = consumer;
+    if (!this.#isGlobal && !noAck) await channel.prefetch(prefetchOf(consumer.share), false);
+    // Known before its first message can come, which may be in the same turn as RabbitMQ's answer.
+    this.#consumers.set(queue, consumer);
+    const { consumerTag } = await channel.consume(queue, (message) => receive(queue, message), { noAck });
+    consumer.tag = consumerTag;
+    if (!this.#isGlobal && !noAck && this.#consumers.size > 1) this.#watchNeed();
+  }
+
+  #watchNeed(): void {
+    this.#timer ??= setInterval(() => this.#quietly(() => this.#share()), SHARE_EVERY * 1000).unref();
+  }
+
+  async #share(): Promise<void> {
+    const demands: QueueDemand[] = [...this.#consumers.values()];
+    const shares = shareSlots(this.#limit, demands);
+    for (const consumer of [...this.#consumers.values()]) {
+      const share = shares.get(consumer.queue) ?? 1;
+      consumer.peak = this.#options.held(consumer.queue);
+      if (share === consumer.share || consumer.tag === undefined) continue;
+      await this.#options.channel.cancel(consumer.tag);
+      consumer.tag = undefined;
+      consumer.share = share;
+      await this.#begin(consumer);
+    }
+  }
+}

@@ -1,0 +1,74 @@
+// RabbitMQ's native delayed delivery as Celery lays it out: 28 levels, each holding a message for a power of two of seconds.
+// A message travels from level to level by the bits of its routing key and ends in the exchange celery_delayed_delivery.
+import type { BindingDeclaration } from '../seam.ts';
+
+const LEVELS = 28;
+/** The longest delay in seconds, about 8.5 years. */
+export const MAX_DELAY: number = 2 ** LEVELS - 1;
+export const DELIVERY_EXCHANGE = 'celery_delayed_delivery';
+/** Where delayed messages are published. */
+export const ENTRY_EXCHANGE = 'celery_delayed_27';
+const BITS = /^(?:[01]\.){28}/;
+/** A delay that is short of whole seconds by less than this was whole when its sender asked for it. */
+const ROUNDING = 0.1;
+
+export type DelayedQueueType = 'classic' | 'quorum';
+
+export interface DelayLevel {
+  readonly name: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+  /** Exchange of the next level. */
+  readonly next: string;
+  /** Messages with this bit set stay here. */
+  readonly stayKey: string;
+  /** Messages without it pass. */
+  readonly passKey: string;
+}
+
+function level(number: number, type: DelayedQueueType): DelayLevel {
+  const next = number === 0 ? DELIVERY_EXCHANGE : `celery_delayed_${number - 1}`;
+  const before = '*.'.repeat(LEVELS - 1 - number);
+  return {
+    name: `celery_delayed_${number}`,
+    arguments: {
+      'x-queue-type': type,
+      'x-overflow': 'reject-publish',
+      'x-message-ttl': 2 ** number * 1000,
+      'x-dead-letter-exchange': next,
+      ...(type === 'quorum' ? { 'x-dead-letter-strategy': 'at-least-once' } : {}),
+    },
+    next,
+    stayKey: `${before}1.#`,
+    passKey: `${before}0.#`,
+  };
+}
+
+/** All levels, the longest first. */
+export function delayLevels(type: DelayedQueueType): readonly DelayLevel[] {
+  return Array.from({ length: LEVELS }, (_, index) => level(LEVELS - 1 - index, type));
+}
+
+/** Whole seconds for which RabbitMQ can hold what is due in `seconds`; the worker holds the rest. */
+export function wholeDelay(seconds: number): number {
+  return Math.min(MAX_DELAY, Math.max(0, Math.floor(seconds + ROUNDING)));
+}
+
+/** Routing key of a message that shall be held for `seconds` and then be routed by `key`. */
+export function delayKey(seconds: number, key: string): string {
+  return `${[...seconds.toString(2).padStart(LEVELS, '0')].join('.')}.${key}`;
+}
+
+/** Binding of a queue to the delivery exchange by its name alone; `#.name` would also catch `a.name`. */
+export function directKey(queue: string): string {
+  return `${'*.'.repeat(LEVELS)}${queue}`;
+}
+
+/** Did a message come out of a delay level? */
+export function isDelayed(exchange: string, routingKey: string): boolean {
+  return exchange.startsWith('celery_delayed_') && BITS.test(routingKey);
+}
+
+/** Celery's additional binding key of queues on topic exchanges: delayed keys begin with the bits. */
+export function topicKey(binding: BindingDeclaration): string {
+  return binding.routingKey.startsWith('#') ? binding.routingKey : `#.${binding.routingKey}`;
+}

@@ -1,0 +1,192 @@
+// Everything that goes out to queues and exchanges: plain messages, and those that are due later, by way of the delay levels.
+// The levels, and the bindings that lead out of them, are declared here before the first delayed message of a connection.
+import {
+  type AmqpConnection,
+  type AmqpLetter,
+  type AmqpPublisher,
+  BrokerConnectionError,
+  PublishError,
+  type PublishFailure,
+  sleep,
+  TopologyMismatchError,
+} from '../../util/index.ts';
+import type { BindingDeclaration, Message, Outgoing } from '../seam.ts';
+import {
+  DELIVERY_EXCHANGE,
+  type DelayedQueueType,
+  type DelayLevel,
+  delayKey,
+  delayLevels,
+  directKey,
+  ENTRY_EXCHANGE,
+  topicKey,
+  wholeDelay,
+} from './delayed.ts';
+import { toDelayedLetter, toLetter } from './letters.ts';
+import { onChannel, type Run, type TopologyMemory } from './topology.ts';
+
+/** Seconds between attempts to declare on a line that breaks. */
+const DECLARE_AGAIN = 0.2;
+const TRANSIENT = 1;
+
+export interface OutboxOptions {
+  readonly publisher: AmqpPublisher;
+  readonly memory: TopologyMemory;
+  readonly delayedQueueType: DelayedQueueType;
+}
+
+/** Where a delayed message shall come out. */
+type Way =
+  | { readonly kind: 'queues'; readonly queues: readonly string[] }
+  | { readonly kind: 'topic'; readonly bindings: readonly BindingDeclaration[] };
+
+interface Job {
+  readonly index: number;
+  readonly letter: AmqpLetter;
+}
+
+export interface Outbox {
+  /** Resolves when all are confirmed; rejects with PublishError. */
+  send(messages: readonly Outgoing[], signal: AbortSignal): Promise<void>;
+}
+
+function connectLevels(run: Run, level: DelayLevel): Promise<unknown> {
+  return run(`The delay level "${level.name}"`, async (channel) => {
+    await channel.bindQueue(level.name, level.name, level.stayKey);
+    await channel.bindExchange(level.next, level.name, level.passKey);
+  });
+}
+
+async function declareLevels(run: Run, type: DelayedQueueType): Promise<void> {
+  const levels = delayLevels(type);
+  const durable = { durable: true, autoDelete: false };
+  for (const name of [...levels.map((level) => level.name), DELIVERY_EXCHANGE]) {
+    await run(`The exchange "${name}"`, (channel) => channel.assertExchange(name, 'topic', durable));
+  }
+  for (const level of levels) {
+    try {
+      await run(`The queue "${level.name}"`, (channel) =>
+        channel.assertQueue(level.name, { durable: true, arguments: level.arguments }),
+      );
+    } catch (error) {
+      // Laid out with the other queue type by a peer: it holds messages just as well.
+      if (!(error instanceof TopologyMismatchError)) throw error;
+    }
+    await connectLevels(run, level);
+  }
+}
+
+function leadOut(run: Run, way: Way): Promise<unknown> {
+  return run('The way out of the delay levels', async (channel) => {
+    if (way.kind === 'queues')
+      for (const queue of way.queues) await channel.bindQueue(queue, DELIVERY_EXCHANGE, directKey(queue));
+    else {
+      for (const binding of way.bindings) {
+        await channel.bindExchange(binding.exchange, DELIVERY_EXCHANGE, topicKey(binding));
+        await channel.bindQueue(binding.queue, binding.exchange, topicKey(binding));
+      }
+    }
+  });
+}
+
+/** The outbox of one broker. */
+export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOptions): Outbox {
+  const declared = new WeakMap<AmqpConnection, Map<string, Promise<void>>>();
+
+  function wayOf(message: Message): Way | undefined {
+    if (message.exchange === '') return { kind: 'queues', queues: [message.routingKey] };
+    const bindings = memory.bindingsOf(message.exchange);
+    const type = memory.exchangeType(message.exchange);
+    if (type === 'topic' && bindings.length > 0) return { kind: 'topic', bindings };
+    const queues = bindings.filter((binding) => binding.routingKey === message.routingKey).map((binding) => binding.queue);
+    return type === 'direct' && queues.length > 0 ? { kind: 'queues', queues } : undefined;
+  }
+
+  function once(connection: AmqpConnection, key: string, declare: (run: Run) => Promise<unknown>): Promise<void> {
+    const known = declared.get(connection) ?? new Map<string, Promise<void>>();
+    declared.set(connection, known);
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const declaring = onChannel(connection, declare).then(() => undefined);
+    known.set(key, declaring);
+    declaring.catch(() => known.delete(key));
+    return declaring;
+  }
+
+  async function prepare(way: Way, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const connection = await publisher.connection(signal);
+      try {
+        await once(connection, '', (run) => declareLevels(run, delayedQueueType));
+        return await once(connection, JSON.stringify(way), (run) => leadOut(run, way));
+      } catch (error) {
+        if (!(error instanceof BrokerConnectionError)) throw error;
+        await sleep(DECLARE_AGAIN, signal);
+      }
+    }
+  }
+
+  async function lettersOf(message: Outgoing, now: number, signal: AbortSignal): Promise<readonly AmqpLetter[]> {
+    const delay = message.dueAt === undefined ? 0 : wholeDelay(message.dueAt - now);
+    const way = delay === 0 ? undefined : wayOf(message);
+    if (way === undefined) return [toLetter(message, mustArrive(message, memory))];
+    await prepare(way, signal);
+    const keys = way.kind === 'queues' ? way.queues : [message.routingKey];
+    return keys.map((key) => toDelayedLetter(message, ENTRY_EXCHANGE, delayKey(delay, key)));
+  }
+
+  async function collect(
+    messages: readonly Outgoing[],
+    signal: AbortSignal,
+  ): Promise<{ jobs: Job[]; failures: PublishFailure[] }> {
+    const jobs: Job[] = [];
+    const failures: PublishFailure[] = [];
+    const now = Date.now() / 1000;
+    for (const [index, message] of messages.entries()) {
+      try {
+        for (const letter of await lettersOf(message, now, signal)) jobs.push({ index, letter });
+      } catch (cause) {
+        failures.push({ index, stored: 'no', cause });
+      }
+    }
+    return { jobs, failures };
+  }
+
+  async function sendPlain(messages: readonly Outgoing[], signal: AbortSignal): Promise<void> {
+    await publisher.publish(
+      messages.map((message) => toLetter(message, mustArrive(message, memory))),
+      signal,
+    );
+  }
+
+  async function sendDelayed(messages: readonly Outgoing[], signal: AbortSignal): Promise<void> {
+    const { jobs, failures } = await collect(messages, signal);
+    try {
+      await publisher.publish(
+        jobs.map((job) => job.letter),
+        signal,
+      );
+    } catch (error) {
+      if (!(error instanceof PublishError)) throw error;
+      for (const failure of error.failures) failures.push({ ...failure, index: jobs[failure.index]?.index ?? failure.index });
+    }
+    const first = failures[0]?.cause;
+    if (failures.length === 0) return;
+    const why = first instanceof Error ? first.message : String(first);
+    throw new PublishError(`RabbitMQ did not take ${failures.length} of ${messages.length} messages: ${why}`, failures, {
+      cause: first,
+    });
+  }
+
+  return {
+    send: (messages, signal) =>
+      (messages.some((message) => message.dueAt !== undefined) ? sendDelayed : sendPlain)(messages, signal),
+  };
+}
+
+/** Nobody need listen to a broadcast, and nobody need watch events (which are transient); everything else must find a queue. */
+function mustArrive(message: Message, memory: TopologyMemory): boolean {
+  if (message.exchange === '') return true;
+  if (message.exchange.endsWith('.pidbox')) return false;
+  return memory.exchangeType(message.exchange) !== 'fanout' && message.properties.deliveryMode !== TRANSIENT;
+}

@@ -1,0 +1,358 @@
+// One connection to RabbitMQ: opened from a URL (failover lists, TLS, vhosts), watched while it lives, closed cleanly.
+// It keeps no process alive unless somebody holds it busy. Called by broker/amqp and result/rpc; nothing reconnects here.
+import { connect as connectTcp, type Socket } from 'node:net';
+import { amqpLibrary } from './amqp-library.ts';
+import { amqpTls } from './amqp-tls.ts';
+import type { AmqpChannel, AmqpConfirmChannel, AmqpInnerConnection, AmqpLibrary, AmqpModel } from './amqp-types.ts';
+import { type AmqpEndpoint, parseAmqpUrl } from './amqp-url.ts';
+import { deadline, orAborted } from './deadline.ts';
+import { BrokerConnectionError, ConfigurationError, type LovageError } from './errors.ts';
+
+export type { AmqpChannel, AmqpConfirmChannel, AmqpDelivery, AmqpProperties } from './amqp-types.ts';
+
+/** Seconds between TCP keep-alive probes start on a silent line. */
+const KEEP_ALIVE_DELAY = 10;
+/** Seconds that a clean close may take before the line is cut. */
+const CLOSE_TIMEOUT = 3;
+/** RabbitMQ's replies to a wrong password and to a vhost that is missing or closed to this user. */
+const REFUSALS = /ACCESS_REFUSED|ACCESS-REFUSED|NOT_ALLOWED|NOT-ALLOWED|\(403\)|\b403\b|\b530\b/;
+
+export interface AmqpOptions {
+  readonly url: string;
+  /** Seconds, for each server of a failover list. */
+  readonly connectTimeout: number;
+  /** Seconds; 0 switches heartbeats off. The URL's `heartbeat=` goes before it. */
+  readonly heartbeat: number;
+  readonly tls?: boolean | Readonly<Record<string, unknown>> | undefined;
+  /** Shown by RabbitMQ as the connection's name. */
+  readonly name: string;
+  /** Seconds of silence after which the server is asked for a sign of life; the line is given up when it stays silent as long again. */
+  readonly probe?: number | undefined;
+}
+
+/** An open connection. */
+export interface AmqpConnection extends AsyncDisposable {
+  /** Password masked. */
+  readonly url: string;
+  /** Version of the server, as numbers: `[3, 10]`. */
+  readonly version: readonly [major: number, minor: number];
+  /** Resolves (never rejects) when the line is gone: with the reason, or with undefined after a close of our own. */
+  readonly closed: Promise<BrokerConnectionError | undefined>;
+  readonly isOpen: boolean;
+  /** Why RabbitMQ takes no publishes (memory or disk alarm), while it does not. */
+  readonly blocked: string | undefined;
+  /** Resolves when the connection is not blocked (any more), or closed. */
+  unblocked(): Promise<void>;
+  /** When bytes last came (performance.now()). */
+  readonly lastHeard: number;
+  channel(): Promise<AmqpChannel>;
+  confirmChannel(): Promise<AmqpConfirmChannel>;
+  /** Keeps the process alive until the returned function is called. */
+  busy(): () => void;
+}
+
+function seconds(value: string | undefined, otherwise: number): number {
+  const number = Number(value);
+  return value !== undefined && Number.isFinite(number) && number >= 0 ? number : otherwise;
+}
+
+function login(library: AmqpLibrary, endpoint: AmqpEndpoint): { readonly mechanism: string; response(): Buffer } {
+  const method = (endpoint.query.login_method ?? 'PLAIN').toUpperCase();
+  if (method === 'EXTERNAL') return library.credentials.external();
+  if (method === 'AMQPLAIN') return library.credentials.amqplain(endpoint.user, endpoint.password);
+  if (method === 'PLAIN') return library.credentials.plain(endpoint.user, endpoint.password);
+  throw new ConfigurationError(`The login_method "${method}" of ${endpoint.label} is unknown. Use PLAIN, AMQPLAIN or EXTERNAL.`);
+}
+
+async function openSocket(endpoint: AmqpEndpoint, options: AmqpOptions): Promise<Socket> {
+  const target = { host: endpoint.host, port: endpoint.port };
+  const secure = amqpTls(endpoint, options.tls);
+  const socket = secure === undefined ? connectTcp(target) : (await import('node:tls')).connect({ ...target, ...secure });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  socket.once(secure === undefined ? 'connect' : 'secureConnect', resolve);
+  socket.once('error', reject);
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_DELAY * 1000);
+  using limit = deadline(options.connectTimeout, () => new Error(`no answer within ${options.connectTimeout} s`), undefined, {
+    ref: true,
+  });
+  try {
+    await orAborted(promise, limit.signal);
+    return socket;
+  } catch (error) {
+    socket.on('error', () => undefined);
+    socket.destroy();
+    throw error;
+  } finally {
+    socket.off('error', reject);
+  }
+}
+
+/** The frames of the opening handshake, as amqplib wants them. */
+function openingFields(library: AmqpLibrary, endpoint: AmqpEndpoint, options: AmqpOptions): Record<string, unknown> {
+  const credentials = login(library, endpoint);
+  return {
+    clientProperties: {
+      product: 'lovage',
+      platform: `Node.js ${process.version}`,
+      connection_name: options.name,
+      capabilities: {
+        publisher_confirms: true,
+        exchange_exchange_bindings: true,
+        'basic.nack': true,
+        consumer_cancel_notify: true,
+        'connection.blocked': true,
+        authentication_failure_close: true,
+      },
+    },
+    mechanism: credentials.mechanism,
+    response: credentials.response(),
+    locale: 'en_US',
+    channelMax: seconds(endpoint.query.channel_max, 0),
+    frameMax: seconds(endpoint.query.frame_max, 131_072),
+    heartbeat: seconds(endpoint.query.heartbeat, options.heartbeat),
+    virtualHost: endpoint.vhost,
+    capabilities: '',
+    insist: 0,
+  };
+}
+
+/** amqplib takes the smaller of its heartbeat and the server's; RabbitMQ keeps to whatever the client answers, longer ones too. */
+function insistOnHeartbeat(connection: AmqpInnerConnection, tuneOk: number, heartbeat: unknown): void {
+  const send = connection.sendMethod.bind(connection);
+  connection.sendMethod = (channel, method, fields) => {
+    if (method === tuneOk) fields.heartbeat = heartbeat;
+    return send(channel, method, fields);
+  };
+}
+
+/** All frames of one turn leave in one write to the socket. */
+function joinWrites(connection: AmqpInnerConnection, socket: Socket): void {
+  const write = connection.muxer._readIncoming.bind(connection.muxer);
+  connection.muxer._readIncoming = () => {
+    socket.cork();
+    write();
+    socket.uncork();
+  };
+}
+
+async function shakeHands(
+  endpoint: AmqpEndpoint,
+  socket: Socket,
+  options: AmqpOptions,
+): Promise<{ inner: AmqpInnerConnection; model: AmqpModel }> {
+  const library = amqpLibrary();
+  const inner = new library.Connection(socket);
+  const fields = openingFields(library, endpoint, options);
+  insistOnHeartbeat(inner, library.tuneOk, fields.heartbeat);
+  joinWrites(inner, socket);
+  const model = new library.ChannelModel(inner);
+  using limit = deadline(options.connectTimeout, () => new Error(`no greeting within ${options.connectTimeout} s`), undefined, {
+    ref: true,
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  inner.open(fields, (error) => (error === null ? resolve() : reject(error)));
+  try {
+    await orAborted(promise, limit.signal);
+    return { inner, model };
+  } catch (error) {
+    socket.on('error', () => undefined);
+    socket.destroy();
+    throw error;
+  }
+}
+
+/** The public face of one open connection, over amqplib's. */
+class OpenConnection implements AmqpConnection {
+  readonly url: string;
+  readonly version: readonly [number, number];
+  readonly closed: Promise<BrokerConnectionError | undefined>;
+  isOpen = true;
+  blocked: string | undefined;
+  lastHeard: number = performance.now();
+  readonly #model: AmqpModel;
+  readonly #inner: AmqpInnerConnection;
+  readonly #socket: Socket;
+  readonly #channels = new Set<AmqpChannel>();
+  #reason: Error | undefined;
+  #holders = 0;
+  #ending: Promise<void> | undefined;
+
+  constructor(endpoint: AmqpEndpoint, socket: Socket, inner: AmqpInnerConnection, model: AmqpModel) {
+    this.url = endpoint.label;
+    this.#socket = socket;
+    this.#inner = inner;
+    this.#model = model;
+    const [major = 0, minor = 0] = String(inner.serverProperties?.version ?? '')
+      .split('.')
+      .map(Number);
+    this.version = [major, minor];
+    this.closed = this.#watch();
+    this.#letGo();
+  }
+
+  /** Neither the socket nor amqplib's heartbeat timers keep a process alive that has nothing else to do. */
+  #letGo(): void {
+    this.#socket.unref();
+    this.#inner.heartbeater?.sendTimer.unref();
+    this.#inner.heartbeater?.recvTimer.unref();
+  }
+
+  #watch(): Promise<BrokerConnectionError | undefined> {
+    const { promise, resolve } = Promise.withResolvers<BrokerConnectionError | undefined>();
+    this.#socket.on('readable', () => {
+      this.lastHeard = performance.now();
+    });
+    this.#model.on('error', (error: Error) => {
+      this.#reason ??= error;
+    });
+    this.#model.on('blocked', (reason: string) => {
+      this.blocked = reason;
+    });
+    this.#model.on('unblocked', () => {
+      this.blocked = undefined;
+    });
+    this.#model.on('close', (error: Error | undefined) => {
+      this.isOpen = false;
+      this.blocked = undefined;
+      const reason = this.#reason ?? error;
+      resolve(this.#ending !== undefined && reason === undefined ? undefined : lost(this.url, reason));
+    });
+    return promise;
+  }
+
+  async unblocked(): Promise<void> {
+    if (this.blocked === undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#model.once('unblocked', resolve);
+    await Promise.race([promise, this.closed]);
+    this.#model.off('unblocked', resolve);
+  }
+
+  channel(): Promise<AmqpChannel> {
+    return this.#open(() => this.#model.createChannel());
+  }
+
+  confirmChannel(): Promise<AmqpConfirmChannel> {
+    return this.#open(() => this.#model.createConfirmChannel());
+  }
+
+  async #open<Kind extends AmqpChannel>(create: () => Promise<Kind>): Promise<Kind> {
+    if (!this.isOpen) throw lost(this.url, this.#reason);
+    const release = this.busy();
+    try {
+      const channel = await create();
+      // A channel that the server closes reports it here and to whoever waits on it; nobody listening would end the process.
+      channel.on('error', () => undefined);
+      this.#channels.add(channel);
+      channel.once('close', () => this.#channels.delete(channel));
+      return channel;
+    } catch (error) {
+      throw lost(this.url, error);
+    } finally {
+      release();
+    }
+  }
+
+  busy(): () => void {
+    if (this.#holders++ === 0) this.#socket.ref();
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      if (--this.#holders === 0) this.#socket.unref();
+    };
+  }
+
+  /** Cuts the line: whoever waits on it learns `reason`. */
+  abandon(reason: Error): void {
+    this.#reason ??= reason;
+    this.#socket.destroy(reason);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#ending ??= this.#close();
+    return this.#ending;
+  }
+
+  async #close(): Promise<void> {
+    if (!this.isOpen) return;
+    const release = this.busy();
+    using limit = deadline(CLOSE_TIMEOUT, () => new Error('The close was not answered in time.'), undefined, { ref: true });
+    try {
+      await orAborted(this.#model.close(), limit.signal);
+    } catch {
+      // Dead or blocked lines do not answer; the socket is cut below in any case.
+    }
+    release();
+    this.#socket.destroy();
+  }
+}
+
+/** Asks a silent server for a sign of life. TCP alone takes minutes to notice a cut line, and the consumer's heartbeats are far apart. */
+function probeSilence(connection: OpenConnection, every: number): void {
+  let asked: Promise<AmqpChannel> | undefined;
+  let waiting = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const late = performance.now() - last > every * 1500;
+    last = performance.now();
+    // A late timer means that this process was stopped or blocked: what came meanwhile has to be read first.
+    if (late || last - connection.lastHeard < every * 1000) {
+      waiting = 0;
+      return;
+    }
+    if (++waiting > 1) {
+      connection.abandon(new Error(`nothing was heard for ${Math.round((last - connection.lastHeard) / 1000)} s`));
+      return;
+    }
+    asked ??= connection.channel();
+    asked.then((channel) => channel.prefetch(0)).catch(() => undefined);
+  }, every * 1000);
+  timer.unref();
+  void connection.closed.then(() => clearInterval(timer));
+}
+
+function lost(url: string, cause: unknown): BrokerConnectionError {
+  if (cause instanceof BrokerConnectionError) return cause;
+  const why = cause instanceof Error ? cause.message : 'the line was closed';
+  return new BrokerConnectionError(`Lost the connection to RabbitMQ at ${url}: ${why}`, { cause });
+}
+
+function refused(endpoint: AmqpEndpoint, error: unknown): LovageError {
+  if (error instanceof ConfigurationError) return error;
+  const why = error instanceof Error ? error.message || error.name : String(error);
+  if (REFUSALS.test(why)) {
+    const message = `RabbitMQ at ${endpoint.label} refuses this login: ${why}. Check user, password and the vhost "${endpoint.vhost}".`;
+    return new BrokerConnectionError(message, { cause: error, transient: false });
+  }
+  return new BrokerConnectionError(`Cannot connect to RabbitMQ at ${endpoint.label}: ${why}`, { cause: error });
+}
+
+async function openOne(endpoint: AmqpEndpoint, options: AmqpOptions): Promise<AmqpConnection> {
+  const limited = { ...options, connectTimeout: seconds(endpoint.query.connect_timeout, options.connectTimeout) };
+  try {
+    const socket = await openSocket(endpoint, limited);
+    const { inner, model } = await shakeHands(endpoint, socket, limited);
+    const connection = new OpenConnection(endpoint, socket, inner, model);
+    if (options.probe !== undefined && options.probe > 0) probeSilence(connection, options.probe);
+    return connection;
+  } catch (error) {
+    throw refused(endpoint, error);
+  }
+}
+
+/** Connects to the first server of the URL that answers. Throws BrokerConnectionError (not transient when the login is refused). */
+export async function connectAmqp(options: AmqpOptions): Promise<AmqpConnection> {
+  const endpoints = [...parseAmqpUrl(options.url)];
+  if (endpoints[0]?.query.failover_strategy === 'shuffle') endpoints.sort(() => Math.random() - 0.5);
+  let last: unknown = new ConfigurationError('The URL of RabbitMQ is empty.');
+  for (const endpoint of endpoints) {
+    try {
+      return await openOne(endpoint, options);
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw last;
+}
