@@ -1,6 +1,6 @@
 // All that the task room needs of the world around it. The app builds one for itself, a pool slot gets one; tests build theirs of
 // memory drivers. Nothing in this room finds anything by another way.
-import type { ResultMeta, WireSignature } from '../protocol/index.ts';
+import type { ErrorRegistry, ResultMeta, WireSignature } from '../protocol/index.ts';
 import type { AsyncResult, AsyncResultOptions, StoredResult } from '../result/index.ts';
 import type { Clock } from '../util/index.ts';
 import type { Middleware } from './middleware.ts';
@@ -69,12 +69,16 @@ export interface ExecuteEnvironment {
   /** MIME names that bodies may have. */
   readonly accept: ReadonlySet<string>;
   readonly results: TaskResults;
+  /** Which error class is which Python exception. */
+  readonly errors: ErrorRegistry;
   /** Stores intermediate states now (STARTED, updateState), past the outcome. */
   store(results: readonly StoredResult[]): Promise<void>;
   readonly publisher: Publisher;
   readonly middleware: readonly Middleware[];
   readonly signals: Signals;
   readonly clock: Clock;
+  /** For jitter: 0 to 1, 1 not included. @default Math.random */
+  readonly random?: () => number;
   /** Node name: `celery@host`. */
   readonly hostname: string;
   /** Turns a chain, group or chord into calls with fixed ids; the canvas room gives it. Without it such a signature fails with ConfigurationError. */

@@ -1,8 +1,6 @@
 // What users hold: typed handles of tasks and typed signatures. Types only; task.ts, remote.ts and signature.ts make them.
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AsyncResult, EagerResult } from '../result/index.ts';
-import type { TaskContext } from './context.ts';
-import type { TaskHandlers } from './handlers.ts';
 import type { CallOptions, SignatureLike, TaskDefinition, TaskOptions } from './options.ts';
 
 /** The first of a list of arguments. */

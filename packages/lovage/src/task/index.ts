@@ -1,14 +1,25 @@
 // Tasks: what they are, how they are called and what happens when one runs. Comes in: a function with options, a job for a slot.
 // Goes out: a typed handle whose calls go to the Publisher port; an Outcome whose writes the worker does.
+
+export { checkArguments } from './arguments.ts';
 export * from './context.ts';
 export type * from './declare.ts';
 export type * from './environment.ts';
+export { type ExecuteOptions, execute, followUp } from './execute.ts';
 export type * from './handle.ts';
 export type * from './handlers.ts';
+export { hostOf } from './host.ts';
 export type * from './job.ts';
 export * from './middleware.ts';
+export { checkCallOptions, checkTaskOptions } from './option-names.ts';
 export type * from './options.ts';
 export type * from './publisher.ts';
+export { Registry } from './registry.ts';
+export { declareRemote } from './remote.ts';
+export { sendCalls } from './send.ts';
 export * from './signals.ts';
+export { createSignature, type SignatureFields, type SignatureHost, signatureFromWire } from './signature.ts';
 export * from './states.ts';
 export * from './steer.ts';
+export { createTask, declareTask, defineTask, taskOf } from './task.ts';
+export { likeSignature, linkList, mergeOptions, readOptions, writeOptions } from './wire-options.ts';

@@ -66,6 +66,8 @@ export interface TaskOptions extends ExecOptions {
   readonly input?: StandardSchemaV1 | readonly StandardSchemaV1[] | undefined;
   /** Checks what the body returns; what the schema makes of it is the result. */
   readonly output?: StandardSchemaV1 | undefined;
+  /** How it is called as an errback: `'inline'` in the slot of the failed task with (request, error, traceback), `'task'` by a message with the failed id. @default inline when it takes more than one argument and has no context */
+  readonly errback?: 'inline' | 'task';
   readonly shadowName?: (args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>) => string | undefined;
 }
 

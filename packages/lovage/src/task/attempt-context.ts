@@ -1,0 +1,78 @@
+// What the body of an attempt is given: its context, and its place as the current task.
+import { ConfigurationError, logger } from '../util/index.ts';
+import { type Attempt, storeOptions } from './attempt.ts';
+import type { CurrentRequest, CurrentTask, Progress, RetryOptions, TaskContext } from './context.ts';
+import { metaOf } from './meta.ts';
+import { planRetry } from './retry.ts';
+import { Ignore, Reject, type Retry } from './steer.ts';
+
+class AttemptContext implements TaskContext {
+  readonly #attempt: Attempt;
+
+  constructor(attempt: Attempt) {
+    this.#attempt = attempt;
+  }
+
+  get name(): string {
+    return this.#attempt.definition.name;
+  }
+
+  get request(): CurrentRequest {
+    return this.#attempt.request;
+  }
+
+  get signal(): AbortSignal {
+    return this.#attempt.limits.signal;
+  }
+
+  get log(): ReturnType<typeof logger> {
+    return logger('task').with({ task: this.name, id: this.request.id });
+  }
+
+  retry(options: RetryOptions & { readonly throw: false }): Retry;
+  retry(options?: RetryOptions): never;
+  retry(options: RetryOptions = {}): Retry {
+    const retry = planRetry(this.#attempt, options);
+    if (options.throw !== false) throw retry;
+    this.#attempt.retries.push(retry.call);
+    return retry;
+  }
+
+  ignore(reason?: string): never {
+    throw new Ignore(reason);
+  }
+
+  reject(reason?: unknown, options?: { readonly requeue?: boolean }): never {
+    throw new Reject(reason, options);
+  }
+
+  async updateState(state: string, meta?: unknown): Promise<void> {
+    if (!/^[A-Z][A-Z0-9_]*$/.test(state)) {
+      throw new ConfigurationError(`'${state}' is not a state of a task; states are written in capitals, such as 'PROGRESS'.`);
+    }
+    const { storesStates, environment } = this.#attempt;
+    if (!storesStates) return;
+    const record = metaOf(this.#attempt, { state, result: meta });
+    await environment.store([environment.results.encode(record, storeOptions(this.#attempt.request))]);
+  }
+
+  async progress(first: number | Progress, total?: number): Promise<void> {
+    const meta = typeof first === 'number' ? { current: first, ...(total === undefined ? {} : { total }) } : first;
+    await this.updateState('PROGRESS', meta);
+  }
+
+  throwIfAborted(): void {
+    this.signal.throwIfAborted();
+  }
+}
+
+/** The attempt as the calls inside its body see it. */
+export function taskOf(attempt: Attempt): CurrentTask {
+  return {
+    name: attempt.definition.name,
+    request: attempt.request,
+    context: new AttemptContext(attempt),
+    children: attempt.children,
+    trail: attempt.options.trail ?? true,
+  };
+}

@@ -1,0 +1,165 @@
+// One execution from bytes to outcome: decode body → verify → registry → body (perform.ts) → outcome (finish.ts). Called by every slot
+// of every pool. Nothing that a message or a task does makes it reject.
+
+import type { Outgoing } from '../broker/index.ts';
+import type { TaskRequest } from '../protocol/index.ts';
+import { EMPTY_EMBED, parseBody, type TaskBody } from '../protocol/index.ts';
+import type { StoredResult } from '../result/index.ts';
+import { ContentRefusedError, InvalidTaskError, logger } from '../util/index.ts';
+import { type Attempt, currentRequest, storeOptions } from './attempt.ts';
+import type { ExecuteEnvironment } from './environment.ts';
+import { fail, finish } from './finish.ts';
+import { afterValue } from './follow.ts';
+import type { Job, Outcome } from './job.ts';
+import { Limits } from './limits.ts';
+import { exceptionOf, metaOf, tracebackOf } from './meta.ts';
+import type { TaskDefinition } from './options.ts';
+import { perform } from './perform.ts';
+import { notRegistered } from './registry.ts';
+
+/** How a slot runs a job. */
+export interface ExecuteOptions {
+  /** Aborts at a shutdown, or with TaskRevokedError when the task is terminated. */
+  readonly signal?: AbortSignal;
+  /** Called once, before anything of the task runs. */
+  readonly onStart?: (slot: { readonly pid: number; readonly name: string }) => void;
+}
+
+const EMPTY: TaskBody = { args: [], kwargs: {}, embed: EMPTY_EMBED };
+
+/** A task that is not known here, so that its message can still fail in the usual way. */
+function unknownTask(name: string): TaskDefinition {
+  return { name, options: {}, handlers: {}, params: undefined, arity: undefined, bind: false, run: () => undefined };
+}
+
+function decode(environment: ExecuteEnvironment, { request, body }: Job): TaskBody {
+  const { contentType, contentEncoding, compression } = request;
+  return parseBody(environment.serialization.decode({ body, contentType, contentEncoding, compression }, environment.accept));
+}
+
+type Unusable = NonNullable<Outcome['unusable']>;
+
+function reasonOf(error: unknown): Unusable['reason'] {
+  if (error instanceof ContentRefusedError) return 'refused-content';
+  if (error instanceof InvalidTaskError) return 'malformed';
+  return 'undecodable';
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+interface Opened {
+  readonly attempt: Attempt;
+  /** Why the body cannot run. */
+  readonly error?: unknown;
+  readonly unusable?: Unusable;
+}
+
+function attemptOf(
+  environment: ExecuteEnvironment,
+  job: Job,
+  definition: TaskDefinition,
+  body: TaskBody,
+  signal?: AbortSignal,
+): Attempt {
+  return {
+    environment,
+    definition,
+    options: environment.options(definition),
+    request: currentRequest(job.request, body, { isEager: false, calledDirectly: false }),
+    limits: new Limits({ task: definition.name, soft: job.softTimeLimit, hard: job.timeLimit, outer: signal }),
+    children: [],
+    retries: [],
+    storesStates: true,
+  };
+}
+
+function open(environment: ExecuteEnvironment, job: Job, signal: AbortSignal | undefined): Opened {
+  const { task } = job.request;
+  const found = environment.registry.find(task);
+  const definition = found ?? unknownTask(task);
+  let body: TaskBody;
+  try {
+    body = decode(environment, job);
+  } catch (error) {
+    const unusable = { reason: reasonOf(error), error: messageOf(error) };
+    return { attempt: attemptOf(environment, job, definition, EMPTY, signal), error, unusable };
+  }
+  const attempt = attemptOf(environment, job, definition, body, signal);
+  if (found !== undefined) return { attempt };
+  // Known too late to be refused by the consumer: the chain behind it and its errbacks are told as for any failure.
+  const error = notRegistered(
+    task,
+    [...environment.registry].map((known) => known.name),
+  );
+  return { attempt, error, unusable: { reason: 'unknown-task', error: error.message } };
+}
+
+/** The failure of a message whose body never ran. */
+async function refuse({ attempt, error, unusable }: Opened, runtime: () => number): Promise<Outcome> {
+  const outcome = await fail({ ...attempt, definition: { ...attempt.definition, handlers: {} } }, error, runtime);
+  return unusable === undefined ? outcome : { ...outcome, unusable };
+}
+
+/** Runs one job to its outcome. Never rejects. */
+export async function execute(job: Job, environment: ExecuteEnvironment, options: ExecuteOptions = {}): Promise<Outcome> {
+  const began = environment.clock.monotonic();
+  const runtime = (): number => (environment.clock.monotonic() - began) / 1000;
+  try {
+    options.onStart?.({ pid: process.pid, name: 'slot' });
+    const opened = open(environment, job, options.signal);
+    if (opened.error !== undefined) return await refuse(opened, runtime);
+    using limits = opened.attempt.limits;
+    void limits;
+    return await finish(opened.attempt, await perform(opened.attempt), runtime);
+  } catch (error) {
+    return broken(job, environment, error, runtime());
+  }
+}
+
+/** Lovage itself failed (a store that cannot encode, a publisher without a route): the task fails with that, and the worker goes on. */
+function broken(job: Job, environment: ExecuteEnvironment, error: unknown, runtime: number): Outcome {
+  const { request } = job;
+  logger('task').error('Lovage could not finish {task}[{id}]: {error}', { task: request.task, id: request.id, error });
+  const { id } = request;
+  environment.signals.taskInternalError.emit(
+    () => ({ task: request.task, id, args: [], kwargs: {}, error, request }),
+    request.task,
+  );
+  const message = messageOf(error);
+  const type = error instanceof Error ? error.name : 'Error';
+  return {
+    state: 'FAILURE',
+    results: lastRecord(job, environment, error),
+    next: [],
+    runtime,
+    repr: `${type}: ${message}`,
+    error: { type, message, traceback: tracebackOf(error), expected: false },
+  };
+}
+
+function lastRecord(job: Job, environment: ExecuteEnvironment, error: unknown): readonly StoredResult[] {
+  try {
+    if (job.request.ignoreResult === true) return [];
+    const attempt = attemptOf(environment, job, unknownTask(job.request.task), EMPTY);
+    const meta = metaOf(attempt, { state: 'FAILURE', result: exceptionOf(environment, error), traceback: tracebackOf(error) });
+    return [environment.results.encode(meta, storeOptions(job.request))];
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * The messages that follow a task whose SUCCESS is stored already, made anew under the same ids: for a worker that finds the record
+ * of an attempt that died between storing and sending. Throws when the body cannot be read.
+ */
+export function followUp(
+  request: TaskRequest,
+  body: Uint8Array,
+  value: unknown,
+  environment: ExecuteEnvironment,
+): readonly Outgoing[] {
+  const job: Job = { request, body, timeLimit: undefined, softTimeLimit: undefined };
+  const definition = environment.registry.find(request.task) ?? unknownTask(request.task);
+  const { calls } = afterValue(attemptOf(environment, job, definition, decode(environment, job)), value);
+  return calls.length === 0 ? [] : environment.publisher.prepare(calls).map((prepared) => prepared.message);
+}

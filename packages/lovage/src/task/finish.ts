@@ -1,0 +1,236 @@
+// From how a body ended to the outcome that the worker writes: records to store, messages to send, handlers and observers to tell.
+// Records are encoded before what follows is prepared, so that a value that nobody can write becomes a failure in time.
+import type { Outgoing } from '../broker/index.ts';
+import { revokedException, saferepr, type WireException } from '../protocol/index.ts';
+import type { StoredResult } from '../result/index.ts';
+import { EncodeError, logger, SoftTimeLimitExceededError, TaskRevokedError, TimeLimitExceededError } from '../util/index.ts';
+import { type Attempt, storeOptions } from './attempt.ts';
+import { afterError, afterValue, chainIds, type Following, runErrbacks } from './follow.ts';
+import type { Outcome } from './job.ts';
+import { exceptionOf, metaOf, tracebackOf } from './meta.ts';
+import type { Call, ErrorClass } from './options.ts';
+import { aside, type Ending, ignores, postrun } from './perform.ts';
+import type { Ignore, Reject, Retry } from './steer.ts';
+
+const DEFAULT_REPR = 1024;
+const NOTHING: Following = { calls: [], children: [] };
+
+/** Ends an attempt. `runtime` is asked last, so that it counts everything. */
+export async function finish(attempt: Attempt, ending: Ending, runtime: () => number): Promise<Outcome> {
+  switch (ending.kind) {
+    case 'value':
+      return succeed(attempt, ending.value, runtime);
+    case 'error':
+      return fail(attempt, ending.error, runtime);
+    case 'retry':
+      return retry(attempt, ending.retry, runtime);
+    case 'ignore':
+      return ignore(attempt, ending.ignore, runtime);
+    case 'reject':
+      return reject(attempt, ending.reject, runtime);
+    case 'stopped':
+      return stop(attempt, ending.reason, runtime);
+  }
+}
+
+function messagesOf(attempt: Attempt, calls: readonly Call[]): Outgoing[] {
+  return calls.length === 0 ? [] : attempt.environment.publisher.prepare(calls).map((prepared) => prepared.message);
+}
+
+const textOf = (attempt: Attempt, value: unknown): string =>
+  saferepr(value, { maxLength: attempt.options.resultReprMaxSize ?? DEFAULT_REPR });
+
+/** The class of an error as people know it. */
+function typeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'Error';
+  return error.name === 'Error' ? error.constructor.name : error.name;
+}
+
+function messageOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message : String(error);
+  } catch {
+    return 'something that has no text';
+  }
+}
+
+function errorText(error: unknown): string {
+  return `${typeOf(error)}: ${messageOf(error)}`.slice(0, DEFAULT_REPR);
+}
+
+/** Something between the body and its outcome went wrong: told apart from failures of the body. */
+function internal(attempt: Attempt, error: unknown): void {
+  const { environment, definition, request } = attempt;
+  const { id, args, kwargs } = request;
+  logger('task').error('Something that follows {task}[{id}] could not be made: {error}', { task: definition.name, id, error });
+  environment.signals.taskInternalError.emit(
+    () => ({ task: definition.name, id, args, kwargs, error, request }),
+    definition.name,
+  );
+}
+
+/** What follows the value; when it cannot even be planned, the task keeps its value and the rest of its chain fails. */
+function planned(attempt: Attempt, value: unknown): { readonly following: Following; readonly error?: unknown } {
+  try {
+    return { following: afterValue(attempt, value) };
+  } catch (error) {
+    return { following: NOTHING, error };
+  }
+}
+
+async function succeed(attempt: Attempt, value: unknown, runtime: () => number): Promise<Outcome> {
+  const { request, definition, environment } = attempt;
+  const plan = planned(attempt, value);
+  if (attempt.options.trail ?? true) attempt.children.push(...plan.following.children);
+  let results: StoredResult[];
+  try {
+    results = ignores(attempt) ? [] : [encoded(attempt, 'SUCCESS', value)];
+  } catch (error) {
+    return fail(attempt, unwritable(attempt, error), runtime);
+  }
+  const next = followed(attempt, plan, results);
+  const { onSuccess, afterReturn } = definition.handlers;
+  const { id, args, kwargs } = request;
+  if (onSuccess !== undefined) await aside(attempt, 'onSuccess', () => onSuccess(value, id, args, kwargs));
+  const { taskSuccess } = environment.signals;
+  if (taskSuccess.observed)
+    await taskSuccess.tell(() => ({ task: definition.name, id, args, kwargs, result: value }), definition.name);
+  if (afterReturn !== undefined) await aside(attempt, 'afterReturn', () => afterReturn('SUCCESS', value, id, args, kwargs));
+  await postrun(attempt, 'SUCCESS', value);
+  return { state: 'SUCCESS', results, next, runtime: runtime(), repr: textOf(attempt, value) };
+}
+
+/** The messages that follow a value. Adds to `results` the failures of those that can never come. */
+function followed(attempt: Attempt, plan: ReturnType<typeof planned>, results: StoredResult[]): readonly Outgoing[] {
+  let error = plan.error;
+  try {
+    if (error === undefined) return messagesOf(attempt, [...plan.following.calls, ...attempt.retries]);
+  } catch (thrown) {
+    error = thrown;
+  }
+  internal(attempt, error);
+  results.push(...chainFailures(attempt, exceptionOf(attempt.environment, error), tracebackOf(error)));
+  return [];
+}
+
+function encoded(attempt: Attempt, state: string, result: unknown, traceback?: string): StoredResult {
+  return attempt.environment.results.encode(metaOf(attempt, { state, result, traceback }), storeOptions(attempt.request));
+}
+
+function unwritable({ definition }: Attempt, error: unknown): EncodeError {
+  if (error instanceof EncodeError) return error;
+  return new EncodeError(`What ${definition.name} returned cannot be written: ${messageOf(error)}`, { cause: error });
+}
+
+/** Everybody behind a failed task in its chain fails with it, else they would be waited for for ever. */
+function chainFailures(attempt: Attempt, exception: WireException, traceback: string | undefined): StoredResult[] {
+  return chainIds(attempt.request.chain).map(({ id, groupId }) => {
+    const own = metaOf(attempt, { state: 'FAILURE', result: exception, traceback });
+    const { status, result, dateDone } = own;
+    return attempt.environment.results.encode(
+      { taskId: id, status, result, traceback, dateDone, groupId },
+      { attempt: attempt.request.attempts, replyTo: attempt.request.replyTo, correlationId: id },
+    );
+  });
+}
+
+/** Records and messages of a failure: the task's own, its chain's, its errbacks'. */
+async function failure(
+  attempt: Attempt,
+  error: unknown,
+): Promise<Pick<Outcome, 'results' | 'next'> & { traceback: string | undefined }> {
+  const traceback = tracebackOf(error);
+  const exception = exceptionOf(attempt.environment, error);
+  const keeps = !ignores(attempt) || attempt.options.storeErrorsEvenIfIgnored === true;
+  const own = keeps ? [encoded(attempt, 'FAILURE', exception, traceback)] : [];
+  const results = [...own, ...chainFailures(attempt, exception, traceback)];
+  await runErrbacks(attempt, error, traceback, (thrown) => internal(attempt, thrown));
+  try {
+    return { results, next: messagesOf(attempt, [...afterError(attempt), ...attempt.retries]), traceback };
+  } catch (thrown) {
+    internal(attempt, thrown);
+    return { results, next: [], traceback };
+  }
+}
+
+async function tellFailure(attempt: Attempt, error: unknown, traceback: string | undefined): Promise<void> {
+  const { environment, definition, request } = attempt;
+  const { taskFailure } = environment.signals;
+  if (!taskFailure.observed) return;
+  const { id, args, kwargs } = request;
+  await taskFailure.tell(() => ({ task: definition.name, id, args, kwargs, error, traceback, origin: 'child' }), definition.name);
+}
+
+function errorOf(attempt: Attempt, error: unknown, traceback: string | undefined): NonNullable<Outcome['error']> {
+  const expected = attempt.options.throws?.some((kind: ErrorClass) => error instanceof kind) === true;
+  const timedOut = error instanceof TimeLimitExceededError || error instanceof SoftTimeLimitExceededError;
+  return { type: typeOf(error), message: messageOf(error), traceback, expected, ...(timedOut ? { timedOut } : {}) };
+}
+
+/** Ends an attempt with an error, whoever threw it. */
+export async function fail(attempt: Attempt, error: unknown, runtime: () => number): Promise<Outcome> {
+  const { results, next, traceback } = await failure(attempt, error);
+  const { id, args, kwargs } = attempt.request;
+  const { onFailure, afterReturn } = attempt.definition.handlers;
+  if (onFailure !== undefined) await aside(attempt, 'onFailure', () => onFailure(error, id, args, kwargs));
+  await tellFailure(attempt, error, traceback);
+  if (afterReturn !== undefined) await aside(attempt, 'afterReturn', () => afterReturn('FAILURE', error, id, args, kwargs));
+  await postrun(attempt, 'FAILURE', error);
+  const repr = errorText(error);
+  return { state: 'FAILURE', results, next, runtime: runtime(), repr, error: errorOf(attempt, error, traceback) };
+}
+
+async function retry(attempt: Attempt, steer: Retry, runtime: () => number): Promise<Outcome> {
+  const { error } = steer;
+  const traceback = error === undefined ? undefined : tracebackOf(error);
+  let next: readonly Outgoing[];
+  try {
+    next = messagesOf(attempt, [steer.call, ...attempt.retries]);
+  } catch (thrown) {
+    return fail(attempt, thrown, runtime);
+  }
+  const keeps = !ignores(attempt) || attempt.options.storeErrorsEvenIfIgnored === true;
+  const reason = error === undefined ? null : exceptionOf(attempt.environment, error);
+  const results = keeps ? [encoded(attempt, 'RETRY', reason, traceback)] : [];
+  const { id, args, kwargs } = attempt.request;
+  const { onRetry } = attempt.definition.handlers;
+  if (onRetry !== undefined) await aside(attempt, 'onRetry', () => onRetry(error ?? steer, id, args, kwargs));
+  const { taskRetry } = attempt.environment.signals;
+  if (taskRetry.observed)
+    await taskRetry.tell(() => ({ request: attempt.request, reason: steer, traceback }), attempt.definition.name);
+  await postrun(attempt, 'RETRY', steer);
+  const described = { type: typeOf(error ?? steer), message: messageOf(error ?? steer), traceback, expected: true };
+  return { state: 'RETRY', results, next, runtime: runtime(), repr: steer.message, error: described };
+}
+
+async function ignore(attempt: Attempt, steer: Ignore, runtime: () => number): Promise<Outcome> {
+  await postrun(attempt, 'IGNORED', steer);
+  return { state: 'IGNORED', results: [], next: messagesOf(attempt, attempt.retries), runtime: runtime(), repr: steer.message };
+}
+
+async function reject(attempt: Attempt, steer: Reject, runtime: () => number): Promise<Outcome> {
+  const base = { state: 'REJECTED', requeue: steer.requeue, repr: steer.message } as const;
+  if (steer.requeue) {
+    await postrun(attempt, 'REJECTED', steer);
+    return { ...base, results: [], next: [], runtime: runtime() };
+  }
+  const { results, next } = await failure(attempt, steer);
+  await tellFailure(attempt, steer, undefined);
+  await postrun(attempt, 'REJECTED', steer);
+  const error = { type: 'Reject', message: steer.message, traceback: undefined, expected: false };
+  return { ...base, results, next, runtime: runtime(), error };
+}
+
+/** Stopped from outside: a revoke is a state of its own; after a shutdown the worker decides what becomes of the message. */
+async function stop(attempt: Attempt, reason: unknown, runtime: () => number): Promise<Outcome> {
+  const error = errorOf(attempt, reason, undefined);
+  if (reason instanceof TaskRevokedError) {
+    const exception = revokedException('terminated');
+    const own = ignores(attempt) ? [] : [encoded(attempt, 'REVOKED', exception)];
+    await postrun(attempt, 'REVOKED', reason);
+    const results = [...own, ...chainFailures(attempt, exception, undefined)];
+    return { state: 'REVOKED', results, next: [], runtime: runtime(), repr: messageOf(reason), error };
+  }
+  await postrun(attempt, 'LOST', reason);
+  return { state: 'LOST', results: [], next: [], runtime: runtime(), repr: errorText(reason), error };
+}

@@ -1,0 +1,164 @@
+// What follows a task: callbacks and the next step of its chain after a value, errbacks after an error. Planned here as calls whose ids
+// depend on the finished task alone, so that an attempt that runs twice sends the same messages, not new ones.
+import { createHash } from 'node:crypto';
+import type { WireSignature } from '../protocol/index.ts';
+import { ConfigurationError } from '../util/index.ts';
+import type { Attempt } from './attempt.ts';
+import type { SentChild } from './context.ts';
+import type { ExecuteEnvironment, ExpandInput } from './environment.ts';
+import type { Call, CallOptions, TaskDefinition } from './options.ts';
+import { readOptions } from './wire-options.ts';
+
+/** A part of an attempt: who is followed. */
+export type Followed = Pick<Attempt, 'environment' | 'request'>;
+
+/** What follows, and how the task's record lists it. */
+export interface Following {
+  readonly calls: readonly Call[];
+  readonly children: readonly SentChild[];
+}
+
+/** A UUID made of the id of the task that is followed and the place of the follower. */
+export function derivedId(id: string, place: string): string {
+  const hex = createHash('sha256').update(`lovage ${id} ${place}`).digest('hex');
+  const variant = ((Number.parseInt(hex.slice(16, 17), 16) & 3) | 8).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+interface Step extends ExpandInput {
+  /** Where it stands: fixes its id. */
+  readonly place: string;
+  readonly followed: string;
+  readonly group?: { readonly id: string; readonly index: number };
+}
+
+const isContainer = ({ subtask_type: type }: WireSignature): boolean => type === 'chain' || type === 'group' || type === 'chord';
+
+function callsOf(environment: ExecuteEnvironment, wire: WireSignature, step: Step): readonly Call[] {
+  if (!isContainer(wire)) return [callOf(environment, wire, step)];
+  if (environment.expand === undefined) {
+    throw new ConfigurationError(`A ${wire.subtask_type} follows task ${step.followed}, but nothing here can start one.`);
+  }
+  const id = wire.options['task_id'] ?? derivedId(step.followed, step.place);
+  return environment.expand({ ...wire, options: { ...wire.options, task_id: id } }, step);
+}
+
+function callOf(environment: ExecuteEnvironment, wire: WireSignature, step: Step): Call {
+  const stored = readOptions(wire.options);
+  const definition = environment.registry.find(wire.task);
+  const options: CallOptions = {
+    ...(step.priority === undefined ? {} : { priority: step.priority }),
+    ...stored,
+    taskId: stored.taskId ?? derivedId(step.followed, step.place),
+    rootId: step.rootId,
+    parentId: step.parentId,
+    ...(step.chain.length === 0 ? {} : { chain: step.chain }),
+    ...(step.group === undefined || stored.groupId !== undefined ? {} : { groupId: step.group.id, groupIndex: step.group.index }),
+  };
+  const args = wire.immutable ? wire.args : [...step.args, ...wire.args];
+  return { task: wire.task, args, kwargs: wire.kwargs, options, ...(definition === undefined ? {} : { definition }) };
+}
+
+function stepOf({ environment, request }: Followed, args: readonly unknown[], place: string): Step {
+  const { priority } = request.deliveryInfo;
+  return {
+    args,
+    place,
+    followed: request.id,
+    parentId: request.id,
+    rootId: request.rootId === '' ? request.id : request.rootId,
+    chain: [],
+    ...(environment.settings.inheritParentPriority && priority !== undefined ? { priority } : {}),
+  };
+}
+
+/** Groups first, each for itself; several plain ones together are one group. */
+function parallel(followed: Followed, wires: readonly WireSignature[], args: readonly unknown[], kind: string): Following {
+  const { environment, request } = followed;
+  const groups = wires.filter((wire) => wire.subtask_type === 'group');
+  const others = wires.filter((wire) => wire.subtask_type !== 'group');
+  const calls: Call[] = [];
+  const children: SentChild[] = [];
+  for (const [index, wire] of groups.entries()) {
+    const made = callsOf(environment, wire, stepOf(followed, args, `${kind} group ${index}`));
+    calls.push(...made);
+    children.push({ id: groupIdOf(made) ?? derivedId(request.id, `${kind} group ${index}`), members: made.map(childOf) });
+  }
+  const id = others.length > 1 ? derivedId(request.id, kind) : undefined;
+  const together = others.flatMap((wire, index) => {
+    const step = stepOf(followed, args, `${kind} ${index}`);
+    return callsOf(environment, wire, id === undefined ? step : { ...step, group: { id, index } });
+  });
+  calls.push(...together);
+  children.push(...(id === undefined ? together.map(childOf) : [{ id, members: together.map(childOf) }]));
+  return { calls, children };
+}
+
+const childOf = (call: Call): SentChild => ({ id: call.options.taskId ?? '' });
+const groupIdOf = (calls: readonly Call[]): string | undefined => calls[0]?.options.groupId;
+
+/** What follows a value: callbacks, then the next step of the chain (its LAST element) with the rest of it. */
+export function afterValue(followed: Followed, value: unknown): Following {
+  const { callbacks, chain } = followed.request;
+  const linked = callbacks === null ? { calls: [], children: [] } : parallel(followed, callbacks, [value], 'callback');
+  const next = chain?.at(-1);
+  if (next === undefined) return linked;
+  const step = { ...stepOf(followed, [value], 'chain'), chain: chain?.slice(0, -1) ?? [] };
+  const calls = callsOf(followed.environment, next, step);
+  return { calls: [...linked.calls, ...calls], children: [...linked.children, ...calls.map(childOf)] };
+}
+
+/** Is this errback run in the slot of the failed task, with (request, error, traceback)? Else it gets a message with the failed id. */
+export function isInline(definition: TaskDefinition | undefined): definition is TaskDefinition {
+  if (definition === undefined) return false;
+  const { errback } = definition.options;
+  if (errback !== undefined) return errback === 'inline';
+  return !definition.bind && definition.arity !== undefined && definition.arity.max > 1;
+}
+
+/** Errbacks that are sent, with the failed id as their first argument. */
+export function afterError(followed: Followed): readonly Call[] {
+  const { errbacks } = followed.request;
+  if (errbacks === null) return [];
+  const sent = errbacks.filter((wire) => isContainer(wire) || !isInline(followed.environment.registry.find(wire.task)));
+  return parallel(followed, sent, [followed.request.id], 'errback').calls;
+}
+
+/** Runs the errbacks that are functions of this process. What they throw goes to `complain`. */
+export async function runErrbacks(
+  followed: Followed,
+  error: unknown,
+  traceback: string | undefined,
+  complain: (error: unknown) => void,
+): Promise<void> {
+  for (const wire of followed.request.errbacks ?? []) {
+    const definition = isContainer(wire) ? undefined : followed.environment.registry.find(wire.task);
+    if (!isInline(definition)) continue;
+    try {
+      const given = wire.immutable ? wire.args : [followed.request, error, traceback, ...wire.args];
+      await (definition.run as (...args: readonly unknown[]) => unknown)(...given);
+    } catch (thrown) {
+      complain(thrown);
+    }
+  }
+}
+
+/** Who else fails with a task: the ids of the rest of its chain, and of all that lies inside those steps. */
+export function chainIds(
+  chain: readonly WireSignature[] | null,
+): readonly { readonly id: string; readonly groupId: string | undefined }[] {
+  const found = new Map<string, string | undefined>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+    const wire = value as Partial<WireSignature>;
+    const id = wire.options?.['task_id'];
+    const groupId = wire.options?.['group_id'];
+    if (typeof id === 'string' && id !== '' && wire.subtask_type !== 'group')
+      found.set(id, typeof groupId === 'string' ? groupId : undefined);
+    const { tasks, body } = wire.kwargs ?? {};
+    if (wire.subtask_type === 'chord') visit(body);
+    if ((wire.subtask_type === 'chain' || wire.subtask_type === 'group') && Array.isArray(tasks)) tasks.forEach(visit);
+  };
+  for (const wire of (chain ?? []).toReversed()) visit(wire);
+  return [...found].map(([id, groupId]) => ({ id, groupId }));
+}

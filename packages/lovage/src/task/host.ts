@@ -1,0 +1,66 @@
+// What all handles have in common, wherever the code of their task is: sending, and making signatures.
+import type { AsyncResult } from '../result/index.ts';
+import { runEagerly, sendEagerly } from './eager.ts';
+import type { TaskPort } from './environment.ts';
+import type { Signature, TaskHandle, TypedCallOptions } from './handle.ts';
+import { checkCallOptions } from './option-names.ts';
+import type { Call, CallOptions, TaskDefinition, TaskOptions } from './options.ts';
+import { sendCalls } from './send.ts';
+import { createSignature, type SignatureHost } from './signature.ts';
+
+type Args = readonly unknown[];
+const NO_KWARGS: Readonly<Record<string, unknown>> = Object.freeze({});
+const NO_OPTIONS: CallOptions = Object.freeze({});
+
+/** What sends the signatures of an app. */
+export function hostOf(port: TaskPort): SignatureHost {
+  return {
+    environment: () => port.environment(),
+    send: (call) => sendOne(port, call),
+    apply: (call, options) => runEagerly(port.environment(), call, options ?? {}),
+  };
+}
+
+async function sendOne(port: TaskPort, call: Call): Promise<AsyncResult<unknown>> {
+  const environment = port.environment();
+  // A task whose code is elsewhere cannot run here, so it is sent even by an app that is always eager.
+  if (environment.settings.alwaysEager && call.definition !== undefined) return sendEagerly(environment, call);
+  const [result] = await sendCalls(environment, [call]);
+  return result ?? environment.results.result(call.options.taskId ?? '');
+}
+
+/** The erased handle of a task. */
+export function createHandle(
+  host: SignatureHost,
+  name: string,
+  options: Readonly<TaskOptions>,
+  definition: TaskDefinition | undefined,
+): TaskHandle<Args, unknown> {
+  const make = (args: Args, given: TypedCallOptions<unknown> | undefined): Call => {
+    const { kwargs = NO_KWARGS, ...rest } = given ?? (NO_OPTIONS as TypedCallOptions<unknown>);
+    if (given !== undefined) checkCallOptions(name, rest);
+    return withShadow({ task: name, args, kwargs, options: rest, ...(definition === undefined ? {} : { definition }) });
+  };
+  const sign = <Kind>(args: Args, immutable: boolean, given?: TypedCallOptions<unknown>): Kind => {
+    const { kwargs, options: stored } = make(args, given);
+    return createSignature<Kind>({ task: name, args, kwargs, options: stored, immutable }, host);
+  };
+  return {
+    name,
+    options,
+    delay: async (...args: Args) => host.send(make(args, undefined)),
+    applyAsync: async (args: Args, given?: TypedCallOptions<unknown>) => host.send(make(args, given)),
+    s: (...args: Args) => sign<never>(args, false),
+    si: (...args: Args) => sign(args, true),
+    signature: (args: Args, given?: TypedCallOptions<unknown>) => sign<Signature<Args, unknown>>(args, false, given),
+    result: (taskId: string) => host.environment().results.result(taskId),
+  };
+}
+
+function withShadow(call: Call): Call {
+  const { definition, options, args, kwargs } = call;
+  const shadowName = definition?.options.shadowName;
+  if (shadowName === undefined || options.shadow !== undefined) return call;
+  const shadow = shadowName(args, kwargs);
+  return shadow === undefined ? call : { ...call, options: { ...options, shadow } };
+}

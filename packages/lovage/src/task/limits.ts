@@ -1,0 +1,84 @@
+// The time limits of one attempt, and the one signal that tells its body to stop: soft limit, hard limit, shutdown or termination.
+// Nothing is allocated for an attempt without limits whose body never looks at the signal.
+import { after, SoftTimeLimitExceededError, TimeLimitExceededError, type Timer } from '../util/index.ts';
+
+export interface LimitOptions {
+  readonly task: string;
+  /** Seconds. */
+  readonly soft: number | undefined;
+  readonly hard: number | undefined;
+  /** Shutdown or termination. */
+  readonly outer: AbortSignal | undefined;
+}
+
+/** Limits of one attempt. `start` arms them, disposing disarms them. */
+export class Limits implements Disposable {
+  readonly #options: LimitOptions;
+  #controller: AbortController | undefined;
+  #reason: Error | undefined;
+  #timers: readonly Timer[] = [];
+  #follow: (() => void) | undefined;
+
+  constructor(options: LimitOptions) {
+    this.#options = options;
+  }
+
+  /** Aborts with the reason why the body must stop. */
+  get signal(): AbortSignal {
+    if (this.#controller !== undefined) return this.#controller.signal;
+    const controller = new AbortController();
+    this.#controller = controller;
+    const { outer } = this.#options;
+    if (this.#reason !== undefined) controller.abort(this.#reason);
+    else if (outer?.aborted === true) controller.abort(outer.reason);
+    else if (outer !== undefined) {
+      this.#follow = () => controller.abort(outer.reason);
+      outer.addEventListener('abort', this.#follow, { once: true });
+    }
+    return controller.signal;
+  }
+
+  /** The limit that has passed. */
+  get reason(): Error | undefined {
+    return this.#reason;
+  }
+
+  /** Was it stopped from outside? */
+  get interrupted(): boolean {
+    return this.#options.outer?.aborted === true;
+  }
+
+  /** Settles as `body` does, or rejects at the hard limit, whatever the body does then. */
+  async run<T>(body: () => Promise<T>): Promise<T> {
+    const { soft, hard, task } = this.#options;
+    const timers: Timer[] = [];
+    this.#timers = timers;
+    if (soft !== undefined && (hard === undefined || soft < hard)) {
+      timers.push(
+        after(soft, () =>
+          this.#pass(new SoftTimeLimitExceededError(`${task} ran longer than its soft time limit of ${soft} s.`)),
+        ),
+      );
+    }
+    if (hard === undefined) return body();
+    const over = Promise.withResolvers<never>();
+    timers.push(
+      after(hard, () => {
+        const error = new TimeLimitExceededError(`${task} ran longer than its time limit of ${hard} s and was given up.`);
+        this.#pass(error);
+        over.reject(error);
+      }),
+    );
+    return Promise.race([body(), over.promise]);
+  }
+
+  #pass(reason: Error): void {
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers) timer.cancel();
+    if (this.#follow !== undefined) this.#options.outer?.removeEventListener('abort', this.#follow);
+  }
+}

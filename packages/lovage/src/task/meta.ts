@@ -1,0 +1,69 @@
+// Result records of an attempt, and errors as the wire has them.
+import { formatTime, type ResultMeta, type WireException, wireException, writeException } from '../protocol/index.ts';
+import { READY_STATES } from '../result/index.ts';
+import type { Attempt } from './attempt.ts';
+import type { ExecuteEnvironment } from './environment.ts';
+import { Reject } from './steer.ts';
+
+/** What a record says beside who it is about. */
+export interface MetaFields {
+  readonly state: string;
+  /** The value, the wire's exception, or what a custom state says. */
+  readonly result: unknown;
+  readonly traceback?: string | undefined;
+}
+
+/** A record about the attempt's own task. */
+export function metaOf(attempt: Attempt, fields: MetaFields): ResultMeta {
+  const { environment, request, children } = attempt;
+  return {
+    taskId: request.id,
+    status: fields.state,
+    result: fields.result,
+    traceback: fields.traceback,
+    children: [...children],
+    dateDone: READY_STATES.has(fields.state) ? formatTime(environment.clock.now()) : undefined,
+    groupId: request.group,
+    parentId: request.parentId,
+    ...(environment.settings.resultExtended ? extended(attempt) : {}),
+  };
+}
+
+function extended({ request }: Attempt): Partial<ResultMeta> {
+  return {
+    name: request.task,
+    args: request.args,
+    kwargs: request.kwargs,
+    worker: request.hostname,
+    retries: request.retries,
+    queue: request.deliveryInfo.routingKey,
+    ...(request.stampedHeaders === undefined ? {} : { stampedHeaders: request.stampedHeaders, stamps: request.stamps }),
+  };
+}
+
+/** An error as a record holds it. */
+export function exceptionOf(environment: ExecuteEnvironment, error: unknown): WireException {
+  const encodable = (value: unknown): boolean => {
+    if (typeof value === 'string') return true;
+    environment.serialization.encode(value, 'json');
+    return true;
+  };
+  if (error instanceof Reject) return wireException('celery.exceptions', 'Reject', String(error.message), error.requeue);
+  return writeException(error, encodable, environment.errors);
+}
+
+const MAX_TRACEBACK = 64_000;
+const MAX_CAUSES = 10;
+
+/** The stack of an error and of its causes as one text; undefined when it has none. Never throws. */
+export function tracebackOf(error: unknown): string | undefined {
+  try {
+    const parts: string[] = [];
+    for (let at = error; at instanceof Error && parts.length < MAX_CAUSES; at = at.cause) {
+      parts.push(typeof at.stack === 'string' ? at.stack : `${at.name}: ${at.message}`);
+    }
+    return parts.length === 0 ? undefined : parts.join('\nCaused by: ').slice(0, MAX_TRACEBACK);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,103 @@
+// The body of one attempt and what stands directly around it, as named steps over one record:
+// prerun → arguments → schema → middleware → STARTED → beforeStart → body → schema of the result. Says how it ended; decides nothing else.
+import { denyJoin } from '../result/index.ts';
+import { logger, SoftTimeLimitExceededError } from '../util/index.ts';
+import { bindArguments } from './arguments.ts';
+import { type Attempt, storeOptions } from './attempt.ts';
+import { taskOf } from './attempt-context.ts';
+import { asCurrentTask, type CurrentTask } from './context.ts';
+import { metaOf } from './meta.ts';
+import { wrapExecution } from './middleware.ts';
+import { autoRetry } from './retry.ts';
+import { parseInput, parseOutput } from './schema.ts';
+import { Ignore, Reject, Retry } from './steer.ts';
+
+/** How a body ended. */
+export type Ending =
+  | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'error'; readonly error: unknown }
+  | { readonly kind: 'retry'; readonly retry: Retry }
+  | { readonly kind: 'ignore'; readonly ignore: Ignore }
+  | { readonly kind: 'reject'; readonly reject: Reject }
+  /** Stopped from outside before it ended by itself. */
+  | { readonly kind: 'stopped'; readonly reason: unknown };
+
+/** Runs a handler of the task or an observer; what it throws is logged and forgotten. */
+export async function aside(attempt: Attempt, what: string, run: () => void | Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    logger('task').error('{what} of {task}[{id}] failed: {error}. The outcome of the task stays what it was.', {
+      what,
+      task: attempt.definition.name,
+      id: attempt.request.id,
+      error,
+    });
+  }
+}
+
+async function started(attempt: Attempt): Promise<void> {
+  const { options, request, environment } = attempt;
+  if (options.trackStarted !== true || !attempt.storesStates || request.isEager || ignores(attempt)) return;
+  const record = metaOf(attempt, { state: 'STARTED', result: { pid: process.pid, hostname: request.hostname } });
+  await aside(attempt, 'Storing STARTED', () => environment.store([environment.results.encode(record, storeOptions(request))]));
+}
+
+/** Is nothing stored of this attempt? The message's own word goes before the task's. */
+export function ignores({ request, options }: Attempt): boolean {
+  return request.ignoreResult ?? options.ignoreResult ?? false;
+}
+
+async function body(attempt: Attempt, task: CurrentTask): Promise<unknown> {
+  const { definition, request, environment, options } = attempt;
+  const typing = options.typing ?? environment.settings.strictTyping;
+  const args = await parseInput(definition, bindArguments(definition, request.args, request.kwargs, typing));
+  const run = definition.run as (...given: readonly unknown[]) => unknown;
+  const inner = async (): Promise<unknown> => {
+    await started(attempt);
+    const { beforeStart } = definition.handlers;
+    if (beforeStart !== undefined)
+      await aside(attempt, 'beforeStart', () => beforeStart(request.id, request.args, request.kwargs));
+    const value = await (definition.bind ? run(task.context, ...args) : run(...args));
+    return options.output === undefined ? value : parseOutput(definition, value);
+  };
+  return wrapExecution(environment.middleware, task.context, inner)();
+}
+
+/** Waiting on a signal often throws an AbortError of its own; the limit behind it is the true error. */
+function trueError(attempt: Attempt, error: unknown): unknown {
+  const { reason } = attempt.limits;
+  return reason instanceof SoftTimeLimitExceededError && error instanceof Error && error.name === 'AbortError' ? reason : error;
+}
+
+function endingOf(attempt: Attempt, thrown: unknown): Ending {
+  const error = autoRetry(attempt, trueError(attempt, thrown));
+  if (error instanceof Retry) return { kind: 'retry', retry: error };
+  if (error instanceof Ignore) return { kind: 'ignore', ignore: error };
+  if (error instanceof Reject) return { kind: 'reject', reject: error };
+  return { kind: 'error', error };
+}
+
+/** Runs the body of an attempt to its end. Never rejects. */
+export async function perform(attempt: Attempt): Promise<Ending> {
+  const { environment, request, definition, limits } = attempt;
+  const payload = { task: definition.name, id: request.id, args: request.args, kwargs: request.kwargs };
+  if (environment.signals.taskPrerun.observed) await environment.signals.taskPrerun.tell(() => ({ ...payload }), definition.name);
+  try {
+    const task = taskOf(attempt);
+    const value = await limits.run(async () => denyJoin(() => asCurrentTask(task, () => body(attempt, task))));
+    return { kind: 'value', value };
+  } catch (thrown) {
+    const stopped = limits.interrupted && !(thrown instanceof Retry || thrown instanceof Ignore || thrown instanceof Reject);
+    return stopped ? { kind: 'stopped', reason: limits.signal.reason } : endingOf(attempt, thrown);
+  }
+}
+
+/** Tells that an attempt is over: once for each prerun. */
+export async function postrun(attempt: Attempt, state: string, value: unknown): Promise<void> {
+  const { environment, request, definition } = attempt;
+  const { taskPostrun } = environment.signals;
+  if (!taskPostrun.observed) return;
+  const { id, args, kwargs } = request;
+  await taskPostrun.tell(() => ({ task: definition.name, id, args, kwargs, value, state }), definition.name);
+}

@@ -1,0 +1,61 @@
+// One way out for every call: checked, made a child of the task that runs here, and handed to the publisher (or run here, when the
+// app is always eager).
+import type { AsyncResult } from '../result/index.ts';
+import { uuid } from '../util/index.ts';
+import { checkArguments } from './arguments.ts';
+import { type CurrentTask, currentTask, type SentChild } from './context.ts';
+import type { ExecuteEnvironment } from './environment.ts';
+import type { Call } from './options.ts';
+import { checkInput } from './schema.ts';
+
+/** Throws ArgumentsError when the arguments of a call do not fit its task. Tasks that are unknown here are not checked. */
+export function checkCall(environment: ExecuteEnvironment, call: Call): void {
+  const { definition } = call;
+  if (definition === undefined) return;
+  if (definition.options.typing ?? environment.settings.strictTyping) checkArguments(definition, call.args, call.kwargs);
+  if (definition.options.input !== undefined && Object.keys(call.kwargs).length === 0) checkInput(definition, call.args);
+}
+
+/** The call as a child of `parent`: root, parent and, if the app wants it, priority are those of the parent unless given. */
+export function inherit(call: Call, parent: CurrentTask, environment: ExecuteEnvironment): Call {
+  const { request } = parent;
+  const { options } = call;
+  const priority = environment.settings.inheritParentPriority ? request.deliveryInfo.priority : undefined;
+  return {
+    ...call,
+    options: {
+      ...(priority === undefined ? {} : { priority }),
+      ...options,
+      taskId: options.taskId ?? uuid(),
+      rootId: options.rootId ?? (request.rootId === '' ? request.id : request.rootId),
+      parentId: options.parentId ?? request.id,
+    },
+  };
+}
+
+/** Sends calls and resolves to their results in order. Everything that sends tasks by hand ends here: handles, signatures, `sendTask`. */
+export async function sendCalls(
+  environment: ExecuteEnvironment,
+  calls: readonly Call[],
+): Promise<readonly AsyncResult<unknown>[]> {
+  for (const call of calls) checkCall(environment, call);
+  const parent = currentTask();
+  if (parent === undefined) return environment.publisher.send(calls);
+  const made = calls.map((call) => inherit(call, parent, environment));
+  const children = made.filter((call) => call.options.addToParent !== false).map((call) => ({ id: call.options.taskId ?? '' }));
+  // Listed before the broker answers, so that children stand in the order of the calls; taken back when nothing was sent.
+  if (parent.trail) parent.children.push(...children);
+  try {
+    return await environment.publisher.send(made);
+  } catch (error) {
+    forget(parent.children, children);
+    throw error;
+  }
+}
+
+function forget(list: SentChild[], gone: readonly SentChild[]): void {
+  for (const child of gone) {
+    const index = list.indexOf(child);
+    if (index !== -1) list.splice(index, 1);
+  }
+}
