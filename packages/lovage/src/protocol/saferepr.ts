@@ -107,9 +107,10 @@ function printOnce(printer: Printer, value: object, inside: () => void): void {
 function printItems(printer: Printer, items: Iterable<unknown>, level: number): void {
   let first = true;
   for (const item of items) {
-    if (printer.stopped) return;
     if (!first) emit(printer, ', ');
     first = false;
+    // A container that was not begun has no bracket to close.
+    if (printer.stopped) return;
     print(printer, item, level);
   }
 }
@@ -117,12 +118,12 @@ function printItems(printer: Printer, items: Iterable<unknown>, level: number): 
 function printEntries(printer: Printer, entries: Iterable<readonly [unknown, unknown]>, level: number): void {
   let first = true;
   for (const [key, value] of entries) {
-    if (printer.stopped) return;
     if (!first) emit(printer, ', ');
     first = false;
     // A key is printed apart, within what is left for the whole.
     emit(printer, (left) => saferepr(key, { maxLength: left, maxLevels: printer.maxLevels }));
     emit(printer, ': ');
+    if (printer.stopped) return;
     print(printer, value, level);
   }
 }
