@@ -6,6 +6,7 @@ const redis = (): Promise<BackendDriver> => import('./redis.ts');
 
 const drivers: Readonly<Record<string, () => Promise<BackendDriver>>> = {
   memory: () => import('./memory.ts'),
+  sqlite: () => import('./sqlite.ts'),
   redis,
   rediss: redis,
   sentinel: redis,

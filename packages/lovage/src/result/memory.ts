@@ -1,7 +1,7 @@
 // Results in the memory of this process: for tests, and the shortest picture of what a backend does.
 // `memory://` alone is private to whoever opens it; backends opened under one name (`memory://shop`) share what they hold.
 
-import { mayStore } from './rules.ts';
+import { isStored, mayStore } from './rules.ts';
 import type { BackendOptions, ResultBackend, StoredResult } from './seam.ts';
 import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
 
@@ -53,7 +53,7 @@ export function open(options: BackendOptions): ResultBackend {
 }
 
 function put(shelf: Shelf, result: StoredResult): boolean {
-  if (!mayStore(result, find(shelf, result.id), fenceOf(shelf, result.id))) return false;
+  if (!mayStore(result, find(shelf, result.id), fenceOf(shelf, result.id))) return isStored(result, read(shelf, [result.id]));
   trim(shelf);
   // Taken out first, so that the map stays in the order of writing, which is nearly the order of expiry.
   shelf.results.delete(result.id);

@@ -16,6 +16,7 @@ import {
 } from '../util/index.ts';
 import { resultKeys, urlOptions } from './redis-keys.ts';
 import { createRedisWatch } from './redis-watch.ts';
+import { isStored } from './rules.ts';
 import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
 import { stateOf } from './sniff.ts';
 
@@ -50,7 +51,7 @@ export function open(options: BackendOptions): ResultBackend {
       body: Buffer.from(result.body.buffer, result.body.byteOffset, result.body.byteLength),
     });
 
-  async function get(ids: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, StoredResult>> {
+  async function get(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, StoredResult>> {
     const found = new Map<string, StoredResult>();
     for (let at = 0; at < ids.length; at += CHUNK) {
       const part = ids.slice(at, at + CHUNK);
@@ -66,16 +67,21 @@ export function open(options: BackendOptions): ResultBackend {
   async function put(results: readonly StoredResult[]): Promise<readonly string[]> {
     if (results.length === 0) return [];
     const writes = results.map(write);
-    const { value, repeated } = await patiently((signal) => applyWrites(line, writes, signal));
-    const refused = results.filter((_, index) => Number(value[index]) !== 1);
-    // A repeated write may be refused because its own first try, whose answer was lost, is what is stored.
-    const kept = repeated && refused.length > 0 ? refused.filter(await isNotStored(refused)) : refused;
-    return kept.map((result) => result.id);
+    const answers = await patiently((signal) => applyWrites(line, writes, signal));
+    const refused = results.filter((_, index) => Number(answers[index]) !== 1);
+    if (refused.length === 0) return [];
+    const ids = refused.map((result) => result.id);
+    const stored = await patiently((signal) => get(ids, signal));
+    return refused.filter((result) => !isStored(result, stored)).map((result) => result.id);
   }
 
-  async function isNotStored(results: readonly StoredResult[]): Promise<(result: StoredResult) => boolean> {
-    const stored = await get(results.map((result) => result.id));
-    return (result) => Buffer.compare(stored.get(result.id)?.body ?? Buffer.alloc(0), result.body) !== 0;
+  /** Read apart from the fence's own answer: a script's answer comes as text, and a record need not be text. */
+  async function readFenced(id: string, attempt: number, signal: AbortSignal): Promise<StoredResult | undefined> {
+    const [body, fence] = (await line.callBuffer('MGET', [keys.meta(id), keys.fence(id)], signal)) as readonly (Buffer | null)[];
+    if (!body) return undefined;
+    // A higher fence than ours is all that Redis knows of a later attempt.
+    const newest = Number(fence?.toString() ?? 0);
+    return { ...resultOf(id, body), attempt: newest > attempt ? newest : 1 };
   }
 
   const watch = createRedisWatch({
@@ -92,7 +98,7 @@ export function open(options: BackendOptions): ResultBackend {
     features: { persistent: true, fence: true, autoExpire: true, states: true },
     put,
     jointPut: (results) => ({ database: target.database, payload: results.map(write) }),
-    get: async (ids) => (await patiently((signal) => get(ids, signal))).value,
+    get: (ids) => patiently((signal) => get(ids, signal)),
     watch: (ids, signal) => watch.watchers.watch(ids, signal),
     forget: async (ids) => {
       if (ids.length === 0) return;
@@ -102,8 +108,7 @@ export function open(options: BackendOptions): ResultBackend {
     fence: async (id, attempt, expires) => {
       const writing = fenceWrite({ key: keys.meta(id), fenceKey: keys.fence(id), attempt, expires });
       await patiently((signal) => applyWrites(line, [writing], signal));
-      // Read apart: a script's answer comes as text, and a record need not be text.
-      return (await patiently((signal) => get([id], signal))).value.get(id);
+      return patiently((signal) => readFenced(id, attempt, signal));
     },
     check: async (signal) => {
       await line.call('PING', [], signal);
@@ -116,21 +121,21 @@ export function open(options: BackendOptions): ResultBackend {
   };
 }
 
-/** Redis keeps no content type: reader and writer share the setting resultSerializer, so the codec takes an empty one for its own. */
+/**
+ * Redis keeps no content type: reader and writer share the setting resultSerializer, so the codec takes an empty one for its own.
+ * Nor does it keep who wrote: Celery's record has no place for that.
+ */
 function resultOf(id: string, body: Buffer): StoredResult {
   return { id, state: stateOf(body), body, contentType: '', contentEncoding: '', attempt: 1 };
 }
 
 /** Runs a call that may be repeated until it is answered, for as long as a Redis that restarts may take. */
-async function patient<T>(
-  call: (signal: AbortSignal) => Promise<T>,
-  closing: AbortSignal,
-): Promise<{ readonly value: T; readonly repeated: boolean }> {
+async function patient<T>(call: (signal: AbortSignal) => Promise<T>, closing: AbortSignal): Promise<T> {
   const tooLong = (): Error => new BackendError(`The Redis that holds the results has not answered for ${PATIENCE} s.`);
   using limit = deadline(PATIENCE, tooLong);
-  for (let repeated = false; ; repeated = true) {
+  for (;;) {
     try {
-      return { value: await call(limit.signal), repeated };
+      return await call(limit.signal);
     } catch (error) {
       if (limit.signal.aborted || !canMend(error, closing)) throw error;
     }

@@ -24,3 +24,9 @@ export function mayStore(
   if (fence === undefined) return true;
   return next.attempt > fence || (next.attempt === fence && !wasReady);
 }
+
+/** Is exactly this record stored? Then its write was no refusal but a repeat, whose first answer was lost on the way. */
+export function isStored(result: StoredResult, stored: ReadonlyMap<string, StoredResult>): boolean {
+  const there = stored.get(result.id);
+  return there !== undefined && Buffer.compare(there.body, result.body) === 0;
+}

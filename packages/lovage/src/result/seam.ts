@@ -39,7 +39,7 @@ export interface ResultBackend extends AsyncDisposable {
   readonly features: BackendFeatures;
   /** Same string as the broker's `database` when both are one database: then results commit jointly with acks. */
   readonly database?: string;
-  /** Stores in one call; a SUCCESS is never replaced, a ready state only by a ready state. Resolves to the ids that were refused. */
+  /** Stores in one call; a SUCCESS is never replaced, a ready state only by a ready state. Resolves to the ids that were refused; a repeat of the very bytes that are stored is none of them. */
   put(results: readonly StoredResult[]): Promise<readonly string[]>;
   /** The same put as part of a joint commit. */
   jointPut?(results: readonly StoredResult[]): JointWrite;

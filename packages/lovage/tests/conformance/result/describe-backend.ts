@@ -148,6 +148,13 @@ function describeRules(pair: () => Pair, id: () => string): void {
     await eventually(reader, id(), 'SUCCESS');
   });
 
+  it('takes a repeat of the same write for what it is', async () => {
+    const { writer, make } = pair();
+    const result = make(id(), 'SUCCESS');
+    expect(await writer.put([result])).toEqual([]);
+    expect(await writer.put([result])).toEqual([]);
+  });
+
   it('names in one call only those that were refused', async () => {
     const { writer, make } = pair();
     const ids = ['a', 'b', 'c'].map((letter) => `${id()}-${letter}`);
@@ -187,7 +194,7 @@ function describeFence(pair: () => Pair, id: () => string): void {
     if (writer.fence === undefined) return expect(await writer.put([make(id(), 'FAILURE')])).toEqual([]);
     await writer.fence(id(), 2, 60);
     expect(await writer.put([make(id(), 'FAILURE', { attempt: 2 })])).toEqual([]);
-    expect(await writer.put([make(id(), 'FAILURE', { attempt: 2 })])).toEqual([id()]);
+    expect(await writer.put([make(id(), 'FAILURE', { attempt: 2, body: bodyOf(id(), 'FAILURE', 'second') })])).toEqual([id()]);
     expect(await writer.put([make(id(), 'SUCCESS', { attempt: 3 })])).toEqual([]);
     await eventually(reader, id(), 'SUCCESS');
   });

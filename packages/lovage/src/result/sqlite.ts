@@ -1,0 +1,136 @@
+// Results in the SQLite file that the embedded broker uses too, so that a result and its ack commit together.
+// Other processes hear of a ready result through the file's wake-ups; a lost one costs a second at most (util/sqlite-file.ts).
+import {
+  BackendError,
+  BrokerConnectionError,
+  BrokerError,
+  BrokerFullError,
+  openSqliteFile,
+  type SqliteConnection,
+  type SqliteFile,
+  sqlitePath,
+} from '../util/index.ts';
+import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
+import { fenceRow, forgetRows, putRows, readRows, SCHEMA, trimRows } from './sqlite-rows.ts';
+import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
+
+/** Where ready results are announced, with their ids. */
+const CHANNEL = 'results';
+/** More ids than these are announced as "look": a line to another process must stay small. */
+const MAX_ANNOUNCED = 200;
+/** Expired results are deleted along with a put, once in this time (ms), this many. */
+const TRIM_EVERY = 1000;
+const TRIM_ROWS = 5000;
+/** Results deleted in one transaction by a clean-up. */
+const CLEANUP_ROWS = 1000;
+
+/** Opens the backend; the file is touched at the first call. */
+export function open(options: BackendOptions): ResultBackend {
+  const power = options.transportOptions.durability === 'power';
+  const path = sqlitePath(options.url, options.appName);
+  const file = openSqliteFile(path, { schema: SCHEMA, durability: power ? 'power' : 'process' });
+  const watch = watchFile(file);
+  let trimmed = 0;
+
+  function isTimeToTrim(): boolean {
+    if (performance.now() - trimmed < TRIM_EVERY) return false;
+    trimmed = performance.now();
+    return true;
+  }
+
+  /** The put as a piece of somebody's transaction. It may run twice, so what it decides by the clock is decided before. */
+  function put(results: readonly StoredResult[]): (db: SqliteConnection) => readonly string[] {
+    const trim = isTimeToTrim();
+    return (db) => {
+      const refused = putRows(db, results);
+      if (trim) trimRows(db, TRIM_ROWS);
+      announce(db, results);
+      return refused;
+    };
+  }
+
+  return {
+    name: 'sqlite',
+    url: options.url,
+    database: file.database,
+    features: { persistent: true, fence: true, autoExpire: true, states: true },
+    put: (results) => (results.length === 0 ? Promise.resolve([]) : ours(file.write(put(results)))),
+    jointPut: (results) => ({ database: file.database, payload: put(results) }),
+    get: async (ids) => new Map((await ours(file.read((db) => readRows(db, ids)))).map((result) => [result.id, result])),
+    watch: (ids, signal) => watch.watchers.watch(ids, signal),
+    forget: (ids) => ours(file.write((db) => forgetRows(db, ids))),
+    fence: (id, attempt, expires) =>
+      ours(
+        file.write((db) => {
+          fenceRow(db, id, attempt, expires);
+          return readRows(db, [id])[0];
+        }),
+      ),
+    cleanup: async () => {
+      for (let all = 0; ; ) {
+        const some = await ours(file.write((db) => trimRows(db, CLEANUP_ROWS)));
+        all += some;
+        if (some < CLEANUP_ROWS) return all;
+      }
+    },
+    check: async () => {
+      await ours(file.read((db) => readRows(db, [])));
+    },
+    [Symbol.asyncDispose]: async () => {
+      watch.close();
+      await file[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function announce(db: SqliteConnection, results: readonly StoredResult[]): void {
+  const ids = results.filter((result) => READY_STATES.has(result.state)).map((result) => result.id);
+  if (ids.length > 0) db.notify(CHANNEL, ids.length > MAX_ANNOUNCED ? undefined : ids.join('\n'));
+}
+
+/** Hears of results as long as anybody waits for one. */
+function watchFile(file: SqliteFile): { readonly watchers: Watchers; close(): void } {
+  let listening: Disposable | undefined;
+  const watchers = createWatchers({
+    begin: async (ids) => {
+      // Listening comes first, so nothing is stored unheard between the read and the first wake-up.
+      listening ??= file.onChange(CHANNEL, hear);
+      await deliver(ids);
+    },
+    end: () => {
+      if (watchers.ids().length > 0) return;
+      listening?.[Symbol.dispose]();
+      listening = undefined;
+    },
+  });
+
+  async function deliver(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    for (const result of await ours(file.read((db) => readRows(db, ids)))) watchers.deliver(result);
+  }
+
+  function hear(payload: string | undefined): void {
+    const ids = payload === undefined ? watchers.ids() : payload.split('\n').filter(watchers.has);
+    deliver(ids).catch((error: unknown) => watchers.fail(error));
+  }
+
+  return {
+    watchers,
+    close: () => {
+      watchers.fail(closedBackend());
+      listening?.[Symbol.dispose]();
+      listening = undefined;
+    },
+  };
+}
+
+/** The file speaks of the broker, which it was written for; whoever waits for a result has a backend. */
+async function ours<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error;
+    const transient = error instanceof BrokerConnectionError || error instanceof BrokerFullError;
+    throw new BackendError(`Result backend: ${error.message}`, { cause: error, transient });
+  }
+}
