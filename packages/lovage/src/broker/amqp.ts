@@ -118,6 +118,7 @@ class AmqpBroker implements Broker {
 
   async #subscribe(queues: readonly string[], options: SubscribeOptions): Promise<AmqpSubscription> {
     const connection = await this.#connectSubscriber(options);
+    const release = connection.busy();
     try {
       await declareTopology(connection, this.#memory.of(queues));
       const subscription = new AmqpSubscription({
@@ -139,6 +140,8 @@ class AmqpBroker implements Broker {
     } catch (error) {
       await connection[Symbol.asyncDispose]();
       throw error;
+    } finally {
+      release();
     }
   }
 

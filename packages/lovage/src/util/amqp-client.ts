@@ -280,6 +280,9 @@ class OpenConnection implements AmqpConnection {
     const release = this.busy();
     using limit = deadline(CLOSE_TIMEOUT, () => new Error('The close was not answered in time.'), undefined, { ref: true });
     try {
+      // Channels first: what they have still to write (acks) would be overtaken by the close of the connection.
+      if (this.blocked === undefined)
+        await orAborted(Promise.allSettled([...this.#channels].map((channel) => channel.close())), limit.signal);
       await orAborted(this.#model.close(), limit.signal);
     } catch {
       // Dead or blocked lines do not answer; the socket is cut below in any case.

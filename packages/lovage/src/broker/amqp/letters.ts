@@ -129,7 +129,7 @@ export function copyOf(delivery: Delivery, attempts: number): Message {
     routingKey: queue,
     properties,
     body,
-    headers: { ...cleaned(delivery.headers), [ATTEMPTS_HEADER]: attempts },
+    headers: { ...cleaned(delivery.headers), [ATTEMPTS_HEADER]: attempts - 1 },
   };
 }
 

@@ -30,7 +30,7 @@ const RECOUNT_AGAIN = 1;
 /** Seconds for giving back at the end; the server gives back what this cannot. */
 const DISPOSE_TIMEOUT = 5;
 const NONE: readonly Delivery[] = [];
-const END: IteratorResult<readonly Delivery[], undefined> = { done: true, value: undefined };
+const END: Next = { done: true, value: undefined };
 
 const log = logger('broker', 'amqp');
 
@@ -58,9 +58,13 @@ interface Copy {
   readonly settlement: Copied;
 }
 
+type Next = IteratorResult<readonly Delivery[], undefined>;
+
+/** Somebody who waits for a batch; the wait keeps the process alive. */
 interface Demand {
-  readonly resolve: (result: IteratorResult<readonly Delivery[], undefined>) => void;
+  readonly resolve: (result: Next) => void;
   readonly reject: (error: unknown) => void;
+  readonly release: () => void;
 }
 
 function outgoing(settlement: Copied): Outgoing {
@@ -98,6 +102,7 @@ export class AmqpSubscription implements Subscription {
   #again: HeldDelivery[] = [];
   #limit: number;
   #demand: Demand | undefined;
+  #isHandingOut = false;
   #isLineOpen = true;
   #isCancelled = false;
   #error: BrokerConnectionError | undefined;
@@ -152,10 +157,13 @@ export class AmqpSubscription implements Subscription {
   }
 
   async #starting(queues: readonly string[], step: Promise<void>): Promise<void> {
+    const release = this.#options.connection.busy();
     try {
       await step;
     } catch (error) {
       throw explain(`The queue ${queues.map((queue) => `"${queue}"`).join(', ')}`, error);
+    } finally {
+      release();
     }
   }
 
@@ -224,7 +232,7 @@ export class AmqpSubscription implements Subscription {
     return { next: () => this.#next() };
   }
 
-  #next(): Promise<IteratorResult<readonly Delivery[], undefined>> {
+  #next(): Promise<Next> {
     const batch = this.#takeReady();
     if (batch.length > 0) return Promise.resolve({ done: false, value: batch });
     if (this.#error !== undefined && !this.#isErrorTold) {
@@ -235,7 +243,7 @@ export class AmqpSubscription implements Subscription {
     if (this.#demand !== undefined)
       return Promise.reject(new BrokerError('Two loops iterate over one subscription. Use one subscription each.'));
     return new Promise((resolve, reject) => {
-      this.#demand = { resolve, reject };
+      this.#demand = { resolve, reject, release: this.#options.connection.busy() };
     });
   }
 
@@ -251,7 +259,15 @@ export class AmqpSubscription implements Subscription {
     return batch;
   }
 
-  #isHandingOut = false;
+  /** Answers who waits, if somebody does. */
+  #answer(how: (demand: Demand) => void): boolean {
+    const demand = this.#demand;
+    if (demand === undefined) return false;
+    this.#demand = undefined;
+    demand.release();
+    how(demand);
+    return true;
+  }
 
   /** Behind this turn's frames, so that one read of the socket becomes one batch. */
   #handOut(): void {
@@ -259,11 +275,8 @@ export class AmqpSubscription implements Subscription {
     this.#isHandingOut = true;
     queueMicrotask(() => {
       this.#isHandingOut = false;
-      const demand = this.#demand;
-      const batch = demand === undefined ? NONE : this.#takeReady();
-      if (batch.length === 0) return;
-      this.#demand = undefined;
-      demand?.resolve({ done: false, value: batch });
+      const batch = this.#demand === undefined ? NONE : this.#takeReady();
+      if (batch.length > 0) this.#answer((demand) => demand.resolve({ done: false, value: batch }));
     });
   }
 
@@ -370,14 +383,15 @@ export class AmqpSubscription implements Subscription {
   async cancel(queue?: string): Promise<void> {
     if (queue === undefined) {
       this.#isCancelled = true;
-      this.#demand?.resolve(END);
-      this.#demand = undefined;
+      this.#answer((demand) => demand.resolve(END));
     }
     const queues = queue === undefined ? this.#consumers.queues : [queue];
+    const release = this.#options.connection.busy();
     if (this.#isLineOpen) await Promise.all(queues.map((name) => this.#consumers.cancel(name))).catch(() => undefined);
     const unseen = this.#ready.filter((delivery) => queues.includes(delivery.queue));
     this.#ready = this.#ready.filter((delivery) => !queues.includes(delivery.queue));
     await this.settle(unseen.map((delivery) => ({ verdict: 'requeue', delivery, counted: false })));
+    release();
   }
 
   // --- the end ---
@@ -388,11 +402,8 @@ export class AmqpSubscription implements Subscription {
     this.#error = error instanceof BrokerConnectionError ? error : new BrokerConnectionError(error.message, { cause: error });
     this.#ready = [];
     if (!this.#isLineOpen) this.#ends.abort(this.#error);
-    const demand = this.#demand;
-    this.#demand = undefined;
-    if (demand === undefined) return;
-    this.#isErrorTold = true;
-    demand.reject(this.#error);
+    const lost = this.#error;
+    this.#isErrorTold = this.#answer((demand) => demand.reject(lost));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -402,8 +413,7 @@ export class AmqpSubscription implements Subscription {
 
   async #dispose(): Promise<void> {
     this.#isCancelled = true;
-    this.#demand?.resolve(END);
-    this.#demand = undefined;
+    this.#answer((demand) => demand.resolve(END));
     const release = this.#options.connection.busy();
     using limit = deadline(DISPOSE_TIMEOUT, () => new BrokerError('Giving back took too long.'), undefined, { ref: true });
     try {
