@@ -1,5 +1,6 @@
 // One attempt of one task: the record that every step of an execution reads.
 import type { TaskBody, TaskRequest } from '../protocol/index.ts';
+import { attemptNumber } from '../result/index.ts';
 import type { CurrentRequest, SentChild } from './context.ts';
 import type { ExecuteEnvironment, StoreOptions } from './environment.ts';
 import type { Limits } from './limits.ts';
@@ -33,5 +34,6 @@ export function currentRequest(
 
 /** With what the records of a request are stored. */
 export function storeOptions(request: TaskRequest): StoreOptions {
-  return { attempt: request.attempts, replyTo: request.replyTo, correlationId: request.correlationId ?? request.id };
+  const attempt = attemptNumber(request.retries, request.attempts);
+  return { attempt, replyTo: request.replyTo, correlationId: request.correlationId ?? request.id };
 }

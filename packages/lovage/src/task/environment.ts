@@ -1,6 +1,6 @@
 // All that the task room needs of the world around it. The app builds one for itself, a pool slot gets one; tests build theirs of
 // memory drivers. Nothing in this room finds anything by another way.
-import type { ErrorRegistry, ResultMeta, WireSignature } from '../protocol/index.ts';
+import type { ResultMeta, WireSignature } from '../protocol/index.ts';
 import type { AsyncResult, AsyncResultOptions, StoredResult } from '../result/index.ts';
 import type { Clock } from '../util/index.ts';
 import type { Middleware } from './middleware.ts';
@@ -69,8 +69,6 @@ export interface ExecuteEnvironment {
   /** MIME names that bodies may have. */
   readonly accept: ReadonlySet<string>;
   readonly results: TaskResults;
-  /** Which error class is which Python exception. */
-  readonly errors: ErrorRegistry;
   /** Stores intermediate states now (STARTED, updateState), past the outcome. */
   store(results: readonly StoredResult[]): Promise<void>;
   readonly publisher: Publisher;

@@ -141,7 +141,7 @@ function lastRecord(job: Job, environment: ExecuteEnvironment, error: unknown): 
   try {
     if (job.request.ignoreResult === true) return [];
     const attempt = attemptOf(environment, job, unknownTask(job.request.task), EMPTY);
-    const meta = metaOf(attempt, { state: 'FAILURE', result: exceptionOf(environment, error), traceback: tracebackOf(error) });
+    const meta = metaOf(attempt, { state: 'FAILURE', result: exceptionOf(error), traceback: tracebackOf(error) });
     return [environment.results.encode(meta, storeOptions(job.request))];
   } catch {
     return [];

@@ -109,7 +109,7 @@ function followed(attempt: Attempt, plan: ReturnType<typeof planned>, results: S
     error = thrown;
   }
   internal(attempt, error);
-  results.push(...chainFailures(attempt, exceptionOf(attempt.environment, error), tracebackOf(error)));
+  results.push(...chainFailures(attempt, exceptionOf(error), tracebackOf(error)));
   return [];
 }
 
@@ -123,13 +123,13 @@ function unwritable({ definition }: Attempt, error: unknown): EncodeError {
 }
 
 /** Everybody behind a failed task in its chain fails with it, else they would be waited for for ever. */
-function chainFailures(attempt: Attempt, exception: WireException, traceback: string | undefined): StoredResult[] {
+function chainFailures(attempt: Attempt, exception: Error | WireException, traceback: string | undefined): StoredResult[] {
   return chainIds(attempt.request.chain).map(({ id, groupId }) => {
     const own = metaOf(attempt, { state: 'FAILURE', result: exception, traceback });
     const { status, result, dateDone } = own;
     return attempt.environment.results.encode(
       { taskId: id, status, result, traceback, dateDone, groupId },
-      { attempt: attempt.request.attempts, replyTo: attempt.request.replyTo, correlationId: id },
+      { ...storeOptions(attempt.request), correlationId: id },
     );
   });
 }
@@ -140,7 +140,7 @@ async function failure(
   error: unknown,
 ): Promise<Pick<Outcome, 'results' | 'next'> & { traceback: string | undefined }> {
   const traceback = tracebackOf(error);
-  const exception = exceptionOf(attempt.environment, error);
+  const exception = exceptionOf(error);
   const keeps = !ignores(attempt) || attempt.options.storeErrorsEvenIfIgnored === true;
   const own = keeps ? [encoded(attempt, 'FAILURE', exception, traceback)] : [];
   const results = [...own, ...chainFailures(attempt, exception, traceback)];
@@ -190,7 +190,7 @@ async function retry(attempt: Attempt, steer: Retry, runtime: () => number): Pro
     return fail(attempt, thrown, runtime);
   }
   const keeps = !ignores(attempt) || attempt.options.storeErrorsEvenIfIgnored === true;
-  const reason = error === undefined ? null : exceptionOf(attempt.environment, error);
+  const reason = error === undefined ? null : exceptionOf(error);
   const results = keeps ? [encoded(attempt, 'RETRY', reason, traceback)] : [];
   const { id, args, kwargs } = attempt.request;
   const { onRetry } = attempt.definition.handlers;

@@ -39,7 +39,7 @@ export function createHandle(
   const make = (args: Args, given: TypedCallOptions<unknown> | undefined): Call => {
     const { kwargs = NO_KWARGS, ...rest } = given ?? (NO_OPTIONS as TypedCallOptions<unknown>);
     if (given !== undefined) checkCallOptions(name, rest);
-    return withShadow({ task: name, args, kwargs, options: rest, ...(definition === undefined ? {} : { definition }) });
+    return { task: name, args, kwargs, options: rest, ...(definition === undefined ? {} : { definition }) };
   };
   const sign = <Kind>(args: Args, immutable: boolean, given?: TypedCallOptions<unknown>): Kind => {
     const { kwargs, options: stored } = make(args, given);
@@ -55,12 +55,4 @@ export function createHandle(
     signature: (args: Args, given?: TypedCallOptions<unknown>) => sign<Signature<Args, unknown>>(args, false, given),
     result: (taskId: string) => host.environment().results.result(taskId),
   };
-}
-
-function withShadow(call: Call): Call {
-  const { definition, options, args, kwargs } = call;
-  const shadowName = definition?.options.shadowName;
-  if (shadowName === undefined || options.shadow !== undefined) return call;
-  const shadow = shadowName(args, kwargs);
-  return shadow === undefined ? call : { ...call, options: { ...options, shadow } };
 }

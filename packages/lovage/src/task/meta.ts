@@ -1,8 +1,7 @@
 // Result records of an attempt, and errors as the wire has them.
-import { formatTime, type ResultMeta, type WireException, wireException, writeException } from '../protocol/index.ts';
+import { formatTime, OWN_MODULE, type ResultMeta, saferepr, type WireException, wireException } from '../protocol/index.ts';
 import { READY_STATES } from '../result/index.ts';
 import type { Attempt } from './attempt.ts';
-import type { ExecuteEnvironment } from './environment.ts';
 import { Reject } from './steer.ts';
 
 /** What a record says beside who it is about. */
@@ -41,15 +40,11 @@ function extended({ request }: Attempt): Partial<ResultMeta> {
   };
 }
 
-/** An error as a record holds it. */
-export function exceptionOf(environment: ExecuteEnvironment, error: unknown): WireException {
-  const encodable = (value: unknown): boolean => {
-    if (typeof value === 'string') return true;
-    environment.serialization.encode(value, 'json');
-    return true;
-  };
-  if (error instanceof Reject) return wireException('celery.exceptions', 'Reject', String(error.message), error.requeue);
-  return writeException(error, encodable, environment.errors);
+/** An error as a record holds it: errors are written by the codec of results, everything else that can be thrown as its text. */
+export function exceptionOf(error: unknown): Error | WireException {
+  if (error instanceof Reject) return wireException('celery.exceptions', 'Reject', error.message, error.requeue);
+  if (error instanceof Error) return error;
+  return wireException(OWN_MODULE, 'Error', typeof error === 'string' ? error : saferepr(error, { maxLength: 1024 }));
 }
 
 const MAX_TRACEBACK = 64_000;
