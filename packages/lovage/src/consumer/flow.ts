@@ -2,7 +2,7 @@
 import type { Delivery, Settlement, Subscription } from '../broker/index.ts';
 import type { Pool } from '../pool/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
-import { attemptNumber, type StoredResult } from '../result/index.ts';
+import { attemptNumber, READY_STATES, type StoredResult } from '../result/index.ts';
 import type { Outcome } from '../task/index.ts';
 import { type Clock, logger, systemClock, WorkerLostError } from '../util/index.ts';
 import { type GateState, gate, lapsed } from './gates.ts';
@@ -301,12 +301,14 @@ export class Flow {
       state: stored.state,
     });
     entry.state = 'settling';
-    const next = stored.state === 'SUCCESS' ? await this.#followUp(entry, stored) : [];
-    await this.#end(entry, { verdict: 'ack' }, [], next);
+    const next = stored.state === 'REVOKED' ? [] : await this.#followUp(entry, stored);
+    const dies = stored.state === 'FAILURE' && !policy.acksOnFailure;
+    const error = 'The task failed in an earlier attempt.';
+    await this.#end(entry, dies ? { verdict: 'deadLetter', reason: 'failed', error } : { verdict: 'ack' }, [], next);
   }
 
   #isOver(request: TaskRequest, stored: StoredResult): boolean {
-    if (stored.state === 'SUCCESS' || stored.state === 'REVOKED') return true;
+    if (READY_STATES.has(stored.state)) return true;
     // A later retry of this task has begun, so this message has done its part.
     return stored.attempt >= attemptNumber(request.retries + 1, 0);
   }

@@ -82,6 +82,6 @@ export interface WorkerApp {
   decodeBody(delivery: Delivery): unknown;
   /** What to declare and which queues to take from. */
   queues(): { readonly names: readonly string[]; readonly topology: Topology };
-  /** The messages that follow a task whose SUCCESS an earlier attempt stored before its worker died; their ids are those of the first time. */
+  /** The messages that follow a task whose SUCCESS or FAILURE an earlier attempt stored before its worker died; their ids are those of the first time. */
   followUp?(request: TaskRequest, body: Uint8Array, stored: StoredResult): Promise<readonly Outgoing[]>;
 }

@@ -1,0 +1,26 @@
+// What a worker asks of whoever it works for; of-app.ts makes one of a Lovage app.
+import type { Signals } from '../task/index.ts';
+import type { WorkerOptions, WorkerParts } from './host.ts';
+
+/** The settings that a worker as a program reads. */
+export interface ProgramSettings {
+  readonly workerPool: string;
+  readonly workerConcurrency?: number | null | undefined;
+  readonly workerMaxTasksPerChild?: number | null | undefined;
+  readonly workerMaxMemoryPerChild?: number | null | undefined;
+  /** Seconds; null: a warm shutdown waits without limit. */
+  readonly shutdownTimeout?: number | null | undefined;
+  readonly workerSendTaskEvents: boolean;
+}
+
+/** An app, as far as a worker needs it before anything is open. */
+export interface WorkerSource {
+  readonly name: string;
+  readonly signals: Signals;
+  /** Read after the signal celerydInit, which may change them. */
+  settings(): ProgramSettings;
+  /** Imports task modules. */
+  load(include: readonly string[]): Promise<void>;
+  taskNames(): readonly string[];
+  open(options: { readonly hostname: string; readonly worker: WorkerOptions }): Promise<WorkerParts>;
+}

@@ -1,0 +1,236 @@
+// A worker: options and an app in, a running program of bootsteps out. All its state is in the instance; several may live in one process.
+// Its life: created → starting → running → stopping (warm, then cold if somebody is in a hurry) → stopped.
+import { ConfigurationError, deadline, LovageError, logger } from '../util/index.ts';
+import { type Blueprint, type Bootstep, startSteps } from './bootsteps.ts';
+import type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
+import { nodeName } from './node-name.ts';
+import type { ProgramSettings, WorkerSource } from './source.ts';
+import { firstSteps, lastStep } from './steps/index.ts';
+
+const log = logger('worker');
+
+export type WorkerState = 'created' | 'starting' | 'running' | 'stopping' | 'stopped';
+
+/** Why a worker stops. */
+export class ShutdownError extends LovageError {
+  constructor(message: string) {
+    super('LOVAGE_SHUTDOWN', message, { transient: true });
+  }
+}
+
+/** What `start` found, for the banner. */
+export interface WorkerFacts {
+  readonly parts: WorkerParts;
+  readonly pool: string;
+  readonly concurrency: number;
+  readonly events: boolean;
+}
+
+/** One worker. */
+export class Worker implements AsyncDisposable {
+  /** Node name. */
+  readonly hostname: string;
+  /** Resolves to the exit code when the worker has stopped: 0, or 1 after an error or a cold shutdown. */
+  readonly closed: Promise<number>;
+  readonly #source: WorkerSource;
+  readonly #options: WorkerOptions;
+  readonly #closed = Promise.withResolvers<number>();
+  readonly #abort = new AbortController();
+  #state: WorkerState = 'created';
+  #blueprint: Blueprint | undefined;
+  #facts: WorkerFacts | undefined;
+  #settings: ProgramSettings | undefined;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #failure: Error | undefined;
+  #cold = false;
+
+  constructor(source: WorkerSource, options: WorkerOptions = {}) {
+    this.#source = source;
+    this.#options = options;
+    this.hostname = nodeName(options.hostname);
+    this.closed = this.#closed.promise;
+  }
+
+  get state(): WorkerState {
+    return this.#state;
+  }
+
+  /** The error that ended it. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Known once the parts are open. */
+  get facts(): WorkerFacts | undefined {
+    return this.#facts;
+  }
+
+  /** Statistics of every step. */
+  info(): Readonly<Record<string, unknown>> {
+    return { pid: process.pid, hostname: this.hostname, state: this.#state, ...this.#blueprint?.info() };
+  }
+
+  /** Starts everything; resolves when the first take is armed. `onFacts` is called before the broker is asked for anything. */
+  start(onFacts?: (facts: WorkerFacts) => void): Promise<void> {
+    this.#starting ??= this.#start(onFacts);
+    return this.#starting;
+  }
+
+  /** Warm shutdown: takes nothing more, finishes what runs within `shutdownTimeout`, gives the rest back. Resolves when it has stopped. */
+  stop(cause = 'stop'): Promise<void> {
+    this.#stopping ??= this.#stop(cause);
+    return this.#stopping;
+  }
+
+  /** Cold shutdown: aborts what runs, at once, and gives it back. */
+  terminate(cause = 'terminate'): Promise<void> {
+    if (!this.#cold && this.#state !== 'stopped') {
+      this.#cold = true;
+      this.#tellStopping(cause, 'cold', 1);
+      this.#abort.abort(new ShutdownError('The worker was told to stop at once.'));
+    }
+    return this.stop(cause);
+  }
+
+  /** Takes nothing more and finishes what runs; at the signal's abort it is interrupted and given back. The worker is stopped then. */
+  drain(signal: AbortSignal): Promise<void> {
+    const hurry = (): void => void this.#abort.abort(signal.reason);
+    if (signal.aborted) hurry();
+    else signal.addEventListener('abort', hurry, { once: true });
+    return this.stop('drain').finally(() => signal.removeEventListener('abort', hurry));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop('dispose');
+  }
+
+  async #start(onFacts?: (facts: WorkerFacts) => void): Promise<void> {
+    const { signals } = this.#source;
+    this.#state = 'starting';
+    let parts: WorkerParts | undefined;
+    try {
+      await signals.celerydInit.tell(() => ({ hostname: this.hostname, options: { ...this.#options } }), this.hostname);
+      await this.#source.load(this.#options.include ?? []);
+      await signals.workerInit.tell(() => ({ hostname: this.hostname }));
+      const settings = this.#source.settings();
+      this.#settings = settings;
+      parts = await this.#source.open({ hostname: this.hostname, worker: this.#options });
+      await signals.celerydAfterSetup.tell(() => ({ hostname: this.hostname }), this.hostname);
+      const host = this.#host(parts, settings);
+      const told: Bootstep<WorkerHost> = {
+        name: 'facts',
+        requires: ['pool'],
+        start: async () => {
+          this.#facts = {
+            parts: host.parts,
+            pool: host.pool?.name ?? host.poolName,
+            concurrency: host.pool?.limit ?? 0,
+            events: settings.workerSendTaskEvents,
+          };
+          onFacts?.(this.#facts);
+        },
+      };
+      const [pool, ...first] = firstSteps;
+      const steps = [...(pool === undefined ? [] : [pool]), told, ...first, ...(this.#options.steps ?? []), lastStep];
+      this.#blueprint = withParts(await startSteps(steps, host, this.#abort.signal), parts);
+      this.#state = 'running';
+      log.info('{hostname} ready.', { hostname: this.hostname });
+      signals.workerReady.emit(() => ({ hostname: this.hostname }));
+    } catch (error) {
+      await parts?.[Symbol.asyncDispose]();
+      this.#state = 'stopped';
+      if (!this.#abort.signal.aborted) this.#failure = error instanceof Error ? error : new Error(String(error));
+      this.#closed.resolve(this.#failure === undefined && !this.#cold ? 0 : 1);
+      throw error;
+    }
+  }
+
+  #host(parts: WorkerParts, settings: ProgramSettings): WorkerHost {
+    const { pool, concurrency, maxTasksPerChild, maxMemoryPerChild } = this.#options;
+    const tasksPerChild = maxTasksPerChild ?? settings.workerMaxTasksPerChild ?? undefined;
+    const memoryPerChild = maxMemoryPerChild ?? settings.workerMaxMemoryPerChild ?? undefined;
+    return {
+      hostname: this.hostname,
+      options: {
+        ...this.#options,
+        ...(tasksPerChild === undefined ? {} : { maxTasksPerChild: tasksPerChild }),
+        ...(memoryPerChild === undefined ? {} : { maxMemoryPerChild: memoryPerChild }),
+      },
+      signals: this.#source.signals,
+      parts,
+      poolName: pool ?? settings.workerPool,
+      concurrency: concurrency ?? settings.workerConcurrency ?? undefined,
+      pool: undefined,
+      consumer: undefined,
+      fail: (error) => {
+        if (this.#state !== 'running') return;
+        this.#failure = error;
+        log.fatal('Unrecoverable error: {error}', { error });
+        void this.terminate('error');
+      },
+    };
+  }
+
+  #tellStopping(cause: string, how: 'warm' | 'cold', exitCode: number): void {
+    log.warning('worker: {how} shutdown ({cause})', { how: how === 'warm' ? 'Warm' : 'Cold', cause });
+    const { hostname } = this;
+    this.#source.signals.workerShuttingDown.emit(() => ({ hostname, cause, how, exitCode }), hostname);
+  }
+
+  async #stop(cause: string): Promise<void> {
+    if (this.#state === 'created' || this.#state === 'stopped') {
+      this.#state = 'stopped';
+      this.#closed.resolve(this.#failure === undefined && !this.#cold ? 0 : 1);
+      return;
+    }
+    if (!this.#cold) this.#tellStopping(cause, 'warm', 0);
+    if (this.#state === 'starting') {
+      // Nothing was taken yet: the start is broken off, and takes down what it had started.
+      this.#abort.abort(new ShutdownError('The worker was stopped while it started.'));
+      await this.#starting?.catch(() => undefined);
+    }
+    if (this.#blueprint !== undefined) await this.#shutDown(this.#blueprint);
+    this.#state = 'stopped';
+    await this.#source.signals.workerShutdown.tell(() => ({ hostname: this.hostname }));
+    this.#closed.resolve(this.#failure === undefined && !this.#cold ? 0 : 1);
+  }
+
+  async #shutDown(blueprint: Blueprint): Promise<void> {
+    this.#state = 'stopping';
+    const own = this.#options.shutdownTimeout;
+    const seconds = (own === undefined ? this.#settings?.shutdownTimeout : own) ?? undefined;
+    const late = (): Error =>
+      new ShutdownError(`The worker stops, and the task did not end within ${seconds} seconds (shutdownTimeout).`);
+    {
+      using limit = deadline(seconds, late, this.#abort.signal, { ref: true });
+      await blueprint
+        .drain(limit.signal)
+        .catch((error: unknown) => log.warning('Draining ended early: {error}', { error: String(error) }));
+    }
+    await blueprint[Symbol.asyncDispose]();
+  }
+}
+
+/** The parts are closed after every step. */
+function withParts(blueprint: Blueprint, parts: WorkerParts): Blueprint {
+  return {
+    names: blueprint.names,
+    drain: (signal) => blueprint.drain(signal),
+    info: () => blueprint.info(),
+    [Symbol.asyncDispose]: async () => {
+      await blueprint[Symbol.asyncDispose]();
+      await parts[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Refuses options that contradict each other, before anything is opened. */
+export function checkOptions(options: WorkerOptions): void {
+  const both = options.queues?.filter((name) => options.excludeQueues?.includes(name)) ?? [];
+  if (options.queues !== undefined && both.length === options.queues.length && both.length > 0) {
+    throw new ConfigurationError(`Every queue of -Q is excluded by -X (${both.join(', ')}), so there is nothing to take from.`);
+  }
+  if (options.queues?.length === 0)
+    throw new ConfigurationError('The list of queues is empty, so there is nothing to take from.');
+}
