@@ -2,15 +2,11 @@
 import type { TaskDefinition, TaskOptions } from '../task/index.ts';
 import type { Annotation, Settings } from './settings.ts';
 
-/** A record without the keys whose value is undefined. */
+/** A record without the keys whose value is undefined: absent and undefined mean the same, but a spread does not know that. */
 export function defined<T extends object>(record: T): T {
-  let copy: Record<string, unknown> | undefined;
-  for (const [key, value] of Object.entries(record)) {
-    if (value !== undefined) continue;
-    copy ??= { ...record };
-    delete copy[key];
-  }
-  return (copy as T | undefined) ?? record;
+  const entries = Object.entries(record);
+  const given = entries.filter(([, value]) => value !== undefined);
+  return given.length === entries.length ? record : (Object.fromEntries(given) as T);
 }
 
 /** What a task says for itself: its declaration, with taskAnnotations over it. An entry for the task beats one for `*`; both beat the declaration. */

@@ -7,8 +7,15 @@ import type { Route, RouteFunction, RouteQuestion, Router, Routes } from './sett
 /** Options that a route gives to a task; the caller's and the task's own win over them. */
 export type RouteOptions = Readonly<ExecOptions>;
 
-/** Asks the routers in turn; the first with an opinion decides alone. */
-export type Routing = (name: string, question: RouteQuestion) => RouteOptions | undefined;
+type Ask = (name: string, question: RouteQuestion) => RouteOptions | undefined;
+
+/** The routers of an app. */
+export interface Routing {
+  /** Asks the routers in turn; the first with an opinion decides alone. */
+  find(name: string, question: RouteQuestion): RouteOptions | undefined;
+  /** Whether the answer depends on the name alone. */
+  readonly fixed: boolean;
+}
 
 const ROUTE_KEYS: Readonly<Record<keyof ExecOptions, true>> = {
   queue: true,
@@ -26,17 +33,19 @@ const ROUTE_KEYS: Readonly<Record<keyof ExecOptions, true>> = {
 /** Answers of tables are remembered by task name; names come from callers, so the memory is bounded. */
 const REMEMBERED = 1000;
 
-/** The setting taskRoutes as one function. */
+/** The setting taskRoutes, ready to be asked. */
 export function createRouting(routes: Routes | null): Routing {
-  if (routes === null) return () => undefined;
-  const routers = listOf(routes).map(compile);
-  return (name, question) => {
-    for (const route of routers) {
-      const found = route(name, question);
+  if (routes === null) return { find: () => undefined, fixed: true };
+  const routers = listOf(routes);
+  const asks = routers.map(compile);
+  const find: Ask = (name, question) => {
+    for (const ask of asks) {
+      const found = ask(name, question);
       if (found !== undefined) return found;
     }
     return undefined;
   };
+  return { find, fixed: routers.every((router) => askOf(router) === undefined) };
 }
 
 function isPairs(value: Router | readonly Router[]): value is readonly (readonly [string | RegExp, Route])[] {
@@ -51,17 +60,21 @@ function listOf(routes: Routes): readonly Router[] {
   return routes as readonly Router[];
 }
 
-function compile(router: Router): Routing {
-  if (typeof router === 'function') return asking(router);
-  if (isPairs(router)) return table(router);
-  if (typeof (router as { readonly routeForTask?: unknown }).routeForTask === 'function') {
-    const object = router as { routeForTask: RouteFunction };
-    return asking((name, question) => object.routeForTask(name, question));
-  }
-  return table(Object.entries(router as Readonly<Record<string, Route>>));
+/** The function of a router that decides by itself. */
+function askOf(router: Router): RouteFunction | undefined {
+  if (typeof router === 'function') return router;
+  const object = router as { routeForTask?: unknown };
+  if (typeof object.routeForTask !== 'function') return undefined;
+  return (name, question) => (router as { routeForTask: RouteFunction }).routeForTask(name, question);
 }
 
-function asking(ask: RouteFunction): Routing {
+function compile(router: Router): Ask {
+  const ask = askOf(router);
+  if (ask !== undefined) return asking(ask);
+  return table(isPairs(router) ? router : Object.entries(router as Readonly<Record<string, Route>>));
+}
+
+function asking(ask: RouteFunction): Ask {
   return (name, question) => {
     const answer = ask(name, question);
     return answer === undefined || answer === null ? undefined : optionsOf(answer, `the route of '${name}'`);
@@ -69,7 +82,7 @@ function asking(ask: RouteFunction): Routing {
 }
 
 /** Exact names first, then patterns in the order in which they stand. */
-function table(pairs: readonly (readonly [pattern: string | RegExp, route: Route])[]): Routing {
+function table(pairs: readonly (readonly [pattern: string | RegExp, route: Route])[]): Ask {
   const exact = new Map<string, RouteOptions>();
   const patterns: (readonly [matches: (name: string) => boolean, options: RouteOptions])[] = [];
   for (const [pattern, route] of pairs) {

@@ -94,11 +94,11 @@ export const brokerSettings: SettingRows = {
   },
   redisInFlight: {
     kind: 'choice',
-    choices: ['lists', 'unacked'],
-    default: 'lists',
+    choices: ['lovage', 'celery'],
+    default: 'lovage',
     celery: null,
     about:
-      "How a worker keeps what it holds on Redis: 'lists' with a lease of their own, or 'unacked' as Celery does, so that Python peers can give it back.",
+      "How a worker keeps what it holds on Redis: 'lovage' in lists with a lease, or 'celery' in Celery's unacked entries, so that Python peers can give it back.",
   },
   maxDeliveries: {
     kind: 'integer',

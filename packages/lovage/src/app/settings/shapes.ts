@@ -49,7 +49,7 @@ export interface RouteQuestion {
   readonly kwargs: Readonly<Record<string, unknown>>;
   readonly options: Readonly<ExecOptions>;
   /** When the task is known here. */
-  readonly definition: TaskDefinition | undefined;
+  readonly definition?: TaskDefinition;
 }
 
 /** Decides by itself; undefined or null: no opinion. */

@@ -174,10 +174,10 @@ export interface Settings {
    */
   readonly brokerUseSsl: boolean | Readonly<Record<string, unknown>>;
   /**
-   * How a worker keeps what it holds on Redis: 'lists' with a lease of their own, or 'unacked' as Celery does, so that Python peers can give it back.
-   * @default 'lists'
+   * How a worker keeps what it holds on Redis: 'lovage' in lists with a lease, or 'celery' in Celery's unacked entries, so that Python peers can give it back.
+   * @default 'lovage'
    */
-  readonly redisInFlight: 'lists' | 'unacked';
+  readonly redisInFlight: 'lovage' | 'celery';
   /**
    * Deliveries after which a message that never finished goes to the dead letters.
    * @default 5

@@ -1,0 +1,253 @@
+// The inside of an app: what its parts share, each made at its first use and renewed when a setting that it was made of changes.
+import { hostname } from 'node:os';
+import type { Broker } from '../broker/index.ts';
+import { createErrorRegistry, type ErrorRegistry } from '../protocol/index.ts';
+import { type BackendOptions, createResultCodec, openBackend, ResultStore } from '../result/index.ts';
+import { createSerialization, type Serialization } from '../serialization/index.ts';
+import { type ExecuteEnvironment, type Middleware, type Publisher, Registry, type Signals } from '../task/index.ts';
+import { type Clock, uuid } from '../util/index.ts';
+import type { Config } from './config.ts';
+import {
+  type BrokerRole,
+  backendOptions,
+  brokerOptions,
+  brokerUrl,
+  closedApp,
+  createConnections,
+  priorityOrderOf,
+  resultUrl,
+} from './connections.ts';
+import { createDeclarations } from './declarations.ts';
+import { findConfigFile } from './discovery.ts';
+import { createPlanner } from './plan.ts';
+import { createProducer, type ProducerHost } from './producer.ts';
+import type { BroadcastNames } from './queues.ts';
+import type { Settings } from './settings.ts';
+import { createState, type State } from './state.ts';
+
+/** Settings from which the result store is made. */
+const RESULT_SETTINGS = /^(result|redis|database|cacheBackend|broker|acceptContent|durability)/;
+
+export interface CoreOptions {
+  readonly name: string;
+  readonly config: Config;
+  readonly signals: Signals;
+  readonly clock: Clock;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** The inside of one app. */
+export class Core {
+  readonly registry: Registry = new Registry();
+  readonly errors: ErrorRegistry = createErrorRegistry();
+  readonly publisher: Publisher;
+  /** Name of this process's reply queue; never parsed by anybody. */
+  readonly oid: string = uuid();
+  middleware: readonly Middleware[] = [];
+  readonly #options: CoreOptions;
+  readonly #connections = createConnections();
+  readonly #declarations = createDeclarations(() => this.state.queues);
+  readonly #broadcasts: BroadcastNames = new Map();
+  readonly #pending = new Set<Promise<unknown>>();
+  readonly #retired: ResultStore[] = [];
+  #state: State | undefined;
+  #planner: { readonly state: State; readonly plan: ReturnType<typeof createPlanner> } | undefined;
+  #serialization: Serialization | undefined;
+  #results: ResultStore | undefined;
+  #ready: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: CoreOptions) {
+    this.#options = options;
+    const host = this.#producerHost();
+    const producer = createProducer(() => host);
+    this.publisher = { ...producer, send: (calls) => this.#tracked(producer.send(calls)) };
+    options.config.observe((_, changed) => this.#renew(changed));
+  }
+
+  /** Everything that follows from the settings of this moment. */
+  get state(): State {
+    this.#state ??= createState(this.#options.config.values, this.#broadcasts);
+    return this.#state;
+  }
+
+  get settings(): Settings {
+    return this.#options.config.values;
+  }
+
+  get serialization(): Serialization {
+    const { jsonTypes, maxBodyBytes } = this.settings;
+    this.#serialization ??= createSerialization({ jsonTypes, maxBytes: maxBodyBytes });
+    return this.#serialization;
+  }
+
+  get results(): ResultStore {
+    if (this.#results !== undefined) return this.#results;
+    const { settings, serialization } = this;
+    const codec = createResultCodec({
+      serialization,
+      serializer: settings.resultSerializer,
+      accept: serialization.accept(settings.resultAcceptContent ?? settings.acceptContent),
+      expires: settings.resultExpires ?? undefined,
+      errors: this.errors,
+    });
+    this.#results = new ResultStore(async () => {
+      await this.ready();
+      return openBackend(this.backendOptions());
+    }, codec);
+    return this.#results;
+  }
+
+  /** What the result store is opened with now. */
+  backendOptions(): BackendOptions {
+    return backendOptions(this.#options.name, this.oid, this.settings);
+  }
+
+  /** Reads the config files, once; a file found upwards counts only when no source was given. */
+  ready(): Promise<void> {
+    this.#ready ??= this.#makeReady().catch((error: unknown) => {
+      this.#ready = undefined;
+      throw error;
+    });
+    return this.#ready;
+  }
+
+  async #makeReady(): Promise<void> {
+    const { config, environment } = this.#options;
+    if (!config.hasSource) {
+      const file = environment.LOVAGE_CONFIG || findConfigFile();
+      if (file !== undefined) config.load(file);
+    }
+    await config.ready();
+  }
+
+  async openBroker(role: BrokerRole): Promise<Broker> {
+    await this.ready();
+    return this.#connections.open(brokerOptions(this.#options.name, this.settings, role));
+  }
+
+  /** What runs tasks here: a worker under its node name, or eager calls. Every property shows the settings of the moment it is read. */
+  environment(node: string = hostname()): ExecuteEnvironment {
+    const core = this;
+    return {
+      registry: core.registry,
+      options: (definition) => core.state.effective(definition),
+      get settings() {
+        return taskSettings(core.settings);
+      },
+      get serialization() {
+        return core.serialization;
+      },
+      get accept() {
+        return core.#accept();
+      },
+      get results() {
+        return core.results;
+      },
+      store: async (results) => {
+        await core.results.put(results);
+      },
+      publisher: core.publisher,
+      get middleware() {
+        return core.middleware;
+      },
+      signals: core.#options.signals,
+      clock: core.#options.clock,
+      hostname: node,
+    };
+  }
+
+  #accepted: { readonly of: readonly string[]; readonly set: ReadonlySet<string> } | undefined;
+
+  /** Asked for every execution, so it is worked out once for each list. */
+  #accept(): ReadonlySet<string> {
+    const { acceptContent } = this.settings;
+    if (this.#accepted?.of !== acceptContent)
+      this.#accepted = { of: acceptContent, set: this.serialization.accept(acceptContent) };
+    return this.#accepted.set;
+  }
+
+  /** Waits for publishes under way, then closes what was opened. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.#pending);
+    const stores = [...this.#retired, ...(this.#results === undefined ? [] : [this.#results])];
+    await Promise.all(stores.map((store) => store.close()));
+    await this.#connections[Symbol.asyncDispose]();
+  }
+
+  #tracked<T>(work: Promise<T>): Promise<T> {
+    const watched = work.catch(() => undefined).finally(() => this.#pending.delete(watched));
+    this.#pending.add(watched);
+    return work;
+  }
+
+  /** Lets go of what was made of the old settings; whoever asks next gets the new. */
+  #renew(changed: ReadonlySet<string>): void {
+    this.#state = undefined;
+    this.#declarations.clear();
+    if (changed.has('jsonTypes') || changed.has('maxBodyBytes')) this.#serialization = undefined;
+    if (this.#results === undefined || ![...changed].some((name) => RESULT_SETTINGS.test(name))) return;
+    // Somebody may still wait through the old store, so it is closed only with the app.
+    this.#retired.push(this.#results);
+    this.#results = undefined;
+  }
+
+  #plan: ProducerHost['plan'] = (call) => {
+    const { state } = this;
+    if (this.#planner?.state !== state) {
+      const order = priorityOrderOf(brokerUrl(state.settings, 'write'));
+      this.#planner = { state, plan: createPlanner(state, order) };
+    }
+    return this.#planner.plan(call);
+  };
+
+  /** With 'rpc://' the queue for replies must exist before the first task can answer. */
+  async #beforeSend(expectsResult: boolean): Promise<void> {
+    if (this.#closing !== undefined) throw closedApp(this.#options.name);
+    await this.ready();
+    if (!expectsResult || !/^rpc:/i.test(resultUrl(this.settings))) return;
+    const backend = await this.results.backend();
+    await backend.replyTo?.();
+  }
+
+  #producerHost(): ProducerHost {
+    const core = this;
+    return {
+      get state() {
+        return core.state;
+      },
+      get serialization() {
+        return core.serialization;
+      },
+      get middleware() {
+        return core.middleware;
+      },
+      get policy() {
+        return core.settings.taskPublishRetryPolicy;
+      },
+      clock: this.#options.clock,
+      oid: this.oid,
+      signals: this.#options.signals,
+      declarations: this.#declarations,
+      plan: (call) => this.#plan(call),
+      broker: () => this.openBroker('write'),
+      ready: ({ expectsResult }) => this.#beforeSend(expectsResult),
+      result: (id, options) => this.results.result(id, options),
+    };
+  }
+}
+
+function taskSettings(settings: Settings): ExecuteEnvironment['settings'] {
+  return {
+    strictTyping: settings.strictTyping,
+    resultExtended: settings.resultExtended,
+    alwaysEager: settings.taskAlwaysEager,
+    eagerPropagates: settings.taskEagerPropagates,
+    inheritParentPriority: settings.taskInheritParentPriority,
+  };
+}

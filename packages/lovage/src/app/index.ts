@@ -1,0 +1,19 @@
+// The application: the object that a program makes of Lovage. Comes in: task functions, settings, calls. Goes out: messages on a
+// broker, and what workers need to run the tasks. Nothing is opened before it is needed.
+
+export {
+  Config,
+  type ConfigOptions,
+  type LoadOptions,
+  type SettingsInput,
+  type SettingsObserver,
+  type SettingsRecord,
+} from './config.ts';
+export { type BrokerRole, resultUrl } from './connections.ts';
+export { globMatch } from './glob.ts';
+export { type FindAppOptions, findApp, loadApp, pickApp } from './loader.ts';
+export { Lovage, type LovageParts, type SendTaskOptions, type SignatureOptions } from './lovage.ts';
+export { importModule, resolveModule, splitExport } from './modules.ts';
+export { priorityNumber } from './plan.ts';
+export type { Queue, Queues } from './queues.ts';
+export * from './settings.ts';

@@ -1,0 +1,100 @@
+// From `-A` to an app: loads the module, finds the one app that it exports, applies what the command line says, loads its tasks.
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ConfigurationError, didYouMean } from '../util/index.ts';
+import type { SettingsInput } from './config.ts';
+import { APP_MARK } from './copies.ts';
+import { Lovage } from './lovage.ts';
+import { EXTENSIONS, importModule, type ModuleExports, resolveModule, splitExport } from './modules.ts';
+
+/** Where an app is looked for when nobody says. */
+const PLACES = ['lovage', 'app', 'tasks', 'src/lovage', 'src/app', 'src/tasks'];
+/** Exports that are tried before all others. */
+const NAMES = ['default', 'app', 'lovage'];
+
+export interface FindAppOptions {
+  /** Config file, as given to `app.conf.load`. */
+  readonly config?: string;
+  /** Settings of the command line; they win over all others. */
+  readonly overrides?: SettingsInput;
+  /** `ns.key=value` pairs of the command line. */
+  readonly pairs?: readonly string[];
+  /** Folder that paths are relative to. @default the working directory */
+  readonly base?: string;
+}
+
+/** The app of a program: `path`, `path:export`, or found in the usual places; its task modules are loaded too. Throws ConfigurationError. */
+export async function findApp(specifier: string | undefined, options: FindAppOptions = {}): Promise<Lovage> {
+  const base = options.base ?? process.cwd();
+  const app = specifier === undefined ? await appWithoutName(base) : await loadApp(specifier, base);
+  if (options.config !== undefined) app.conf.load(options.config);
+  if (options.pairs !== undefined) app.conf.loadCommandLine(options.pairs);
+  if (options.overrides !== undefined) app.conf.override(options.overrides);
+  await app.importTasks();
+  return app;
+}
+
+/** The app that a module exports. */
+export async function loadApp(specifier: string, base?: string): Promise<Lovage> {
+  const { path, name } = splitExport(specifier);
+  const file = resolveModule(path, base);
+  return pickApp(await importModule(file), file, name);
+}
+
+/** Without `-A`: the usual places, and else an app without tasks, for commands that need none. */
+async function appWithoutName(base: string): Promise<Lovage> {
+  const found = PLACES.flatMap((place) => EXTENSIONS.map((extension) => resolve(base, place + extension))).find((file) =>
+    existsSync(file),
+  );
+  return found === undefined ? new Lovage('lovage') : loadApp(found);
+}
+
+function isApp(value: unknown): value is Lovage {
+  return value instanceof Lovage;
+}
+
+function isForeignApp(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && APP_MARK in value && !isApp(value);
+}
+
+/** The app among the exports of a module. */
+export function pickApp(module: ModuleExports, file: string, name: string | undefined): Lovage {
+  // A CommonJS module shows its exports under `default` as well.
+  const exports = { ...asRecord(module.default), ...module };
+  if (name !== undefined) return namedApp(exports, file, name);
+  for (const usual of NAMES) {
+    const value = exports[usual];
+    if (isApp(value)) return value;
+  }
+  const apps = new Set(Object.values(exports).filter(isApp));
+  const [first] = apps;
+  if (first !== undefined && apps.size === 1) return first;
+  if (apps.size > 1) {
+    const names = Object.keys(exports).filter((key) => isApp(exports[key]));
+    throw new ConfigurationError(`${file} exports several apps (${names.join(', ')}). Say which one: -A ${file}:${names[0]}.`);
+  }
+  throw noApp(exports, file);
+}
+
+function namedApp(exports: ModuleExports, file: string, name: string): Lovage {
+  const value = exports[name];
+  if (isApp(value)) return value;
+  if (isForeignApp(value)) throw foreign(file);
+  const hint = name in exports ? ` It is not an app made with new Lovage(…).` : didYouMean(name, Object.keys(exports));
+  throw new ConfigurationError(`${file} exports no app called '${name}'.${hint}`);
+}
+
+function noApp(exports: ModuleExports, file: string): ConfigurationError {
+  if (Object.values(exports).some(isForeignApp)) return foreign(file);
+  return new ConfigurationError(`${file} exports no app. Write there: export const app = new Lovage('name');`);
+}
+
+function foreign(file: string): ConfigurationError {
+  return new ConfigurationError(
+    `The app of ${file} was made by another copy of Lovage than the one that runs now. Run the \`lovage\` command of that project, with npx, and look for two versions with \`npm ls lovage\`.`,
+  );
+}
+
+function asRecord(value: unknown): ModuleExports {
+  return typeof value === 'object' && value !== null && !isApp(value) ? (value as ModuleExports) : {};
+}

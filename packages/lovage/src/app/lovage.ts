@@ -1,0 +1,225 @@
+// The app: the one object that a program makes of Lovage. It declares tasks, holds their settings and sends them; everything behind it
+// is made at its first use (core.ts), so that making an app opens nothing.
+import type { Broker } from '../broker/index.ts';
+import type { ErrorRegistry, WireSignature } from '../protocol/index.ts';
+import type { AsyncResult, ResultBackend, ResultStore } from '../result/index.ts';
+import type { Serialization } from '../serialization/index.ts';
+import {
+  type CallOptions,
+  checkCallOptions,
+  createSignals,
+  createSignature,
+  type DeclareRemote,
+  type DeclareTask,
+  declareRemote,
+  declareTask,
+  type ExecuteEnvironment,
+  hostOf,
+  type Middleware,
+  type Publisher,
+  type Registry,
+  type Signals,
+  type Signature,
+  sendCalls,
+  signatureFromWire,
+  type TaskPort,
+} from '../task/index.ts';
+import { type Clock, ConfigurationError, logger, systemClock } from '../util/index.ts';
+import { Config, type SettingsInput, type SettingsRecord } from './config.ts';
+import type { BrokerRole } from './connections.ts';
+import { APP_MARK, noticeCopy } from './copies.ts';
+import { Core } from './core.ts';
+import { findTaskModules, importAll } from './discovery.ts';
+import type { Queues } from './queues.ts';
+import type { Settings } from './settings.ts';
+
+/** What a call by name takes: arguments, and the options of any call. */
+export interface SendTaskOptions extends CallOptions {
+  readonly args?: readonly unknown[];
+  readonly kwargs?: Readonly<Record<string, unknown>>;
+}
+
+/** What a signature by name takes. */
+export interface SignatureOptions extends CallOptions {
+  readonly kwargs?: Readonly<Record<string, unknown>>;
+  /** Ignores the result of the task before it. @default false */
+  readonly immutable?: boolean;
+}
+
+/** What the app takes from the world around it; tests give their own. */
+export interface LovageParts {
+  /** @default process.env */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly clock?: Clock;
+}
+
+/** An application: tasks, settings, queues, and the way to a broker. Making one opens nothing. */
+export class Lovage implements AsyncDisposable {
+  /** Names the embedded database, and the app in logs. */
+  readonly name: string;
+  /** The settings and where they come from. */
+  readonly conf: Config;
+  /** Observers of what happens: `app.signals.on('task_failure', …)`. */
+  readonly signals: Signals = createSignals();
+  /** Parts that users add to programs, by program; workers start them with their own. */
+  readonly steps: { readonly worker: unknown[]; readonly beat: unknown[] } = { worker: [], beat: [] };
+  /** Declares a task: `app.task(name, function)` or `app.task(name, options, function)`. */
+  readonly task: DeclareTask;
+  /** A typed handle of a task whose code is elsewhere: `app.remote<typeof resize>('shop.resize')`. */
+  readonly remote: DeclareRemote;
+  readonly #core: Core;
+  readonly #port: TaskPort;
+  readonly #globs: { readonly patterns: readonly string[]; readonly base: string | undefined }[] = [];
+  #environment: ExecuteEnvironment | undefined;
+
+  constructor(name: string, settings: SettingsInput | SettingsRecord = {}, parts: LovageParts = {}) {
+    if (typeof name !== 'string' || name === '') {
+      throw new ConfigurationError("An app needs a name: new Lovage('shop'). It names the embedded database, too.");
+    }
+    noticeCopy(import.meta.url);
+    Object.defineProperty(this, APP_MARK, { value: true });
+    const environment = parts.environment ?? process.env;
+    this.name = name;
+    this.conf = new Config({
+      settings,
+      environment,
+      configuring: () => this.signals.onConfigure.emit(() => ({ app: name })),
+      configured: (values) => this.signals.onAfterConfigure.emit(() => ({ app: name, source: { ...values } })),
+    });
+    this.#core = new Core({ name, config: this.conf, signals: this.signals, clock: parts.clock ?? systemClock, environment });
+    this.#port = {
+      environment: () => this.#ownEnvironment(),
+      register: (definition) => this.#core.registry.register(definition),
+    };
+    this.task = declareTask(this.#port);
+    this.remote = declareRemote(this.#port);
+  }
+
+  /** The settings as they are now, every default filled in. */
+  get settings(): Settings {
+    return this.conf.values;
+  }
+
+  /** The tasks declared here, by name. */
+  get tasks(): Registry {
+    return this.#core.registry;
+  }
+
+  /** The queues that the settings describe. */
+  get queues(): Queues {
+    return this.#core.state.queues;
+  }
+
+  /** Reads, writes and waits for results. */
+  get results(): ResultStore {
+    return this.#core.results;
+  }
+
+  /** Serializers and compressions; register your own here before the first message. */
+  get serialization(): Serialization {
+    return this.#core.serialization;
+  }
+
+  /** Which error class stands for which Python exception. */
+  get errors(): ErrorRegistry {
+    return this.#core.errors;
+  }
+
+  /** What sends: for programs that make calls as data. */
+  get publisher(): Publisher {
+    return this.#core.publisher;
+  }
+
+  /** Sends a task by name; it need not be known here. It is sent even by an app that is always eager. */
+  async sendTask<Result = unknown>(name: string, options: SendTaskOptions = {}): Promise<AsyncResult<Result>> {
+    const { args = [], kwargs = {}, ...rest } = options;
+    checkCallOptions(name, rest);
+    if (this.settings.taskAlwaysEager) {
+      logger('app').warn(`'${name}' is sent although taskAlwaysEager is on: a task sent by name may not exist here.`);
+    }
+    const definition = this.tasks.find(name);
+    const call = { task: name, args, kwargs, options: rest, ...(definition === undefined ? {} : { definition }) };
+    const [result] = await sendCalls(this.#ownEnvironment(), [call]);
+    // One call, one result; the caller knows its type.
+    return result as AsyncResult<Result>;
+  }
+
+  /** A call by name as data, or one that was stored or came over the wire. */
+  signature(
+    task: string | WireSignature,
+    args: readonly unknown[] = [],
+    options: SignatureOptions = {},
+  ): Signature<readonly unknown[], unknown> {
+    const host = hostOf(this.#port);
+    if (typeof task !== 'string') return signatureFromWire(task, host);
+    const { kwargs = {}, immutable = false, ...rest } = options;
+    checkCallOptions(task, rest);
+    return createSignature({ task, args, kwargs, options: rest, immutable }, host);
+  }
+
+  /** The result of a task, by its id. Reads nothing yet. */
+  result<Result = unknown>(id: string): AsyncResult<Result> {
+    return this.#core.results.result<Result>(id);
+  }
+
+  /** Adds a middleware; the first added is the outermost. */
+  use(middleware: Middleware): this {
+    this.#core.middleware = [...this.#core.middleware, middleware];
+    return this;
+  }
+
+  /** Names task modules by globs or folders (whose modules called `tasks` are meant). They are loaded when a worker starts, or by `importTasks`. */
+  autodiscover(patterns: string | readonly string[], base?: string): this {
+    this.#globs.push({ patterns: typeof patterns === 'string' ? [patterns] : patterns, base });
+    return this;
+  }
+
+  /** Loads the modules of the settings imports and include, those given here, and those found by `autodiscover`. */
+  async importTasks(more: readonly string[] = []): Promise<void> {
+    await this.ready();
+    const found = await Promise.all(this.#globs.map(({ patterns, base }) => findTaskModules(patterns, base)));
+    const modules = [...new Set([...this.settings.imports, ...this.settings.include, ...more, ...found.flat()])];
+    await this.signals.importModules.tell(() => ({ modules }));
+    await importAll(modules);
+    await this.signals.onAfterFinalize.tell(() => ({ app: this.name }));
+  }
+
+  /** Reads config files. Called by everything that sends or works; call it yourself to read settings of a file before that. */
+  ready(): Promise<void> {
+    return this.#core.ready();
+  }
+
+  /** The broker to take from or to send to; opened once, closed with the app. */
+  openBroker(role: BrokerRole): Promise<Broker> {
+    return this.#core.openBroker(role);
+  }
+
+  /** The result store's driver; opened once, closed with the app. */
+  openBackend(): Promise<ResultBackend> {
+    return this.#core.results.backend();
+  }
+
+  /** What runs tasks under a node name. Its properties show the settings of the moment they are read. */
+  environment(options: { readonly hostname?: string } = {}): ExecuteEnvironment {
+    return this.#core.environment(options.hostname);
+  }
+
+  /** Names of the queues that a worker takes from when nobody chooses. */
+  queueNames(): readonly string[] {
+    return this.queues.names;
+  }
+
+  /** Waits for publishes under way, then closes brokers and result stores. */
+  close(): Promise<void> {
+    return this.#core.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #ownEnvironment(): ExecuteEnvironment {
+    this.#environment ??= this.#core.environment();
+    return this.#environment;
+  }
+}

@@ -1,0 +1,148 @@
+// From a call to a message: ids, headers, properties, encoded body. Pure but for ids and the clock; nothing is sent here.
+import { hostname } from 'node:os';
+import type { MessageProperties, Outgoing } from '../broker/index.ts';
+import {
+  argsRepr,
+  EMPTY_EMBED,
+  type Embed,
+  kwargsRepr,
+  originName,
+  type TaskMessageFields,
+  type WireSignature,
+  writeProtocol1,
+  writeTaskBody,
+  writeTaskHeaders,
+} from '../protocol/index.ts';
+import type { Encoded, Serialization } from '../serialization/index.ts';
+import type { Call, CallOptions, PreparedCall, SignatureLike } from '../task/index.ts';
+import { ArgumentsError, type Clock, uuid } from '../util/index.ts';
+import type { Plan } from './plan.ts';
+import type { State } from './state.ts';
+import { etaOf, expiryOf, type Moment } from './times.ts';
+
+/** What preparing needs of the app. */
+export interface PrepareHost {
+  readonly state: State;
+  readonly serialization: Serialization;
+  readonly clock: Clock;
+  /** Name of this process's reply queue. */
+  readonly oid: string;
+  plan(call: Call): Plan;
+}
+
+/** Asked once: the host's name does not change while a process lives. */
+const ORIGIN = originName(process.pid, hostname());
+const NO_STAMPS: Readonly<Record<string, unknown>> = Object.freeze({});
+
+/** The message of one call. Throws EncodeError, ConfigurationError, ArgumentsError, QueueNotFoundError. */
+export function prepareCall(call: Call, host: PrepareHost): PreparedCall {
+  checkShape(call);
+  const { settings } = host.state;
+  const plan = host.plan(call);
+  const id = call.options.taskId ?? uuid();
+  const eta = etaOf(call.task, call.options, host.clock);
+  const expiry = expiryOf(call.task, plan.expires, host.clock);
+  const fields = fieldsOf(call, id, plan, host.state, eta, expiry?.text);
+  const protocol1 = settings.taskProtocol === 1;
+  const value = protocol1
+    ? writeProtocol1(fields, { utc: settings.enableUtc })
+    : writeTaskBody(fields.args, fields.kwargs, fields.embed);
+  const encoded = host.serialization.encode(value, plan.serializer, plan.compression);
+  const headers = protocol1 ? { ...fields.headers } : writeHeaders(fields);
+  if (encoded.compression !== undefined) headers.compression = encoded.compression;
+  const message: Outgoing = {
+    exchange: plan.exchange,
+    routingKey: plan.routingKey,
+    headers,
+    properties: propertiesOf(call.options, id, plan, encoded, expiry?.expiration, host.oid),
+    body: encoded.body,
+    ...(eta === undefined ? {} : { dueAt: eta.at }),
+  };
+  return { id, message, queue: plan.queue?.name, ignoreResult: fields.ignoreResult ?? settings.taskIgnoreResult };
+}
+
+/** Calls come from untyped code too. */
+function checkShape({ task, args, kwargs }: Call): void {
+  if (typeof task !== 'string' || task === '') throw new ArgumentsError('A call needs the name of a task; got none.');
+  if (!Array.isArray(args)) throw new ArgumentsError(`The args of a call of '${task}' must be an array, not ${typeof args}.`);
+  if (typeof kwargs !== 'object' || kwargs === null || Array.isArray(kwargs)) {
+    throw new ArgumentsError(`The kwargs of a call of '${task}' must be an object of keyword arguments.`);
+  }
+}
+
+/** A task that is not known here decides by itself about its result: `null`, where Celery's producers would overrule it with false. */
+function writeHeaders(fields: TaskMessageFields): Record<string, unknown> {
+  const headers = writeTaskHeaders(fields);
+  if (fields.ignoreResult === undefined && !Object.hasOwn(fields.headers, 'ignore_result')) headers.ignore_result = null;
+  return headers;
+}
+
+function fieldsOf(
+  call: Call,
+  id: string,
+  plan: Plan,
+  state: State,
+  eta: Moment | undefined,
+  expires: string | undefined,
+): TaskMessageFields {
+  const { args, kwargs, options, definition } = call;
+  const effective = definition === undefined ? undefined : state.effective(definition);
+  return {
+    id,
+    task: call.task,
+    lang: 'js',
+    shadow: options.shadow ?? effective?.shadowName?.(args, kwargs),
+    eta: eta?.text,
+    expires,
+    group: options.groupId,
+    groupIndex: options.groupIndex,
+    retries: options.retries ?? 0,
+    timeLimit: plan.timeLimit,
+    softTimeLimit: plan.softTimeLimit,
+    rootId: options.rootId ?? id,
+    parentId: options.parentId,
+    argsRepr: options.argsRepr ?? argsRepr(args),
+    kwargsRepr: options.kwargsRepr ?? kwargsRepr(kwargs),
+    origin: options.origin ?? ORIGIN,
+    ignoreResult: options.ignoreResult ?? effective?.ignoreResult,
+    replacedTaskNesting: options.replacedTaskNesting ?? 0,
+    stampedHeaders: options.stampedHeaders ?? (options.stamps === undefined ? undefined : Object.keys(options.stamps)),
+    stamps: options.stamps ?? NO_STAMPS,
+    headers: options.headers ?? NO_STAMPS,
+    args,
+    kwargs,
+    embed: embedOf(options),
+  };
+}
+
+function embedOf(options: Readonly<CallOptions>): Embed {
+  const { link, linkError, chain, chord } = options;
+  if (link === undefined && linkError === undefined && chain === undefined && chord === undefined) return EMPTY_EMBED;
+  return { callbacks: signatures(link), errbacks: signatures(linkError), chain: chain ?? null, chord: chord ?? null };
+}
+
+function signatures(links: SignatureLike | readonly SignatureLike[] | undefined): readonly WireSignature[] | null {
+  if (links === undefined) return null;
+  const list = 'toWire' in links ? [links] : links;
+  return list.length === 0 ? null : list.map((signature) => signature.toWire());
+}
+
+function propertiesOf(
+  options: Readonly<CallOptions>,
+  id: string,
+  plan: Plan,
+  encoded: Encoded,
+  expiration: string | undefined,
+  oid: string,
+): MessageProperties {
+  return {
+    contentType: encoded.contentType,
+    contentEncoding: encoded.contentEncoding,
+    correlationId: id,
+    replyTo: options.replyTo === undefined || options.replyTo === '' ? oid : options.replyTo,
+    deliveryMode: plan.deliveryMode,
+    ...(plan.priority === undefined ? {} : { priority: plan.priority }),
+    ...(expiration === undefined ? {} : { expiration }),
+    ...(options.properties === undefined ? {} : { extra: options.properties }),
+  };
+}

@@ -1,0 +1,133 @@
+// The producer: the one implementation of the port Publisher. A call becomes a message (prepare.ts), messages leave together (outbox.ts).
+import type { Outgoing } from '../broker/index.ts';
+import type { AsyncResult } from '../result/index.ts';
+import type { Call, PreparedCall, Publisher, PublishPayload, Signals } from '../task/index.ts';
+import { type Middleware, wrapPublish } from '../task/index.ts';
+import { createOutbox, deliver, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
+import { type PrepareHost, prepareCall } from './prepare.ts';
+import type { Settings } from './settings.ts';
+
+/** What the producer needs of its app. */
+export interface ProducerHost extends PrepareHost, OutboxHost {
+  readonly signals: Signals;
+  readonly middleware: readonly Middleware[];
+  /** Reads config files, and declares the reply queue of 'rpc://' when a result will be waited for. Awaited before the first publish. */
+  ready(call: { readonly expectsResult: boolean }): Promise<void>;
+  result(id: string, options: { readonly ignored: boolean }): AsyncResult<unknown>;
+}
+
+/** The producer of an app. `host` is asked at use, so that it always shows the settings of the moment. */
+export function createProducer(host: () => ProducerHost): Publisher {
+  // Which call a message was made of: for the signals, which tell more than the message shows.
+  const calls = new WeakMap<Outgoing, { readonly call: Call; readonly prepared: PreparedCall }>();
+  const outbox = createOutbox(host, () => limitsOf(host().state.settings));
+  let wrapped: { readonly of: readonly Middleware[]; readonly prepare: (call: Call) => PreparedCall } | undefined;
+
+  const prepareOne = (call: Call): PreparedCall => {
+    const { middleware } = host();
+    if (wrapped?.of !== middleware)
+      wrapped = { of: middleware, prepare: wrapPublish(middleware, (inner) => prepareCall(inner, host())) };
+    const prepared = wrapped.prepare(call);
+    calls.set(prepared.message, { call, prepared });
+    return prepared;
+  };
+
+  const tell = async (which: 'beforeTaskPublish' | 'afterTaskPublish', messages: readonly Outgoing[]): Promise<void> => {
+    const signal = host().signals[which];
+    if (!signal.observed) return;
+    for (const message of messages) {
+      const known = calls.get(message);
+      if (known !== undefined) await signal.tell(() => payloadOf(known.call, known.prepared), known.call.task);
+    }
+  };
+
+  const send = async (asked: readonly Call[]): Promise<readonly AsyncResult<unknown>[]> => {
+    if (asked.length === 0) return [];
+    const app = host();
+    await app.ready({ expectsResult: asked.some(({ options }) => options.ignoreResult !== true) });
+    const prepared = asked.map(prepareOne);
+    const messages = prepared.map(({ message }) => message);
+    await tell('beforeTaskPublish', messages);
+    const special = ownLimits(asked, app.state.settings);
+    const fates =
+      special === undefined
+        ? await Promise.all(prepared.map((parcel) => outbox(parcel)))
+        : await deliverAlone(prepared, app, special);
+    const error = publishError(describe(asked), fates);
+    const stored = messages.filter((_, index) => fates[index] === undefined);
+    await tell('afterTaskPublish', stored);
+    if (error !== undefined) throw error;
+    return prepared.map(({ id, ignoreResult }) => app.result(id, { ignored: ignoreResult }));
+  };
+
+  const publish = async (messages: readonly Outgoing[], options: { readonly signal: AbortSignal }): Promise<void> => {
+    if (messages.length === 0) return;
+    const app = host();
+    await tell('beforeTaskPublish', messages);
+    const parcels = messages.map(
+      (message): Parcel => ({ message, queue: calls.get(message)?.prepared.queue ?? queueOf(message, app) }),
+    );
+    const fates = await deliver(parcels, app, { signal: options.signal, retry: app.state.settings.taskPublishRetry });
+    await tell(
+      'afterTaskPublish',
+      messages.filter((_, index) => fates[index] === undefined),
+    );
+    const error = publishError('A message', fates);
+    if (error !== undefined) throw error;
+  };
+
+  return { send, publish, prepare: (asked) => asked.map(prepareOne) };
+}
+
+/** The queue to declare for a message that was made elsewhere: the one that its destination names. */
+function queueOf(message: Outgoing, { state }: ProducerHost): string | undefined {
+  if (message.exchange !== '') return state.queues.boundTo(message.exchange).find(({ broadcast }) => !broadcast)?.name;
+  const mayMake = state.settings.taskCreateMissingQueues || state.queues.has(message.routingKey);
+  // Reply queues and the like belong to whoever reads them: only what looks like a task is a reason to make a queue.
+  return mayMake && typeof message.headers.task === 'string' ? message.routingKey : undefined;
+}
+
+interface Limits {
+  readonly timeout: number;
+  readonly retry: boolean;
+}
+
+function limitsOf(settings: Settings): Limits {
+  return { timeout: settings.taskPublishTimeout, retry: settings.taskPublishRetry };
+}
+
+/** Limits of calls that bring their own: those cannot join a common publish. */
+function ownLimits(
+  calls: readonly Call[],
+  settings: Settings,
+): (Limits & { readonly signals: readonly AbortSignal[] }) | undefined {
+  const own = calls.some(
+    ({ options }) => options.publishTimeout !== undefined || options.retry !== undefined || options.signal !== undefined,
+  );
+  if (!own) return undefined;
+  return {
+    timeout: Math.min(...calls.map(({ options }) => options.publishTimeout ?? settings.taskPublishTimeout)),
+    retry: calls.every(({ options }) => options.retry ?? settings.taskPublishRetry),
+    signals: calls.flatMap(({ options }) => options.signal ?? []),
+  };
+}
+
+async function deliverAlone(
+  parcels: readonly Parcel[],
+  host: OutboxHost,
+  limits: Limits & { readonly signals: readonly AbortSignal[] },
+): ReturnType<typeof deliver> {
+  const parent = limits.signals.length === 0 ? undefined : AbortSignal.any([...limits.signals]);
+  using limit = publishDeadline(limits.timeout, parent);
+  return await deliver(parcels, host, { signal: limit.signal, retry: limits.retry });
+}
+
+function describe(calls: readonly Call[]): string {
+  const [first] = calls;
+  return calls.length === 1 ? `The call of '${first?.task}'` : `A batch of ${calls.length} calls (the first of '${first?.task}')`;
+}
+
+function payloadOf(call: Call, { id, message }: PreparedCall): PublishPayload {
+  const { exchange, routingKey, headers } = message;
+  return { task: call.task, id, exchange, routingKey, headers, args: call.args, kwargs: call.kwargs };
+}

@@ -1,0 +1,61 @@
+// The front door: what `import … from 'lovage'` gives. Names only; no worker, pool or driver is loaded by it.
+export {
+  type Annotation,
+  type Annotations,
+  Config,
+  findApp,
+  Lovage,
+  type LovageParts,
+  type NamedQueue,
+  type PublishRetryPolicy,
+  type QueueList,
+  type QueueOptions,
+  type Route,
+  type RouteFunction,
+  type RouteQuestion,
+  type Router,
+  type Routes,
+  type SendTaskOptions,
+  type Settings,
+  type SettingsInput,
+  type SignatureOptions,
+} from './app/index.ts';
+export type { Broker, Outgoing } from './broker/index.ts';
+export type { ErrorRegistry, ErrorTwin, TaskRequest, WireSignature } from './protocol/index.ts';
+export { AsyncResult, allowJoinResult, type EagerResult, type GetOptions } from './result/index.ts';
+export {
+  type Compression,
+  DateTime,
+  Decimal,
+  Float,
+  type JsonType,
+  PlainDate,
+  PlainTime,
+  type Serializer,
+  Uuid,
+} from './serialization/index.ts';
+export {
+  type AnySignalName,
+  type ApplyOptions,
+  type CallOptions,
+  currentTask,
+  type DeclareOptions,
+  Ignore,
+  type ImmutableSignature,
+  type Middleware,
+  type Progress,
+  Reject,
+  type RemoteTask,
+  Retry,
+  type RetryOptions,
+  type SignalPayload,
+  type SignalPayloads,
+  type Signals,
+  type Signature,
+  type Task,
+  type TaskContext,
+  type TaskDefinition,
+  type TaskHandlers,
+  type TaskOptions,
+} from './task/index.ts';
+export * from './util/errors.ts';
