@@ -6,6 +6,7 @@ const DRIVERS: Readonly<Record<string, () => Promise<BrokerDriver>>> = {
   amqp: () => import('./amqp.ts'),
   amqps: () => import('./amqp.ts'),
   memory: () => import('./memory.ts'),
+  sqlite: () => import('./sqlite.ts'),
   pyamqp: () => import('./amqp.ts'),
 };
 

@@ -70,7 +70,10 @@ class MemorySpace {
       redelivered: false,
       due: message.dueAt ?? 0,
     };
-    if (entry.due > now) return this.park(queue, entry);
+    if (entry.due > now) {
+      this.park(queue, entry);
+      return;
+    }
     queue.lists[priorityOf(message)]?.push(entry);
     while (maxLength !== undefined && waiting(queue).length > maxLength) queue.lists.find((list) => list.length > 0)?.shift();
     this.wake(queue.declaration.name);
@@ -132,8 +135,12 @@ function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy):
     url,
     database: url,
     features: { priorities: true, priorityOrder: 'highest-first', delay: true, fanout: true, persistent: false },
-    declareQueues: async (queues) => queues.forEach((queue) => space.declare(queue)),
-    bind: async (bindings) => bindings.forEach((binding) => space.bindings.set(JSON.stringify(binding), binding)),
+    declareQueues: async (queues) => {
+      for (const queue of queues) space.declare(queue);
+    },
+    bind: async (bindings) => {
+      for (const binding of bindings) space.bindings.set(JSON.stringify(binding), binding);
+    },
     bindings: async (exchange) => [...space.bindings.values()].filter((binding) => binding.exchange === exchange),
     push: async (entries) => push(entries),
     jointPush: (entries) => ({ database: url, payload: () => push(entries) }),

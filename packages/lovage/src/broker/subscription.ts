@@ -208,7 +208,7 @@ export class VirtualSubscription implements Subscription {
       });
       this.#turned(calls, result, take);
     } catch (error) {
-      this.#turnFailed(calls, loose, error);
+      await this.#turnFailed(calls, loose, error);
     }
   }
 
@@ -235,18 +235,39 @@ export class VirtualSubscription implements Subscription {
     this.#holder.idle(this.#queues, idle.signal).then(wake, wake);
   }
 
-  #turnFailed(calls: readonly SettleCall[], loose: readonly Settlement[], error: unknown): void {
-    if (!(error instanceof BrokerFullError)) {
+  async #turnFailed(calls: readonly SettleCall[], loose: readonly Settlement[], error: unknown): Promise<void> {
+    const isFull = error instanceof BrokerFullError;
+    if (error instanceof BrokerConnectionError || (calls.length === 0 && !isFull)) {
       this.#calls = [...calls, ...this.#calls];
       this.#fail(error);
       return;
     }
-    // Nothing was done: whoever settled holds its deliveries as before and may try again when there is room.
     this.#loose = [...loose, ...this.#loose];
-    for (const call of calls) {
-      for (const { delivery } of call.settlements) this.#held.add(delivery);
-      call.reject(error);
+    if (calls.length > 1 && !isFull) {
+      // Somebody's joint write is bad: nobody else's verdicts shall fail with it.
+      for (const call of calls) await this.#turnAlone(call);
+      return;
     }
+    for (const call of calls) this.#undo(call, error);
+    if (isFull) this.#pause();
+  }
+
+  async #turnAlone(call: SettleCall): Promise<void> {
+    try {
+      const result = await this.#holder.turn({ settle: call.settlements, writes: call.writes, queues: this.#queues, take: 0 });
+      this.#turned([call], result, 0);
+    } catch (error) {
+      await this.#turnFailed([call], [], error);
+    }
+  }
+
+  /** Nothing was done: whoever settled holds its deliveries as before and may try again. */
+  #undo(call: SettleCall, error: unknown): void {
+    for (const { delivery } of call.settlements) this.#held.add(delivery);
+    call.reject(error);
+  }
+
+  #pause(): void {
     const pause = new AbortController();
     this.#idle ??= pause;
     setTimeout(() => {

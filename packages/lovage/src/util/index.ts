@@ -16,6 +16,7 @@ export * from './redis-url.ts';
 export * from './signal.ts';
 export { type Durability, refuseVersion } from './sqlite-engine.ts';
 export * from './sqlite-file.ts';
+export { type SqliteLocation, sqliteLocation } from './sqlite-location.ts';
 export { holdLock, isLockFree, removeLock } from './sqlite-lock.ts';
 export * from './sqlite-path.ts';
 export * from './suggest.ts';

@@ -1,6 +1,6 @@
 // Opening one SQLite file safely: which SQLite, which rights, which pragmas, and what its errors mean. Called by sqlite-file.ts.
-import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { BrokerConnectionError, BrokerError, BrokerFullError, ConfigurationError, LovageError } from './errors.ts';
 
@@ -86,7 +86,11 @@ export function setDurability(database: DatabaseSync, durability: Durability): v
 
 function createPrivately(path: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const folder = dirname(path);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const ignore = join(folder, '.gitignore');
+    // Our own folder lies in somebody's repository: keep the data out of their commits.
+    if (basename(folder) === '.lovage' && !existsSync(ignore)) writeFileSync(ignore, '*\n');
     // Only ever a new file: closing a second descriptor of an open one would free this process's locks on it.
     closeSync(openSync(path, 'wx', 0o600));
   } catch (error) {

@@ -21,5 +21,6 @@ describeBroker('amqp', setup, {
   expires: true,
   // RabbitMQ's delay queues count whole seconds; the worker holds the rest.
   earliness: 1,
+  peekReorders: true,
   priorityArguments: { 'x-max-priority': 9 },
 });

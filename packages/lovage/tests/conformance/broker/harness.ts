@@ -22,6 +22,8 @@ export interface BrokerTraits {
   readonly expires: boolean;
   /** Seconds that a message may come before its time. */
   readonly earliness: number;
+  /** Does looking at messages put them behind those that were not seen? (AMQP knows no look.) */
+  readonly peekReorders?: boolean;
   /** Arguments that a queue needs for priorities. */
   readonly priorityArguments: Readonly<Record<string, unknown>>;
 }

@@ -25,7 +25,9 @@ export function describeQueues({ setup, traits }: Suite): void {
     expect((await broker.peek(queue, 2)).map(text)).toEqual(['a', 'b']);
     await expect.poll(async () => (await broker.count(queue))?.ready).toBe(3);
     await using reader = await read(broker, queue);
-    expect((await reader.take(3)).map(text)).toEqual(['a', 'b', 'c']);
+    const taken = await reader.take(3);
+    expect(taken.map(text)).toEqual(traits.peekReorders === true ? ['c', 'a', 'b'] : ['a', 'b', 'c']);
+    expect(taken.map((delivery) => [delivery.attempts, delivery.redelivered])).toEqual(taken.map(() => [1, false]));
   });
 
   test('a removed queue takes its messages with it', async () => {

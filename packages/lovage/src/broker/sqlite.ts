@@ -1,0 +1,107 @@
+// The embedded broker: queues in one SQLite file, shared by any number of processes of one machine, without a server.
+import {
+  BrokerFullError,
+  EncodeError,
+  openSqliteFile,
+  PublishError,
+  type PublishFailure,
+  QueueNotFoundError,
+  type SqliteFile,
+  sqliteLocation,
+  systemClock,
+} from '../util/index.ts';
+import type { Broker, BrokerOptions, DeadLetterPolicy } from './seam.ts';
+import { writeEnvelope } from './sqlite/envelope.ts';
+import { openHolder } from './sqlite/holder.ts';
+import { createKeeper, type Keeper } from './sqlite/keeper.ts';
+import { type PushRow, pushRows } from './sqlite/messages.ts';
+import { bind, bindingsOf, countQueue, declareQueue, findQueue, peekQueue, purgeQueue, removeQueue } from './sqlite/queues.ts';
+import { SCHEMA } from './sqlite/schema.ts';
+import type { QueueEntry, QueueStore } from './store.ts';
+import { virtualBroker } from './virtual.ts';
+
+/** Opens the broker of a `sqlite:` URL; the file is made at the first call. */
+export function open(options: BrokerOptions): Broker {
+  const { path, durability } = sqliteLocation(options.url, options.appName, options.transportOptions);
+  return virtualBroker(sqliteStore(openSqliteFile(path, { schema: SCHEMA, durability }), options.deadLetters));
+}
+
+function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy): QueueStore {
+  let keeper: Keeper | undefined;
+  return {
+    name: 'sqlite',
+    url: `sqlite://${file.path}`,
+    database: file.database,
+    features: { priorities: true, priorityOrder: 'highest-first', delay: true, fanout: true, persistent: true },
+    declareQueues: (queues) =>
+      file.write((db) => {
+        for (const queue of queues) declareQueue(db, queue, systemClock.now());
+      }),
+    bind: (bindings) =>
+      file.write((db) => {
+        for (const binding of bindings) bind(db, binding);
+      }),
+    bindings: (exchange) => file.read((db) => bindingsOf(db, exchange)),
+    push: (entries, signal) => push(file, entries, signal),
+    jointPush: (entries) => ({ database: file.database, payload: jointPush(entries) }),
+    hold: ({ node, generation }) => {
+      keeper ??= createKeeper(file);
+      return openHolder({ file, keeper, policy, node, generation });
+    },
+    count: (queue) => file.read((db) => countQueue(db, queue)),
+    peek: (queue, limit) => file.read((db) => peekQueue(db, queue, limit)),
+    purge: (queue) => file.write((db) => purgeQueue(db, queue)),
+    remove: (queue) => file.write((db) => removeQueue(db, queue)),
+    check: async (signal) => {
+      signal.throwIfAborted();
+      await file.read((db) => db.statement('SELECT 1').get());
+    },
+    [Symbol.asyncDispose]: async () => {
+      await keeper?.[Symbol.asyncDispose]();
+      await file[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function push(file: SqliteFile, entries: readonly QueueEntry[], signal: AbortSignal): Promise<void> {
+  const failures: PublishFailure[] = [];
+  const rows: PushRow[] = [];
+  const origins: number[] = [];
+  for (const [index, entry] of entries.entries()) {
+    try {
+      rows.push({ ...entry, envelope: writeEnvelope(entry.message) });
+      origins.push(index);
+    } catch (error) {
+      failures.push({
+        index,
+        stored: 'no',
+        cause: new EncodeError('The headers or properties are no JSON values.', { cause: error }),
+      });
+    }
+  }
+  const unknown = await file
+    .write((db) => pushRows(db, rows, systemClock.now(), () => undefined), { signal })
+    .catch((error: unknown) => {
+      const stored = error === signal.reason || error instanceof BrokerFullError ? 'no' : 'unknown';
+      const all = entries.map((_, index): PublishFailure => ({ index, stored, cause: error }));
+      throw new PublishError(`${entries.length} messages were not stored.`, all, { cause: error });
+    });
+  for (const at of unknown) {
+    const name = rows[at]?.queue ?? '';
+    const cause = new QueueNotFoundError(`Queue "${name}" does not exist in ${file.path}. Declare it before publishing to it.`);
+    failures.push({ index: origins[at] ?? at, stored: 'no', cause });
+  }
+  if (failures.length > 0) throw new PublishError(`${failures.length} messages were not stored.`, failures, { transient: false });
+}
+
+/** A push inside somebody's transaction. A queue that is gone by then is made anew: failing would undo what the others commit. */
+function jointPush(entries: readonly QueueEntry[]): (db: Parameters<Parameters<SqliteFile['write']>[0]>[0]) => void {
+  const rows = entries.map((entry) => ({ ...entry, envelope: writeEnvelope(entry.message) }));
+  return (db) => {
+    const now = systemClock.now();
+    pushRows(db, rows, now, (name) => {
+      declareQueue(db, { name, durable: true, arguments: {} }, now);
+      return findQueue(db, name);
+    });
+  };
+}

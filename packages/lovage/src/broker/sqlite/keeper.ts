@@ -1,0 +1,233 @@
+// Life and death of the processes that hold messages. Each has a row, a lock that the system frees when it dies, and a beat.
+// Every half second each looks at a few of the others: lock free → dead, beat unchanged for 10 s → frozen; either way what it held
+// is given back, counted, and its row goes. A frozen one that wakes up finds its row gone, and its late verdicts are lost.
+import { rmSync } from 'node:fs';
+import {
+  BrokerConnectionError,
+  holdLock,
+  isLockFree,
+  logger,
+  removeLock,
+  type SqliteConnection,
+  type SqliteFile,
+  systemClock,
+  uuid,
+} from '../../util/index.ts';
+import { promoteDue } from './messages.ts';
+import { removeQueue } from './queues.ts';
+import { giveBack } from './settle.ts';
+import { wakeOne } from './wake.ts';
+
+const TICK_MS = 500;
+/** A beat every so many ticks. */
+const BEAT_TICKS = 4;
+/** A process whose beat stands still for so long is taken for frozen (ms). */
+const LEASE_MS = 10_000;
+/** Locks looked at per tick; with many processes each dead one is still seen at once by some of them. */
+const MAX_LOOKS = 4;
+/** After a longer pause between ticks this process itself was frozen, and what it remembers of others is stale (ms). */
+const STALE_MS = 3000;
+
+const log = logger('broker', 'sqlite');
+
+export interface Keeper extends AsyncDisposable {
+  /** Enters this process and a new holder of it; resolves to the holder's id. */
+  enter(node: string): Promise<number>;
+  /** Called with the error when a holder's row is found gone. */
+  onLost(holder: number, lost: (error: Error) => void): void;
+  leave(holder: number): Promise<void>;
+}
+
+interface Owner {
+  readonly id: string;
+  readonly lock: string;
+  readonly address: string;
+  readonly beat: number;
+}
+
+export function lostHolder(path: string): BrokerConnectionError {
+  return new BrokerConnectionError(
+    `${path}: this process stood still for longer than ${LEASE_MS / 1000} s (or the file was replaced), so others took over what it held.`,
+  );
+}
+
+export function createKeeper(file: SqliteFile): Keeper {
+  const own = uuid();
+  const lockPath = `${file.path}-${own.slice(0, 8)}.lock`;
+  const holders = new Map<number, (error: Error) => void>();
+  const seen = new Map<string, { readonly beat: number; readonly since: number }>();
+  let lock: Disposable | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let ticks = 0;
+  let lastTick = 0;
+  let ticking: Promise<void> | undefined;
+
+  async function tick(): Promise<void> {
+    const now = performance.now();
+    if (now - lastTick > STALE_MS) seen.clear();
+    lastTick = now;
+    if (ticks++ % BEAT_TICKS === 0) await beat();
+    await look(now);
+    await sweep();
+  }
+
+  async function beat(): Promise<void> {
+    const alive = await file.write((db) => {
+      db.statement('UPDATE lovage_owners SET beat = beat + 1 WHERE id = ?').run(own);
+      return new Set(
+        db
+          .statement('SELECT id FROM lovage_holders WHERE owner = ?')
+          .all(own)
+          .map((row) => Number(row.id)),
+      );
+    });
+    for (const [holder, lost] of holders) if (!alive.has(holder)) lost(lostHolder(file.path));
+  }
+
+  async function look(now: number): Promise<void> {
+    const others = await file.read((db) => owners(db).filter((owner) => owner.id !== own));
+    for (const id of seen.keys()) if (!others.some((owner) => owner.id === id)) seen.delete(id);
+    for (const owner of others) {
+      const before = seen.get(owner.id);
+      if (before?.beat !== owner.beat) seen.set(owner.id, { beat: owner.beat, since: now });
+      else if (now - before.since > LEASE_MS) await bury(owner, 'stands still');
+    }
+    const start = Math.floor(Math.random() * others.length);
+    for (let at = 0; at < Math.min(MAX_LOOKS, others.length); at++) {
+      const owner = others[(start + at) % others.length];
+      if (owner === undefined || !isLockFree(owner.lock)) continue;
+      await bury(owner, 'is dead');
+      removeLock(owner.lock);
+      rmSync(owner.address, { force: true });
+    }
+  }
+
+  async function bury(owner: Owner, state: string): Promise<void> {
+    seen.delete(owner.id);
+    const count = await file.write((db) => takeOver(db, owner));
+    if (count > 0) log.warn('Another process {state}; {count} messages that it held are given back.', { state, count });
+  }
+
+  /** What nobody does in passing: expired messages and queues, and due messages while all are busy or none is idle. */
+  async function sweep(): Promise<void> {
+    const now = systemClock.now();
+    if (await file.read((db) => hasWork(db, now))) await file.write((db) => cleanUp(db, now));
+  }
+
+  function start(): void {
+    if (timer !== undefined) return;
+    lastTick = performance.now();
+    timer = setInterval(() => {
+      ticking ??= tick()
+        .catch((error: unknown) => log.debug('A look at the other processes failed: {error}', { error }))
+        .finally(() => {
+          ticking = undefined;
+        });
+    }, TICK_MS).unref();
+  }
+
+  return {
+    enter: async (node) => {
+      const address = await file.address();
+      await file.read(() => undefined); // the folder exists from here on
+      lock ??= holdLock(lockPath);
+      const id = await file.write((db) => {
+        db.statement('INSERT OR IGNORE INTO lovage_owners (id, lock, address, beat) VALUES (?, ?, ?, 0)').run(
+          own,
+          lockPath,
+          address,
+        );
+        const { lastInsertRowid } = db
+          .statement("INSERT INTO lovage_holders (owner, node, queues, idle) VALUES (?, ?, '[]', 0)")
+          .run(own, node);
+        return Number(lastInsertRowid);
+      });
+      start();
+      return id;
+    },
+    onLost: (holder, lost) => void holders.set(holder, lost),
+    leave: async (holder) => {
+      holders.delete(holder);
+      await file.write((db) => dropHolder(db, holder, 0));
+    },
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      await ticking;
+      if (lock === undefined) return;
+      await file
+        .write((db) => takeOver(db, { id: own, lock: lockPath, address: '', beat: -1 }))
+        .catch((error: unknown) => log.debug('Leaving the file failed: {error}', { error }));
+      lock[Symbol.dispose]();
+    },
+  };
+}
+
+function owners(db: SqliteConnection): Owner[] {
+  const rows = db.statement('SELECT id, lock, address, beat FROM lovage_owners').all();
+  return rows.map((row) => ({
+    id: String(row.id),
+    lock: String(row.lock),
+    address: String(row.address),
+    beat: Number(row.beat),
+  }));
+}
+
+/** Gives back all that an owner held, unless it has beaten meanwhile; resolves to how many messages. */
+function takeOver(db: SqliteConnection, owner: Owner): number {
+  const row = db.statement('SELECT beat FROM lovage_owners WHERE id = ?').get(owner.id);
+  if (row === undefined || (owner.beat >= 0 && row.beat !== owner.beat)) return 0;
+  let count = 0;
+  for (const holder of db.statement('SELECT id FROM lovage_holders WHERE owner = ?').all(owner.id)) {
+    count += dropHolder(db, Number(holder.id), owner.beat >= 0 ? 1 : 0);
+  }
+  db.statement('DELETE FROM lovage_owners WHERE id = ?').run(owner.id);
+  return count;
+}
+
+function dropHolder(db: SqliteConnection, holder: number, counts: 0 | 1): number {
+  const row = db.statement('SELECT queues FROM lovage_holders WHERE id = ?').get(holder);
+  if (row === undefined) return 0;
+  const count = Number(db.statement('SELECT count(*) AS n FROM lovage_held WHERE holder = ?').get(holder)?.n);
+  giveBack(db, holder, counts);
+  db.statement('DELETE FROM lovage_holders WHERE id = ?').run(holder);
+  for (const queue of JSON.parse(String(row.queues)) as readonly string[]) {
+    const isOwn = db.statement('SELECT 1 FROM lovage_queues WHERE name = ? AND auto_delete = 1').get(queue) !== undefined;
+    if (isOwn && !watched(db).has(queue)) removeQueue(db, queue);
+    else if (count > 0) wakeOne(db, queue);
+  }
+  return count;
+}
+
+/** Names of the queues that somebody consumes. */
+function watched(db: SqliteConnection): Set<string> {
+  const rows = db.statement('SELECT queues FROM lovage_holders').all();
+  return new Set(rows.flatMap((row) => JSON.parse(String(row.queues)) as readonly string[]));
+}
+
+function hasWork(db: SqliteConnection, now: number): boolean {
+  const row = db
+    .statement(
+      `SELECT EXISTS (SELECT 1 FROM lovage_messages WHERE expires <= ?1)
+         OR EXISTS (SELECT 1 FROM lovage_parked WHERE due <= ?1)
+         OR EXISTS (SELECT 1 FROM lovage_queues WHERE expires IS NOT NULL AND used + expires / 2 <= ?1) AS work`,
+    )
+    .get(now);
+  return row?.work === 1;
+}
+
+function cleanUp(db: SqliteConnection, now: number): void {
+  promoteDue(db, now);
+  db.statement(
+    'DELETE FROM lovage_ready WHERE (queue, rank, id) IN (SELECT queue, rank, id FROM lovage_messages WHERE expires <= ?)',
+  ).run(now);
+  db.statement('DELETE FROM lovage_parked WHERE id IN (SELECT id FROM lovage_messages WHERE expires <= ?)').run(now);
+  // What is held has reached its worker in time; it goes with its verdict.
+  db.statement('DELETE FROM lovage_messages WHERE expires <= ? AND id NOT IN (SELECT id FROM lovage_held)').run(now);
+  const inUse = watched(db);
+  const aging = db.statement('SELECT name, used + expires AS gone FROM lovage_queues WHERE used + expires / 2 <= ?').all(now);
+  for (const row of aging) {
+    const name = String(row.name);
+    if (inUse.has(name)) db.statement('UPDATE lovage_queues SET used = ? WHERE name = ?').run(now, name);
+    else if (Number(row.gone) <= now) removeQueue(db, name);
+  }
+}

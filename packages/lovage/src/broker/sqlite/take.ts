@@ -1,0 +1,117 @@
+// Taking the next messages: a prefix of each queue's order moves from the ready rows to the held rows. Runs inside a transaction.
+import type { SqliteConnection } from '../../util/index.ts';
+import type { Delivery } from '../seam.ts';
+import { readEnvelope } from './envelope.ts';
+import { findQueue } from './queues.ts';
+
+/** Most bytes of bodies that one take reads into memory. */
+const MAX_TAKE_BYTES = 16_000_000;
+
+export interface TakeCall {
+  readonly holder: number;
+  readonly generation: number;
+  readonly queues: readonly string[];
+  readonly max: number;
+  readonly now: number;
+  /** Where the turns among the queues begin, so that all get theirs. */
+  readonly rotation: number;
+}
+
+interface Source {
+  readonly name: string;
+  readonly id: number;
+}
+
+/** Priority first; among equals the queues take turns. */
+export function take(db: SqliteConnection, call: TakeCall): Delivery[] {
+  const sources: Source[] = [];
+  for (let at = 0; at < call.queues.length; at++) {
+    const queue = findQueue(db, call.queues[(at + call.rotation) % call.queues.length] ?? '');
+    if (queue !== undefined) sources.push(queue);
+  }
+  const [only] = sources;
+  if (only === undefined) return [];
+  if (sources.length === 1) return takeFrom(db, only, call.max, call).map(({ delivery }) => delivery);
+  return takeInTurns(db, sources, call);
+}
+
+function takeInTurns(db: SqliteConnection, sources: readonly Source[], call: TakeCall): Delivery[] {
+  const shares = new Map<Source, number>();
+  const waiting = sources.flatMap((source) =>
+    db
+      .statement('SELECT rank FROM lovage_ready WHERE queue = ? ORDER BY rank, id LIMIT ?')
+      .all(source.id, call.max)
+      .map((row, place) => ({ source, rank: Number(row.rank), place })),
+  );
+  for (const { source } of inTurns(waiting).slice(0, call.max)) shares.set(source, (shares.get(source) ?? 0) + 1);
+  const taken = [...shares].flatMap(([source, share]) =>
+    takeFrom(db, source, share, call).map((entry, place) => ({ ...entry, place })),
+  );
+  return inTurns(taken).map(({ delivery }) => delivery);
+}
+
+/** Sorts by rank, and within a rank so that the first of every queue comes before the second of any. */
+function inTurns<Entry extends { readonly rank: number; readonly place: number }>(entries: readonly Entry[]): Entry[] {
+  return entries.toSorted((a, b) => a.rank - b.rank || a.place - b.place);
+}
+
+function takeFrom(
+  db: SqliteConnection,
+  source: Source,
+  max: number,
+  call: TakeCall,
+): { readonly delivery: Delivery; readonly rank: number }[] {
+  const taken: { readonly delivery: Delivery; readonly rank: number }[] = [];
+  const expired: number[] = [];
+  let bytes = 0;
+  let last: { readonly rank: number; readonly id: number } | undefined;
+  const rows = db
+    .statement(
+      `SELECT r.rank, r.id, r.attempts, r.redelivered, m.expires, m.envelope, m.body
+       FROM lovage_ready AS r JOIN lovage_messages AS m ON m.id = r.id WHERE r.queue = ? ORDER BY r.rank, r.id`,
+    )
+    .iterate(source.id);
+  for (const row of rows) {
+    const id = Number(row.id);
+    const rank = Number(row.rank);
+    last = { rank, id };
+    if (typeof row.expires === 'number' && row.expires <= call.now) {
+      expired.push(id);
+      continue;
+    }
+    const body = row.body as Uint8Array;
+    const delivery: Delivery = {
+      ...readEnvelope(String(row.envelope)),
+      body,
+      queue: source.name,
+      redelivered: row.redelivered === 1,
+      attempts: Number(row.attempts) + 1,
+      generation: call.generation,
+      tag: id,
+    };
+    bytes += body.byteLength;
+    if (taken.push({ delivery, rank }) >= max || bytes > MAX_TAKE_BYTES) break;
+  }
+  if (last !== undefined) moveToHeld(db, source.id, last, call.holder, expired);
+  return taken;
+}
+
+function moveToHeld(
+  db: SqliteConnection,
+  queue: number,
+  last: { readonly rank: number; readonly id: number },
+  holder: number,
+  expired: readonly number[],
+): void {
+  db.statement('INSERT INTO lovage_held SELECT ?, id, attempts FROM lovage_ready WHERE queue = ? AND (rank, id) <= (?, ?)').run(
+    holder,
+    queue,
+    last.rank,
+    last.id,
+  );
+  db.statement('DELETE FROM lovage_ready WHERE queue = ? AND (rank, id) <= (?, ?)').run(queue, last.rank, last.id);
+  for (const id of expired) {
+    db.statement('DELETE FROM lovage_held WHERE holder = ? AND id = ?').run(holder, id);
+    db.statement('DELETE FROM lovage_messages WHERE id = ?').run(id);
+  }
+}
