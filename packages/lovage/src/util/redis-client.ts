@@ -50,6 +50,7 @@ export class RedisLineError extends Error {
 /** A line to one Redis. The first call connects; later it reconnects by itself until disposed. */
 export interface RedisLine extends AsyncDisposable {
   readonly target: RedisTarget;
+  readonly isConnected: boolean;
   /** When the server last answered (performance.now()). */
   readonly lastHeard: number;
   /** Resolves to the connected client; rejects with the signal's reason, or at once when the server refuses the login. */
@@ -60,6 +61,8 @@ export interface RedisLine extends AsyncDisposable {
   callBuffer(command: string, args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
   /** EVALSHA, or EVAL where the server does not know the script yet. */
   script(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
+  /** The same, with replies as Buffers. */
+  scriptBuffer(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
   /** Called at each connection that is ready, and with the error at each loss. Returns how to stop. */
   observe(observer: { readonly up?: (client: Redis) => void; readonly down?: (error: Error) => void }): () => void;
 }
@@ -82,6 +85,10 @@ async function loadDriver(): Promise<new (options: RedisOptions) => Redis> {
 
 function clientOptions({ target, connectTimeout, name, protocol }: RedisLineOptions): RedisOptions {
   const [first] = target.hosts;
+  const tls =
+    target.tls === undefined
+      ? undefined
+      : { ...target.tls, ...(target.checkHostname ? {} : { checkServerIdentity: () => undefined }) };
   const place: RedisOptions =
     target.path !== undefined
       ? { path: target.path }
@@ -94,14 +101,14 @@ function clientOptions({ target, connectTimeout, name, protocol }: RedisLineOpti
             sentinelRetryStrategy: () => null,
             sentinelUsername: target.sentinel.username,
             sentinelPassword: target.sentinel.password,
-            ...(target.tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: target.tls }),
+            ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
           };
   return {
     ...place,
     username: target.username,
     password: target.password,
     db: target.db,
-    ...(target.tls === undefined ? {} : { tls: target.tls }),
+    ...(tls === undefined ? {} : { tls }),
     connectTimeout: connectTimeout * 1000,
     connectionName: name,
     protocol: protocol ?? 3,
@@ -119,6 +126,22 @@ function clientOptions({ target, connectTimeout, name, protocol }: RedisLineOpti
 /** A line to `target`. Opens nothing yet. */
 export function openRedis(options: RedisLineOptions): RedisLine {
   return new Line(options);
+}
+
+/** EVALSHA first: the text goes over the line only when the server does not know it. */
+async function evaluate(
+  call: (command: string, all: RedisArg[]) => Promise<unknown>,
+  script: RedisScript,
+  keys: readonly RedisArg[],
+  args: readonly RedisArg[],
+): Promise<unknown> {
+  const rest = [keys.length, ...keys, ...args];
+  try {
+    return await call('EVALSHA', [script.sha, ...rest]);
+  } catch (error) {
+    if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return await call('EVAL', [script.lua, ...rest]);
+  }
 }
 
 type Observer = Parameters<RedisLine['observe']>[0];
@@ -142,6 +165,10 @@ class Line implements RedisLine {
   constructor(options: RedisLineOptions) {
     this.#options = options;
     this.target = options.target;
+  }
+
+  get isConnected(): boolean {
+    return this.#client !== undefined;
   }
 
   async ready(signal?: AbortSignal): Promise<Redis> {
@@ -169,15 +196,16 @@ class Line implements RedisLine {
   }
 
   script(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown> {
-    return this.#run(async (client) => {
-      const rest = [keys.length, ...keys, ...args];
-      try {
-        return await client.call('EVALSHA', [script.sha, ...rest]);
-      } catch (error) {
-        if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw error;
-        return await client.call('EVAL', [script.lua, ...rest]);
-      }
-    }, signal);
+    return this.#run((client) => evaluate((command, all) => client.call(command, all), script, keys, args), signal);
+  }
+
+  scriptBuffer(
+    script: RedisScript,
+    keys: readonly RedisArg[],
+    args: readonly RedisArg[],
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    return this.#run((client) => evaluate((command, all) => client.callBuffer(command, all), script, keys, args), signal);
   }
 
   observe(observer: Observer): () => void {
@@ -232,6 +260,7 @@ class Line implements RedisLine {
 
   async #open(): Promise<Redis> {
     const Client = await loadDriver();
+    this.#failure = undefined;
     const client = new Client(clientOptions(this.#options));
     let refused: Error | undefined;
     // Without a listener an error would end the process; a failed SELECT shows nowhere else.
@@ -240,6 +269,11 @@ class Line implements RedisLine {
       if (REFUSED.test(error.message)) refused = error;
     });
     client.once('connect', () => client.stream.unref());
+    // The client's own time-out ends with the TCP handshake; a stopped server accepts and then says nothing.
+    const silence = after(this.#options.connectTimeout, () => {
+      this.#failure ??= new Error(`No answer within ${this.#options.connectTimeout} s`);
+      client.disconnect();
+    });
     try {
       await client.connect();
       if (refused !== undefined) throw refused;
@@ -247,6 +281,8 @@ class Line implements RedisLine {
     } catch (error) {
       client.disconnect();
       throw this.#failure ?? error;
+    } finally {
+      silence.cancel();
     }
     if (client.status !== 'ready') throw this.#failure ?? new Error('The connection closed while it was set up');
     return client;

@@ -24,7 +24,10 @@ export interface RedisTarget {
   readonly username: string | undefined;
   readonly password: string | undefined;
   readonly db: number;
+  /** Plain data, so that a worker thread can have it. */
   readonly tls: ConnectionOptions | undefined;
+  /** False when a TLS certificate may name another host (`ssl_check_hostname`). */
+  readonly checkHostname: boolean;
   /** Passwords masked. */
   readonly url: string;
   /** The same text for the same database, whoever asks: what a joint commit compares. */
@@ -57,7 +60,7 @@ export function parseRedisUrl(text: string, options: RedisUrlOptions = {}): Redi
     username: first.username,
     password: first.password,
     db: first.db,
-    tls: tlsOptions(first, options.tls),
+    ...tlsOptions(first, options.tls),
     url: redactUrl(text),
     database: `redis:${place.toLowerCase()}/${first.scheme === 'sentinel' ? `${masterName}/` : ''}${first.db}`,
   };
@@ -118,20 +121,18 @@ const TLS_FILES: readonly (readonly [celery: string, node: 'ca' | 'cert' | 'key'
   ['ssl_keyfile', 'key'],
 ];
 
-function tlsOptions(url: OneUrl, setting: RedisUrlOptions['tls']): ConnectionOptions | undefined {
-  if (url.scheme !== 'rediss' && (setting === undefined || setting === false)) return undefined;
+function tlsOptions(url: OneUrl, setting: RedisUrlOptions['tls']): Pick<RedisTarget, 'tls' | 'checkHostname'> {
+  if (url.scheme !== 'rediss' && (setting === undefined || setting === false)) return { tls: undefined, checkHostname: true };
   const given: Record<string, unknown> = { ...Object.fromEntries(url.query), ...(typeof setting === 'object' ? setting : {}) };
   const { ssl_cert_reqs: requirement, ssl_check_hostname: checkHostname, virtual_host: _, master_name: __, ...rest } = given;
-  const out: Record<string, unknown> = { servername: isIp(url.host) ? undefined : url.host };
-  if (requirement !== undefined) out.rejectUnauthorized = !/none|optional/i.test(`${requirement}`);
-  // Celery's default for a TLS connection does not compare names when told so; Node does unless given another check.
-  if (checkHostname === false || checkHostname === 'false') out.checkServerIdentity = () => undefined;
+  const tls: Record<string, unknown> = isIp(url.host) ? {} : { servername: url.host };
+  if (requirement !== undefined) tls.rejectUnauthorized = !/none|optional/i.test(`${requirement}`);
   for (const [key, value] of Object.entries(rest)) {
     const file = TLS_FILES.find(([celery]) => celery === key);
-    if (file !== undefined) out[file[1]] = readPem(`${value}`, key);
-    else if (!key.startsWith('ssl_')) out[key] = value;
+    if (file !== undefined) tls[file[1]] = readPem(`${value}`, key);
+    else if (!key.startsWith('ssl_')) tls[key] = value;
   }
-  return out;
+  return { tls, checkHostname: !(checkHostname === false || checkHostname === 'false') };
 }
 
 function isIp(host: string): boolean {

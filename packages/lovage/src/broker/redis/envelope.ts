@@ -1,0 +1,169 @@
+// Celery's envelope: one JSON text for each message in a list. Writing keeps Celery's order of keys; reading never throws; changing
+// one (redelivered, attempts, death) keeps every number and key of the text as it came, also those that JavaScript cannot hold.
+import { uuid } from '../../util/index.ts';
+import { ATTEMPTS_HEADER, DEATH_HEADER, type DeadLetterSettlement, deadLetter } from '../dead-letters.ts';
+import type { Message, MessageProperties } from '../seam.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Writes the envelope; each call gives it a fresh delivery tag. */
+export function writeEnvelope(message: Message, encoding: 'base64' | 'utf-8' = 'base64'): string {
+  const { properties } = message;
+  const body = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.byteLength);
+  const out: Record<string, unknown> = {};
+  if (properties.correlationId !== undefined) out.correlation_id = properties.correlationId;
+  if (properties.replyTo !== undefined) out.reply_to = properties.replyTo;
+  if (properties.extra !== undefined) Object.assign(out, properties.extra);
+  out.delivery_mode = properties.deliveryMode ?? 2;
+  if (properties.expiration !== undefined) out.expiration = properties.expiration;
+  out.delivery_info = { exchange: message.exchange, routing_key: message.routingKey };
+  out.priority = properties.priority ?? 0;
+  out.body_encoding = encoding;
+  out.delivery_tag = uuid();
+  return JSON.stringify({
+    body: body.toString(encoding === 'base64' ? 'base64' : 'utf8'),
+    'content-encoding': properties.contentEncoding,
+    'content-type': properties.contentType,
+    headers: message.headers,
+    properties: out,
+  });
+}
+
+/** What an envelope says, as far as it can be read. */
+export interface ReadEnvelope {
+  readonly message: Message;
+  readonly redelivered: boolean;
+  /** Header x-lovage-attempts: how often it has been started before. */
+  readonly started: number;
+}
+
+function isRecord(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+/** Reads an envelope. What is no envelope becomes a message without headers, whose body is the text: the intake refuses it. */
+export function readEnvelope(raw: string, queue: string): ReadEnvelope {
+  const fields = parse(raw);
+  if (fields === undefined) return { message: unreadable(raw, queue), redelivered: false, started: 0 };
+  const headers = isRecord(fields.headers) ? fields.headers : {};
+  const properties = isRecord(fields.properties) ? fields.properties : {};
+  const info = isRecord(properties.delivery_info) ? properties.delivery_info : {};
+  const started = headers[ATTEMPTS_HEADER];
+  return {
+    message: {
+      exchange: text(info.exchange),
+      routingKey: typeof info.routing_key === 'string' ? info.routing_key : queue,
+      headers,
+      properties: readProperties(fields, properties),
+      body: readBody(fields.body, properties.body_encoding),
+    },
+    redelivered: headers.redelivered === true || info.redelivered === true || fields.redelivered === true,
+    started: typeof started === 'number' && started > 0 ? Math.trunc(started) : 0,
+  };
+}
+
+function parse(raw: string): Fields | undefined {
+  try {
+    const fields: unknown = JSON.parse(raw);
+    return isRecord(fields) ? fields : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function unreadable(raw: string, queue: string): Message {
+  const properties: MessageProperties = { contentType: 'application/octet-stream', contentEncoding: 'binary' };
+  return { exchange: '', routingKey: queue, headers: {}, properties, body: Buffer.from(raw) };
+}
+
+function readBody(body: unknown, encoding: unknown): Uint8Array {
+  if (typeof body === 'string') return Buffer.from(body, encoding === 'base64' ? 'base64' : 'utf8');
+  return Buffer.from(body === undefined ? '' : JSON.stringify(body));
+}
+
+const KNOWN: ReadonlySet<string> = new Set([
+  ...['correlation_id', 'reply_to', 'delivery_mode', 'expiration', 'delivery_info', 'priority', 'body_encoding', 'delivery_tag'],
+]);
+
+function readProperties(fields: Fields, given: Fields): MessageProperties {
+  const unknown = Object.keys(given).filter((key) => !KNOWN.has(key));
+  const expiration = given.expiration;
+  return {
+    contentType: text(fields['content-type']),
+    contentEncoding: text(fields['content-encoding']),
+    ...(typeof given.correlation_id === 'string' ? { correlationId: given.correlation_id } : {}),
+    ...(typeof given.reply_to === 'string' ? { replyTo: given.reply_to } : {}),
+    ...(typeof given.delivery_mode === 'number' ? { deliveryMode: given.delivery_mode } : {}),
+    ...(typeof given.priority === 'number' ? { priority: given.priority } : {}),
+    ...(typeof expiration === 'string' || typeof expiration === 'number' ? { expiration: `${expiration}` } : {}),
+    ...(unknown.length === 0 ? {} : { extra: Object.fromEntries(unknown.map((key) => [key, given[key]])) }),
+  };
+}
+
+/** JSON.parse that hands numbers through as they were written, and its counterpart: see "JSON.parse source text access". */
+const exactly = JSON as unknown as {
+  parse(text: string, reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown;
+  rawJSON(text: string): unknown;
+};
+
+function parseExactly(raw: string): unknown {
+  return exactly.parse(raw, (_, value, { source }) =>
+    typeof value === 'number' && source !== undefined ? exactly.rawJSON(source) : value,
+  );
+}
+
+/** The first member of an `unacked` entry `[envelope, exchange, routing_key]`, as a text of its own. */
+export function unackedEnvelope(
+  entry: string,
+): { readonly raw: string; readonly exchange: string; readonly routingKey: string } | undefined {
+  try {
+    const parts = parseExactly(entry);
+    if (!Array.isArray(parts)) return undefined;
+    return { raw: JSON.stringify(parts[0]), exchange: text(parts[1]), routingKey: text(parts[2]) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The text of a message that goes back to its queue: flags as Celery writes them, and its count when it was started. */
+export function returnedEnvelope(raw: string, options: { readonly started?: number }): string {
+  return edit(raw, (headers, info) => {
+    headers.redelivered = true;
+    if (options.started !== undefined) headers[ATTEMPTS_HEADER] = options.started;
+    info.redelivered = true;
+  });
+}
+
+/** The text of a message on its way to the dead letters. What is no envelope is wrapped into one, its text as the body. */
+export function deadEnvelope(raw: string, settlement: DeadLetterSettlement, nowSeconds: number): string {
+  const dead = deadLetter(settlement, nowSeconds);
+  if (parse(raw) === undefined) return writeEnvelope(dead);
+  return edit(raw, (headers, info, properties) => {
+    headers[DEATH_HEADER] = dead.headers[DEATH_HEADER];
+    info.exchange = dead.exchange;
+    info.routing_key = dead.routingKey;
+    delete properties.expiration;
+  });
+}
+
+type Editable = Record<string, unknown>;
+
+/** Changes the envelope in place and writes it again; a text that is no envelope stays as it is. */
+function edit(raw: string, change: (headers: Editable, info: Editable, properties: Editable) => void): string {
+  if (parse(raw) === undefined) return raw;
+  const envelope = parseExactly(raw) as Editable;
+  const headers = child(envelope, 'headers');
+  const properties = child(envelope, 'properties');
+  change(headers, child(properties, 'delivery_info'), properties);
+  return JSON.stringify(envelope);
+}
+
+function child(parent: Editable, key: string): Editable {
+  const value = parent[key];
+  if (isRecord(value)) return value as Editable;
+  const made: Editable = {};
+  parent[key] = made;
+  return made;
+}

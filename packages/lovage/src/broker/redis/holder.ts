@@ -1,0 +1,334 @@
+// One holder: what one subscription holds, in a hash and under a lease of its own incarnation. Its turns go over a connection of their
+// own, which the server tells of pushes to lists that were found empty.
+//
+// A turn whose answer is lost is sent again under the same number: the script does it once and answers the same batch.
+
+import type { RedisWrite } from '../../util/index.ts';
+import { BrokerConnectionError, expireWrite, jointArguments, logger, orAborted, sleep } from '../../util/index.ts';
+import type { Delivery } from '../seam.ts';
+import type { Holder, TurnResult } from '../store.ts';
+import { brokerError, isAway, type RedisContext } from './context.ts';
+import { readEnvelope } from './envelope.ts';
+import { fieldOrder, giveBack, heldEnvelope, incarnationOf, listOfField } from './give-back.ts';
+import type { Keeper } from './keeper.ts';
+import { createListener, type Listener } from './listener.ts';
+import { OPEN, TURN } from './scripts.ts';
+import { type HeldTag, settlementArguments } from './settle.ts';
+
+const log = logger('broker', 'redis');
+const NOTHING: TurnResult = { taken: [], lost: [] };
+/** Seconds that giving back at the end may take; the lease gives back what is left. */
+const CLOSE_SECONDS = 3;
+
+type TurnCall = Parameters<Holder['turn']>[0];
+type TurnReply = readonly ['ok' | 'again' | 'lost', string[], string[], string[]?];
+
+export interface HolderParts {
+  readonly context: RedisContext;
+  readonly keeper: Keeper;
+  readonly node: string;
+  readonly generation: number;
+  /** The patterns to which a fanout queue listens. */
+  readonly patterns: (queue: string) => readonly string[];
+}
+
+/** Opens a lease and its connections. */
+export async function openHolder(parts: HolderParts): Promise<Holder> {
+  const holder = new RedisHolder(parts);
+  await holder.open();
+  return holder;
+}
+
+class RedisHolder implements Holder {
+  readonly closed: Promise<Error | undefined>;
+  readonly #parts: HolderParts;
+  readonly #context: RedisContext;
+  readonly #incarnation: string;
+  readonly #line: RedisContext['line'];
+  readonly #listener: Listener;
+  readonly #close: (error: Error | undefined) => void;
+  readonly #warned = new Set<string>();
+  #turn = 0;
+  /** Rotates with each batch, so that no queue is always first within its step. */
+  #first = 0;
+  #served = { at: Number.NEGATIVE_INFINITY, queues: '' };
+  /** Pushes since the last turn was sent. */
+  #wakes = 0;
+  #wake: () => void = () => undefined;
+  #disposed = false;
+  #ended: Error | undefined;
+
+  constructor(parts: HolderParts) {
+    const { context, node } = parts;
+    this.#parts = parts;
+    this.#context = context;
+    this.#incarnation = incarnationOf(node, context.unacked !== '');
+    const { promise, resolve } = Promise.withResolvers<Error | undefined>();
+    this.closed = promise;
+    this.#close = resolve;
+    this.#listener = createListener(
+      context,
+      node,
+      () => this.#woken(),
+      () => void this.#track(),
+    );
+    this.#line = context.open({ name: `lovage:turn:${node}`.replaceAll(/\s/g, '_') });
+    this.#line.observe({ up: () => void this.#track() });
+  }
+
+  async open(): Promise<void> {
+    const { keys, leaseMs, connectTimeout } = this.#context;
+    const signal = AbortSignal.timeout(connectTimeout * 1000);
+    try {
+      await this.#context.line.ready(signal);
+      // The listener mends itself; without it the poll finds what comes.
+      this.#listener.line.ready(signal).catch((error: unknown) => log.debug('No wake-ups yet: {error}', { error }));
+      await this.#line.script(OPEN, [keys.holders, keys.lease(this.#incarnation)], [this.#incarnation, 0, leaseMs], signal);
+    } catch (error) {
+      await this.#release();
+      if (!signal.aborted) throw brokerError(error, 'Opening a lease failed');
+      throw new BrokerConnectionError(`${this.#context.target.url} did not answer within ${connectTimeout} s`, { cause: error });
+    }
+    const lease = { lease: keys.lease(this.#incarnation), held: keys.held(this.#incarnation) };
+    this.#parts.keeper.keep(this.#incarnation, lease, () => this.#end(leaseEnded()));
+  }
+
+  /** Asks the server to tell the listener of changes to lists that this connection has read. */
+  async #track(): Promise<void> {
+    const { id } = this.#listener;
+    if (id !== undefined && this.#line.isConnected) {
+      try {
+        await this.#line.call('CLIENT', ['TRACKING', 'OFF']);
+        await this.#line.call('CLIENT', ['TRACKING', 'ON', 'REDIRECT', id, 'NOLOOP']);
+      } catch (error) {
+        log.debug('The server sends no wake-ups, polling instead: {error}', { error });
+      }
+    }
+    // What came while nobody told us is found by another look, which also arms the wake-ups.
+    this.#woken();
+  }
+
+  #woken(): void {
+    this.#wakes++;
+    this.#wake();
+  }
+
+  async turn(call: TurnCall): Promise<TurnResult> {
+    if (this.#ended !== undefined) throw this.#ended;
+    const turn = ++this.#turn;
+    this.#wakes = 0;
+    const queues = this.#rotated(call.queues);
+    const reply = await this.#send(turn, call, queues);
+    if (reply[0] === 'lost') {
+      this.#end(leaseEnded());
+      return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
+    }
+    for (const list of reply[3] ?? []) this.#warnOfType(list);
+    const lists = this.#lists(queues);
+    const taken = reply[0] === 'ok' ? this.#fresh(turn, reply[2], lists, queues) : this.#adopted(reply[2], queues);
+    if (taken.length > 0) this.#first++;
+    return { taken, lost: lostOf(call, reply[1]) };
+  }
+
+  async #send(turn: number, call: TurnCall, queues: readonly string[]): Promise<TurnReply> {
+    const { keys, leaseMs } = this.#context;
+    const lists = this.#lists(queues);
+    const lockKeys = [keys.lease(this.#incarnation), keys.held(this.#incarnation), ...lists];
+    const args = this.#arguments(turn, call, queues);
+    const until = performance.now() + leaseMs;
+    for (;;) {
+      try {
+        // No timer for each turn: a silent server is noticed by the line, and only waiting for a new line needs a limit.
+        if (!this.#line.isConnected)
+          await this.#line.ready(AbortSignal.timeout(Math.max(1, Math.ceil(until - performance.now()))));
+        return (await this.#line.script(TURN, lockKeys, args)) as unknown as TurnReply;
+      } catch (error) {
+        const mendable = error instanceof BrokerConnectionError || isAway(error);
+        if (mendable && performance.now() < until && !this.#disposed && this.#ended === undefined) {
+          await sleep(0.02);
+          continue;
+        }
+        const named = timedOut(error) ? noAnswer(this.#context) : brokerError(error, 'A turn of the holder failed');
+        if (named instanceof BrokerConnectionError) this.#end(named);
+        throw named;
+      }
+    }
+  }
+
+  #arguments(turn: number, call: TurnCall, queues: readonly string[]): (string | number | Buffer)[] {
+    const { leaseMs, unacked, unackedIndex, expiries, keys } = this.#context;
+    const take = queues.length === 0 ? 0 : call.take;
+    const writes = call.writes.flatMap(({ payload }) => payload as readonly RedisWrite[]);
+    for (const queue of queues) {
+      const ttl = expiries.get(queue);
+      if (ttl !== undefined) writes.push(expireWrite(ttl, keys.lists(queue)));
+    }
+    const served = this.#servedKeys(queues);
+    return [
+      turn,
+      leaseMs,
+      take,
+      Math.max(1, queues.length),
+      unacked,
+      unackedIndex,
+      served.length,
+      ...served,
+      ...settlementArguments(call.settle, this.#context),
+      ...jointArguments(writes),
+    ];
+  }
+
+  /** Tells publishers a few times a lease that somebody here serves these queues. */
+  #servedKeys(queues: readonly string[]): readonly string[] {
+    const now = performance.now();
+    const names = queues.toSorted().join('\0');
+    if (this.#served.queues === names && now - this.#served.at < this.#context.leaseMs / 3) return [];
+    this.#served = { at: now, queues: names };
+    return queues.map(this.#context.keys.serves);
+  }
+
+  #rotated(queues: readonly string[]): readonly string[] {
+    if (queues.length < 2) return queues;
+    if (this.#context.transport.queueOrderStrategy === 'sorted') return queues.toSorted();
+    if (this.#context.transport.queueOrderStrategy === 'priority') return queues;
+    const first = this.#first % queues.length;
+    return first === 0 ? queues : [...queues.slice(first), ...queues.slice(0, first)];
+  }
+
+  /** Step by step, each step's lists of all queues: a more urgent step of any queue comes before the next step of all. */
+  #lists(queues: readonly string[]): readonly string[] {
+    const lists = queues.map(this.#context.keys.lists);
+    return this.#context.keys.steps.flatMap((_, step) => lists.map((each) => each[step] ?? ''));
+  }
+
+  #fresh(turn: number, reply: readonly string[], lists: readonly string[], queues: readonly string[]): readonly Delivery[] {
+    const taken: Delivery[] = [];
+    for (let i = 0; i < reply.length; i += 2) {
+      const index = Number(reply[i]) - 1;
+      const field = `${turn}.${i / 2 + 1}.${lists[index]}`;
+      taken.push(this.#delivery(field, reply[i + 1] ?? '', queues[index % queues.length] ?? ''));
+    }
+    return taken;
+  }
+
+  /** The answer to this turn was lost once: its batch as the hash tells it. */
+  #adopted(reply: readonly string[], queues: readonly string[]): readonly Delivery[] {
+    const lists = this.#lists(queues);
+    const fields: { readonly field: string; readonly raw: string }[] = [];
+    for (let i = 0; i < reply.length; i += 2) {
+      const raw = heldEnvelope(reply[i + 1] ?? '', this.#context.unacked !== '');
+      if (raw !== undefined) fields.push({ field: reply[i] ?? '', raw });
+    }
+    fields.sort((a, b) => fieldOrder(a.field) - fieldOrder(b.field));
+    return fields.map(({ field, raw }) =>
+      this.#delivery(field, raw, queues[lists.indexOf(listOfField(field)) % queues.length] ?? ''),
+    );
+  }
+
+  #delivery(field: string, raw: string, queue: string): Delivery {
+    const { message, redelivered, started } = readEnvelope(raw, queue);
+    const tag: HeldTag = { field, raw };
+    return {
+      exchange: message.exchange,
+      routingKey: message.routingKey,
+      headers: message.headers,
+      properties: message.properties,
+      body: message.body,
+      queue,
+      redelivered: redelivered || started > 0,
+      attempts: started + 1,
+      generation: this.#parts.generation,
+      tag,
+    };
+  }
+
+  async idle(_queues: readonly string[], signal: AbortSignal): Promise<void> {
+    if (this.#wakes > 0 || this.#ended !== undefined || signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const poll = setTimeout(resolve, this.#context.transport.pollingInterval * 1000);
+    try {
+      await orAborted(promise, signal).catch(() => undefined);
+    } finally {
+      clearTimeout(poll);
+      this.#wake = () => undefined;
+    }
+  }
+
+  async fanout(queues: readonly string[], receive: (deliveries: readonly Delivery[]) => void): Promise<AsyncDisposable> {
+    const patterns: string[] = [];
+    for (const queue of queues) {
+      for (const pattern of this.#parts.patterns(queue)) {
+        patterns.push(pattern);
+        await this.#listener.subscribe(pattern, (raw) => receive([this.#delivery('', raw, queue)]));
+      }
+    }
+    return {
+      [Symbol.asyncDispose]: async () => {
+        for (const pattern of patterns) await this.#listener.unsubscribe(pattern);
+      },
+    };
+  }
+
+  #warnOfType(list: string): void {
+    if (this.#warned.has(list)) return;
+    this.#warned.add(list);
+    log.error("The key '{list}' is no list, so nothing can be taken from it. Another program uses the name of this queue.", {
+      list,
+    });
+  }
+
+  #end(error: Error): void {
+    if (this.#ended !== undefined || this.#disposed) return;
+    this.#ended = error;
+    this.#parts.keeper.drop(this.#incarnation);
+    this.#close(error);
+    this.#wake();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#parts.keeper.drop(this.#incarnation);
+    // After a lost line the rest is given back at the next chance: now, if the server answers.
+    if (this.#context.line.isConnected) {
+      await giveBack(
+        this.#context,
+        this.#incarnation,
+        { own: true, counted: this.#ended !== undefined },
+        AbortSignal.timeout(CLOSE_SECONDS * 1000),
+      ).catch((error: unknown) =>
+        log.warn('What {incarnation} held is given back when its lease ends: {error}', { incarnation: this.#incarnation, error }),
+      );
+    }
+    await this.#release();
+    this.#close(undefined);
+    this.#wake();
+  }
+
+  async #release(): Promise<void> {
+    this.#disposed = true;
+    await this.#line[Symbol.asyncDispose]();
+    await this.#listener[Symbol.asyncDispose]();
+  }
+}
+
+function lostOf(call: TurnCall, fields: readonly string[]): readonly Delivery[] {
+  if (fields.length === 0) return [];
+  const gone = new Set(fields);
+  return call.settle.map(({ delivery }) => delivery).filter(({ tag }) => gone.has((tag as HeldTag).field));
+}
+
+function timedOut(error: unknown): boolean {
+  return error instanceof Error && error.name === 'TimeoutError';
+}
+
+function noAnswer({ target, transport }: RedisContext): BrokerConnectionError {
+  return new BrokerConnectionError(`${target.url} gave no answer for the whole lease of ${transport.leaseSeconds} s`);
+}
+
+function leaseEnded(): BrokerConnectionError {
+  return new BrokerConnectionError(
+    'The lease of this holder has ended: its messages were given back to their queues. Was the process stopped, or the server emptied?',
+  );
+}

@@ -1,0 +1,96 @@
+// The keeper, seen from the main thread: one worker thread for each broker that renews the leases of its holders over a connection of
+// its own, so that a blocked event loop loses no lease. It watches the main loop through a shared counter.
+import { Worker } from 'node:worker_threads';
+import { logger } from '../../util/index.ts';
+import type { RedisContext } from './context.ts';
+
+/** What the keeper's thread is started with. Plain data. */
+export interface KeeperData {
+  readonly target: RedisContext['target'];
+  readonly connectTimeout: number;
+  readonly leaseMs: number;
+  /** Celery's index, whose scores are kept fresh; '' without. */
+  readonly unackedIndex: string;
+  /** Seconds. */
+  readonly maxLoopBlock: number;
+  /** One 32-bit number that the main loop counts up. */
+  readonly turns: SharedArrayBuffer;
+}
+
+/** Main thread → keeper. */
+export type KeeperOrder = { readonly keep: string; readonly lease: string; readonly held: string } | { readonly drop: string };
+/** Keeper → main thread: a lease was gone when it was to be renewed. */
+export interface KeeperNews {
+  readonly lost: string;
+}
+
+export interface Keeper {
+  /** Renews a lease until dropped; `lost` is called once if it ends all the same. */
+  keep(incarnation: string, keys: { readonly lease: string; readonly held: string }, lost: () => void): void;
+  drop(incarnation: string): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const TICK_MS = 500;
+const log = logger('broker', 'redis', 'keeper');
+
+/** Starts the thread at the first lease. */
+export function createKeeper(context: RedisContext): Keeper {
+  const kept = new Map<string, () => void>();
+  const turns = new SharedArrayBuffer(4);
+  const counter = new Int32Array(turns);
+  let thread: Worker | undefined;
+  let ticker: NodeJS.Timeout | undefined;
+
+  function start(): Worker {
+    const data: KeeperData = {
+      target: context.target,
+      connectTimeout: context.connectTimeout,
+      leaseMs: context.leaseMs,
+      unackedIndex: context.unackedIndex,
+      maxLoopBlock: context.transport.maxLoopBlock,
+      turns,
+    };
+    const started = new Worker(new URL(`./keeper-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), {
+      workerData: data,
+      // The options of the program (inspectors, loaders, test runners) are not the keeper's.
+      execArgv: [],
+      name: 'lovage-keeper',
+    });
+    started.unref();
+    started.on('message', ({ lost }: KeeperNews) => {
+      kept.get(lost)?.();
+      kept.delete(lost);
+    });
+    // Without a keeper the turns of the holders renew their leases, as long as the loop turns.
+    started.on('error', (error) => {
+      log.error('The keeper of the leases failed; a blocked event loop may now lose them: {error}', { error });
+      thread = undefined;
+    });
+    ticker ??= setInterval(() => Atomics.add(counter, 0, 1), TICK_MS).unref();
+    return started;
+  }
+
+  const order = (message: KeeperOrder): void => thread?.postMessage(message);
+  return {
+    keep: (incarnation, { lease, held }, lost) => {
+      try {
+        thread ??= start();
+      } catch (error) {
+        // TLS options that cannot be copied to a thread, or no threads left.
+        log.error('No keeper for the leases; a blocked event loop may lose them: {error}', { error });
+      }
+      kept.set(incarnation, lost);
+      order({ keep: incarnation, lease, held });
+    },
+    drop: (incarnation) => {
+      kept.delete(incarnation);
+      order({ drop: incarnation });
+    },
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(ticker);
+      await thread?.terminate();
+      thread = undefined;
+    },
+  };
+}

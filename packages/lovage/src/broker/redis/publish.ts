@@ -1,0 +1,92 @@
+// Publishing: envelopes joined into one command for each list, or into one script when several things must happen together.
+import {
+  applyWrites,
+  BrokerConnectionError,
+  expireWrite,
+  PublishError,
+  type PublishFailure,
+  parkWrite,
+  pushWrite,
+  RedisLineError,
+  type RedisWrite,
+} from '../../util/index.ts';
+import type { Message } from '../seam.ts';
+import type { QueueEntry } from '../store.ts';
+import { brokerError, type RedisContext } from './context.ts';
+import { writeEnvelope } from './envelope.ts';
+
+/** The writes that put copies into their lists, or park them: for one script. */
+export function entryWrites({ keys, transport, expiries }: RedisContext, entries: readonly QueueEntry[]): RedisWrite[] {
+  const writes: RedisWrite[] = [];
+  const pushed = new Map<string, string[]>();
+  const living = new Set<string>();
+  for (const { queue, message } of entries) {
+    const list = keys.list(queue, message.properties.priority);
+    const envelope = writeEnvelope(message, transport.bodyEncoding);
+    if (expiries.size > 0 && expiries.has(queue)) living.add(queue);
+    if (message.dueAt !== undefined) {
+      const { dueAt } = message;
+      const [serves, parked, registry] = [keys.serves(queue), keys.parked(queue), keys.parkedQueues];
+      writes.push(parkWrite({ serves, parked, registry, queue, list, dueAt, envelope }));
+      continue;
+    }
+    const together = pushed.get(list);
+    if (together === undefined) pushed.set(list, [envelope]);
+    else together.push(envelope);
+  }
+  for (const [list, envelopes] of pushed) writes.push(pushWrite(list, envelopes));
+  for (const queue of living) writes.push(expireWrite(expiries.get(queue) ?? 0, keys.lists(queue)));
+  return writes;
+}
+
+/** Resolves when all are stored. Rejects with PublishError, or BrokerFullError when the server has no room. */
+export async function pushEntries(context: RedisContext, entries: readonly QueueEntry[], signal: AbortSignal): Promise<void> {
+  const writes = entryWrites(context, entries);
+  const [first] = writes;
+  if (first === undefined) return;
+  await confirmed(context, entries.length, signal, async () => {
+    // The usual case, one list, needs no script.
+    if (writes.length === 1 && first[0] === 'push') await context.line.call('LPUSH', first.slice(2) as string[], signal);
+    else await applyWrites(context.line, writes, signal);
+  });
+}
+
+/** Publishes broadcasts; who does not listen now will never hear them. */
+export async function publishBroadcasts(context: RedisContext, messages: readonly Message[], signal: AbortSignal): Promise<void> {
+  const { keys, transport, line } = context;
+  await confirmed(context, messages.length, signal, async () => {
+    const calls = messages.map((message) =>
+      line.call(
+        'PUBLISH',
+        [keys.channel(message.exchange, message.routingKey), writeEnvelope(message, transport.bodyEncoding)],
+        signal,
+      ),
+    );
+    await Promise.all(calls);
+  });
+}
+
+async function confirmed(context: RedisContext, count: number, signal: AbortSignal, send: () => Promise<void>): Promise<void> {
+  let sent = false;
+  try {
+    // Waiting for the line is apart from the call, so that a deadline in between says `no`.
+    await context.line.ready(signal);
+    sent = true;
+    await send();
+  } catch (error) {
+    const cause = brokerError(error, 'Publishing failed');
+    const refused = cause !== error && !(cause instanceof BrokerConnectionError);
+    if (refused) throw cause;
+    const stored = sent && mayBeStored(error) ? 'unknown' : 'no';
+    const failures = Array.from({ length: count }, (_, index): PublishFailure => ({ index, stored, cause }));
+    const reason = cause instanceof Error ? cause.message : `${cause}`;
+    throw new PublishError(`${count} messages were not confirmed by ${context.target.url}: ${reason}`, failures, { cause });
+  }
+}
+
+/** Was anything sent? An answer of the server, and a line that was not open, say no. */
+function mayBeStored(error: unknown): boolean {
+  const cause = error instanceof BrokerConnectionError ? error.cause : undefined;
+  if (cause instanceof RedisLineError) return cause.sent;
+  return !(error instanceof Error && error.name === 'ReplyError');
+}

@@ -1,0 +1,337 @@
+// The Lua texts of the Redis driver. Each is one atomic step; none decodes an envelope unless it must, since cjson would change it.
+//
+// A holder's messages lie in the hash `held`: field `<turn>.<n>.<list>` → the envelope, or (in Celery's mode) `t` and the tag under
+// which `unacked` has it, or `r` and the envelope where it has no tag of its own. The lease's value is the number of the last turn.
+import { JOINT_LUA, type RedisScript, redisScript } from '../../util/index.ts';
+
+/** Chunks keep `unpack` below Lua's stack limit. */
+const CHUNK = 500;
+
+/** Everything that looks into an envelope from Lua; the quick patterns are tried first, at the end of the text, where Celery writes them. */
+const ENVELOPE_LUA = `
+local function decoded(raw)
+  local ok, envelope = pcall(cjson.decode, raw)
+  if ok and type(envelope) == 'table' then return envelope end
+end
+local function properties_of(raw)
+  local envelope = decoded(raw)
+  return envelope and type(envelope.properties) == 'table' and envelope.properties or {}
+end
+local function tag_and_route(raw)
+  local tag = raw:match('"delivery_tag": ?"([^"\\\\]+)"}}$')
+  local exchange, key = raw:match('^.*"delivery_info": ?{"exchange": ?"([^"\\\\]*)", ?"routing_key": ?"([^"\\\\]*)"')
+  if tag and exchange then return tag, '"' .. exchange .. '"', '"' .. key .. '"' end
+  local properties = properties_of(raw)
+  local info = type(properties.delivery_info) == 'table' and properties.delivery_info or {}
+  if type(properties.delivery_tag) ~= 'string' or type(info.exchange) ~= 'string' or type(info.routing_key) ~= 'string' then return nil end
+  return properties.delivery_tag, cjson.encode(info.exchange), cjson.encode(info.routing_key)
+end
+local function priority_of(raw)
+  local priority = tonumber(raw:match('"priority": ?(%d+), ?"body_encoding"') or properties_of(raw).priority)
+  return priority and math.max(0, math.min(9, math.floor(priority))) or 0
+end
+local function server_now()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) + tonumber(time[2]) / 1000000
+end
+local function number_text(number) return string.format('%.6f', number) end
+`;
+
+/** Takes one field out of `held` (and out of `unacked`); false when it is no longer ours. Needs HELD, UNACKED, INDEX. */
+const RELEASE_LUA = `
+local function release(field)
+  local value = UNACKED ~= '' and redis.call('HGET', HELD, field)
+  local there = redis.call('HDEL', HELD, field) == 1
+  if not value or value:sub(1, 1) ~= 't' then return there end
+  local tag = value:sub(2)
+  redis.call('ZREM', INDEX, tag)
+  return redis.call('HDEL', UNACKED, tag) == 1
+end
+`;
+
+/**
+ * One turn of a holder. KEYS: lease, held, then the lists in the order in which they are served.
+ * ARGV: turn, lease ms, take, lists per step, unacked, index, number of served-keys, those keys, number of settlements, each
+ * (kind, count, arguments), then the joint writes.
+ * Answers [status, fields lost, taken]: `ok` with list number and envelope in turn, `again` (this turn was done before) with
+ * field and value in turn, or `lost` when the lease is gone, and then nothing was done.
+ */
+export const TURN: RedisScript = redisScript(`
+${ENVELOPE_LUA}
+${JOINT_LUA}
+local LEASE, HELD = KEYS[1], KEYS[2]
+local turn, lease_ms, take, width = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local UNACKED, INDEX = ARGV[5], ARGV[6]
+${RELEASE_LUA}
+local last = redis.call('GET', LEASE)
+if not last then return { 'lost', {}, {} } end
+if last == turn then
+  local again, all = {}, redis.call('HGETALL', HELD)
+  for i = 1, #all, 2 do
+    if all[i]:sub(1, #turn + 1) == turn .. '.' then
+      local value = all[i + 1]
+      if UNACKED ~= '' then
+        value = value:sub(1, 1) == 't' and 't' .. (redis.call('HGET', UNACKED, value:sub(2)) or '') or value
+      end
+      again[#again + 1] = all[i]
+      again[#again + 1] = value
+    end
+  end
+  return { 'again', {}, again }
+end
+-- The first write must be one that a full server allows; what follows in the same script is then allowed as well.
+redis.call('PEXPIRE', LEASE, lease_ms)
+local at = 8 + tonumber(ARGV[7])
+local settlements = tonumber(ARGV[at])
+local first = at + 1
+at = first
+for _ = 1, settlements do at = at + 2 + tonumber(ARGV[at + 1]) end
+apply_writes(at)
+redis.call('SET', LEASE, turn, 'PX', lease_ms)
+for i = 8, 7 + tonumber(ARGV[7]) do redis.call('SET', ARGV[i], '1', 'PX', lease_ms) end
+
+local lost = {}
+local SETTLE = {}
+function SETTLE.ack(at, count)
+  for i = at, at + count - 1, ${CHUNK} do
+    local upto = math.min(i + ${CHUNK - 1}, at + count - 1)
+    if UNACKED == '' then
+      if redis.call('HDEL', HELD, unpack(ARGV, i, upto)) == 0 then for k = i, upto do lost[#lost + 1] = ARGV[k] end end
+    else
+      local values, tags = redis.call('HMGET', HELD, unpack(ARGV, i, upto)), {}
+      redis.call('HDEL', HELD, unpack(ARGV, i, upto))
+      for k, value in ipairs(values) do
+        local tag = value and value:sub(1, 1) == 't' and value:sub(2)
+        if tag then
+          tags[#tags + 1] = tag
+          if redis.call('HDEL', UNACKED, tag) == 0 then lost[#lost + 1] = ARGV[i + k - 1] end
+        elseif not value then lost[#lost + 1] = ARGV[i + k - 1] end
+      end
+      if #tags > 0 then redis.call('ZREM', INDEX, unpack(tags)) end
+    end
+  end
+end
+function SETTLE.move(at)
+  if not release(ARGV[at]) then lost[#lost + 1] = ARGV[at] return end
+  redis.call(ARGV[at + 2], ARGV[at + 1], ARGV[at + 3])
+end
+function SETTLE.park(at)
+  if not release(ARGV[at]) then lost[#lost + 1] = ARGV[at] return end
+  redis.call('ZADD', ARGV[at + 1], ARGV[at + 4], ARGV[at + 5])
+  redis.call('SADD', ARGV[at + 2], ARGV[at + 3])
+end
+function SETTLE.dead(at)
+  if not release(ARGV[at]) then lost[#lost + 1] = ARGV[at] return end
+  local key, max, ttl, oldest = ARGV[at + 1], tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), ARGV[at + 5]
+  redis.call('LPUSH', key, ARGV[at + 2])
+  redis.call('LTRIM', key, 0, max - 1)
+  redis.call('PEXPIRE', key, ttl)
+  for _ = 1, 100 do
+    local tail = redis.call('LINDEX', key, -1)
+    local time = tail and tail:match('"x%-lovage%-death":.-"time": ?"([^"]+)"')
+    if not time or time >= oldest then break end
+    redis.call('RPOP', key)
+  end
+end
+at = first
+for _ = 1, settlements do
+  local count = tonumber(ARGV[at + 1])
+  SETTLE[ARGV[at]](at + 2, count)
+  at = at + 2 + count
+end
+
+local taken, number, refused = {}, 0, {}
+local now = UNACKED ~= '' and number_text(server_now())
+local function hold(list, popped)
+  local fields, entries, scores = { HELD }, { UNACKED }, { INDEX }
+  for _, raw in ipairs(popped) do
+    number = number + 1
+    local value = raw
+    if now then
+      local tag, exchange, key = tag_and_route(raw)
+      -- Two copies under one tag would be one entry: the second is held by us alone.
+      if tag and redis.call('HSETNX', UNACKED, tag, '[' .. raw .. ', ' .. exchange .. ', ' .. key .. ']') == 1 then
+        value = 't' .. tag
+        scores[#scores + 1] = now
+        scores[#scores + 1] = tag
+      else value = 'r' .. raw end
+    end
+    fields[#fields + 1] = turn .. '.' .. number .. '.' .. KEYS[list]
+    fields[#fields + 1] = value
+    taken[#taken + 1] = list - 2
+    taken[#taken + 1] = raw
+  end
+  redis.call('HSET', unpack(fields))
+  if #scores > 1 then redis.call('ZADD', unpack(scores)) end
+end
+local left = take
+local step = 3
+while left > 0 and step <= #KEYS do
+  local open = {}
+  for list = step, step + width - 1 do open[#open + 1] = list end
+  -- The queues of one step share evenly; what one leaves, the others get.
+  while left > 0 and #open > 0 do
+    local share, still = math.max(1, math.floor(left / #open)), {}
+    for _, list in ipairs(open) do
+      local want = math.min(share, left, ${CHUNK})
+      if want > 0 then
+        local popped = redis.pcall('RPOP', KEYS[list], want)
+        if type(popped) == 'table' and popped.err then refused[#refused + 1] = KEYS[list]
+        elseif popped and #popped > 0 then
+          hold(list, popped)
+          left = left - #popped
+          if #popped == want then still[#still + 1] = list end
+        end
+      end
+    end
+    open = still
+  end
+  step = step + width
+end
+-- Reading the lists while there is nothing makes the server tell this connection of the next push.
+if take > 0 and number == 0 then for list = 3, #KEYS do redis.pcall('LLEN', KEYS[list]) end end
+return { 'ok', lost, taken, refused }
+`);
+
+/** Opens a lease. KEYS: holders, lease. ARGV: incarnation, turn, lease ms. */
+export const OPEN: RedisScript = redisScript(`
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+redis.call('SADD', KEYS[1], ARGV[1])
+return 1
+`);
+
+/** Renews a lease from the keeper. KEYS: lease, held. ARGV: lease ms, index ('' without Celery's entries). Answers 0 when it is gone. */
+export const RENEW: RedisScript = redisScript(`
+${ENVELOPE_LUA}
+if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 0 then return 0 end
+if ARGV[2] ~= '' then
+  local now = number_text(server_now())
+  for _, value in ipairs(redis.call('HVALS', KEYS[2])) do
+    if value:sub(1, 1) == 't' then redis.call('ZADD', ARGV[2], 'XX', now, value:sub(2)) end
+  end
+end
+return 1
+`);
+
+/** Which holders are dead: KEYS: holders. ARGV: prefix of leases. */
+export const DEAD: RedisScript = redisScript(`
+local dead = {}
+for _, incarnation in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  if redis.call('EXISTS', ARGV[1] .. incarnation) == 0 then dead[#dead + 1] = incarnation end
+end
+return dead
+`);
+
+/** What a holder holds: KEYS: held. ARGV: unacked, or '' without. Answers field and envelope (or entry of \`unacked\`, after a \`t\`) in turn. */
+export const HOLDINGS: RedisScript = redisScript(`
+local all = redis.call('HGETALL', KEYS[1])
+if ARGV[1] == '' then return all end
+for i = 2, #all, 2 do
+  local kind = all[i]:sub(1, 1)
+  if kind == 't' then all[i] = 't' .. (redis.call('HGET', ARGV[1], all[i]:sub(2)) or '') end
+end
+return all
+`);
+
+/**
+ * Gives back what a holder held. KEYS: holders, lease, held. ARGV: incarnation, own (1: the holder itself, whose lease ends here),
+ * unacked, index, then field, list, command and envelope of each. Answers how many were given back, or -1 when the holder lives.
+ */
+export const GIVE_BACK: RedisScript = redisScript(`
+local HELD, UNACKED, INDEX = KEYS[3], ARGV[3], ARGV[4]
+if ARGV[2] ~= '1' and redis.call('EXISTS', KEYS[2]) == 1 then return -1 end
+${RELEASE_LUA}
+local given = 0
+for at = 5, #ARGV, 4 do
+  if release(ARGV[at]) then
+    given = given + 1
+    if ARGV[at + 1] ~= '' then redis.call(ARGV[at + 2], ARGV[at + 1], ARGV[at + 3]) end
+  end
+end
+if redis.call('HLEN', HELD) == 0 then
+  redis.call('SREM', KEYS[1], ARGV[1])
+  redis.call('DEL', KEYS[2])
+end
+return given
+`);
+
+/**
+ * Moves what is due from the parked sets to the lists. KEYS: the set of queues with parked messages.
+ * ARGV: prefix of parked sets, prefix of keys, sep, most to move, then the priority steps. Answers seconds until the next is due, or ''.
+ */
+export const PROMOTE: RedisScript = redisScript(`
+${ENVELOPE_LUA}
+local left = tonumber(ARGV[4])
+local now, next_due = server_now(), nil
+for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local parked = ARGV[1] .. queue
+  local due = redis.call('ZRANGEBYSCORE', parked, '-inf', number_text(now), 'LIMIT', 0, left)
+  for _, raw in ipairs(due) do
+    redis.call('ZREM', parked, raw)
+    local priority, step = priority_of(raw), tonumber(ARGV[5])
+    for i = 5, #ARGV do if tonumber(ARGV[i]) <= priority then step = tonumber(ARGV[i]) end end
+    redis.call('LPUSH', ARGV[2] .. queue .. (step == 0 and '' or ARGV[3] .. step), raw)
+  end
+  left = left - #due
+  local head = redis.call('ZRANGE', parked, 0, 0, 'WITHSCORES')
+  if head[1] then next_due = math.min(next_due or tonumber(head[2]), tonumber(head[2])) else redis.call('SREM', KEYS[1], queue) end
+end
+return next_due and number_text(math.max(0, next_due - now)) or ''
+`);
+
+/** Celery's sweep, first half: the tags and entries that timed out. KEYS: index, unacked. ARGV: seconds, most. */
+export const TIMED_OUT: RedisScript = redisScript(`
+${ENVELOPE_LUA}
+local out = {}
+local upto = number_text(server_now() - tonumber(ARGV[1]))
+for _, tag in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[1], upto, 0, 'LIMIT', 0, ARGV[2])) do
+  out[#out + 1] = tag
+  out[#out + 1] = redis.call('HGET', KEYS[2], tag) or ''
+end
+return out
+`);
+
+/** Second half: puts one back if nobody else did. KEYS: index, unacked, then the lists. ARGV: tag, envelope. */
+export const RESTORE: RedisScript = redisScript(`
+redis.call('ZREM', KEYS[1], ARGV[1])
+if redis.call('HDEL', KEYS[2], ARGV[1]) == 0 then return 0 end
+for i = 3, #KEYS do redis.call('RPUSH', KEYS[i], ARGV[2]) end
+return 1
+`);
+
+/** Releases Celery's mutex if it is still ours. */
+export const UNLOCK: RedisScript = redisScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+`);
+
+/** Counts a queue. KEYS: holders, parked, lists. ARGV: prefix of held hashes. Answers ready, held, parked, number of keys that exist. */
+export const COUNT: RedisScript = redisScript(`
+local ready, exist, held, mine = 0, redis.call('EXISTS', KEYS[2]), 0, {}
+for i = 3, #KEYS do
+  local length = redis.pcall('LLEN', KEYS[i])
+  if type(length) == 'number' then ready = ready + length end
+  exist = exist + redis.call('EXISTS', KEYS[i])
+  mine[KEYS[i]] = true
+end
+for _, incarnation in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  for _, field in ipairs(redis.call('HKEYS', ARGV[1] .. incarnation)) do
+    if mine[field:match('^%d+%.%d+%.(.*)$')] then held = held + 1 end
+  end
+end
+return { ready, held, redis.call('ZCARD', KEYS[2]), exist }
+`);
+
+/** Deletes what waits. KEYS: parked, lists. Answers how many. */
+export const PURGE: RedisScript = redisScript(`
+local purged = redis.call('ZCARD', KEYS[1])
+for i = 2, #KEYS do
+  local length = redis.pcall('LLEN', KEYS[i])
+  if type(length) == 'number' then
+    purged = purged + length
+    redis.call('DEL', KEYS[i])
+  end
+end
+redis.call('DEL', KEYS[1])
+return purged
+`);

@@ -1,0 +1,135 @@
+// The QueueStore of Redis: declarations and looking. Publishing, holders and chores have files of their own.
+import { warnOfEviction } from '../../util/index.ts';
+import { routedQueues, topicPattern } from '../routing.ts';
+import type { Message, QueueCount, QueueDeclaration } from '../seam.ts';
+import type { Holder, QueueStore, StoredBinding } from '../store.ts';
+import { type Chores, startChores } from './chores.ts';
+import { brokerError, type RedisContext } from './context.ts';
+import { readEnvelope } from './envelope.ts';
+import { openHolder } from './holder.ts';
+import { createKeeper } from './keeper.ts';
+import { entryWrites, publishBroadcasts, pushEntries } from './publish.ts';
+import { COUNT, PURGE } from './scripts.ts';
+
+/** Makes the store. Nothing is opened before the first call. */
+export function createRedisStore(context: RedisContext): QueueStore {
+  const { line, keys, expiries, target } = context;
+  const keeper = createKeeper(context);
+  const declared = new Set<string>();
+  const bindings = new Map<string, StoredBinding>();
+  let chores: Chores | undefined;
+  const stopObserving = line.observe({
+    up: () => {
+      chores ??= startChores(context, async (exchange, routingKey) => routedQueues(await readBindings(exchange), routingKey));
+      void warnOfEviction(line);
+    },
+  });
+
+  async function ask<T>(what: string, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw brokerError(error, what);
+    }
+  }
+
+  async function readBindings(exchange: string): Promise<readonly StoredBinding[]> {
+    const members = (await ask('Reading bindings failed', line.call('SMEMBERS', [keys.binding(exchange)]))) as string[];
+    return members.map((member) => {
+      const [routingKey = '', pattern = '', queue = ''] = member.split(keys.sep);
+      // The set does not say which kind of exchange it is: whoever declared it here knows, a pattern tells of a topic, the rest is direct.
+      const known = [...bindings.values()].find((binding) => binding.exchange === exchange)?.type;
+      return { exchange, type: known ?? (pattern === '' ? 'direct' : 'topic'), routingKey, queue };
+    });
+  }
+
+  const member = ({ type, routingKey, queue }: StoredBinding): string =>
+    [routingKey, type === 'topic' ? topicPattern(routingKey) : '', queue].join(keys.sep);
+
+  async function bind(added: readonly StoredBinding[]): Promise<void> {
+    for (const binding of added) bindings.set(`${binding.exchange}\0${binding.routingKey}\0${binding.queue}`, binding);
+    const calls = added.map((binding) => line.call('SADD', [keys.binding(binding.exchange), member(binding)]));
+    await ask('Binding failed', Promise.all(calls));
+  }
+
+  async function declareQueues(queues: readonly QueueDeclaration[]): Promise<void> {
+    for (const { name, arguments: given } of queues) {
+      declared.add(name);
+      const expires = given['x-expires'];
+      if (typeof expires === 'number' && expires > 0) expiries.set(name, Math.round(expires));
+    }
+    // Queues are made by their first message; this only shows that the server is there.
+    await ask('Declaring queues failed', line.call('PING', []));
+  }
+
+  async function count(queue: string): Promise<QueueCount | undefined> {
+    const reply = line.script(COUNT, [keys.holders, keys.parked(queue), ...keys.lists(queue)], [keys.held('')]);
+    const [ready = 0, held = 0, parked = 0, exist = 0] = (await ask('Counting failed', reply)) as number[];
+    if (exist === 0 && held === 0 && !declared.has(queue)) return undefined;
+    return { ready, held, parked };
+  }
+
+  async function peek(queue: string, limit: number): Promise<readonly Message[]> {
+    const out: Message[] = [];
+    for (const list of keys.lists(queue)) {
+      const left = limit - out.length;
+      if (left <= 0) break;
+      const texts = (await ask('Peeking failed', line.call('LRANGE', [list, -left, -1]))) as string[];
+      for (const raw of texts.toReversed()) out.push(readEnvelope(raw, queue).message);
+    }
+    return out;
+  }
+
+  async function purge(queue: string): Promise<number> {
+    return Number(await ask('Purging failed', line.script(PURGE, [keys.parked(queue), ...keys.lists(queue)], [])));
+  }
+
+  async function remove(queue: string): Promise<void> {
+    await purge(queue);
+    declared.delete(queue);
+    expiries.delete(queue);
+    for (const [key, binding] of bindings) {
+      if (binding.queue !== queue) continue;
+      bindings.delete(key);
+      await ask('Unbinding failed', line.call('SREM', [keys.binding(binding.exchange), member(binding)]));
+    }
+  }
+
+  function patterns(queue: string): readonly string[] {
+    const fanouts = [...bindings.values()].filter((binding) => binding.queue === queue && binding.type === 'fanout');
+    return fanouts.map(({ exchange, routingKey }) => keys.pattern(exchange, routingKey));
+  }
+
+  async function hold({ node, generation }: { readonly node: string; readonly generation: number }): Promise<Holder> {
+    const holder = await openHolder({ context, keeper, node, generation, patterns });
+    chores?.serve();
+    return holder;
+  }
+
+  return {
+    name: 'redis',
+    url: target.url,
+    database: target.database,
+    features: { priorities: true, priorityOrder: 'lowest-first', delay: true, fanout: true, persistent: true },
+    declareQueues,
+    bind,
+    bindings: readBindings,
+    push: (entries, signal) => pushEntries(context, entries, signal),
+    broadcast: (messages, signal) => publishBroadcasts(context, messages, signal),
+    jointPush: (entries) => ({ database: target.database, payload: entryWrites(context, entries) }),
+    hold,
+    count,
+    peek,
+    purge,
+    remove,
+    check: async (signal) => {
+      await ask('The check failed', line.call('PING', [], signal));
+    },
+    [Symbol.asyncDispose]: async () => {
+      stopObserving();
+      chores?.[Symbol.dispose]();
+      await keeper[Symbol.asyncDispose]();
+      await line[Symbol.asyncDispose]();
+    },
+  };
+}
