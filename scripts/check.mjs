@@ -8,6 +8,7 @@ const bin = join(root, 'node_modules/.bin');
 const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
 const steps = [
   ['types', 'node', ['node_modules/ts7/bin/tsc', '-p', 'packages/lovage/tsconfig.json'], root],
+  ['types of examples', 'node', ['node_modules/ts7/bin/tsc', '-p', 'examples/tsconfig.json'], root],
   ['biome', 'biome', ['check', '--error-on-warnings', '.'], root],
   ['oxlint', 'oxlint', ['--type-aware', '--deny-warnings', 'packages', 'scripts', 'examples', 'bench'], root],
   ['knip', 'knip', [], root],

@@ -9,7 +9,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 process.env.PATH = `${join(root, 'node_modules/.bin')}:${process.env.PATH}`;
 const run = (args, options = {}) => spawnSync('node', args, { cwd: root, stdio: 'inherit', ...options }).status === 0;
 
-const typesPass = run(['node_modules/ts7/bin/tsc', '-p', 'packages/lovage/tsconfig.json']);
+const typesPass = ['packages/lovage/tsconfig.json', 'examples/tsconfig.json'].every((project) =>
+  run(['node_modules/ts7/bin/tsc', '-p', project]),
+);
 console.log(typesPass ? 'Types: pass' : 'Types: FAIL');
 const installed = run(['scripts/servers/cli.ts', 'install']);
 

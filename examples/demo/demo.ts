@@ -20,14 +20,18 @@ function textFiles(folder: string): readonly string[] {
   for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = join(folder, entry.name);
     if (entry.isDirectory() && !SKIPPED.has(entry.name)) found.push(...textFiles(path));
-    else if (entry.isFile() && statSync(path).size <= MAX_BYTES && !readFileSync(path).subarray(0, 1024).includes(0)) found.push(path);
+    else if (entry.isFile() && statSync(path).size <= MAX_BYTES && !readFileSync(path).subarray(0, 1024).includes(0))
+      found.push(path);
   }
   return found;
 }
 
 function showCode(): void {
   console.log(dim('examples/demo/tasks.ts'));
-  for (const line of readFileSync(join(import.meta.dirname, 'tasks.ts'), 'utf8').trimEnd().split('\n')) console.log(`  ${styleText('cyan', line)}`);
+  for (const line of readFileSync(join(import.meta.dirname, 'tasks.ts'), 'utf8')
+    .trimEnd()
+    .split('\n'))
+    console.log(`  ${styleText('cyan', line)}`);
   console.log();
 }
 
@@ -61,19 +65,26 @@ function drawProgress(done: number, total: number): void {
   if (done === total) process.stdout.write('\n');
 }
 
-type Counted = Awaited<ReturnType<Awaited<ReturnType<typeof count.delay>>['get']>>;
+type Counted = Exclude<Awaited<ReturnType<Awaited<ReturnType<typeof count.delay>>['get']>>, Error>;
 
 function showOutcome(results: readonly Counted[], folder: string, seconds: number): void {
-  const sum = (of: (result: Counted) => number): string => results.reduce((total, result) => total + of(result), 0).toLocaleString('en');
-  console.log(`\n${bold(`${results.length} files`)}, ${sum(({ lines }) => lines)} lines, ${sum(({ words }) => words)} words of four letters or more, in ${seconds.toFixed(2)} s`);
+  const sum = (of: (result: Counted) => number): string =>
+    results.reduce((total, result) => total + of(result), 0).toLocaleString('en');
+  console.log(
+    `\n${bold(`${results.length} files`)}, ${sum(({ lines }) => lines)} lines, ${sum(({ words }) => words)} words of four letters or more, in ${seconds.toFixed(2)} s`,
+  );
   const words = new Map<string, number>();
   for (const { top } of results) for (const [word, times] of top) words.set(word, (words.get(word) ?? 0) + times);
   const frequent = [...words].sort(([, a], [, b]) => b - a).slice(0, 8);
   const widest = frequent[0]?.[1] ?? 1;
   console.log(bold('\nMost frequent words'));
-  for (const [word, times] of frequent) console.log(`  ${word.padEnd(14)} ${styleText('green', '▇'.repeat(Math.max(1, Math.round((times / widest) * 30))))} ${times}`);
+  for (const [word, times] of frequent)
+    console.log(
+      `  ${word.padEnd(14)} ${styleText('green', '▇'.repeat(Math.max(1, Math.round((times / widest) * 30))))} ${times}`,
+    );
   console.log(bold('\nLongest files'));
-  for (const result of [...results].sort((a, b) => b.lines - a.lines).slice(0, 5)) console.log(`  ${String(result.lines).padStart(7)} lines  ${relative(folder, result.path)}`);
+  for (const result of [...results].sort((a, b) => b.lines - a.lines).slice(0, 5))
+    console.log(`  ${String(result.lines).padStart(7)} lines  ${relative(folder, result.path)}`);
 }
 
 async function main(): Promise<void> {

@@ -9,7 +9,9 @@ export const count = app.task('demo.count', async (path: string) => {
   const words = text.toLowerCase().match(/\p{L}{4,}/gu) ?? [];
   const frequent: Record<string, number> = Object.create(null);
   for (const word of words) frequent[word] = (frequent[word] ?? 0) + 1;
-  const top = Object.entries(frequent).sort(([, a], [, b]) => b - a).slice(0, 50);
+  const top = Object.entries(frequent)
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, 50);
   return { path, lines: text.split('\n').length, words: words.length, top };
 });
 

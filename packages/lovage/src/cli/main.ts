@@ -31,9 +31,10 @@ function commandParser(definition: Command): Branch {
 }
 
 function parse(argv: readonly string[]): Parsed {
-  // `or` counts its parsers in its type; ours are a table, so its type is said here.
+  // These two count their parsers in their types; ours come from a table, so the types are said here.
   const oneOf = or as unknown as (...parsers: readonly Branch[]) => Branch;
-  const parser = merge(globalOptions, oneOf(...commands.map(commandParser)));
+  const both = merge as unknown as (global: typeof globalOptions, branch: Branch) => Parser<'sync', Parsed, unknown>;
+  const parser = both(globalOptions, oneOf(...commands.map(commandParser)));
   return run(parser, {
     programName: 'lovage',
     args: argv.length === 0 ? ['--help'] : argv,

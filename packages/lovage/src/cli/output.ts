@@ -28,6 +28,11 @@ function forJson(_key: string, value: unknown): unknown {
   return value;
 }
 
+/** A value of any kind as indented JSON; what JSON cannot hold is written as text. */
+export function printableJson(value: unknown): string {
+  return JSON.stringify(value, forJson, 2) ?? String(value);
+}
+
 export function createOutput(options: { readonly json: boolean; readonly quiet: boolean; readonly color: boolean }): Output {
   const style: Output['style'] = (format, text) => (options.color ? styleText(format, text, { validateStream: false }) : text);
   return {

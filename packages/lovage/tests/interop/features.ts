@@ -238,7 +238,7 @@ const options: readonly Feature[] = [
     },
     toPython: async ({ app, jsQueue, pyQueue, path }) => {
       const file = path('link');
-      const link = app.signature('js.mark', { args: [file], queue: jsQueue });
+      const link = app.signature('js.mark', [file], { queue: jsQueue });
       await (await app.sendTask('py.echo', { args: ['linked'], queue: pyQueue, link })).get({ timeout: 30 });
       expect(await read(file)).toBe('js:linked\n');
     },
@@ -254,7 +254,7 @@ const options: readonly Feature[] = [
     },
     toPython: async ({ app, jsQueue, pyQueue, path }) => {
       const file = path('errback');
-      const linkError = app.signature('js.mark', { args: [file], queue: jsQueue });
+      const linkError = app.signature('js.mark', [file], { queue: jsQueue });
       const result = await app.sendTask('py.fail', { args: ['boom'], queue: pyQueue, linkError });
       await result.get({ timeout: 30, propagate: false });
       expect(await read(file)).toMatch(/^js:/);

@@ -6,7 +6,7 @@ import { argument, option } from '@optique/core/primitives';
 import { float, integer, string } from '@optique/core/valueparser';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { isArray, isRecord, json } from '../options.ts';
-import { printable } from '../output.ts';
+import { printable, printableJson } from '../output.ts';
 
 const parser = object({
   name: argument(string({ metavar: 'NAME' }), { description: message`Name of the task.` }),
@@ -62,7 +62,7 @@ export const call: Command = defineCommand({
       ]);
       return EXIT.failure;
     }
-    out.answer({ id: result.id, result: value }, [typeof value === 'string' ? printable(value) : JSON.stringify(value, null, 2)]);
+    out.answer({ id: result.id, result: value }, [typeof value === 'string' ? printable(value) : printableJson(value)]);
     return EXIT.ok;
   },
 });

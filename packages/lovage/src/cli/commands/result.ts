@@ -5,7 +5,7 @@ import { optional } from '@optique/core/modifiers';
 import { argument, option } from '@optique/core/primitives';
 import { float, string } from '@optique/core/valueparser';
 import { type Command, defineCommand, EXIT } from '../define.ts';
-import { printable } from '../output.ts';
+import { printable, printableJson } from '../output.ts';
 
 const parser = object({
   id: argument(string({ metavar: 'ID' }), { description: message`Id of the task.` }),
@@ -22,20 +22,18 @@ export const result: Command = defineCommand({
     const app = await loadApp();
     const handle = app.result<unknown>(id);
     if (wait !== undefined) await handle.get({ timeout: wait, propagate: false });
-    const meta = await app.results.meta(id);
-    const value = meta?.result instanceof Error ? { type: meta.result.name, message: meta.result.message } : meta?.result;
-    const state = meta?.status ?? 'PENDING';
+    const record = await handle.record();
+    const { state, error } = record;
+    const value = error === undefined ? record.value : { type: error.name, message: error.message };
     const failed = state === 'FAILURE' || state === 'REVOKED';
+    const color = failed ? 'red' : state === 'SUCCESS' ? 'green' : 'yellow';
     const lines = [
-      `${out.style(failed ? 'red' : state === 'SUCCESS' ? 'green' : 'yellow', state)}${meta === undefined ? '  (no record: not finished, or unknown)' : ''}`,
+      `${out.style(color, printable(state))}${state === 'PENDING' ? '  (no record: not finished, or unknown)' : ''}`,
     ];
-    if (value !== undefined && value !== null)
-      lines.push(typeof value === 'string' ? printable(value) : JSON.stringify(value, null, 2));
-    if (traceback && meta?.traceback) lines.push(...meta.traceback.split('\n').map(printable));
-    out.answer(
-      { id, status: state, result: value ?? null, traceback: meta?.traceback ?? null, dateDone: meta?.dateDone ?? null },
-      lines,
-    );
+    if (value !== undefined && value !== null) lines.push(typeof value === 'string' ? printable(value) : printableJson(value));
+    if (traceback && record.traceback) lines.push(...record.traceback.split('\n').map(printable));
+    const { dateDone = null } = record;
+    out.answer({ id, status: state, result: value ?? null, traceback: record.traceback ?? null, dateDone }, lines);
     return failed ? EXIT.failure : EXIT.ok;
   },
 });
