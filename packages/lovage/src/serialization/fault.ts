@@ -6,10 +6,15 @@ export class Unwritable extends Error {
   readonly keys: (string | number)[] = [];
 }
 
-/** Adds one step of the path to a passing error. */
-export function at(error: unknown, key: string | number): unknown {
-  if (error instanceof Unwritable) error.keys.push(key);
-  return error;
+/** Adds one step of the path to a passing error; one that somebody's toJSON or getter threw is wrapped first. */
+export function at(error: unknown, key: string | number): Unwritable {
+  const fault = error instanceof Unwritable ? error : new Unwritable(messageOf(error), { cause: error });
+  fault.keys.push(key);
+  return fault;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 const MAX_SHOWN_KEYS = 12;
@@ -28,9 +33,10 @@ export function encoding<T>(name: string, write: () => T): T {
     return write();
   } catch (error) {
     if (error instanceof EncodeError) throw error;
-    if (error instanceof Unwritable)
-      throw new EncodeError(`${pathText(error.keys)} cannot be written as ${name}: ${error.message}`);
-    throw new EncodeError(`The value cannot be written as ${name}: ${String((error as Error)?.message ?? error)}`, {
+    if (error instanceof Unwritable) {
+      throw new EncodeError(`${pathText(error.keys)} cannot be written as ${name}: ${error.message}`, { cause: error.cause });
+    }
+    throw new EncodeError(`The value cannot be written as ${name}: ${messageOf(error)}`, {
       cause: error,
     });
   }

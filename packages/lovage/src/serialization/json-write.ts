@@ -1,5 +1,5 @@
 // Writing JSON as kombu reads it. Most bodies are plain data and go through JSON.stringify after one look; only what it would lose
-// or change (dates, bytes, big integers, NaN, Float …) takes the slow way. bench/codec.ts shows the difference.
+// or change (dates, bytes, big integers, NaN, Float …) takes the slow way, which is several times slower.
 import { Float, floatRepr } from '../protocol/index.ts';
 import { at, tooDeep, unwritableObject, unwritablePrimitive } from './fault.ts';
 import { MAX_DEPTH } from './seam.ts';

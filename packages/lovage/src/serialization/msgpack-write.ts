@@ -32,7 +32,9 @@ function writeFloat(sink: Sink, value: number): void {
 }
 
 function writeByte(sink: Sink, byte: number): void {
-  sink.bytes[reserve(sink, 1)] = byte;
+  // Reserve first: it may put another buffer in place.
+  const start = reserve(sink, 1);
+  sink.bytes[start] = byte;
 }
 
 /** A type byte followed by a number of 1, 2 or 4 bytes. */
@@ -92,7 +94,8 @@ function writeSize(sink: Sink, sizes: Sizes, size: number): void {
 function writeText(sink: Sink, value: string): void {
   const size = Buffer.byteLength(value, 'utf8');
   writeSize(sink, TEXT, size);
-  sink.bytes.write(value, reserve(sink, size), 'utf8');
+  const start = reserve(sink, size);
+  sink.bytes.write(value, start, 'utf8');
 }
 
 function writeBytes(sink: Sink, value: Uint8Array): void {

@@ -14,6 +14,7 @@ export function decodeUtf8(body: Uint8Array): string {
 /** Text in any encoding that the platform knows. Throws DecodeError. */
 export function decodeText(body: Uint8Array, contentEncoding: string): string {
   if (/^utf-?8$/i.test(contentEncoding)) return decodeUtf8(body);
+  if (/^(latin|iso)[-_]?(8859[-_])?1$/i.test(contentEncoding)) return Buffer.from(body).toString('latin1');
   try {
     return new TextDecoder(contentEncoding.replaceAll('_', '-'), { fatal: true }).decode(body);
   } catch (error) {

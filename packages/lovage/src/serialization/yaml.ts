@@ -122,7 +122,7 @@ function settle(value: unknown, depth: number): unknown {
 }
 
 function read(text: string): unknown {
-  const document = yaml().parseDocument(text, { ...OPTIONS, intAsBigInt: true, uniqueKeys: false, logLevel: 'silent' });
+  const document = yaml().parseDocument(text, { ...OPTIONS, intAsBigInt: true, uniqueKeys: false, logLevel: 'error' });
   // A warning is a tag that nobody knows (`!!python/object…`): the safe loader refuses those.
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) throw problem;

@@ -10,7 +10,7 @@ const accept = serialization.accept(['json']);
 /** Reads a list element to the end, as intake and slot do together. */
 function read(raw: string): unknown {
   const delivery = redisDelivery(raw);
-  const compression = delivery.headers?.['compression'];
+  const compression = delivery.headers?.compression;
   const decodeBody = (): unknown =>
     serialization.decode(
       { body: delivery.body, ...delivery.properties, compression: typeof compression === 'string' ? compression : undefined },

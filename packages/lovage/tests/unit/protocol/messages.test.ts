@@ -19,7 +19,7 @@ const serialization = createSerialization();
 const accept = serialization.accept(['json', 'yaml', 'msgpack']);
 const decodeBody = (delivery: CapturedDelivery['delivery']): unknown =>
   serialization.decode(
-    { body: delivery.body, ...delivery.properties, compression: delivery.headers?.['compression'] as string | undefined },
+    { body: delivery.body, ...delivery.properties, compression: delivery.headers?.compression as string | undefined },
     accept,
   );
 
@@ -114,7 +114,7 @@ describe('captured task messages of protocol 1', () => {
     const signature = (task: string) => ({ task, args: [], kwargs: {}, options: {}, subtask_type: null, immutable: false });
     const { request, body } = read(deliveries('protocol1-simple')[0]!.delivery);
     const embed = { ...body.embed, chain: [signature('third'), signature('second')] };
-    expect(writeProtocol1({ ...request, ...body, embed })['callbacks']).toEqual([
+    expect(writeProtocol1({ ...request, ...body, embed }).callbacks).toEqual([
       { ...signature('second'), options: { link: [signature('third')] } },
     ]);
   });

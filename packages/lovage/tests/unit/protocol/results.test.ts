@@ -68,7 +68,7 @@ describe('captured result records', () => {
     const error = readException(result, registry, traceback);
     expect(error).toBeInstanceOf(Error);
     expect((error as RemoteTaskError).remoteTraceback).toBe(traceback);
-    expect(isRecord(result) && [result['exc_type'], result['exc_module'], result['exc_message']]).toEqual([
+    expect(isRecord(result) && [result.exc_type, result.exc_module, result.exc_message]).toEqual([
       (error as RemoteTaskError).excType,
       (error as RemoteTaskError).excModule,
       (error as RemoteTaskError).excMessage,

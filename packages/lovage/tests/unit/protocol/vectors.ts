@@ -52,20 +52,20 @@ function text(value: unknown): string | undefined {
 }
 
 function delivery(headers: unknown, properties: Json, info: Json, body: Uint8Array): TaskDelivery {
-  const priority = properties['priority'];
+  const priority = properties.priority;
   return {
-    exchange: text(info['exchange']) ?? '',
-    routingKey: text(info['routing_key']) ?? '',
+    exchange: text(info.exchange) ?? '',
+    routingKey: text(info.routing_key) ?? '',
     headers: headers as Json,
     properties: {
-      contentType: text(properties['content_type']),
-      contentEncoding: text(properties['content_encoding']),
-      correlationId: text(properties['correlation_id']),
-      replyTo: text(properties['reply_to']),
+      contentType: text(properties.content_type),
+      contentEncoding: text(properties.content_encoding),
+      correlationId: text(properties.correlation_id),
+      replyTo: text(properties.reply_to),
       priority: typeof priority === 'number' ? priority : undefined,
     },
     body,
-    redelivered: info['redelivered'] === true,
+    redelivered: info.redelivered === true,
     attempts: 1,
   };
 }
@@ -73,14 +73,14 @@ function delivery(headers: unknown, properties: Json, info: Json, body: Uint8Arr
 /** An element of a Redis list as a driver hands it over. */
 export function redisDelivery(raw: string): TaskDelivery {
   const envelope = JSON.parse(raw) as Json;
-  const properties = (envelope['properties'] ?? {}) as Json;
-  const encoding = properties['body_encoding'] === 'base64' ? 'base64' : 'utf8';
+  const properties = (envelope.properties ?? {}) as Json;
+  const encoding = properties.body_encoding === 'base64' ? 'base64' : 'utf8';
   const content = { content_type: envelope['content-type'], content_encoding: envelope['content-encoding'] };
   return delivery(
-    envelope['headers'],
+    envelope.headers,
     { ...properties, ...content },
-    (properties['delivery_info'] ?? {}) as Json,
-    Buffer.from(String(envelope['body']), encoding),
+    (properties.delivery_info ?? {}) as Json,
+    Buffer.from(String(envelope.body), encoding),
   );
 }
 
@@ -106,7 +106,7 @@ export function deliveries(name: string): CapturedDelivery[] {
 /** Every result record of a capture as its text. */
 export function resultTexts(name: string): { readonly id: string; readonly text: string; readonly serializer: string }[] {
   const { results = [], steps = [], settings = {} } = capture(name);
-  const serializer = String(settings['result_serializer'] ?? 'json');
+  const serializer = String(settings.result_serializer ?? 'json');
   return [...results, ...steps.flatMap((step) => step.results_after)]
     .filter((result) => /celery-task-meta-/.test(result.key) && result.value !== undefined)
     .map((result) => ({ id: result.key.replace(/^.*celery-task-meta-/, ''), text: result.value ?? '', serializer }));
