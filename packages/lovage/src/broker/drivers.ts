@@ -8,6 +8,10 @@ const DRIVERS: Readonly<Record<string, () => Promise<BrokerDriver>>> = {
   memory: () => import('./memory.ts'),
   sqlite: () => import('./sqlite.ts'),
   pyamqp: () => import('./amqp.ts'),
+  redis: () => import('./redis.ts'),
+  rediss: () => import('./redis.ts'),
+  'redis+socket': () => import('./redis.ts'),
+  sentinel: () => import('./redis.ts'),
 };
 
 /** URL schemes that name a broker. */
