@@ -138,8 +138,10 @@ class AmqpBroker implements Broker {
       this.#subscriptions.add(subscription);
       return subscription;
     } catch (error) {
+      // A refusal that closes the connection is explained there; its channels only know that they ended.
+      const reason = connection.isOpen ? undefined : await connection.closed;
       await connection[Symbol.asyncDispose]();
-      throw error;
+      throw reason ?? error;
     } finally {
       release();
     }
@@ -180,7 +182,9 @@ class AmqpBroker implements Broker {
   }
 
   peek(queue: string, limit: number): Promise<readonly Message[]> {
-    return this.#use((connection) => peekQueue(connection, queue, limit));
+    return this.#use((connection) =>
+      peekQueue(connection, queue, limit, (messages, signal) => this.#outbox.send(messages, signal)),
+    );
   }
 
   purge(queue: string): Promise<number> {

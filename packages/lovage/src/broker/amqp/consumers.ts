@@ -1,6 +1,6 @@
 // The consumers of one subscription's channel, and how many unsettled messages RabbitMQ may hand to them.
-// Classic queues before RabbitMQ 4 take one limit for the whole channel; elsewhere the limit counts for each consumer that begins
-// after it was set, so it is shared among the queues, and a changed share means: cancel and consume again.
+// Classic queues before RabbitMQ 4 take one limit for the whole channel; elsewhere a limit belongs to a consumer from its beginning to
+// its end, so the slots are shared among the queues, and a queue whose share grows gets a further consumer for the difference.
 import type { AmqpChannel, AmqpDelivery } from '../../util/index.ts';
 import { type QueueDemand, shareSlots } from './shares.ts';
 
@@ -19,9 +19,16 @@ export interface ConsumerOptions {
   readonly failed: (error: unknown) => void;
 }
 
+/** One consumer on RabbitMQ, and the slots that it was begun with. */
+interface Part {
+  readonly tag: string;
+  readonly slots: number;
+}
+
+/** What a queue of the subscription has. */
 interface Consumer {
   readonly queue: string;
-  tag: string | undefined;
+  readonly parts: Part[];
   share: number;
   peak: number;
 }
@@ -54,7 +61,7 @@ export class Consumers implements Disposable {
         this.#limit,
         queues.map((queue) => ({ queue, peak: 0, share: 0 })),
       );
-      for (const queue of queues) await this.#begin({ queue, tag: undefined, share: shares.get(queue) ?? 1, peak: 0 });
+      for (const queue of queues) await this.#begin(queue, shares.get(queue) ?? 1);
     });
   }
 
@@ -63,7 +70,7 @@ export class Consumers implements Disposable {
     return this.#next(async () => {
       if (this.#consumers.has(queue)) return;
       if (this.#isGlobal && !isGlobal) await this.#giveUpGlobal();
-      await this.#begin({ queue, tag: undefined, share: 1, peak: 1 });
+      await this.#begin(queue, 1);
       if (!this.#isGlobal) await this.#share();
     });
   }
@@ -72,7 +79,7 @@ export class Consumers implements Disposable {
     return this.#next(async () => {
       const consumer = this.#consumers.get(queue);
       this.#consumers.delete(queue);
-      if (consumer?.tag !== undefined) await this.#options.channel.cancel(consumer.tag);
+      for (const part of consumer?.parts ?? []) await this.#options.channel.cancel(part.tag);
     });
   }
 
@@ -109,19 +116,44 @@ export class Consumers implements Disposable {
 
   async #giveUpGlobal(): Promise<void> {
     this.#isGlobal = false;
-    // 0 lifts the limit of the channel, else RabbitMQ refuses quorum queues on it.
+    // The consumers so far have no limits of their own. 0 lifts that of the channel, else RabbitMQ refuses quorum queues on it.
+    for (const consumer of this.#consumers.values()) {
+      for (const part of consumer.parts.splice(0)) await this.#options.channel.cancel(part.tag);
+      consumer.share = 0;
+    }
     await this.#options.channel.prefetch(0, true);
   }
 
-  async #begin(consumer: Consumer): Promise<void> {
+  async #begin(queue: string, share: number): Promise<void> {
+    // Known before its first message can come, which may be in the same turn as RabbitMQ's answer.
+    const consumer: Consumer = { queue, parts: [], share: 0, peak: 0 };
+    this.#consumers.set(queue, consumer);
+    try {
+      await this.#grow(consumer, share);
+    } catch (error) {
+      this.#consumers.delete(queue);
+      throw error;
+    }
+    if (!this.#isGlobal && !this.#options.noAck && this.#consumers.size > 1) this.#watchNeed();
+  }
+
+  async #grow(consumer: Consumer, slots: number): Promise<void> {
     const { channel, noAck, receive } = this.#options;
     const { queue } = consumer;
-    if (!this.#isGlobal && !noAck) await channel.prefetch(prefetchOf(consumer.share), false);
-    // Known before its first message can come, which may be in the same turn as RabbitMQ's answer.
-    this.#consumers.set(queue, consumer);
+    if (!this.#isGlobal && !noAck) await channel.prefetch(prefetchOf(slots), false);
     const { consumerTag } = await channel.consume(queue, (message) => receive(queue, message), { noAck });
-    consumer.tag = consumerTag;
-    if (!this.#isGlobal && !noAck && this.#consumers.size > 1) this.#watchNeed();
+    consumer.parts.push({ tag: consumerTag, slots });
+    consumer.share += slots;
+  }
+
+  async #resize(consumer: Consumer, share: number): Promise<void> {
+    while (consumer.share > share) {
+      const part = consumer.parts.pop();
+      if (part === undefined) break;
+      consumer.share -= part.slots;
+      await this.#options.channel.cancel(part.tag);
+    }
+    if (consumer.share < share) await this.#grow(consumer, share - consumer.share);
   }
 
   #watchNeed(): void {
@@ -131,14 +163,15 @@ export class Consumers implements Disposable {
   async #share(): Promise<void> {
     const demands: QueueDemand[] = [...this.#consumers.values()];
     const shares = shareSlots(this.#limit, demands);
-    for (const consumer of [...this.#consumers.values()]) {
-      const share = shares.get(consumer.queue) ?? 1;
+    // First those that shrink, so that no more are asked for than there are.
+    const changes = [...this.#consumers.values()].sort((a, b) => growth(a, shares) - growth(b, shares));
+    for (const consumer of changes) {
       consumer.peak = this.#options.held(consumer.queue);
-      if (share === consumer.share || consumer.tag === undefined) continue;
-      await this.#options.channel.cancel(consumer.tag);
-      consumer.tag = undefined;
-      consumer.share = share;
-      await this.#begin(consumer);
+      await this.#resize(consumer, shares.get(consumer.queue) ?? 1);
     }
   }
+}
+
+function growth(consumer: Consumer, shares: ReadonlyMap<string, number>): number {
+  return (shares.get(consumer.queue) ?? 1) - consumer.share;
 }

@@ -1,8 +1,12 @@
 // Looking into queues and clearing them, on the publishing connection.
-import { type AmqpConnection, type AmqpDelivery, QueueNotFoundError } from '../../util/index.ts';
+import { type AmqpChannel, type AmqpConnection, type AmqpDelivery, PublishError, QueueNotFoundError } from '../../util/index.ts';
 import type { Message, QueueCount } from '../seam.ts';
-import { toMessage } from './letters.ts';
+import { parkedCopy, toDelivery, toMessage } from './letters.ts';
+import type { Outbox } from './outbox.ts';
 import { onChannel } from './topology.ts';
+
+/** Seconds in which the copies of what was looked at have to be confirmed. */
+const PUT_BACK_TIMEOUT = 10;
 
 async function orMissing<Out, Missing>(work: Promise<Out>, missing: Missing): Promise<Out | Missing> {
   try {
@@ -22,8 +26,16 @@ export function countQueue(connection: AmqpConnection, queue: string): Promise<Q
   return orMissing(count, undefined);
 }
 
-/** Takes up to `limit` messages and puts them back to their places. RabbitMQ marks them as redelivered; AMQP knows no other look. */
-export function peekQueue(connection: AmqpConnection, queue: string, limit: number): Promise<readonly Message[]> {
+/**
+ * AMQP knows no look: a message taken and put back is marked as redelivered, and would count as started. So what was seen is
+ * replaced by copies that count as before; they go behind what was not seen.
+ */
+export function peekQueue(
+  connection: AmqpConnection,
+  queue: string,
+  limit: number,
+  send: Outbox['send'],
+): Promise<readonly Message[]> {
   const peek = onChannel(connection, (run) =>
     run(`The queue "${queue}"`, async (channel) => {
       const seen: AmqpDelivery[] = [];
@@ -32,12 +44,29 @@ export function peekQueue(connection: AmqpConnection, queue: string, limit: numb
         if (message === false) break;
         seen.push(message);
       }
-      const last = seen.at(-1);
-      if (last !== undefined) channel.nack(last, true, true);
+      await putBack(channel, seen, queue, send);
       return seen.map((message) => toMessage(message, queue));
     }),
   );
   return orMissing(peek, []);
+}
+
+async function putBack(channel: AmqpChannel, seen: readonly AmqpDelivery[], queue: string, send: Outbox['send']): Promise<void> {
+  const last = seen.at(-1);
+  if (last === undefined) return;
+  try {
+    await send(
+      seen.map((message) => parkedCopy(toDelivery(message, queue, 0))),
+      AbortSignal.timeout(PUT_BACK_TIMEOUT * 1000),
+    );
+    channel.ack(last, true);
+  } catch (error) {
+    const failed = error instanceof PublishError ? new Set(error.failures.map(({ index }) => index)) : undefined;
+    for (const [index, message] of seen.entries()) {
+      if (failed?.has(index) === false) channel.ack(message, false);
+      else channel.nack(message, false, true);
+    }
+  }
 }
 
 export function purgeQueue(connection: AmqpConnection, queue: string): Promise<number> {
