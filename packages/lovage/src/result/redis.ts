@@ -3,6 +3,7 @@
 import {
   applyWrites,
   BackendError,
+  backoff,
   deadline,
   fenceWrite,
   isReplyError,
@@ -13,6 +14,7 @@ import {
   RedisLineError,
   type RedisLineOptions,
   type RedisWrite,
+  sleep,
 } from '../util/index.ts';
 import { resultKeys, urlOptions } from './redis-keys.ts';
 import { createRedisWatch } from './redis-watch.ts';
@@ -133,11 +135,13 @@ function resultOf(id: string, body: Buffer): StoredResult {
 async function patient<T>(call: (signal: AbortSignal) => Promise<T>, closing: AbortSignal): Promise<T> {
   const tooLong = (): Error => new BackendError(`The Redis that holds the results has not answered for ${PATIENCE} s.`);
   using limit = deadline(PATIENCE, tooLong);
-  for (;;) {
+  for (let attempt = 0; ; attempt++) {
     try {
       return await call(limit.signal);
     } catch (error) {
       if (limit.signal.aborted || !canMend(error, closing)) throw error;
+      // The line waits for its connection by itself; this pause is for the moment in which a dead socket has not said so yet.
+      await sleep(backoff(attempt, { first: 0.01, cap: 1 }), limit.signal, { ref: false });
     }
   }
 }
