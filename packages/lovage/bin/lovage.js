@@ -7,7 +7,7 @@ if (major < 22 || (major === 22 && minor < 22) || (major === 24 && minor < 15) |
   );
   process.exitCode = 1;
 } else {
-  import('../dist/cli/index.js')
+  void import('../dist/cli/index.js')
     .then(({ main }) => main(process.argv.slice(2)))
     .then((code) => {
       process.exitCode = code;
