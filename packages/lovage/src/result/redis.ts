@@ -26,6 +26,8 @@ import { stateOf } from './sniff.ts';
 const CHUNK = 500;
 /** Seconds that a call waits for a Redis that is away, as long as Celery's twenty tries. */
 const PATIENCE = 20;
+/** Seconds without a byte while calls wait, after which a line counts as dead. */
+const SILENCE = 10;
 
 /** Opens the backend. */
 export function open(options: BackendOptions): ResultBackend {
@@ -35,7 +37,7 @@ export function open(options: BackendOptions): ResultBackend {
     target,
     connectTimeout: options.connectTimeout,
     name: `${options.appName}-results`,
-    replyTimeout: PATIENCE,
+    replyTimeout: SILENCE,
     wrap: (message, cause) => new BackendError(`Result backend: ${message}`, { cause }),
   };
   const line = openRedis(lineOptions);

@@ -8,7 +8,7 @@ import {
   openSqliteFile,
   type SqliteConnection,
   type SqliteFile,
-  sqlitePath,
+  sqliteLocation,
 } from '../util/index.ts';
 import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
 import { fenceRow, forgetRows, putRows, readRows, SCHEMA, trimRows } from './sqlite-rows.ts';
@@ -26,9 +26,8 @@ const CLEANUP_ROWS = 1000;
 
 /** Opens the backend; the file is touched at the first call. */
 export function open(options: BackendOptions): ResultBackend {
-  const power = options.transportOptions.durability === 'power';
-  const path = sqlitePath(options.url, options.appName);
-  const file = openSqliteFile(path, { schema: SCHEMA, durability: power ? 'power' : 'process' });
+  const { path, durability } = sqliteLocation(options.url, options.appName, options.transportOptions);
+  const file = openSqliteFile(path, { schema: SCHEMA, durability });
   const watch = watchFile(file);
   let trimmed = 0;
 
@@ -51,7 +50,7 @@ export function open(options: BackendOptions): ResultBackend {
 
   return {
     name: 'sqlite',
-    url: options.url,
+    url: `sqlite://${file.path}`,
     database: file.database,
     features: { persistent: true, fence: true, autoExpire: true, states: true },
     put: (results) => (results.length === 0 ? Promise.resolve([]) : ours(file.write(put(results)))),

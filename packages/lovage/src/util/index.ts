@@ -18,5 +18,4 @@ export { type Durability, refuseVersion } from './sqlite-engine.ts';
 export * from './sqlite-file.ts';
 export { type SqliteLocation, sqliteLocation } from './sqlite-location.ts';
 export { holdLock, isLockFree, removeLock } from './sqlite-lock.ts';
-export * from './sqlite-path.ts';
 export * from './suggest.ts';
