@@ -124,6 +124,11 @@ export class Config {
     return this.#source !== undefined || this.#pendingFiles.length > 0;
   }
 
+  /** Whether a file waits to be read by `ready`. */
+  get hasPending(): boolean {
+    return this.#pendingFiles.length > 0 || this.#loading !== undefined;
+  }
+
   /** Reads the files that `load` named. */
   async ready(): Promise<void> {
     this.#loading ??= this.#readFiles().finally(() => {

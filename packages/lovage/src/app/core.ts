@@ -55,6 +55,7 @@ export class Core {
   #serialization: Serialization | undefined;
   #results: ResultStore | undefined;
   #ready: Promise<void> | undefined;
+  #searched = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: CoreOptions) {
@@ -103,22 +104,26 @@ export class Core {
     return backendOptions(this.#options.name, this.oid, this.settings);
   }
 
-  /** Reads the config files, once; a file found upwards counts only when no source was given. */
+  /** Reads the config files that are named; a file found upwards counts only when no source was given. */
   ready(): Promise<void> {
-    this.#ready ??= this.#makeReady().catch((error: unknown) => {
+    this.#ready ??= this.#makeReady().finally(() => {
       this.#ready = undefined;
-      throw error;
     });
     return this.#ready;
   }
 
+  get #isReady(): boolean {
+    return this.#searched && !this.#options.config.hasPending;
+  }
+
   async #makeReady(): Promise<void> {
     const { config, environment } = this.#options;
-    if (!config.hasSource) {
+    if (!this.#searched && !config.hasSource) {
       const file = environment.LOVAGE_CONFIG || findConfigFile();
       if (file !== undefined) config.load(file);
     }
     await config.ready();
+    this.#searched = true;
   }
 
   async openBroker(role: BrokerRole): Promise<Broker> {
@@ -206,11 +211,16 @@ export class Core {
     return this.#planner.plan(call);
   };
 
-  /** With 'rpc://' the queue for replies must exist before the first task can answer. */
-  async #beforeSend(expectsResult: boolean): Promise<void> {
+  /** What a send waits for first; usually nothing. */
+  #beforeSend(expectsResult: boolean): Promise<void> | undefined {
     if (this.#closing !== undefined) throw closedApp(this.#options.name);
-    await this.ready();
-    if (!expectsResult || !/^rpc:/i.test(resultUrl(this.settings))) return;
+    if (!this.#isReady) return this.ready().then(() => this.#beforeSend(expectsResult));
+    if (!expectsResult || !/^rpc:/i.test(resultUrl(this.settings))) return undefined;
+    return this.#openReplies();
+  }
+
+  /** With 'rpc://' the queue for replies must exist before the first task can answer. */
+  async #openReplies(): Promise<void> {
     const backend = await this.results.backend();
     await backend.replyTo?.();
   }

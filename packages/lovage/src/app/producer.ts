@@ -11,24 +11,29 @@ import type { Settings } from './settings.ts';
 export interface ProducerHost extends PrepareHost, OutboxHost {
   readonly signals: Signals;
   readonly middleware: readonly Middleware[];
-  /** Reads config files, and declares the reply queue of 'rpc://' when a result will be waited for. Awaited before the first publish. */
-  ready(call: { readonly expectsResult: boolean }): Promise<void>;
+  /** Reads config files, and declares the reply queue of 'rpc://' when a result will be waited for. undefined: there is nothing to wait for. */
+  ready(call: { readonly expectsResult: boolean }): Promise<void> | undefined;
   result(id: string, options: { readonly ignored: boolean }): AsyncResult<unknown>;
 }
 
 /** The producer of an app. `host` is asked at use, so that it always shows the settings of the moment. */
 export function createProducer(host: () => ProducerHost): Publisher {
-  // Which call a message was made of: for the signals, which tell more than the message shows.
+  // Which call a message was made of: for the signals, which tell more than the message shows. Kept only while somebody observes.
   const calls = new WeakMap<Outgoing, { readonly call: Call; readonly prepared: PreparedCall }>();
   const outbox = createOutbox(host, () => limitsOf(host().state.settings));
   let wrapped: { readonly of: readonly Middleware[]; readonly prepare: (call: Call) => PreparedCall } | undefined;
+
+  const isObserved = (): boolean => {
+    const { beforeTaskPublish, afterTaskPublish } = host().signals;
+    return beforeTaskPublish.observed || afterTaskPublish.observed;
+  };
 
   const prepareOne = (call: Call): PreparedCall => {
     const { middleware } = host();
     if (wrapped?.of !== middleware)
       wrapped = { of: middleware, prepare: wrapPublish(middleware, (inner) => prepareCall(inner, host())) };
     const prepared = wrapped.prepare(call);
-    calls.set(prepared.message, { call, prepared });
+    if (isObserved()) calls.set(prepared.message, { call, prepared });
     return prepared;
   };
 
@@ -44,18 +49,19 @@ export function createProducer(host: () => ProducerHost): Publisher {
   const send = async (asked: readonly Call[]): Promise<readonly AsyncResult<unknown>[]> => {
     if (asked.length === 0) return [];
     const app = host();
-    await app.ready({ expectsResult: asked.some(({ options }) => options.ignoreResult !== true) });
+    const ready = app.ready({ expectsResult: asked.some(({ options }) => options.ignoreResult !== true) });
+    if (ready !== undefined) await ready;
     const prepared = asked.map(prepareOne);
     const messages = prepared.map(({ message }) => message);
-    await tell('beforeTaskPublish', messages);
+    if (isObserved()) await tell('beforeTaskPublish', messages);
     const special = ownLimits(asked, app.state.settings);
     const fates =
       special === undefined
         ? await Promise.all(prepared.map((parcel) => outbox(parcel)))
         : await deliverAlone(prepared, app, special);
     const error = publishError(describe(asked), fates);
-    const stored = messages.filter((_, index) => fates[index] === undefined);
-    await tell('afterTaskPublish', stored);
+    const stored = error === undefined ? messages : messages.filter((_, index) => fates[index] === undefined);
+    if (isObserved()) await tell('afterTaskPublish', stored);
     if (error !== undefined) throw error;
     return prepared.map(({ id, ignoreResult }) => app.result(id, { ignored: ignoreResult }));
   };
@@ -64,9 +70,7 @@ export function createProducer(host: () => ProducerHost): Publisher {
     if (messages.length === 0) return;
     const app = host();
     await tell('beforeTaskPublish', messages);
-    const parcels = messages.map(
-      (message): Parcel => ({ message, queue: calls.get(message)?.prepared.queue ?? queueOf(message, app) }),
-    );
+    const parcels = messages.map((message): Parcel => ({ message, queue: queueOf(message, app) }));
     const fates = await deliver(parcels, app, { signal: options.signal, retry: app.state.settings.taskPublishRetry });
     await tell(
       'afterTaskPublish',
