@@ -9,7 +9,7 @@ type Wire = Readonly<Record<string, unknown>>;
 const STANDARD: ReadonlySet<string> = new Set(
   [
     'lang task id shadow eta expires group group_index retries timelimit root_id parent_id argsrepr kwargsrepr origin',
-    'ignore_result replaced_task_nesting stamped_headers stamps compression meth taskset args kwargs utc callbacks errbacks chord chain',
+    'ignore_result replaced_task_nesting stamped_headers stamps compression meth',
   ]
     .join(' ')
     .split(' '),
@@ -86,9 +86,8 @@ function stampsOf(wire: Wire, names: readonly string[] | undefined): Record<stri
 function userHeaders(wire: Wire): Record<string, unknown> {
   const nested = own(wire, 'headers');
   if (isRecord(nested)) return nested;
-  const entries = Object.entries(wire);
-  const others = entries.filter(([key]) => !STANDARD.has(key) && !key.startsWith('x-lovage-'));
-  return others.length === 0 ? NO_HEADERS : Object.fromEntries(others);
+  const keys = Object.keys(wire).filter((key) => !STANDARD.has(key) && !key.startsWith('x-lovage-'));
+  return keys.length === 0 ? NO_HEADERS : Object.fromEntries(keys.map((key) => [key, wire[key]]));
 }
 const NO_HEADERS: Record<string, unknown> = Object.freeze({});
 

@@ -123,6 +123,9 @@ describe('headers', () => {
     expect(request.stamps).toEqual({ a: 1 });
   });
 
+  it('of the user may have the names of fields of a body', () =>
+    expect(parse({ chain: 'c', utc: 1 }).headers).toEqual({ chain: 'c', utc: 1 }));
+
   it('called headers win, as in Celery', () => expect(parse({ headers: { my: 1 }, other: 2 }).headers).toEqual({ my: 1 }));
 
   it('that say nothing get their defaults', () => {
