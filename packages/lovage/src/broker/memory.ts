@@ -33,9 +33,49 @@ interface Entry {
   due: number;
 }
 
+/** First in, first out, and giving back in front; cheap at both ends however long it gets. */
+class Line {
+  #items: Entry[] = [];
+  #head = 0;
+
+  get size(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(entry: Entry): void {
+    this.#items.push(entry);
+  }
+
+  shift(): Entry | undefined {
+    const entry = this.#items[this.#head];
+    if (entry === undefined) return undefined;
+    this.#head++;
+    if (this.#head > 1000 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return entry;
+  }
+
+  unshift(entry: Entry): void {
+    if (this.#head > 0) this.#items[--this.#head] = entry;
+    else this.#items.unshift(entry);
+  }
+
+  clear(): void {
+    this.#items = [];
+    this.#head = 0;
+  }
+
+  all(): Entry[] {
+    return this.#items.slice(this.#head);
+  }
+}
+
 interface Queue {
   readonly declaration: QueueDeclaration;
-  readonly lists: readonly Entry[][];
+  /** By priority, 0 to 9. */
+  readonly lists: readonly Line[];
   readonly parked: Set<Entry>;
   readonly held: Set<Entry>;
 }
@@ -55,7 +95,12 @@ class MemorySpace {
   declare(declaration: QueueDeclaration): Queue {
     const known = this.queues.get(declaration.name);
     refuseOtherDeclaration(declaration, known === undefined ? undefined : declarationText(known.declaration));
-    const queue = known ?? { declaration, lists: Array.from({ length: 10 }, () => []), parked: new Set(), held: new Set() };
+    const queue = known ?? {
+      declaration,
+      lists: Array.from({ length: 10 }, () => new Line()),
+      parked: new Set(),
+      held: new Set(),
+    };
     this.queues.set(declaration.name, queue);
     return queue;
   }
@@ -75,7 +120,7 @@ class MemorySpace {
       return;
     }
     queue.lists[priorityOf(message)]?.push(entry);
-    while (maxLength !== undefined && waiting(queue).length > maxLength) queue.lists.find((list) => list.length > 0)?.shift();
+    while (maxLength !== undefined && waitingCount(queue) > maxLength) queue.lists.find((list) => list.size > 0)?.shift();
     this.wake(queue.declaration.name);
   }
 
@@ -111,7 +156,11 @@ const spaces = new Map<string, MemorySpace>();
 
 /** Next first. */
 function waiting(queue: Queue): Entry[] {
-  return queue.lists.toReversed().flat();
+  return queue.lists.toReversed().flatMap((list) => list.all());
+}
+
+function waitingCount(queue: Queue): number {
+  return queue.lists.reduce((sum, list) => sum + list.size, 0);
 }
 
 function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy): QueueStore {
@@ -147,7 +196,7 @@ function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy):
     hold: async ({ generation }) => memoryHolder(space, generation, policy),
     count: async (name) => {
       const queue = space.queues.get(name);
-      return queue && { ready: waiting(queue).length, held: queue.held.size, parked: queue.parked.size };
+      return queue && { ready: waitingCount(queue), held: queue.held.size, parked: queue.parked.size };
     },
     peek: async (name, limit) =>
       waiting(space.queues.get(name) ?? NO_QUEUE)
@@ -155,8 +204,8 @@ function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy):
         .map((entry) => entry.message),
     purge: async (name) => {
       const queue = space.queues.get(name) ?? NO_QUEUE;
-      const count = waiting(queue).length + queue.parked.size;
-      for (const list of queue.lists) list.length = 0;
+      const count = waitingCount(queue) + queue.parked.size;
+      for (const list of queue.lists) list.clear();
       queue.parked.clear();
       return count;
     },
@@ -253,7 +302,7 @@ function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetter
             resolve();
           },
         };
-        const ready = queues.some((name) => space.queues.get(name)?.lists.some((list) => list.length > 0));
+        const ready = queues.some((name) => space.queues.get(name)?.lists.some((list) => list.size > 0));
         if (ready || signal.aborted) return resolve();
         space.waiters.add(waiter);
         signal.addEventListener('abort', waiter.wake, { once: true });
