@@ -11,6 +11,7 @@ const drivers: Readonly<Record<string, () => Promise<BackendDriver>>> = {
   rediss: redis,
   sentinel: redis,
   'redis+socket': redis,
+  rpc: () => import('./rpc.ts'),
   disabled: () => import('./disabled.ts'),
 };
 
