@@ -5,7 +5,7 @@ import type { Outgoing } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import { EMPTY_EMBED, parseBody, type TaskBody } from '../protocol/index.ts';
 import type { StoredResult } from '../result/index.ts';
-import { ContentRefusedError, InvalidTaskError, logger } from '../util/index.ts';
+import { BodyTooLargeError, ContentRefusedError, InvalidTaskError, logger } from '../util/index.ts';
 import { type Attempt, currentRequest, storeOptions } from './attempt.ts';
 import type { ExecuteEnvironment } from './environment.ts';
 import { fail, finish } from './finish.ts';
@@ -42,6 +42,7 @@ type Unusable = NonNullable<Outcome['unusable']>;
 function reasonOf(error: unknown): Unusable['reason'] {
   if (error instanceof ContentRefusedError) return 'refused-content';
   if (error instanceof InvalidTaskError) return 'malformed';
+  if (error instanceof BodyTooLargeError) return 'too-large';
   return 'undecodable';
 }
 

@@ -98,7 +98,9 @@ const childOf = (call: Call): SentChild => ({ id: call.options.taskId ?? '' });
 const groupIdOf = (calls: readonly Call[]): string | undefined => calls[0]?.options.groupId;
 
 /** What follows a value: callbacks, then the next step of the chain (its LAST element) with the rest of it. */
-export function afterValue(followed: Followed, value: unknown): Following {
+export function afterValue(followed: Followed, returned: unknown): Following {
+  // A task that returns nothing returned null, as its record says too.
+  const value = returned === undefined ? null : returned;
   const { callbacks, chain } = followed.request;
   const linked = callbacks === null ? { calls: [], children: [] } : parallel(followed, callbacks, [value], 'callback');
   const next = chain?.at(-1);

@@ -36,9 +36,10 @@ export function createHandle(
   options: Readonly<TaskOptions>,
   definition: TaskDefinition | undefined,
 ): TaskHandle<Args, unknown> {
-  const make = (args: Args, given: TypedCallOptions<unknown> | undefined): Call => {
+  const make = (all: Args, given: TypedCallOptions<unknown> | undefined): Call => {
     const { kwargs = NO_KWARGS, ...rest } = given ?? (NO_OPTIONS as TypedCallOptions<unknown>);
     if (given !== undefined) checkCallOptions(name, rest);
+    const args = all.at(-1) === undefined ? withoutTail(all) : all;
     return { task: name, args, kwargs, options: rest, ...(definition === undefined ? {} : { definition }) };
   };
   const sign = <Kind>(args: Args, immutable: boolean, given?: TypedCallOptions<unknown>): Kind => {
@@ -55,4 +56,9 @@ export function createHandle(
     signature: (args: Args, given?: TypedCallOptions<unknown>) => sign<Signature<Args, unknown>>(args, false, given),
     result: (taskId: string) => host.environment().results.result(taskId),
   };
+}
+
+/** Optional arguments that were given as `undefined` are not sent: the wire has no word for them. */
+function withoutTail(args: Args): Args {
+  return args.slice(0, args.findLastIndex((value) => value !== undefined) + 1);
 }

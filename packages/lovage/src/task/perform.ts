@@ -83,6 +83,7 @@ export async function perform(attempt: Attempt): Promise<Ending> {
   const { environment, request, definition, limits } = attempt;
   const payload = { task: definition.name, id: request.id, args: request.args, kwargs: request.kwargs };
   if (environment.signals.taskPrerun.observed) await environment.signals.taskPrerun.tell(() => ({ ...payload }), definition.name);
+  if (limits.interrupted) return { kind: 'stopped', reason: limits.signal.reason };
   try {
     const task = taskOf(attempt);
     const value = await limits.run(async () => denyJoin(() => asCurrentTask(task, () => body(attempt, task))));

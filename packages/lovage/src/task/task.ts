@@ -19,7 +19,13 @@ export function defineTask(name: string, options: DeclareOptions, run: Body): Ta
   checkTaskOptions(name, options);
   const parts = splitOptions(options);
   const known = options.params === undefined ? readParameters(run, parts.bind) : declaredParameters(options.params);
-  return Object.freeze({ name, ...parts, ...known, run });
+  return Object.freeze({ name, ...parts, ...known, ...schemaArity(options), run });
+}
+
+/** With schemas, they say how many arguments there may be; which of them must be there is their own business. */
+function schemaArity({ input }: DeclareOptions): Partial<Pick<TaskDefinition, 'arity'>> {
+  if (input === undefined) return {};
+  return { arity: { min: 0, max: Array.isArray(input) ? input.length : 1 } };
 }
 
 /** Declares a task: registers its definition and gives the typed handle. */
