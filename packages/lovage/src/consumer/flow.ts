@@ -315,7 +315,8 @@ export class Flow {
 
   async #fence(request: TaskRequest): Promise<StoredResult | undefined> {
     const { backend, settings } = this.#options.app;
-    if (backend === undefined) return undefined;
+    // Replies of rpc live in the queue of whoever asked; nobody else can read them.
+    if (backend === undefined || !backend.features.persistent) return undefined;
     const attempt = attemptNumber(request.retries, request.attempts);
     const read = async (): Promise<StoredResult | undefined> =>
       backend.fence === undefined

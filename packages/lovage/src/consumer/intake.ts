@@ -4,7 +4,14 @@ import type { DeathReason, Delivery } from '../broker/index.ts';
 import { parseTask, type TaskRequest } from '../protocol/index.ts';
 import { attemptNumber } from '../result/index.ts';
 import type { TaskDefinition } from '../task/index.ts';
-import { ContentRefusedError, DecodeError, didYouMean, InvalidTaskError, NotRegisteredError } from '../util/index.ts';
+import {
+  BodyTooLargeError,
+  ContentRefusedError,
+  DecodeError,
+  didYouMean,
+  InvalidTaskError,
+  NotRegisteredError,
+} from '../util/index.ts';
 import type { ResultOwner, WorkerApp } from './port.ts';
 
 /** A message that can run here. */
@@ -43,6 +50,7 @@ export function ownerOfRequest(request: TaskRequest): ResultOwner {
 
 function reasonOf(error: unknown): DeathReason {
   if (error instanceof ContentRefusedError) return 'refused-content';
+  if (error instanceof BodyTooLargeError) return 'too-large';
   if (error instanceof DecodeError) return 'undecodable';
   return 'malformed';
 }
@@ -59,7 +67,7 @@ export function intake(
 ): Usable | Unusable {
   const { byteLength } = delivery.body;
   if (byteLength > app.settings.maxBodyBytes) {
-    const error = new DecodeError(
+    const error = new BodyTooLargeError(
       `The body has ${byteLength} bytes; the setting maxBodyBytes allows ${app.settings.maxBodyBytes}. Send a reference to the data, or raise the setting.`,
     );
     return { reason: 'too-large', error, owner: ownerOf(delivery) };

@@ -32,8 +32,8 @@ export function nodeName(format?: string, host: string = hostname()): string {
 /** Which worker a log, pid or state file belongs to: here `%n` is the part before `@`, `%p` the whole name, `%i` and `%I` the slot. */
 export function nodeFormat(format: string, node: string, slot = 0): string {
   const at = node.indexOf('@');
-  const name = at < 0 ? node : node.slice(0, at);
-  const host = at < 0 ? '' : node.slice(at + 1);
+  const name = at < 0 ? DEFAULT_NAME : node.slice(0, at);
+  const host = at < 0 ? node : node.slice(at + 1);
   const parts: Readonly<Record<string, string>> = {
     p: node,
     n: name,

@@ -1,6 +1,7 @@
 // What a worker asks of whoever it works for; of-app.ts makes one of a Lovage app.
 import type { Signals } from '../task/index.ts';
-import type { WorkerOptions, WorkerParts } from './host.ts';
+import type { Bootstep } from './bootsteps.ts';
+import type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 
 /** The settings that a worker as a program reads. */
 export interface ProgramSettings {
@@ -17,6 +18,8 @@ export interface ProgramSettings {
 export interface WorkerSource {
   readonly name: string;
   readonly signals: Signals;
+  /** Parts that the app adds to every worker of its own. */
+  steps(): readonly Bootstep<WorkerHost>[];
   /** Read after the signal celerydInit, which may change them. */
   settings(): ProgramSettings;
   /** Imports task modules. */

@@ -132,7 +132,14 @@ export class Worker implements AsyncDisposable {
         },
       };
       const [pool, ...first] = firstSteps;
-      const steps = [...(pool === undefined ? [] : [pool]), told, ...first, ...(this.#options.steps ?? []), lastStep];
+      const steps = [
+        ...(pool === undefined ? [] : [pool]),
+        told,
+        ...first,
+        ...this.#source.steps(),
+        ...(this.#options.steps ?? []),
+        lastStep,
+      ];
       this.#blueprint = withParts(await startSteps(steps, host, this.#abort.signal), parts);
       this.#state = 'running';
       log.info('{hostname} ready.', { hostname: this.hostname });

@@ -1,7 +1,7 @@
 // What happens to usable messages between the broker and the pool.
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { deadLetterQueue } from '../../../src/broker/index.ts';
+import { type Delivery, deadLetterQueue } from '../../../src/broker/index.ts';
 import { attemptNumber } from '../../../src/result/index.ts';
 import { outcomeOf } from '../../support/jobs.ts';
 import { type Body, type Harness, harness, soon, storedOf, success } from '../../support/worker-app.ts';
@@ -42,7 +42,7 @@ async function started(h: Harness, times: number): Promise<void> {
   for (let count = 0; count < times; count++) {
     const dead = await h.broker.subscribe([h.queue], { prefetch: ready, node: 'dead@test' });
     const { value } = await dead[Symbol.asyncIterator]().next();
-    await dead.settle(value!.map((delivery) => ({ verdict: 'requeue', delivery, counted: true })));
+    await dead.settle((value as readonly Delivery[]).map((delivery) => ({ verdict: 'requeue', delivery, counted: true })));
     await dead[Symbol.asyncDispose]();
   }
 }

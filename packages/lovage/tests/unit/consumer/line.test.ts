@@ -38,7 +38,7 @@ describe('a lost line', () => {
     }
     const id = await h.call('add');
     await soon(async () => expect(await h.state(id)).toBe('SUCCESS'));
-    expect(await h.counts()).toEqual(empty);
+    await soon(async () => expect(await h.counts()).toEqual(empty));
   }, 30_000);
 
   it('does not start a running task twice: its message is attached to it when it comes again', async () => {

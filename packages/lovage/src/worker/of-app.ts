@@ -1,0 +1,134 @@
+// What a worker needs, made of a Lovage app: the ports of the consumer and of the worker on one side, the app's parts on the other.
+import type { Lovage, Queue } from '../app/index.ts';
+import type { ConsumerObserver, ConsumerSettings, RecordWriter, ResultOwner, WorkerApp } from '../consumer/index.ts';
+import { formatTime, notRegisteredException, type ResultMeta, revokedException } from '../protocol/index.ts';
+import type { ResultBackend } from '../result/index.ts';
+import { type ExecuteEnvironment, execute, followUp, type TaskDefinition, type TaskOptions } from '../task/index.ts';
+import { NotRegisteredError, redactUrl } from '../util/index.ts';
+import type { Bootstep } from './bootsteps.ts';
+import type { QueueLine, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
+import type { WorkerSource } from './source.ts';
+
+/** Records of tasks that no slot ever saw. */
+function recordsOf(app: Lovage, hostname: string): RecordWriter {
+  const encode = (owner: ResultOwner, status: string, result: unknown): ReturnType<RecordWriter['failure']> => {
+    const { id, request, attempt, replyTo, correlationId } = owner;
+    const meta: ResultMeta = {
+      taskId: id,
+      status,
+      result,
+      children: [],
+      dateDone: formatTime(Date.now() / 1000),
+      groupId: request?.group,
+      parentId: request?.parentId,
+      ...(app.settings.resultExtended ? { name: owner.name, worker: hostname, retries: request?.retries } : {}),
+    };
+    return [app.results.encode(meta, { attempt, replyTo, correlationId: correlationId ?? id })];
+  };
+  return {
+    failure: (owner, error) => {
+      // Python peers know this one by its name.
+      const wire = error instanceof NotRegisteredError && owner.name !== undefined ? notRegisteredException(owner.name) : error;
+      return encode(owner, 'FAILURE', wire);
+    },
+    revoked: (owner, reason) => encode(owner, 'REVOKED', revokedException(reason)),
+  };
+}
+
+function observerOf({ signals }: Lovage): ConsumerObserver {
+  const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+  return {
+    taskReceived: (request) => signals.taskReceived.emit(() => ({ request }), request.task),
+    taskRevoked: (request, { expired, terminated }) =>
+      signals.taskRevoked.emit(() => ({ request, expired, terminated, signal: undefined }), request.task),
+    taskRejected: ({ headers }, error) =>
+      signals.taskRejected.emit(() => ({ id: text(headers?.id), task: text(headers?.task), error })),
+    taskUnknown: (_, { name, id, error }) => signals.taskUnknown.emit(() => ({ id: id ?? '', task: name, error }), name),
+  };
+}
+
+/** The queues that this worker takes from. */
+function selectQueues(app: Lovage, { queues, excludeQueues = [] }: WorkerOptions): readonly Queue[] {
+  const chosen = queues ?? app.queueNames();
+  return chosen.filter((name) => !excludeQueues.includes(name)).map((name) => app.queues.get(name));
+}
+
+function lineOf({ name, exchange, routingKey }: Queue): QueueLine {
+  return { name, exchange: exchange.name, exchangeType: exchange.type, routingKey };
+}
+
+/** The settings with this worker's own options over them. */
+function settingsOf({ settings }: Lovage, { prefetchMultiplier }: WorkerOptions): ConsumerSettings {
+  return { ...settings, workerPrefetchMultiplier: prefetchMultiplier ?? settings.workerPrefetchMultiplier };
+}
+
+/** A limit of the worker holds for tasks that have none of their own: those whose limit is that of the setting. */
+function optionsOf(app: Lovage, environment: ExecuteEnvironment, worker: WorkerOptions): WorkerApp['options'] {
+  const limited = (own: number | null | undefined, setting: number | null, flag: number | undefined): number | null =>
+    flag !== undefined && (own ?? null) === setting ? flag : (own ?? null);
+  return (definition: TaskDefinition): Readonly<TaskOptions> => {
+    const options = environment.options(definition);
+    const { taskTimeLimit, taskSoftTimeLimit } = app.settings;
+    return {
+      ...options,
+      timeLimit: limited(options.timeLimit, taskTimeLimit, worker.timeLimit),
+      softTimeLimit: limited(options.softTimeLimit, taskSoftTimeLimit, worker.softTimeLimit),
+    };
+  };
+}
+
+async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): Promise<WorkerParts> {
+  const environment = app.environment({ hostname });
+  const broker = await app.openBroker('read');
+  const opened: ResultBackend = await app.openBackend();
+  const backend = opened.name === 'disabled' ? undefined : opened;
+  const queues = selectQueues(app, worker);
+  const names = queues.map(({ declaration }) => declaration.name);
+  const topology = app.queues.topology(queues.map(({ name }) => name));
+  const port: WorkerApp = {
+    settings: settingsOf(app, worker),
+    broker,
+    backend,
+    publisher: app.publisher,
+    records: recordsOf(app, hostname),
+    observer: observerOf(app),
+    find: (name) => app.tasks.find(name),
+    taskNames: () => [...app.tasks].map(({ name }) => name),
+    options: optionsOf(app, environment, worker),
+    decodeBody: ({ body, properties, headers }) => {
+      const compression = typeof headers?.compression === 'string' ? headers.compression : undefined;
+      const { contentType, contentEncoding } = properties;
+      return environment.serialization.decode({ body, contentType, contentEncoding, compression }, environment.accept);
+    },
+    queues: () => ({ names, topology }),
+    followUp: async (request, body, stored) =>
+      stored.state === 'SUCCESS' ? followUp(request, body, app.results.codec.decode(stored).result, environment) : [],
+  };
+  return {
+    app: port,
+    execute: (job, options) => execute(job, environment, options),
+    queueLines: queues.map(lineOf),
+    brokerUrl: broker.url,
+    backendUrl: backend === undefined ? undefined : redactUrl(backend.url),
+    // Broker and store belong to the app, which other workers of this process may share.
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+/** The app's own steps, which it keeps without knowing what a step is. */
+function stepsOf(app: Lovage): readonly Bootstep<WorkerHost>[] {
+  return app.steps.worker as readonly Bootstep<WorkerHost>[];
+}
+
+/** What a worker asks of this app. */
+export function sourceOf(app: Lovage): WorkerSource {
+  return {
+    name: app.name,
+    signals: app.signals,
+    steps: () => stepsOf(app),
+    settings: () => app.settings,
+    load: (include) => app.importTasks(include),
+    taskNames: () => [...app.tasks].map(({ name }) => name),
+    open: ({ hostname, worker }) => openParts(app, hostname, worker),
+  };
+}

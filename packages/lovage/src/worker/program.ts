@@ -1,0 +1,63 @@
+// A worker as a program: banner, signals, exit code. `lovage worker` is this with the command line's options.
+import type { Lovage } from '../app/index.ts';
+import { banner } from './banner.ts';
+import type { WorkerOptions } from './host.ts';
+import { sourceOf } from './of-app.ts';
+import { installSignals, type SignalSource } from './shutdown.ts';
+import { checkOptions, Worker, type WorkerFacts } from './worker.ts';
+
+export interface ProgramOptions extends WorkerOptions {
+  /** Print the banner. @default true */
+  readonly banner?: boolean;
+  /** List the tasks in it. @default true */
+  readonly listTasks?: boolean;
+  /** Shown in the banner. */
+  readonly version?: string;
+  /** Where the banner goes. @default standard output */
+  readonly write?: (text: string) => void;
+  /** Where signals come from. @default this process */
+  readonly signals?: SignalSource;
+}
+
+/** Makes a worker and starts it; resolves when its first take is armed. */
+export async function startWorker(app: Lovage, options: WorkerOptions = {}): Promise<Worker> {
+  checkOptions(options);
+  const worker = new Worker(sourceOf(app), options);
+  await worker.start();
+  return worker;
+}
+
+/** Runs a worker until a signal or an error ends it. Resolves to the exit code: 0 after a warm shutdown, 1 after a cold one or an error. */
+export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}): Promise<number> {
+  const { banner: wanted = true, listTasks = true, version = '', write, signals, ...own } = options;
+  checkOptions(own);
+  const source = sourceOf(app);
+  const worker = new Worker(source, own);
+  const print = write ?? ((text: string): void => void process.stdout.write(text));
+  const show = (facts: WorkerFacts): void => {
+    if (!wanted) return;
+    print(
+      `${banner({
+        node: worker.hostname,
+        version,
+        appName: source.name,
+        brokerUrl: facts.parts.brokerUrl,
+        backendUrl: facts.parts.backendUrl,
+        concurrency: facts.concurrency,
+        pool: facts.pool,
+        events: facts.events,
+        queues: facts.parts.queueLines,
+        tasks: listTasks ? [...source.taskNames()].sort() : undefined,
+        now: new Date(),
+      })}\n`,
+    );
+  };
+  using _handlers = installSignals(worker, signals);
+  try {
+    await worker.start(show);
+  } catch (error) {
+    // A stop during the start is no error of the start.
+    if (worker.failure !== undefined) throw error;
+  }
+  return worker.closed;
+}
