@@ -1,0 +1,234 @@
+// The handle and the store over the memory backend: what a user sees, without a server.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, it, onTestFinished } from 'vitest';
+import { createErrorRegistry, type ResultMeta } from '../../../src/protocol/index.ts';
+import {
+  AsyncResult,
+  allowJoinResult,
+  type BackendOptions,
+  createResultCodec,
+  denyJoin,
+  eagerResult,
+  openBackend,
+  pendingRecord,
+  type ResultBackend,
+  ResultStore,
+} from '../../../src/result/index.ts';
+import { createSerialization } from '../../../src/serialization/index.ts';
+import { BackendDisabledError, ConfigurationError, ResultError } from '../../../src/util/index.ts';
+
+const options = (url: string): BackendOptions => ({
+  url,
+  appName: 'unit',
+  connectTimeout: 1,
+  transportOptions: {},
+  broker: { url, transportOptions: {} },
+  oid: 'unit',
+  expires: 60,
+  persistent: false,
+});
+
+const serialization = createSerialization();
+const codec = createResultCodec({
+  serialization,
+  serializer: 'json',
+  accept: serialization.accept(['json']),
+  expires: 60,
+  errors: createErrorRegistry(),
+});
+
+function setup(url = 'memory://') {
+  const opened: ResultBackend[] = [];
+  const open = async (): Promise<ResultBackend> => {
+    const backend = await openBackend(options(url));
+    opened.push(backend);
+    return backend;
+  };
+  const store = new ResultStore(open, codec);
+  onTestFinished(() => store.close());
+  const write = (taskId: string, status: string, result: unknown, more: Partial<ResultMeta> = {}): Promise<readonly string[]> =>
+    store.put([store.encode({ taskId, status, result, ...more }, { attempt: 1 })]);
+  return { store, write, opened };
+}
+
+it('opens nothing before the first read or write, and one backend for all', async () => {
+  const { store, write, opened } = setup();
+  const result = store.result('a');
+  expect(opened).toHaveLength(0);
+  await Promise.all([write('a', 'SUCCESS', 1), result.state(), result.get(), store.backend()]);
+  expect(opened).toHaveLength(1);
+});
+
+it('tries to open again after a try that failed', async () => {
+  let tries = 0;
+  const store = new ResultStore(async () => {
+    if (++tries === 1) throw new ConfigurationError('first');
+    return openBackend(options('memory://'));
+  }, codec);
+  await expect(store.meta('a')).rejects.toThrow('first');
+  expect(await store.meta('a')).toEqual({ taskId: 'a', status: 'PENDING', result: null });
+});
+
+it('joins the writes and the reads of one turn into one call each', async () => {
+  const calls: string[] = [];
+  const store = new ResultStore(async () => {
+    const backend = await openBackend(options('memory://'));
+    return {
+      ...backend,
+      put: (results) => {
+        calls.push(`put ${results.length}`);
+        return backend.put(results);
+      },
+      get: (ids) => {
+        calls.push(`get ${ids.length}`);
+        return backend.get(ids);
+      },
+    };
+  }, codec);
+  const ids = ['a', 'b', 'c'];
+  await Promise.all(ids.map((id) => store.put([store.encode({ taskId: id, status: 'SUCCESS', result: id }, { attempt: 1 })])));
+  const values = await Promise.all([...ids, 'a'].map((id) => store.result(id).result()));
+  expect(values).toEqual(['a', 'b', 'c', 'a']);
+  expect(calls).toEqual(['put 3', 'get 3']);
+});
+
+it('names to each writer only its own refused ids', async () => {
+  const { write } = setup();
+  await write('a', 'SUCCESS', 1);
+  expect(await Promise.all([write('a', 'FAILURE', null), write('b', 'FAILURE', null)])).toEqual([['a'], []]);
+});
+
+it('keeps a ready record and reads every other anew', async () => {
+  const { store, write } = setup();
+  const result = store.result('a');
+  await write('a', 'STARTED', null);
+  expect(await result.state()).toBe('STARTED');
+  await write('a', 'FAILURE', { exc_type: 'E', exc_message: ['m'], exc_module: 'x' });
+  expect(await result.state()).toBe('FAILURE');
+  await write('a', 'SUCCESS', 2);
+  expect(await result.state()).toBe('FAILURE');
+  expect(await store.result('a').state()).toBe('SUCCESS');
+});
+
+it('is undefined at once for a task whose result is ignored', async () => {
+  const { store, opened } = setup();
+  expect(await store.result('a', { ignored: true }).get()).toBeUndefined();
+  expect(opened).toHaveLength(0);
+});
+
+it('shows the error of a retry without throwing it, and none for a retry that has none', async () => {
+  const { store, write } = setup();
+  await write('a', 'RETRY', { exc_type: 'ValueError', exc_message: ['again'], exc_module: 'builtins' });
+  expect(await store.result('a').result()).toMatchObject({ name: 'ValueError', message: 'again' });
+  await write('b', 'RETRY', null);
+  expect(await store.result('b').result()).toBeNull();
+});
+
+it('fails a wait with the oldest error of its parents that is there', async () => {
+  const { store, write } = setup();
+  const first = store.result('1');
+  const second = store.result('2', { parent: first });
+  const third = store.result<number>('3', { parent: second });
+  await write('2', 'FAILURE', { exc_type: 'Second', exc_message: ['2'], exc_module: 'x' });
+  await write('1', 'SUCCESS', 1);
+  await expect(third.get({ timeout: 5 })).rejects.toMatchObject({ name: 'Second' });
+  await expect(third.get({ timeout: 0.02, followParents: false })).rejects.toMatchObject({ code: 'LOVAGE_RESULT_TIMEOUT' });
+  await expect(third.get({ timeout: 0.02, propagate: false })).rejects.toMatchObject({ code: 'LOVAGE_RESULT_TIMEOUT' });
+});
+
+it('gives its value although its parents go on', async () => {
+  const { store, write } = setup();
+  const child = store.result('2', { parent: store.result('1') });
+  await write('2', 'SUCCESS', 'done');
+  expect(await child.get({ timeout: 5 })).toBe('done');
+});
+
+it('forgets its parents too', async () => {
+  const { store, write } = setup();
+  await write('1', 'SUCCESS', 1);
+  await write('2', 'SUCCESS', 2);
+  await store.result('2', { parent: store.result('1') }).forget();
+  expect([await store.result('1').state(), await store.result('2').state()]).toEqual(['PENDING', 'PENDING']);
+});
+
+it('counts the members of a group among its children, and never itself', async () => {
+  const { store, write } = setup();
+  const group = { id: 'g', members: [{ id: 'x' }, { id: 'y' }] };
+  await write('a', 'SUCCESS', 1, { children: [{ id: 'a' }, { id: 'b' }, group] });
+  expect((await store.result('a').children()).map((child) => child.id)).toEqual(['b', 'x', 'y']);
+});
+
+it('is stored as its tuple when a task returns it', async () => {
+  const { store, write } = setup();
+  await write('a', 'SUCCESS', store.result('child', { parent: store.result('before') }));
+  expect(await store.result('a').get()).toEqual([['child', [['before', null], null]], null]);
+});
+
+it('refuses to wait inside a task, unless that is allowed', async () => {
+  const { store, write } = setup();
+  await write('a', 'SUCCESS', 1);
+  const result = store.result('a');
+  await expect(denyJoin(() => result.get())).rejects.toMatchObject({ code: 'LOVAGE_JOIN_IN_TASK' });
+  await expect(denyJoin(() => result.get())).rejects.toBeInstanceOf(ResultError);
+  expect(await denyJoin(() => result.state())).toBe('SUCCESS');
+  expect(await denyJoin(() => result.get({ disableSyncSubtasks: false }))).toBe(1);
+  expect(await denyJoin(() => allowJoinResult(() => result.get()))).toBe(1);
+  expect(await denyJoin(() => eagerResult({ ...pendingRecord('e'), state: 'SUCCESS', value: 2 }).get())).toBe(2);
+});
+
+it('ends its waits when the store is closed', async () => {
+  const { store } = setup();
+  const waiting = expect(store.result('a').get()).rejects.toThrow(/closed/);
+  await store.backend();
+  await store.close();
+  await waiting;
+  await expect(store.result('a').state()).rejects.toThrow(/closed/);
+});
+
+it('needs an id', () => {
+  const { store } = setup();
+  expect(() => store.result('')).toThrow(ConfigurationError);
+});
+
+it('looks the same when it ran in place', async () => {
+  const success = eagerResult({ ...pendingRecord('e'), state: 'SUCCESS', value: 2 });
+  expect(success).toBeInstanceOf(AsyncResult);
+  expect([await success.get(), await success.ready(), await success.exists()]).toEqual([2, true, true]);
+  const error = new TypeError('no');
+  const failure = eagerResult({ ...pendingRecord('e'), state: 'FAILURE', error });
+  await expect(failure.get()).rejects.toBe(error);
+  expect(await failure.get({ propagate: false })).toBe(error);
+  expect(await eagerResult({ ...pendingRecord('e'), state: 'RETRY', error }).get()).toBeUndefined();
+});
+
+it('says what to set when no backend is configured, and stores nothing without a word', async () => {
+  const { store, write } = setup('disabled://');
+  expect(await write('a', 'SUCCESS', 1)).toEqual([]);
+  await expect(store.result('a').get()).rejects.toBeInstanceOf(BackendDisabledError);
+  await expect(store.result('a').state()).rejects.toThrow(/No result backend is configured/);
+  await expect(store.result('a').forget()).rejects.toBeInstanceOf(BackendDisabledError);
+});
+
+it.each([
+  ['reddis://host', /Did you mean 'rediss?'.*Known schemes: memory, sqlite, redis/s],
+  ['', /No result backend is known/],
+  ['constructor://x', /Known schemes/],
+  ['db+mysql://u:secret@host/x', /^(?!.*secret)/],
+])('refuses the URL %j by naming what it knows', async (url, message) => {
+  await expect(openBackend(options(url))).rejects.toBeInstanceOf(ConfigurationError);
+  await expect(openBackend(options(url))).rejects.toThrow(message);
+});
+
+it('keeps a program alive while it waits, and no longer', async () => {
+  const program = `
+    import { AsyncResult } from '${new URL('../../../src/result/index.ts', import.meta.url)}';
+    import { createWaiter } from '${new URL('../../../src/result/waiter.ts', import.meta.url)}';
+    let land;
+    const waiter = createWaiter({ watch: async function* (ids) { yield await new Promise((resolve) => (land = () => resolve({ id: ids[0] }))); } });
+    const waiting = waiter.wait('a');
+    setTimeout(() => land(), 50).unref();
+    console.log((await waiting).id);`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+  expect(stdout).toBe('a\n');
+});
