@@ -67,8 +67,8 @@ export interface QueueStore extends AsyncDisposable {
   /** A publish to a fanout exchange; absent when a copy goes to every bound queue instead. */
   broadcast?(messages: readonly Message[], signal: AbortSignal): Promise<void>;
   jointPush?(entries: readonly QueueEntry[]): JointWrite;
-  /** `generation` goes onto every delivery that this holder hands out. */
-  hold(options: { readonly node: string; readonly generation: number }): Promise<Holder>;
+  /** `generation` goes onto every delivery that this holder hands out; `queues` is what it will take from at first. */
+  hold(options: { readonly node: string; readonly generation: number; readonly queues?: readonly string[] }): Promise<Holder>;
   count(queue: string): Promise<QueueCount | undefined>;
   peek(queue: string, limit: number): Promise<readonly Message[]>;
   purge(queue: string): Promise<number>;

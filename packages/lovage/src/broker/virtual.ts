@@ -190,7 +190,7 @@ class VirtualBroker {
     options.signal?.throwIfAborted();
     await this.#replay();
     const generation = ++this.#generation;
-    const holder = await this.#store.hold({ node: options.node, generation });
+    const holder = await this.#store.hold({ node: options.node, generation, queues });
     const subscription = new VirtualSubscription({
       holder,
       generation,

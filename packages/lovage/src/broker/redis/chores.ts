@@ -45,6 +45,7 @@ export function startChores(context: RedisContext, findQueues: FindQueues): Chor
           await sweep(context, findQueues);
           return transport.unackedRestoreInterval * transport.unackedRestoreThrottle;
         });
+  context.parking.tell = (dueAt) => promoting.within(dueAt - Date.now() / 1000);
   return {
     serve: () => {
       if (serving) return;
@@ -53,6 +54,7 @@ export function startChores(context: RedisContext, findQueues: FindQueues): Chor
       mourning.soon();
     },
     [Symbol.dispose]: () => {
+      context.parking.tell = () => undefined;
       for (const chore of [promoting, mourning, sweeping]) chore?.stop();
     },
   };
@@ -60,20 +62,28 @@ export function startChores(context: RedisContext, findQueues: FindQueues): Chor
 
 interface Repeated {
   soon(): void;
+  /** Runs after these seconds at the latest. */
+  within(seconds: number): void;
   stop(): void;
 }
 
 /** Runs `work` again and again, each time after the seconds that it answered; a failure waits for the next round. */
 function repeated(possible: () => boolean, work: () => Promise<number>): Repeated {
   let timer: Timer | undefined;
+  let nextRun = Number.POSITIVE_INFINITY;
   let stopped = false;
   let running = false;
+  const arm = (seconds: number): void => {
+    timer?.cancel();
+    nextRun = performance.now() + seconds * 1000;
+    timer = after(seconds, run);
+  };
   const run = (): void => {
     if (running || stopped) return;
     timer?.cancel();
     if (!possible()) {
       // A wait for the connection would keep a program alive that has nothing else to do.
-      timer = after(1, run);
+      arm(1);
       return;
     }
     running = true;
@@ -84,12 +94,16 @@ function repeated(possible: () => boolean, work: () => Promise<number>): Repeate
       })
       .then((seconds) => {
         running = false;
-        if (!stopped) timer = after(seconds, run);
+        if (!stopped) arm(seconds);
       });
   };
-  timer = after(0, run);
+  arm(0);
   return {
     soon: run,
+    within: (seconds) => {
+      // A little late rather than too early and once more.
+      if (!running && !stopped && performance.now() + seconds * 1000 < nextRun) arm(Math.max(0, seconds) + 0.002);
+    },
     stop: () => {
       stopped = true;
       timer?.cancel();

@@ -27,6 +27,8 @@ export interface RedisContext {
   readonly unacked: string;
   readonly unackedIndex: string;
   readonly open: (options: Pick<RedisLineOptions, 'name' | 'protocol' | 'prepare'>) => RedisLine;
+  /** Told of the due time of what this process parks, so that its chores look in time. */
+  readonly parking: { tell: (dueAt: number) => void };
   /** PEXPIRE of a queue declared with `x-expires`, in milliseconds. */
   readonly expiries: Map<string, number>;
 }
@@ -55,6 +57,7 @@ export function createContext({ options, target, transport, keys }: ContextParts
     unacked: celery ? keys.unacked : '',
     unackedIndex: celery ? keys.unackedIndex : '',
     open,
+    parking: { tell: () => undefined },
     expiries: new Map(),
   };
 }

@@ -28,6 +28,8 @@ export interface HolderParts {
   readonly keeper: Keeper;
   readonly node: string;
   readonly generation: number;
+  /** What it will take from, as far as that is known yet. */
+  readonly queues: readonly string[];
   /** The patterns to which a fanout queue listens. */
   readonly patterns: (queue: string) => readonly string[];
 }
@@ -83,14 +85,24 @@ class RedisHolder implements Holder {
       await this.#context.line.ready(signal);
       // The listener mends itself; without it the poll finds what comes.
       this.#listener.line.ready(signal).catch((error: unknown) => log.debug('No wake-ups yet: {error}', { error }));
-      await this.#line.script(OPEN, [keys.holders, keys.lease(this.#incarnation)], [this.#incarnation, 0, leaseMs], signal);
+      await this.#line.script(
+        OPEN,
+        [keys.holders, keys.lease(this.#incarnation), ...this.#parts.queues.map(keys.serves)],
+        [this.#incarnation, 0, leaseMs],
+        signal,
+      );
     } catch (error) {
       await this.#release();
       if (!signal.aborted) throw brokerError(error, 'Opening a lease failed');
       throw new BrokerConnectionError(`${this.#context.target.url} did not answer within ${connectTimeout} s`, { cause: error });
     }
-    const lease = { lease: keys.lease(this.#incarnation), held: keys.held(this.#incarnation) };
-    this.#parts.keeper.keep(this.#incarnation, lease, () => this.#end(leaseEnded()));
+    this.#keep(this.#parts.queues);
+  }
+
+  #keep(queues: readonly string[]): void {
+    const { keys } = this.#context;
+    const [lease, held] = [keys.lease(this.#incarnation), keys.held(this.#incarnation)];
+    this.#parts.keeper.keep(this.#incarnation, { lease, held, serves: queues.map(keys.serves) }, () => this.#end(leaseEnded()));
   }
 
   /** Asks the server to tell the listener of changes to lists that this connection has read. */
@@ -183,6 +195,7 @@ class RedisHolder implements Holder {
     const now = performance.now();
     const names = queues.toSorted().join('\0');
     if (this.#served.queues === names && now - this.#served.at < this.#context.leaseMs / 3) return [];
+    if (this.#served.queues !== names) this.#keep(queues);
     this.#served = { at: now, queues: names };
     return queues.map(this.#context.keys.serves);
   }

@@ -3,12 +3,12 @@
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openRedis } from '../../util/index.ts';
-import type { KeeperData, KeeperNews, KeeperOrder } from './keeper.ts';
+import type { KeeperData, KeeperNews, KeeperOrder, KeptKeys } from './keeper.ts';
 import { RENEW } from './scripts.ts';
 
 const data = workerData as KeeperData;
 const counter = new Int32Array(data.turns);
-const leases = new Map<string, { readonly lease: string; readonly held: string }>();
+const leases = new Map<string, KeptKeys>();
 const line = openRedis({
   target: data.target,
   connectTimeout: data.connectTimeout,
@@ -33,8 +33,8 @@ function mainLoopTurns(): boolean {
   return stoodStill < data.maxLoopBlock * 1000;
 }
 
-async function renew(incarnation: string, keys: { readonly lease: string; readonly held: string }): Promise<void> {
-  const alive = await line.script(RENEW, [keys.lease, keys.held], [data.leaseMs, data.unackedIndex]);
+async function renew(incarnation: string, keys: KeptKeys): Promise<void> {
+  const alive = await line.script(RENEW, [keys.lease, keys.held, ...keys.serves], [data.leaseMs, data.unackedIndex]);
   if (Number(alive) === 1 || !leases.delete(incarnation)) return;
   parentPort?.postMessage({ lost: incarnation } satisfies KeeperNews);
 }
@@ -66,6 +66,6 @@ async function round(): Promise<void> {
 
 parentPort?.on('message', (order: KeeperOrder) => {
   if ('drop' in order) leases.delete(order.drop);
-  else leases.set(order.keep, { lease: order.lease, held: order.held });
+  else leases.set(order.keep, { lease: order.lease, held: order.held, serves: order.serves });
 });
 setInterval(() => void round(), interval);

@@ -17,16 +17,23 @@ export interface KeeperData {
   readonly turns: SharedArrayBuffer;
 }
 
+/** The keys of one holder: its lease, what it holds, and those that tell publishers which queues it serves. */
+export interface KeptKeys {
+  readonly lease: string;
+  readonly held: string;
+  readonly serves: readonly string[];
+}
+
 /** Main thread → keeper. */
-export type KeeperOrder = { readonly keep: string; readonly lease: string; readonly held: string } | { readonly drop: string };
+export type KeeperOrder = ({ readonly keep: string } & KeptKeys) | { readonly drop: string };
 /** Keeper → main thread: a lease was gone when it was to be renewed. */
 export interface KeeperNews {
   readonly lost: string;
 }
 
 export interface Keeper {
-  /** Renews a lease until dropped; `lost` is called once if it ends all the same. */
-  keep(incarnation: string, keys: { readonly lease: string; readonly held: string }, lost: () => void): void;
+  /** Renews a lease until dropped (again with other keys: those from then on); `lost` is called once if it ends all the same. */
+  keep(incarnation: string, keys: KeptKeys, lost: () => void): void;
   drop(incarnation: string): void;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -73,7 +80,7 @@ export function createKeeper(context: RedisContext): Keeper {
 
   const order = (message: KeeperOrder): void => thread?.postMessage(message);
   return {
-    keep: (incarnation, { lease, held }, lost) => {
+    keep: (incarnation, keys, lost) => {
       try {
         thread ??= start();
       } catch (error) {
@@ -81,7 +88,7 @@ export function createKeeper(context: RedisContext): Keeper {
         log.error('No keeper for the leases; a blocked event loop may lose them: {error}', { error });
       }
       kept.set(incarnation, lost);
-      order({ keep: incarnation, lease, held });
+      order({ keep: incarnation, ...keys });
     },
     drop: (incarnation) => {
       kept.delete(incarnation);

@@ -16,7 +16,7 @@ import { brokerError, type RedisContext } from './context.ts';
 import { writeEnvelope } from './envelope.ts';
 
 /** The writes that put copies into their lists, or park them: for one script. */
-export function entryWrites({ keys, transport, expiries }: RedisContext, entries: readonly QueueEntry[]): RedisWrite[] {
+export function entryWrites({ keys, transport, expiries, parking }: RedisContext, entries: readonly QueueEntry[]): RedisWrite[] {
   const writes: RedisWrite[] = [];
   const pushed = new Map<string, string[]>();
   const living = new Set<string>();
@@ -26,6 +26,7 @@ export function entryWrites({ keys, transport, expiries }: RedisContext, entries
     if (expiries.size > 0 && expiries.has(queue)) living.add(queue);
     if (message.dueAt !== undefined) {
       const { dueAt } = message;
+      parking.tell(dueAt);
       const [serves, parked, registry] = [keys.serves(queue), keys.parked(queue), keys.parkedQueues];
       writes.push(parkWrite({ serves, parked, registry, queue, list, dueAt, envelope }));
       continue;

@@ -193,17 +193,19 @@ if take > 0 and number == 0 then for list = 3, #KEYS do redis.pcall('LLEN', KEYS
 return { 'ok', lost, taken, refused }
 `);
 
-/** Opens a lease. KEYS: holders, lease. ARGV: incarnation, turn, lease ms. */
+/** Opens a lease. KEYS: holders, lease, then those that say which queues are served. ARGV: incarnation, turn, lease ms. */
 export const OPEN: RedisScript = redisScript(`
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('SADD', KEYS[1], ARGV[1])
+for i = 3, #KEYS do redis.call('SET', KEYS[i], '1', 'PX', ARGV[3]) end
 return 1
 `);
 
-/** Renews a lease from the keeper. KEYS: lease, held. ARGV: lease ms, index ('' without Celery's entries). Answers 0 when it is gone. */
+/** Renews a lease from the keeper. KEYS: lease, held, then those that say which queues are served. ARGV: lease ms, index ('' without Celery's entries). Answers 0 when it is gone. */
 export const RENEW: RedisScript = redisScript(`
 ${ENVELOPE_LUA}
 if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 0 then return 0 end
+for i = 3, #KEYS do redis.call('SET', KEYS[i], '1', 'PX', ARGV[1]) end
 if ARGV[2] ~= '' then
   local now = number_text(server_now())
   for _, value in ipairs(redis.call('HVALS', KEYS[2])) do

@@ -4,7 +4,7 @@ import { deadLetterQueue } from '../dead-letters.ts';
 import type { Settlement } from '../seam.ts';
 import type { RedisContext } from './context.ts';
 import { deadEnvelope, returnedEnvelope } from './envelope.ts';
-import { listOfField } from './give-back.ts';
+import { fieldOrder, listOfField } from './give-back.ts';
 
 const log = logger('broker', 'redis');
 
@@ -20,11 +20,15 @@ type Argument = string | number;
 export function settlementArguments(settlements: readonly Settlement[], context: RedisContext): readonly Argument[] {
   const ended: Argument[] = [];
   const moved: Argument[][] = [];
+  const fronts: Argument[][] = [];
   for (const settlement of settlements) {
     const one = settle(settlement, context);
     if (one === undefined) ended.push((settlement.delivery.tag as HeldTag).field);
-    else moved.push(one);
+    else (settlement.verdict === 'requeue' && !settlement.counted ? fronts : moved).push(one);
   }
+  // To the front newest first, so that the oldest is the next to be taken.
+  fronts.sort((a, b) => fieldOrder(`${b[2]}`) - fieldOrder(`${a[2]}`));
+  moved.push(...fronts);
   if (ended.length > 0) moved.unshift(['ack', ended.length, ...ended]);
   return [moved.length, ...moved.flat()];
 }
@@ -41,6 +45,7 @@ function settle(settlement: Settlement, context: RedisContext): Argument[] | und
   }
   if (settlement.verdict === 'park') {
     const { queue } = settlement.delivery;
+    context.parking.tell(settlement.until);
     return ['park', 6, field, keys.parked(queue), keys.parkedQueues, queue, settlement.until, raw];
   }
   if (settlement.verdict === 'deadLetter') return deadLetterArguments(settlement, context);

@@ -100,8 +100,8 @@ export function createRedisStore(context: RedisContext): QueueStore {
     return fanouts.map(({ exchange, routingKey }) => keys.pattern(exchange, routingKey));
   }
 
-  async function hold({ node, generation }: { readonly node: string; readonly generation: number }): Promise<Holder> {
-    const holder = await openHolder({ context, keeper, node, generation, patterns });
+  async function hold({ node, generation, queues = [] }: Parameters<QueueStore['hold']>[0]): Promise<Holder> {
+    const holder = await openHolder({ context, keeper, node, generation, queues, patterns });
     chores?.serve();
     return holder;
   }

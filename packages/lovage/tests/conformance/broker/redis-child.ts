@@ -1,0 +1,17 @@
+// A worker for redis-holding.test.ts: takes what is there, says so, and then lives until it is killed. `block` holds its event loop.
+import { openBroker } from '../../../src/broker/index.ts';
+import { brokerOptions, read, text } from './harness.ts';
+
+const [url = '', queue = '', mode = 'lovage', what = 'hold', maxLoopBlock = '600'] = process.argv.slice(2);
+const transportOptions = { inFlight: mode, leaseSeconds: 1, maxLoopBlock: Number(maxLoopBlock) };
+const broker = await openBroker(brokerOptions(url, { transportOptions }));
+const reader = await read(broker, queue);
+const held = await reader.take(2);
+process.stdout.write(`${held.map(text).join(' ')}\n`, () => {
+  if (what === 'block') {
+    const until = Date.now() + 4000;
+    while (Date.now() < until);
+    void reader.ack(...held).then((lost) => process.stdout.write(`lost ${lost.length}\n`));
+  }
+});
+setInterval(() => undefined, 1000);

@@ -1,0 +1,169 @@
+// What is in flight on Redis: leases, the keeper, dead holders, lost replies, cut lines.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { openBroker } from '../../../src/broker/index.ts';
+import { startProxy } from '../../support/proxy.ts';
+import { redisUrl } from '../../support/servers.ts';
+import { brokerOptions, message, publish, read, text, unique } from './harness.ts';
+import { plainLine } from './redis-harness.ts';
+
+const CHILD = fileURLToPath(new URL('./redis-child.ts', import.meta.url));
+const MODES = ['lovage', 'celery'] as const;
+
+function startChild(...args: readonly string[]) {
+  const child = spawn(process.execPath, [CHILD, redisUrl(), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  let errors = '';
+  child.stderr.on('data', (part) => {
+    errors += part;
+  });
+  return {
+    child,
+    line: async (): Promise<string> => (await lines.next()).value ?? `ended: ${errors}`,
+    errors: () => errors,
+    [Symbol.asyncDispose]: async (): Promise<void> => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+for (const mode of MODES) {
+  test(`${mode}: what a killed worker held comes back within its lease, counted, in its order`, async () => {
+    await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { inFlight: mode, leaseSeconds: 1 } }));
+    const queue = unique('dead');
+    await publish(broker, message(queue, 'one'), message(queue, 'two'));
+    await using worker = startChild(queue, mode);
+    expect(await worker.line()).toBe('one two');
+    expect(await broker.count(queue)).toMatchObject({ ready: 0, held: 2 });
+    worker.child.kill('SIGKILL');
+    const killed = performance.now();
+    await using reader = await read(broker, queue);
+    const back = await reader.take(2);
+    expect(performance.now() - killed).toBeLessThan(3000);
+    expect(back.map((delivery) => [text(delivery), delivery.attempts, delivery.redelivered])).toEqual([
+      ['one', 2, true],
+      ['two', 2, true],
+    ]);
+    expect(await reader.ack(...back)).toEqual([]);
+    expect(await broker.count(queue)).toMatchObject({ ready: 0, held: 0 });
+  });
+
+  test(`${mode}: a worker whose event loop is blocked for four leases keeps what it holds`, async () => {
+    await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { inFlight: mode, leaseSeconds: 1 } }));
+    const queue = unique('blocked');
+    await publish(broker, message(queue, 'one'), message(queue, 'two'));
+    await using worker = startChild(queue, mode, 'block');
+    expect(await worker.line()).toBe('one two');
+    expect(await worker.line()).toBe('lost 0');
+    expect(await broker.count(queue)).toMatchObject({ ready: 0, held: 0 });
+  }, 15_000);
+
+  test(`${mode}: 50 cut connections while draining lose nothing`, async () => {
+    const url = redisUrl();
+    await using proxy = await startProxy(url);
+    await using sender = await openBroker(brokerOptions(url));
+    await using broker = await openBroker(
+      brokerOptions(proxy.url(url), { transportOptions: { inFlight: mode, leaseSeconds: 10 } }),
+    );
+    const queue = unique('cut');
+    const total = 5000;
+    await publish(sender, ...Array.from({ length: total }, (_, index) => message(queue, `${index}`)));
+    await using reader = await read(broker, queue, 20);
+    const seen = new Map<string, number>();
+    let cuts = 0;
+    for (let taken = 0; taken < total; taken++) {
+      const delivery = await reader.one();
+      seen.set(text(delivery), (seen.get(text(delivery)) ?? 0) + 1);
+      const acked = reader.ack(delivery);
+      if (taken % 100 === 50) cuts += proxy.cut() > 0 ? 1 : 0;
+      expect(await acked).toEqual([]);
+    }
+    expect(cuts).toBe(50);
+    expect(seen.size).toBe(total);
+    expect([...seen.values()].every((times) => times === 1)).toBe(true);
+    expect(await broker.count(queue)).toMatchObject({ ready: 0, held: 0 });
+  }, 60_000);
+}
+
+test('a main loop that stands still for maxLoopBlock ends the process, and its messages come back', async () => {
+  await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { leaseSeconds: 1 } }));
+  const queue = unique('stuck');
+  await publish(broker, message(queue, 'one'), message(queue, 'two'));
+  await using worker = startChild(queue, 'lovage', 'block', '1');
+  expect(await worker.line()).toBe('one two');
+  const [, signal] = await once(worker.child, 'exit');
+  expect(signal).toBe('SIGKILL');
+  expect(worker.errors()).toContain('maxLoopBlock');
+  await using reader = await read(broker, queue);
+  expect((await reader.take(2)).map(text)).toEqual(['one', 'two']);
+}, 15_000);
+
+test('a holder without its lease settles nothing', async () => {
+  await using broker = await openBroker(brokerOptions(redisUrl()));
+  await using line = plainLine(redisUrl());
+  const queue = unique('lease');
+  await publish(broker, message(queue, 'one'));
+  const node = unique('node');
+  await using subscription = await broker.subscribe([queue], { prefetch: 1, node });
+  const batch = await subscription[Symbol.asyncIterator]().next();
+  const [delivery] = batch.value!;
+  const leases = (await line.call('KEYS', [`lovage.lease.*${node}*`])) as string[];
+  expect(leases).toHaveLength(1);
+  await line.call('DEL', leases);
+  expect(await subscription.settle([{ verdict: 'ack', delivery: delivery! }])).toEqual([delivery]);
+  await using again = await read(broker, queue);
+  const back = await again.one();
+  expect([text(back), back.attempts]).toEqual(['one', 2]);
+  await again.ack(back);
+});
+
+test('elements that are no envelope are handed up, dead-lettered whole, and stop nobody', async () => {
+  await using broker = await openBroker(brokerOptions(redisUrl()));
+  await using line = plainLine(redisUrl());
+  const queue = unique('bad');
+  const bad = ['no json', 'true', '[]', '{}', '{"body":5,"headers":[],"properties":{"delivery_info":7}}', '"text"'];
+  for (const element of bad) await line.call('LPUSH', [queue, element]);
+  await publish(broker, message(queue, 'good'));
+  await using reader = await read(broker, queue);
+  const all = await reader.take(bad.length + 1);
+  expect(text(all.at(-1)!)).toBe('good');
+  expect(text(all[0]!)).toBe('no json');
+  const lost = await reader.subscription.settle(
+    all.map((delivery, index) =>
+      index < bad.length
+        ? ({ verdict: 'deadLetter', delivery, reason: 'malformed' } as const)
+        : ({ verdict: 'ack', delivery } as const),
+    ),
+  );
+  expect(lost).toEqual([]);
+  const dead = await broker.peek(`lovage.dead.${queue}`, 10);
+  expect(dead).toHaveLength(bad.length);
+  expect(text(dead[0]!)).toBe('no json');
+  expect(dead.every(({ headers }) => typeof headers['x-lovage-death'] === 'object')).toBe(true);
+});
+
+test('a key that is no list is left alone, and other queues are served', async () => {
+  await using broker = await openBroker(brokerOptions(redisUrl()));
+  await using line = plainLine(redisUrl());
+  const [foreign, queue] = [unique('foreign'), unique('queue')];
+  await line.call('SET', [foreign, 'mine']);
+  await publish(broker, message(queue, 'x'));
+  await using reader = await read(broker, [foreign, queue]);
+  const delivery = await reader.one();
+  expect(text(delivery)).toBe('x');
+  await reader.ack(delivery);
+  expect(await line.call('GET', [foreign])).toBe('mine');
+});
+
+test('a publish without a server says that nothing is stored, by its deadline', async () => {
+  await using broker = await openBroker(brokerOptions('redis://127.0.0.1:1/0', { connectTimeout: 1 }));
+  await expect(broker.publish([message('q', 'x')], { signal: AbortSignal.timeout(300) })).rejects.toMatchObject({
+    safeToRepeat: true,
+  });
+  await expect(broker.check(AbortSignal.timeout(300))).rejects.toBeDefined();
+}, 30_000);
