@@ -1,0 +1,111 @@
+// The broker here is a scripted peer: it fails as brokers fail, which the memory broker never does.
+import { expect, test } from 'vitest';
+import { createDeclarations } from '../../../src/app/declarations.ts';
+import { deliver, type OutboxHost, pause, publishDeadline, publishError } from '../../../src/app/outbox.ts';
+import type { Broker, Outgoing } from '../../../src/broker/index.ts';
+import { BrokerConnectionError, PublishError, QueueNotFoundError, TopologyMismatchError } from '../../../src/util/index.ts';
+
+type Script = (messages: readonly Outgoing[]) => Promise<void>;
+const message = (routingKey: string): Outgoing => ({
+  exchange: '',
+  routingKey,
+  headers: {},
+  properties: { contentType: 'x', contentEncoding: 'y' },
+  body: new Uint8Array(),
+});
+const parcels = (...names: string[]) => names.map((name) => ({ message: message(name), queue: undefined }));
+const fast = { maxRetries: 3, intervalStart: 0, intervalStep: 0 };
+
+function host(script: Script[], policy: OutboxHost['policy'] = fast): OutboxHost & { readonly sent: string[][] } {
+  const sent: string[][] = [];
+  const publish = (messages: readonly Outgoing[]): Promise<void> => {
+    sent.push(messages.map(({ routingKey }) => routingKey));
+    return (script.shift() ?? (() => Promise.resolve()))(messages);
+  };
+  const broker = { publish } as unknown as Broker;
+  return {
+    sent,
+    broker: () => Promise.resolve(broker),
+    declarations: createDeclarations(() => expect.fail('nothing to declare')),
+    policy,
+  };
+}
+const away = new BrokerConnectionError('the line is down');
+const lost = (...failures: [number, 'no' | 'unknown'][]): Script => {
+  return () =>
+    Promise.reject(
+      new PublishError(
+        'x',
+        failures.map(([index, stored]) => ({ index, stored, cause: away })),
+      ),
+    );
+};
+const run = (peer: OutboxHost, names: string[], retry = true) =>
+  deliver(parcels(...names), peer, { signal: new AbortController().signal, retry });
+
+test('only what surely was not stored is sent again', async () => {
+  const peer = host([lost([0, 'no'], [2, 'unknown'])]);
+  const fates = await run(peer, ['a', 'b', 'c']);
+  expect(peer.sent).toEqual([['a', 'b', 'c'], ['a']]);
+  expect(fates.map((fate) => fate?.stored)).toEqual([undefined, undefined, 'unknown']);
+});
+
+test('repeats end with the policy', async () => {
+  const peer = host([1, 2, 3, 4, 5].map(() => lost([0, 'no'])));
+  expect((await run(peer, ['a']))[0]?.stored).toBe('no');
+  expect(peer.sent).toHaveLength(4);
+});
+
+test('without retry there is one try', async () => {
+  const peer = host([lost([0, 'no'])]);
+  await run(peer, ['a'], false);
+  expect(peer.sent).toHaveLength(1);
+});
+
+test('what no repeat can help is not repeated', async () => {
+  const mismatch = new TopologyMismatchError('other arguments');
+  const peer = host([() => Promise.reject(new PublishError('x', [{ index: 0, stored: 'no', cause: mismatch }]))]);
+  const fates = await run(peer, ['a']);
+  expect(peer.sent).toHaveLength(1);
+  expect(publishError('The call', fates)).toBe(mismatch);
+});
+
+test('an error that says nothing of the messages leaves them unknown', async () => {
+  const peer = host([() => Promise.reject(new Error('bug'))]);
+  expect((await run(peer, ['a', 'b'])).map((fate) => fate?.stored)).toEqual(['unknown', 'unknown']);
+});
+
+test('a broker that never answers is left at the deadline, unknown', async () => {
+  const peer = host([() => new Promise(() => undefined)]);
+  using limit = publishDeadline(0.02, undefined);
+  const fates = await deliver(parcels('a'), peer, { signal: limit.signal, retry: true });
+  expect(fates[0]).toMatchObject({ stored: 'unknown' });
+  expect(publishError('The call', fates)?.message).toContain('taskPublishTimeout');
+});
+
+test('a broker that cannot be reached was told nothing', async () => {
+  const peer: OutboxHost = { ...host([]), broker: () => Promise.reject(away) };
+  const error = publishError("The call of 't'", await run(peer, ['a'])) as PublishError;
+  expect(error).toBeInstanceOf(PublishError);
+  expect(error).toMatchObject({ safeToRepeat: true, transient: true, cause: away });
+  expect(error.message).toContain('sending again is safe');
+});
+
+test('the error says which messages, and whether sending again can double them', async () => {
+  const error = publishError('A batch', await run(host([lost([1, 'unknown'])]), ['a', 'b', 'c'])) as PublishError;
+  expect(error.failures.map(({ index }) => index)).toEqual([1]);
+  expect(error.safeToRepeat).toBe(false);
+  expect(error.message).toMatch(/1 of 3 messages.*same taskId/);
+});
+
+test('an unroutable message is a QueueNotFoundError', async () => {
+  const gone = new QueueNotFoundError('no queue');
+  const unroutable = (): Promise<void> => Promise.reject(new PublishError('x', [{ index: 0, stored: 'no', cause: gone }]));
+  const fates = await run(host([unroutable, unroutable, unroutable, unroutable]), ['a']);
+  expect(publishError('The call', fates)).toBe(gone);
+});
+
+test('waits grow by a step up to the longest', () => {
+  const policy = { intervalStart: 0, intervalStep: 0.2, intervalMax: 0.5 };
+  expect([0, 1, 2, 3, 9].map((attempt) => pause(attempt, policy))).toEqual([0, 0.2, 0.4, 0.5, 0.5]);
+});

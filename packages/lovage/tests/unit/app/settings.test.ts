@@ -1,0 +1,121 @@
+import { expect, test } from 'vitest';
+import { Config } from '../../../src/app/config.ts';
+import { celeryName, convert, environmentName, settingName, settingsTable } from '../../../src/app/settings.ts';
+import { ConfigurationError } from '../../../src/util/index.ts';
+
+const none = { environment: {} };
+const values = (settings: Record<string, unknown>) => new Config({ settings, ...none }).values;
+const problem = (settings: Record<string, unknown>): string => {
+  try {
+    values(settings);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigurationError);
+    return (error as Error).message;
+  }
+  throw new Error('nothing was refused');
+};
+
+test('every default passes its own row', () => {
+  for (const [name, row] of settingsTable) expect(convert(name, row, row.default, 'the table'), name).toEqual(row.default);
+});
+
+test('every setting has one sentence', () => {
+  for (const [name, row] of settingsTable) expect(row.about, name).toMatch(/\.$/);
+});
+
+test('late acknowledgement, worker-lost requeue and the embedded broker are the defaults', () => {
+  expect(values({})).toMatchObject({
+    taskAcksLate: true,
+    taskRejectOnWorkerLost: true,
+    workerPool: 'async',
+    brokerUrl: 'sqlite://',
+    maxDeliveries: 5,
+    deadLetters: 'lovage',
+    taskPublishTimeout: 10,
+    taskDefaultQueue: 'celery',
+    resultExpires: 86_400,
+  });
+});
+
+test('camelCase and snake_case name the same setting', () => {
+  expect(settingName('task_acks_late')).toBe('taskAcksLate');
+  expect(values({ task_serializer: 'msgpack' }).taskSerializer).toBe('msgpack');
+  expect(celeryName('taskAcksLate')).toBe('task_acks_late');
+  expect(celeryName('maxDeliveries')).toBeUndefined();
+  expect(environmentName('taskAcksLate')).toBe('LOVAGE_TASK_ACKS_LATE');
+});
+
+test.each([
+  ['taskSerialiser', "Did you mean 'taskSerializer'?"],
+  ['task_serialiser', "Did you mean 'task_serializer'?"],
+  ['CELERY_ACKS_LATE', "It is called 'taskAcksLate' now"],
+  ['BROKER_URL', "It is called 'brokerUrl' now"],
+  ['CELERYD_CONCURRENCY', "It is called 'workerConcurrency' now"],
+  ['broker_pool_limit', 'Celery has it, Lovage does not'],
+  ['cassandra_servers', 'there is no driver for that result store'],
+  ['xyzzy', 'docs/settings.md'],
+])('the unknown setting %s is refused with a hint', (name, hint) => {
+  expect(problem({ [name]: 1 })).toContain(hint);
+});
+
+test.each([
+  [{ taskAcksLate: 'perhaps' }, 'taskAcksLate must be true or false'],
+  [{ workerConcurrency: 1.5 }, 'must be a whole number'],
+  [{ workerConcurrency: 0 }, 'must be 1 or more'],
+  [{ taskPublishTimeout: Number.NaN }, 'must be a number of seconds'],
+  [{ deadLetters: 'maybe' }, "must be one of 'lovage', 'broker', 'off'"],
+  [{ brokerUrl: [] }, 'must be a URL'],
+  [{ taskSerializer: null }, 'cannot be null'],
+  [{ taskRoutes: 'celery' }, 'must be a map'],
+  [{ taskRoutes: { 'a.*': 1 } }, "must give 'a.*' the name of a queue"],
+  [{ taskQueues: { a: { exchangeType: 'headers' } } }, 'exchangeType of direct, topic, fanout'],
+  [{ taskQueues: { a: { routing_key: 'x' } } }, "must not have 'routing_key'"],
+  [{ taskPublishRetryPolicy: { max_retries: 3 } }, "must not have 'max_retries'"],
+  [{ beatSchedule: { a: { task: 'x' } } }, 'both task and schedule'],
+  [{ taskDefaultRateLimit: '10/x' }, "'100/m'"],
+])('%o is refused', (settings, message) => {
+  expect(problem(settings)).toContain(message);
+});
+
+test('a secret does not stand in the message that refuses it', () => {
+  expect(problem({ redisPassword: 12345 })).not.toContain('12345');
+});
+
+test.each([
+  [{ taskSoftTimeLimit: 20, taskTimeLimit: 10 }, 'taskSoftTimeLimit'],
+  [{ controlQueueDurable: true }, 'controlQueueExclusive'],
+  [{ eventQueueDurable: true }, 'eventQueueExclusive'],
+  [{ acceptContent: ['auth', 'json'] }, 'exactly'],
+  [{ taskSerializer: 'auth' }, 'securityKey'],
+  [{ timezone: 'Europe/Nowhere' }, 'IANA'],
+  [{ taskDefaultQueue: '' }, 'needs a name'],
+])('the contradiction %o is refused', (settings, message) => {
+  expect(problem(settings)).toContain(message);
+});
+
+test('texts become what the setting is', () => {
+  const environment = {
+    LOVAGE_TASK_ACKS_LATE: 'OFF',
+    LOVAGE_WORKER_CONCURRENCY: '8',
+    LOVAGE_TASK_PUBLISH_TIMEOUT: '2.5',
+    LOVAGE_ACCEPT_CONTENT: 'json, msgpack',
+    LOVAGE_BROKER_TRANSPORT_OPTIONS: '{"visibility_timeout": 60}',
+    LOVAGE_TASK_PROTOCOL: '1',
+    LOVAGE_RESULT_EXPIRES: 'null',
+    LOVAGE_TASK_DEFAULT_PRIORITY: '3',
+    LOVAGE_BROKER_URL: 'amqp://a;amqp://b',
+    LOVAGE_TASK_ROUTES: '{"a.*": "slow"}',
+  };
+  expect(new Config({ environment }).values).toMatchObject({
+    taskAcksLate: false,
+    workerConcurrency: 8,
+    taskPublishTimeout: 2.5,
+    acceptContent: ['json', 'msgpack'],
+    brokerTransportOptions: { visibility_timeout: 60 },
+    taskProtocol: 1,
+    resultExpires: null,
+    taskDefaultPriority: 3,
+    brokerUrl: ['amqp://a', 'amqp://b'],
+    taskRoutes: { 'a.*': 'slow' },
+  });
+});
