@@ -214,7 +214,10 @@ export class Core {
   /** What a send waits for first; usually nothing. */
   #beforeSend(expectsResult: boolean): Promise<void> | undefined {
     if (this.#closing !== undefined) throw closedApp(this.#options.name);
-    if (!this.#isReady) return this.ready().then(() => this.#beforeSend(expectsResult));
+    return this.#isReady ? this.#replies(expectsResult) : this.ready().then(() => this.#replies(expectsResult));
+  }
+
+  #replies(expectsResult: boolean): Promise<void> | undefined {
     if (!expectsResult || !/^rpc:/i.test(resultUrl(this.settings))) return undefined;
     return this.#openReplies();
   }
