@@ -62,6 +62,8 @@ export class VirtualSubscription implements Subscription {
   #idle: AbortController | undefined;
   #cancelled = false;
   #disposing: Promise<void> | undefined;
+  /** Everything was given back. */
+  #closed = false;
   #error: Error | undefined;
   #errorTold = false;
   lastHeard: number = performance.now();
@@ -114,14 +116,15 @@ export class VirtualSubscription implements Subscription {
   settle(settlements: readonly Settlement[], writes: readonly JointWrite[] = []): Promise<readonly Delivery[]> {
     const mine: Settlement[] = [];
     const lost: Delivery[] = [];
+    const isOver = this.#closed || this.#error !== undefined;
     for (const settlement of settlements) {
       const { delivery } = settlement;
-      if (delivery.generation !== this.#options.generation || this.#error !== undefined) lost.push(delivery);
+      if (isOver || delivery.generation !== this.#options.generation) lost.push(delivery);
       // A second verdict, and one on a broadcast copy, has nothing to say.
       else if (this.#held.delete(delivery)) mine.push(settlement);
     }
     if (mine.length === 0 && (writes.length === 0 || lost.length > 0)) return Promise.resolve(lost);
-    if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (isOver) return Promise.reject(this.#error ?? new BrokerConnectionError('The subscription was closed by this program.'));
     return new Promise((resolve, reject) => {
       this.#calls.push({ settlements: mine, writes, lost, resolve, reject });
       this.#schedule();
@@ -238,7 +241,8 @@ export class VirtualSubscription implements Subscription {
   async #turnFailed(calls: readonly SettleCall[], loose: readonly Settlement[], error: unknown): Promise<void> {
     const isFull = error instanceof BrokerFullError;
     if (error instanceof BrokerConnectionError || (calls.length === 0 && !isFull)) {
-      this.#calls = [...calls, ...this.#calls];
+      // Whether the store did what this turn said is unknown.
+      for (const call of calls) call.reject(error);
       this.#fail(error);
       return;
     }
@@ -284,7 +288,11 @@ export class VirtualSubscription implements Subscription {
         ? cause
         : new BrokerConnectionError(`The subscription ended: ${text(cause)}`, { cause });
     this.#error = error;
-    for (const call of this.#calls) call.reject(error);
+    // Never sent, so nothing was done for these.
+    for (const call of this.#calls) {
+      if (call.settlements.length === 0) call.reject(error);
+      else call.resolve([...call.lost, ...call.settlements.map((settlement) => settlement.delivery)]);
+    }
     this.#calls = [];
     this.#held.clear();
     this.#ready = [];
@@ -323,6 +331,7 @@ export class VirtualSubscription implements Subscription {
     if (this.#error === undefined) {
       for (const delivery of this.#held) this.#loose.push({ verdict: 'requeue', delivery, counted: false });
       this.#held.clear();
+      this.#closed = true;
       this.#ready = [];
       const queues = [...this.#queues, ...this.#fanouts.keys()];
       this.#queues = [];

@@ -204,8 +204,13 @@ class VirtualBroker {
       },
     });
     this.#subscriptions.add(subscription);
+    try {
+      for (const queue of queues) await subscription.add(queue);
+    } catch (error) {
+      await subscription[Symbol.asyncDispose]();
+      throw error;
+    }
     options.signal?.addEventListener('abort', () => void subscription.cancel().catch(() => undefined), { once: true });
-    for (const queue of queues) await subscription.add(queue);
     return subscription;
   }
 

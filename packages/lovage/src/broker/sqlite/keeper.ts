@@ -207,7 +207,7 @@ function watched(db: SqliteConnection): Set<string> {
 function hasWork(db: SqliteConnection, now: number): boolean {
   const row = db
     .statement(
-      `SELECT EXISTS (SELECT 1 FROM lovage_messages WHERE expires <= ?1)
+      `SELECT EXISTS (SELECT 1 FROM lovage_messages WHERE expires <= ?1 AND id NOT IN (SELECT id FROM lovage_held))
          OR EXISTS (SELECT 1 FROM lovage_parked WHERE due <= ?1)
          OR EXISTS (SELECT 1 FROM lovage_queues WHERE expires IS NOT NULL AND used + expires / 2 <= ?1) AS work`,
     )

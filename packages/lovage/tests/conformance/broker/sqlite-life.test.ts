@@ -1,0 +1,100 @@
+// What only a store with a file of its own does: rights, limits, what grows old, and a file that goes away.
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { deadLetterQueue, openBroker } from '../../../src/broker/index.ts';
+import { BrokerConnectionError, BrokerError } from '../../../src/util/index.ts';
+import { brokerOptions, freshQueue, message, now, publish, queueOf, read, text, unique } from './harness.ts';
+
+function fresh(): { readonly folder: string; readonly path: string; readonly url: string } & Disposable {
+  const folder = mkdtempSync(join(tmpdir(), 'lovage-life-'));
+  const path = join(folder, '.lovage', 'b.db');
+  return { folder, path, url: `sqlite://${path}`, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+const outcome = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
+
+test('nothing is touched before the first call; then file and folder are private and kept out of commits', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url));
+  expect(broker.database).toBe(`sqlite:${place.path}`);
+  expect(existsSync(place.path)).toBe(false);
+  await freshQueue(broker);
+  expect(statSync(place.path).mode & 0o777).toBe(0o600);
+  expect(statSync(join(place.path, '..')).mode & 0o777).toBe(0o700);
+  expect(readFileSync(join(place.path, '..', '.gitignore'), 'utf8')).toBe('*\n');
+});
+
+test('an unused queue goes after its x-expires, a consumed one stays', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url));
+  const [used, unused] = [unique('used'), unique('unused')];
+  const args = { 'x-expires': 1000 };
+  await broker.declare({ exchanges: [], queues: [queueOf(used, args), queueOf(unused, args)], bindings: [] });
+  await using reader = await read(broker, used);
+  const next = reader.one();
+  await expect.poll(() => broker.count(unused), { timeout: 5000 }).toBeUndefined();
+  await publish(broker, message(used, 'still here'));
+  expect(text(await next)).toBe('still here');
+});
+
+test('messages that expired are deleted though nobody takes them', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url));
+  const queue = await freshQueue(broker, { 'x-message-ttl': 200 });
+  const other = await freshQueue(broker);
+  await publish(broker, message(queue, 'a'), message(queue, 'b', { dueAt: now() + 60 }));
+  await using reader = await read(broker, other);
+  await expect.poll(() => broker.count(queue), { timeout: 5000 }).toEqual({ ready: 0, held: 0, parked: 0 });
+  expect(reader.batches).toEqual([]);
+});
+
+test('of too many dead letters the oldest go', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url, { deadLetters: { mode: 'lovage', ttl: 60, maxLength: 2 } }));
+  const queue = await freshQueue(broker);
+  await publish(broker, ...['a', 'b', 'c'].map((body) => message(queue, body)));
+  await using reader = await read(broker, queue);
+  for (const delivery of await reader.take(3))
+    await reader.subscription.settle([{ verdict: 'deadLetter', delivery, reason: 'failed' }]);
+  expect((await broker.peek(deadLetterQueue(queue), 10)).map(text)).toEqual(['b', 'c']);
+});
+
+test('what is settled after the end of its subscription is lost, and says so', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url));
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'x'));
+  const reader = await read(broker, queue);
+  const delivery = await reader.one();
+  await reader[Symbol.asyncDispose]();
+  expect(await reader.ack(delivery)).toEqual([delivery]);
+  expect(await broker.count(queue)).toMatchObject({ ready: 1 });
+});
+
+test('a file that is deleted under a running worker is made anew, with its queues', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url));
+  const queue = await freshQueue(broker);
+  const first = await read(broker, queue);
+  const ended = outcome(first.ending());
+  for (const suffix of ['', '-wal', '-shm']) rmSync(place.path + suffix, { force: true });
+  expect(await ended).toBeInstanceOf(BrokerConnectionError);
+  await first[Symbol.asyncDispose]();
+  await using second = await read(broker, queue);
+  await publish(broker, message(queue, 'after'));
+  expect(text(await second.one())).toBe('after');
+});
+
+test('a damaged file is refused by name, and the next one works', async () => {
+  using place = fresh();
+  mkdirSync(join(place.path, '..'), { recursive: true });
+  writeFileSync(place.path, Buffer.alloc(8192, 7));
+  await using broker = await openBroker(brokerOptions(place.url));
+  const error = await outcome(freshQueue(broker));
+  expect(error).toBeInstanceOf(BrokerError);
+  expect((error as Error).message).toContain(place.path);
+  rmSync(place.path);
+  expect(await freshQueue(broker)).toContain('q0');
+});
