@@ -120,6 +120,8 @@ export class Consumer implements AsyncDisposable {
     this.#dog?.cancel();
     this.#stop.abort(reason);
     this.#drained.resolve();
+    // Whoever still runs is told: the pool that is closed next waits for them.
+    this.flow.interrupt(reason);
     this.flow.giveUp(reason);
     this.#break?.(reason);
     await this.closed;

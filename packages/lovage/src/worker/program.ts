@@ -59,5 +59,6 @@ export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}
     // A stop during the start is no error of the start.
     if (worker.failure !== undefined) throw error;
   }
-  return worker.closed;
+  // Awaited here, because the handlers are taken down when this function returns.
+  return await worker.closed;
 }

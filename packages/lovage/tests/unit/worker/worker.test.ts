@@ -275,7 +275,7 @@ describe('messages that cannot be used', () => {
   it.each(cases.filter(({ raw }) => raw.startsWith('{')))('$case', async ({ case: name, raw }) => {
     const envelope = JSON.parse(raw);
     await using s = setup();
-    s.app.task('proj.add', (x: number, y: number) => x + y);
+    s.app.task('proj.add', { params: ['x', 'y'] }, (x: number, y: number) => x + y);
     const alive = s.app.task('alive', () => 'alive');
     await using _worker = await startWorker(s.app);
     const broker = await s.app.openBroker('write');
