@@ -36,7 +36,8 @@ export function startChores(context: RedisContext, findQueues: FindQueues): Chor
   // A random part keeps many processes from looking at the same moment.
   const mourning = repeat(async () => {
     await giveBackTheDead(context);
-    return Math.max(0.2, Math.min(10, transport.leaseSeconds / 3)) * (0.75 + Math.random() / 2);
+    const often = Math.max(0.2, Math.min(serving ? 1.5 : 10, transport.leaseSeconds / 3));
+    return often * (0.75 + Math.random() / 2);
   });
   const sweeping =
     transport.inFlight !== 'celery'

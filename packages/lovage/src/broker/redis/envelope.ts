@@ -162,7 +162,8 @@ function edit(raw: string, change: (headers: Editable, info: Editable, propertie
 
 function child(parent: Editable, key: string): Editable {
   const value = parent[key];
-  if (isRecord(value)) return value as Editable;
+  // A number in exact writing is an object too, and frozen.
+  if (isRecord(value) && !Object.isFrozen(value)) return value as Editable;
   const made: Editable = {};
   parent[key] = made;
   return made;

@@ -195,6 +195,8 @@ return { 'ok', lost, taken, refused }
 
 /** Opens a lease. KEYS: holders, lease, then those that say which queues are served. ARGV: incarnation, turn, lease ms. */
 export const OPEN: RedisScript = redisScript(`
+-- A full server allows a script whose first write frees memory: a worker must be able to come and drain it.
+redis.call('DEL', KEYS[2])
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('SADD', KEYS[1], ARGV[1])
 for i = 3, #KEYS do redis.call('SET', KEYS[i], '1', 'PX', ARGV[3]) end

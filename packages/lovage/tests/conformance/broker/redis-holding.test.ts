@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { openBroker } from '../../../src/broker/index.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { redisUrl } from '../../support/servers.ts';
-import { brokerOptions, message, publish, read, text, unique } from './harness.ts';
+import { brokerOptions, freshQueue, message, publish, read, text, unique } from './harness.ts';
 import { plainLine } from './redis-harness.ts';
 
 const CHILD = fileURLToPath(new URL('./redis-child.ts', import.meta.url));
@@ -35,7 +35,7 @@ function startChild(...args: readonly string[]) {
 for (const mode of MODES) {
   test(`${mode}: what a killed worker held comes back within its lease, counted, in its order`, async () => {
     await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { inFlight: mode, leaseSeconds: 1 } }));
-    const queue = unique('dead');
+    const queue = await freshQueue(broker);
     await publish(broker, message(queue, 'one'), message(queue, 'two'));
     await using worker = startChild(queue, mode);
     expect(await worker.line()).toBe('one two');
@@ -55,7 +55,7 @@ for (const mode of MODES) {
 
   test(`${mode}: a worker whose event loop is blocked for four leases keeps what it holds`, async () => {
     await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { inFlight: mode, leaseSeconds: 1 } }));
-    const queue = unique('blocked');
+    const queue = await freshQueue(broker);
     await publish(broker, message(queue, 'one'), message(queue, 'two'));
     await using worker = startChild(queue, mode, 'block');
     expect(await worker.line()).toBe('one two');
@@ -70,7 +70,7 @@ for (const mode of MODES) {
     await using broker = await openBroker(
       brokerOptions(proxy.url(url), { transportOptions: { inFlight: mode, leaseSeconds: 10 } }),
     );
-    const queue = unique('cut');
+    const queue = await freshQueue(broker);
     const total = 5000;
     await publish(sender, ...Array.from({ length: total }, (_, index) => message(queue, `${index}`)));
     await using reader = await read(broker, queue, 20);
@@ -92,7 +92,7 @@ for (const mode of MODES) {
 
 test('a main loop that stands still for maxLoopBlock ends the process, and its messages come back', async () => {
   await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { leaseSeconds: 1 } }));
-  const queue = unique('stuck');
+  const queue = await freshQueue(broker);
   await publish(broker, message(queue, 'one'), message(queue, 'two'));
   await using worker = startChild(queue, 'lovage', 'block', '1');
   expect(await worker.line()).toBe('one two');
