@@ -182,7 +182,7 @@ export async function fail(attempt: Attempt, error: unknown, runtime: () => numb
 
 async function retry(attempt: Attempt, steer: Retry, runtime: () => number): Promise<Outcome> {
   const { error } = steer;
-  const traceback = error === undefined ? undefined : tracebackOf(error);
+  const traceback = tracebackOf(error ?? steer);
   let next: readonly Outgoing[];
   try {
     next = messagesOf(attempt, [steer.call, ...attempt.retries]);

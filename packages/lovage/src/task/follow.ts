@@ -39,7 +39,7 @@ function callsOf(environment: ExecuteEnvironment, wire: WireSignature, step: Ste
   if (environment.expand === undefined) {
     throw new ConfigurationError(`A ${wire.subtask_type} follows task ${step.followed}, but nothing here can start one.`);
   }
-  const id = wire.options['task_id'] ?? derivedId(step.followed, step.place);
+  const id = wire.options.task_id ?? derivedId(step.followed, step.place);
   return environment.expand({ ...wire, options: { ...wire.options, task_id: id } }, step);
 }
 
@@ -153,8 +153,8 @@ export function chainIds(
   const visit = (value: unknown): void => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
     const wire = value as Partial<WireSignature>;
-    const id = wire.options?.['task_id'];
-    const groupId = wire.options?.['group_id'];
+    const id = wire.options?.task_id;
+    const groupId = wire.options?.group_id;
     if (typeof id === 'string' && id !== '' && wire.subtask_type !== 'group')
       found.set(id, typeof groupId === 'string' ? groupId : undefined);
     const { tasks, body } = wire.kwargs ?? {};

@@ -1,5 +1,3 @@
-// What users hold: typed handles of tasks and typed signatures. Types only; task.ts, remote.ts and signature.ts make them.
-import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { AsyncResult, EagerResult } from '../result/index.ts';
 import type { CallOptions, SignatureLike, TaskDefinition, TaskOptions } from './options.ts';
 

@@ -35,12 +35,20 @@ export function createHandle(
   name: string,
   options: Readonly<TaskOptions>,
   definition: TaskDefinition | undefined,
+  /** Options of every call; those of a task with a definition are the publisher's business. */
+  defaults: CallOptions = NO_OPTIONS,
 ): TaskHandle<Args, unknown> {
   const make = (all: Args, given: TypedCallOptions<unknown> | undefined): Call => {
     const { kwargs = NO_KWARGS, ...rest } = given ?? (NO_OPTIONS as TypedCallOptions<unknown>);
     if (given !== undefined) checkCallOptions(name, rest);
     const args = all.at(-1) === undefined ? withoutTail(all) : all;
-    return { task: name, args, kwargs, options: rest, ...(definition === undefined ? {} : { definition }) };
+    return {
+      task: name,
+      args,
+      kwargs,
+      options: defaults === NO_OPTIONS ? rest : { ...defaults, ...rest },
+      ...(definition === undefined ? {} : { definition }),
+    };
   };
   const sign = <Kind>(args: Args, immutable: boolean, given?: TypedCallOptions<unknown>): Kind => {
     const { kwargs, options: stored } = make(args, given);

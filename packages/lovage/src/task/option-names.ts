@@ -2,7 +2,7 @@
 import { ConfigurationError, didYouMean } from '../util/index.ts';
 import type { DeclareOptions } from './declare.ts';
 import type { ApplyOptions } from './handle.ts';
-import type { CallOptions, ExecOptions } from './options.ts';
+import type { CallOptions, ExecOptions, TaskDefinition, TaskOptions } from './options.ts';
 
 type Names<Options> = Readonly<Record<keyof Options, true>>;
 
@@ -134,9 +134,15 @@ export function checkApplyOptions(name: string, options: object): void {
 const HANDLERS = ['beforeStart', 'onSuccess', 'onFailure', 'onRetry', 'afterReturn'] as const;
 
 /** Splits what a declaration says into options and handlers. */
-export function splitOptions(all: DeclareOptions): Pick<import('./options.ts').TaskDefinition, 'options' | 'handlers' | 'bind'> {
+export function splitOptions(all: DeclareOptions): Pick<TaskDefinition, 'options' | 'handlers' | 'bind'> {
   const { bind, beforeStart, onSuccess, onFailure, onRetry, afterReturn, ...options } = all;
   const named = { beforeStart, onSuccess, onFailure, onRetry, afterReturn };
   const given = HANDLERS.filter((name) => named[name] !== undefined).map((name) => [name, named[name]] as const);
   return { options, handlers: Object.fromEntries(given), bind: bind === true };
+}
+
+/** Those options of a task that are options of its calls too. */
+export function execOptions({ ignoreResult, ...options }: TaskOptions): CallOptions {
+  const exec = Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(EXEC, name)));
+  return ignoreResult === undefined ? exec : { ...exec, ignoreResult };
 }

@@ -3,7 +3,7 @@ import { ConfigurationError } from '../util/index.ts';
 import type { DeclareRemote } from './declare.ts';
 import type { TaskPort } from './environment.ts';
 import { createHandle, hostOf } from './host.ts';
-import { checkTaskOptions } from './option-names.ts';
+import { checkTaskOptions, execOptions } from './option-names.ts';
 import type { TaskOptions } from './options.ts';
 
 /** `app.remote` of an app. The options given are defaults of the handle's calls. */
@@ -12,7 +12,7 @@ export function declareRemote(port: TaskPort): DeclareRemote {
     if (typeof name !== 'string' || name === '')
       throw new ConfigurationError('A remote task needs the name that its worker knows; got an empty one.');
     checkTaskOptions(name, options);
-    return createHandle(hostOf(port), name, options, undefined);
+    return createHandle(hostOf(port), name, options, undefined, execOptions(options));
   };
   return remote as DeclareRemote;
 }

@@ -71,7 +71,7 @@ export function likeSignature(wire: WireSignature): SignatureLike {
   return { toWire: () => wire };
 }
 
-const isSignature = (value: unknown): value is WireSignature => isObject(value) && typeof value['task'] === 'string';
+const isSignature = (value: unknown): value is WireSignature => isObject(value) && typeof value.task === 'string';
 
 /** One signature, a list of them, or nothing, as a list. */
 export function linkList(links: SignatureLike | readonly SignatureLike[] | undefined): readonly SignatureLike[] {
@@ -89,9 +89,9 @@ export function writeOptions(options: Readonly<CallOptions>): Record<string, unk
   }
   const link = linkList(options.link);
   const linkError = linkList(options.linkError);
-  if (link.length > 0) wire['link'] = link.map((next) => next.toWire());
-  if (linkError.length > 0) wire['link_error'] = linkError.map((next) => next.toWire());
-  if (options.deliveryMode !== undefined) wire['delivery_mode'] = options.deliveryMode;
+  if (link.length > 0) wire.link = link.map((next) => next.toWire());
+  if (linkError.length > 0) wire.link_error = linkError.map((next) => next.toWire());
+  if (options.deliveryMode !== undefined) wire.delivery_mode = options.deliveryMode;
   const stampNames = options.stampedHeaders ?? (options.stamps === undefined ? undefined : Object.keys(options.stamps));
   if (stampNames !== undefined) Object.assign(wire, { stamped_headers: stampNames }, options.stamps);
   return { ...options.properties, ...wire };
@@ -101,9 +101,7 @@ export function writeOptions(options: Readonly<CallOptions>): Record<string, unk
 export function readOptions(wire: Wire): CallOptions {
   const options: Record<string, unknown> = {};
   const properties: Record<string, unknown> = {};
-  const stampNames = Array.isArray(wire['stamped_headers'])
-    ? wire['stamped_headers'].filter((name) => typeof name === 'string')
-    : [];
+  const stampNames = Array.isArray(wire.stamped_headers) ? wire.stamped_headers.filter((name) => typeof name === 'string') : [];
   const stamps: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(wire)) {
     const known = BY_WIRE_NAME.get(name);
@@ -112,14 +110,14 @@ export function readOptions(wire: Wire): CallOptions {
       if (fits(value, known[2])) options[known[0]] = value;
     } else if (!SPECIAL.has(name) && value !== null) properties[name] = value;
   }
-  const mode = wire['delivery_mode'];
-  if (mode === 1 || mode === 2 || mode === 'transient' || mode === 'persistent') options['deliveryMode'] = mode;
-  const links = readLinks(wire['link']);
-  const linkErrors = readLinks(wire['link_error']);
-  if (links.length > 0) options['link'] = links;
-  if (linkErrors.length > 0) options['linkError'] = linkErrors;
+  const mode = wire.delivery_mode;
+  if (mode === 1 || mode === 2 || mode === 'transient' || mode === 'persistent') options.deliveryMode = mode;
+  const links = readLinks(wire.link);
+  const linkErrors = readLinks(wire.link_error);
+  if (links.length > 0) options.link = links;
+  if (linkErrors.length > 0) options.linkError = linkErrors;
   if (stampNames.length > 0) Object.assign(options, { stampedHeaders: stampNames, stamps });
-  if (Object.keys(properties).length > 0) options['properties'] = properties;
+  if (Object.keys(properties).length > 0) options.properties = properties;
   return options;
 }
 

@@ -1,4 +1,5 @@
 // What stands around a body: signals, handlers, middleware, states, and the parameters read from functions.
+import { runInThisContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { createSignals, defineTask, strongerState } from '../../../src/task/index.ts';
 import { ConfigurationError } from '../../../src/util/index.ts';
@@ -128,7 +129,7 @@ describe('parameters', () => {
     const { params, arity } = defineTask('t', { bind }, run);
     return [params, arity?.max];
   };
-  const fromText = (text: string) => new Function(`return ${text}`)() as (...args: never[]) => unknown;
+  const fromText = (text: string) => runInThisContext(`(${text})`) as (...args: never[]) => unknown;
 
   test.each([
     ['(a, b) => a + b', ['a', 'b'], 2],

@@ -50,11 +50,11 @@ describe('a handle', () => {
 
   test('of a task elsewhere sends by name', async () => {
     const { remote, sent } = world();
-    const fit = remote<(x: number) => string>('trainer.fit');
-    await fit.applyAsync([1], { kwargs: { model: 'small' }, queue: 'gpu' });
+    const fit = remote<(x: number) => string>('trainer.fit', { queue: 'gpu', priority: 3 });
+    await fit.applyAsync([1], { kwargs: { model: 'small' }, priority: 5 });
     expect(sent[0]?.request.task).toBe('trainer.fit');
     expect(sent[0]?.body).toMatchObject({ args: [1], kwargs: { model: 'small' } });
-    expect(sent[0]?.message.routingKey).toBe('gpu');
+    expect(sent[0]?.message).toMatchObject({ routingKey: 'gpu', properties: { priority: 5 } });
   });
 });
 
