@@ -2,10 +2,12 @@
 import type { SqliteConnection } from '../util/index.ts';
 import { READY_STATES, type StoredResult } from './seam.ts';
 
-export const SCHEMA = `
+// Rows in the order of their coming, found by an index: ids are random, and rows laid out by them would touch a page of their own
+// each, which made a batch of 250 three times as slow.
+export const SCHEMA: string = `
 CREATE TABLE IF NOT EXISTS lovage_results (
   id TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL, content_type TEXT NOT NULL, content_encoding TEXT NOT NULL,
-  attempt INTEGER NOT NULL, expires_at REAL) WITHOUT ROWID;
+  attempt INTEGER NOT NULL, expires_at REAL);
 CREATE INDEX IF NOT EXISTS lovage_results_expiry ON lovage_results (expires_at) WHERE expires_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS lovage_fences (id TEXT PRIMARY KEY, attempt INTEGER NOT NULL, expires_at REAL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS lovage_fences_expiry ON lovage_fences (expires_at) WHERE expires_at IS NOT NULL;`;
