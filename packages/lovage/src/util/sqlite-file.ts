@@ -55,7 +55,7 @@ export interface SqliteFile extends AsyncDisposable {
 }
 
 /** The path with symbolic links resolved, also where the last parts do not exist yet. */
-export function canonicalPath(path: string): string {
+function canonicalPath(path: string): string {
   const full = resolve(path);
   if (existsSync(full)) return realpathSync(full);
   const folder = dirname(full);
@@ -275,11 +275,16 @@ function createHandle(shared: Shared, options: SqliteFileOptions): SqliteFile {
     }
   }
 
+  async function address(): Promise<string> {
+    // The socket lies beside the file, so its folder must exist.
+    await ready();
+    return shared.mailbox.open();
+  }
+
   /** Puts this process among those that are told. Failing that, the once-a-second look still finds everything. */
   function register(channel: string, done?: () => void): void {
     registrations.set(channel, shared.life);
-    shared.mailbox
-      .open()
+    address()
       .then((address) =>
         write((db) => db.statement('INSERT OR IGNORE INTO lovage_listeners VALUES (?, ?)').run(channel, address)),
       )
@@ -299,7 +304,7 @@ function createHandle(shared: Shared, options: SqliteFileOptions): SqliteFile {
       return listening;
     },
     notify: (channel, payload) => write((db) => db.notify(channel, payload)),
-    address: () => shared.mailbox.open(),
+    address,
     onPost: (channel, listener) => {
       shared.startPolling();
       return shared.mailbox.on(channel, listener);

@@ -68,7 +68,10 @@ export function openMailbox(file: string, gone: (address: string) => void): Mail
       return own;
     },
     open: async () => {
-      server ??= listen(file, deliver);
+      server ??= listen(file, deliver).catch((error: unknown) => {
+        server = undefined;
+        throw error;
+      });
       own = (await server).address;
       return own;
     },
