@@ -1,4 +1,5 @@
 // Names of what a result leaves in Redis: exactly Celery's, plus the fence, which no Celery looks at.
+import { keyPrefix, resultKey } from '../protocol/index.ts';
 import type { RedisUrlOptions } from '../util/index.ts';
 import type { BackendOptions } from './seam.ts';
 
@@ -11,17 +12,12 @@ export interface ResultKeys {
   idOf(channel: string): string | undefined;
 }
 
-/** Celery puts `_` between a prefix and the key unless the prefix ends in a separator of its own. */
-function withSeparator(prefix: string): string {
-  return prefix === '' || /[:_.-]$/.test(prefix) ? prefix : `${prefix}_`;
-}
-
 /** The keys under the transport option `globalKeyprefix`. */
 export function resultKeys(transportOptions: BackendOptions['transportOptions']): ResultKeys {
-  const prefix = withSeparator(text(transportOptions, 'globalKeyprefix', 'global_keyprefix') ?? '');
-  const start = `${prefix}celery-task-meta-`;
+  const prefix = keyPrefix(text(transportOptions, 'globalKeyprefix', 'global_keyprefix'));
+  const start = resultKey('', prefix);
   return {
-    meta: (id) => start + id,
+    meta: (id) => resultKey(id, prefix),
     fence: (id) => `${prefix}lovage-fence-${id}`,
     idOf: (channel) => (channel.startsWith(start) ? channel.slice(start.length) : undefined),
   };
