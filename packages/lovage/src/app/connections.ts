@@ -39,18 +39,28 @@ function driverOptions(url: string, settings: Settings): Readonly<Record<string,
   return {};
 }
 
+/** RabbitMQ's login method is a part of its address. */
+function withLoginMethod(urls: string, method: string | null): string {
+  if (method === null) return urls;
+  return urls
+    .split(';')
+    .map((url) =>
+      AMQP.test(url) && !url.includes('login_method=') ? `${url}${url.includes('?') ? '&' : '?'}login_method=${method}` : url,
+    )
+    .join(';');
+}
+
 /** What a broker driver is opened with. */
 export function brokerOptions(appName: string, settings: Settings, role: BrokerRole): BrokerOptions {
   const url = brokerUrl(settings, role);
   return {
-    url,
+    url: withLoginMethod(url, settings.brokerLoginMethod),
     appName,
     connectTimeout: settings.brokerConnectionTimeout,
     heartbeat: settings.brokerHeartbeat,
     ...(settings.brokerUseSsl === false ? {} : { tls: settings.brokerUseSsl }),
     transportOptions: {
       ...driverOptions(url, settings),
-      ...(AMQP.test(url) && settings.brokerLoginMethod !== null ? { loginMethod: settings.brokerLoginMethod } : {}),
       ...settings.brokerTransportOptions,
     },
     deadLetters: { mode: settings.deadLetters, ttl: settings.deadLettersTtl, maxLength: settings.deadLettersMaxLength },
