@@ -1,7 +1,7 @@
 // The body of one attempt and what stands directly around it, as named steps over one record:
 // prerun → arguments → schema → middleware → STARTED → beforeStart → body → schema of the result. Says how it ended; decides nothing else.
 import { denyJoin } from '../result/index.ts';
-import { logger, SoftTimeLimitExceededError } from '../util/index.ts';
+import { logger, SoftTimeLimitExceededError, TimeLimitExceededError } from '../util/index.ts';
 import { bindArguments } from './arguments.ts';
 import { type Attempt, storeOptions } from './attempt.ts';
 import { taskOf } from './attempt-context.ts';
@@ -25,7 +25,8 @@ export type Ending =
 /** Runs a handler of the task or an observer; what it throws is logged and forgotten. */
 export async function aside(attempt: Attempt, what: string, run: () => void | Promise<void>): Promise<void> {
   try {
-    await run();
+    // What a handler sends has the task as its parent, as what the body sends.
+    await asCurrentTask(taskOf(attempt), run);
   } catch (error) {
     logger('task').error('{what} of {task}[{id}] failed: {error}. The outcome of the task stays what it was.', {
       what,
@@ -71,7 +72,8 @@ function trueError(attempt: Attempt, error: unknown): unknown {
 }
 
 function endingOf(attempt: Attempt, thrown: unknown): Ending {
-  const error = autoRetry(attempt, trueError(attempt, thrown));
+  // A body that was given up at its hard limit may still run: no second one beside it.
+  const error = thrown instanceof TimeLimitExceededError ? thrown : autoRetry(attempt, trueError(attempt, thrown));
   if (error instanceof Retry) return { kind: 'retry', retry: error };
   if (error instanceof Ignore) return { kind: 'ignore', ignore: error };
   if (error instanceof Reject) return { kind: 'reject', reject: error };

@@ -1,6 +1,6 @@
 // An execution from bytes to outcome.
 import { describe, expect, test } from 'vitest';
-import { currentTask, Ignore, Reject, type TaskContext } from '../../../src/task/index.ts';
+import { currentTask, declareRemote, Ignore, Reject, type TaskContext } from '../../../src/task/index.ts';
 import { TaskRevokedError } from '../../../src/util/index.ts';
 import { wire, world } from './world.ts';
 
@@ -51,6 +51,48 @@ describe('a task that returns', () => {
       ['p', 'root'],
       ['p', 'root'],
     ]);
+  });
+});
+
+describe('what a body sends', () => {
+  const deliveryInfo = { exchange: '', routingKey: 'q', priority: 6, redelivered: false };
+
+  test('has the priority of its parent only when the app wants that', async () => {
+    const priorities = async (inheritParentPriority: boolean) => {
+      const { task, run, sent, read } = world({ settings: { inheritParentPriority } });
+      const child = task('child', () => 1);
+      task('parent', () =>
+        child
+          .delay()
+          .then(() => child.applyAsync([], { priority: 2 }))
+          .then(() => 'done'),
+      );
+      const outcome = await run('parent', [], { request: { deliveryInfo }, callbacks: [wire('next')] });
+      return [...sent, ...read(outcome)].map(({ message }) => message.properties.priority);
+    };
+    expect(await priorities(true)).toEqual([6, 2, 6]);
+    expect(await priorities(false)).toEqual([undefined, 2, undefined]);
+  });
+
+  test('is no child when it, its task or the broker says so', async () => {
+    const { task, run, metas, environment, port } = world();
+    const child = task('child', () => 1);
+    task('one', () => child.applyAsync([], { addToParent: false }).then(() => 1));
+    task('all', { trail: false }, () => child.delay().then(() => 1));
+    expect(metas(await run('one'))[0]?.children).toEqual([]);
+    expect(metas(await run('all'))[0]?.children).toEqual([]);
+    const lost = { ...environment.publisher, send: () => Promise.reject(new Error('the broker is gone')) };
+    const elsewhere = declareRemote({ ...port, environment: () => ({ ...environment, publisher: lost }) })('far');
+    task('none', () => elsewhere.delay().catch(() => 'nothing was sent'));
+    expect(metas(await run('none'))[0]).toMatchObject({ children: [], result: 'nothing was sent' });
+  });
+
+  test('from a handler has the task as its parent, too', async () => {
+    const { task, run, sent } = world();
+    const child = task('child', () => 1);
+    task('parent', { onSuccess: () => child.delay().then(() => undefined) }, () => 1);
+    await run('parent', [], { id: 'p' });
+    expect(sent[0]?.request.parentId).toBe('p');
   });
 });
 

@@ -160,6 +160,12 @@ describe('autoretryFor', () => {
     expect((await run('auto')).state).toBe(state);
   });
 
+  test('does not retry what was given up at its hard limit', async () => {
+    const { task, run } = world();
+    task('deaf', { autoretryFor: [Error] }, () => new Promise<never>(() => undefined));
+    expect((await run('deaf', [], { job: { timeLimit: 0.01 } })).state).toBe('FAILURE');
+  });
+
   test('backs off by powers of two up to the cap', async () => {
     const options = { retryBackoff: 3, retryBackoffMax: 50, retryJitter: false };
     expect(await Promise.all([0, 1, 2, 3, 4, 5].map((retries) => countdown(options, retries)))).toEqual([3, 6, 12, 24, 48, 50]);
