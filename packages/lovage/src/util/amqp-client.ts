@@ -126,6 +126,18 @@ function insistOnHeartbeat(connection: AmqpInnerConnection, tuneOk: number, hear
   };
 }
 
+/** amqplib tells that the server closed during the handshake, but not why (a vhost that is missing, too many connections). */
+function explainClose(connection: AmqpInnerConnection, connectionClose: number): (error: Error) => Error {
+  const step = connection.step.bind(connection);
+  let said: string | undefined;
+  connection.step = (next) =>
+    step((error, frame) => {
+      if (frame?.id === connectionClose) said = frame.fields?.replyText;
+      next(error, frame);
+    });
+  return (error) => (said === undefined ? error : new Error(said, { cause: error }));
+}
+
 /** All frames of one turn leave in one write to the socket. */
 function joinWrites(connection: AmqpInnerConnection, socket: Socket): void {
   const write = connection.muxer._readIncoming.bind(connection.muxer);
@@ -146,12 +158,13 @@ async function shakeHands(
   const fields = openingFields(library, endpoint, options);
   insistOnHeartbeat(inner, library.tuneOk, fields.heartbeat);
   joinWrites(inner, socket);
+  const explained = explainClose(inner, library.connectionClose);
   const model = new library.ChannelModel(inner);
   using limit = deadline(options.connectTimeout, () => new Error(`no greeting within ${options.connectTimeout} s`), undefined, {
     ref: true,
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  inner.open(fields, (error) => (error === null ? resolve() : reject(error)));
+  inner.open(fields, (error) => (error === null ? resolve() : reject(explained(error))));
   try {
     await orAborted(promise, limit.signal);
     return { inner, model };

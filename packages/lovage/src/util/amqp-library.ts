@@ -25,6 +25,7 @@ function requireFrom(folder: string): AmqpLibrary {
     ChannelModel: require(join(folder, 'channel_model.js')).ChannelModel,
     credentials: require(join(folder, 'credentials.js')),
     tuneOk: require(join(folder, 'defs.js')).ConnectionTuneOk,
+    connectionClose: require(join(folder, 'defs.js')).ConnectionClose,
   };
 }
 

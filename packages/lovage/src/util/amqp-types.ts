@@ -88,6 +88,13 @@ export interface AmqpModel extends EventEmitter {
 /** amqplib's inner connection (lib/connection.js), as far as it is touched. */
 export interface AmqpInnerConnection extends EventEmitter {
   open(fields: Readonly<Record<string, unknown>>, done: (error: Error | null) => void): void;
+  /** Reads the next frame of the opening handshake. */
+  step(
+    next: (
+      error: Error | null,
+      frame: { readonly id?: number; readonly fields?: { readonly replyText?: string } } | null,
+    ) => void,
+  ): void;
   sendMethod(channel: number, method: number, fields: Record<string, unknown>): boolean;
   readonly serverProperties?: Readonly<Record<string, unknown>>;
   readonly heartbeater?: { readonly sendTimer: NodeJS.Timeout; readonly recvTimer: NodeJS.Timeout } | null;
@@ -104,4 +111,5 @@ export interface AmqpLibrary {
     external(): { readonly mechanism: string; response(): Buffer };
   };
   readonly tuneOk: number;
+  readonly connectionClose: number;
 }

@@ -1,0 +1,224 @@
+// What RabbitMQ alone can do to a broker, on a private node: vhosts, TLS, logins, alarms, deleted queues, restarts.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type RabbitServer, startRabbit } from '../../../../../scripts/servers/index.ts';
+import { type Broker, type BrokerOptions, openBroker } from '../../../src/broker/index.ts';
+import { BrokerConnectionError, BrokerFullError, PublishError } from '../../../src/util/index.ts';
+import { brokerOptions, freshQueue, message, publish, queueOf, Reader, read, soon, text, unique } from './harness.ts';
+
+let rabbit: RabbitServer;
+beforeAll(async () => {
+  rabbit = await startRabbit({ tls: true });
+});
+afterAll(() => rabbit[Symbol.asyncDispose]());
+
+const openAt = (url: string, options?: Partial<BrokerOptions>): Promise<Broker> => openBroker(brokerOptions(url, options));
+const failure = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+/** Sends one message through a broker and takes it out again. */
+async function roundTrip(broker: Broker): Promise<string> {
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'through'));
+  await using reader = await read(broker, queue);
+  const delivery = await reader.one();
+  await reader.ack(delivery);
+  return text(delivery);
+}
+
+describe('connections', () => {
+  test('a vhost whose name begins with a slash', async () => {
+    await rabbit.ctl('add_vhost', '/shop');
+    await rabbit.ctl('set_permissions', '-p', '/shop', 'guest', '.*', '.*', '.*');
+    await using broker = await openAt(rabbit.url.replace(/\/\/$/, '//shop'));
+    expect(await roundTrip(broker)).toBe('through');
+    expect(await rabbit.ctl('list_queues', '-p', '/shop', 'name')).toMatch(/^q0-/m);
+  });
+
+  test('TLS, with the certificate checked', async () => {
+    await using broker = await openAt(rabbit.tlsUrl ?? '', { tls: { ca_certs: rabbit.caFile } });
+    expect(await roundTrip(broker)).toBe('through');
+    await using careful = await openAt(rabbit.tlsUrl ?? '');
+    await expect(careful.check(AbortSignal.timeout(3000))).rejects.toThrow(/certificate/);
+  });
+
+  test('a failover list goes on to the server that answers', async () => {
+    await using broker = await openAt(`amqp://guest:guest@127.0.0.1:1//;${rabbit.url}`);
+    expect(await roundTrip(broker)).toBe('through');
+  });
+
+  test('a wrong password is told at once, and not tried again', async () => {
+    await using broker = await openAt(rabbit.url.replace('guest:guest', 'guest:wrong'));
+    const error = await failure(broker.check(soon()));
+    expect(error).toBeInstanceOf(BrokerConnectionError);
+    expect(error).toMatchObject({ transient: false, message: expect.stringMatching(/refuses this login/) });
+    expect(String(error)).not.toContain('wrong');
+    const refused = await failure(publish(broker, message('any', 'x')));
+    expect(refused).toMatchObject({ safeToRepeat: true, transient: false });
+  });
+
+  test('so is a vhost that is not there', async () => {
+    await using broker = await openAt(rabbit.url.replace(/\/\/$/, '/nowhere'));
+    await expect(broker.check(soon())).rejects.toMatchObject({ transient: false, message: expect.stringContaining('nowhere') });
+  });
+
+  test('nobody there: rejects by the deadline with the reason', async () => {
+    await using broker = await openAt('amqp://127.0.0.1:1');
+    const error = await failure(broker.publish([message('any', 'x')], { signal: AbortSignal.timeout(300) }));
+    expect(error).toBeInstanceOf(PublishError);
+    expect(error).toMatchObject({ safeToRepeat: true, message: expect.stringContaining('ECONNREFUSED') });
+  });
+});
+
+describe('queues', () => {
+  test('a queue deleted under its consumer ends the iterator once; subscribing again declares it anew', async () => {
+    await using broker = await openAt(rabbit.url);
+    const queue = await freshQueue(broker);
+    const reader = await read(broker, queue);
+    const ending = failure(reader.one());
+    await rabbit.ctl('delete_queue', queue);
+    expect(await ending).toBeInstanceOf(BrokerConnectionError);
+    expect(await reader.ending()).toBeUndefined();
+    await reader[Symbol.asyncDispose]();
+    await using again = await read(broker, queue);
+    await publish(broker, message(queue, 'anew'));
+    expect(text(await again.one())).toBe('anew');
+  });
+
+  test('one mismatch does not keep the others from being declared', async () => {
+    await using broker = await openAt(rabbit.url);
+    const [odd, fine] = [unique('odd'), unique('fine')];
+    await broker.declare({ exchanges: [], queues: [queueOf(odd)], bindings: [] });
+    const queues = [queueOf(odd, { 'x-max-priority': 3 }), queueOf(fine)];
+    await expect(broker.declare({ exchanges: [], queues, bindings: [] })).rejects.toMatchObject({
+      code: 'LOVAGE_TOPOLOGY_MISMATCH',
+    });
+    expect(await broker.count(fine)).toEqual({ ready: 0 });
+  });
+
+  test('an exclusive queue lives with the subscription that reads it', async () => {
+    await using broker = await openAt(rabbit.url);
+    const [queue, exchange] = [unique('own'), `${unique('x')}.pidbox`];
+    await broker.declare({
+      exchanges: [{ name: exchange, type: 'fanout', durable: false }],
+      queues: [{ name: queue, durable: false, exclusive: true, autoDelete: true, arguments: { 'x-expires': 10_000 } }],
+      bindings: [{ queue, exchange, routingKey: '' }],
+    });
+    await publish(broker, message('', 'nobody listens', { exchange, routingKey: '' }));
+    const subscription = await broker.subscribe([queue], { prefetch: 10, node: 'n', noAck: true });
+    const reader = new Reader(subscription);
+    await publish(broker, message('', 'hello', { exchange, routingKey: '' }));
+    expect(text(await reader.one())).toBe('hello');
+    await reader[Symbol.asyncDispose]();
+    expect(await broker.count(queue)).toBeUndefined();
+  });
+
+  test('one limit holds for all classic queues of a subscription', async () => {
+    await using broker = await openAt(rabbit.url);
+    const queues = [await freshQueue(broker), await freshQueue(broker)];
+    await publish(broker, ...queues.flatMap((queue) => Array.from({ length: 5 }, () => message(queue, 'x'))));
+    await using reader = await read(broker, queues, 3);
+    await reader.take(3);
+    const counts = await Promise.all(queues.map(async (queue) => (await broker.count(queue))?.ready ?? 0));
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(7);
+  });
+
+  test('a quorum queue may join a subscription that has one limit for its channel', async () => {
+    await using broker = await openAt(rabbit.url);
+    const classic = await freshQueue(broker);
+    const quorum = await freshQueue(broker, { 'x-queue-type': 'quorum' });
+    await using reader = await read(broker, classic, 4);
+    await reader.subscription.add(quorum);
+    await publish(broker, message(quorum, 'q'), message(classic, 'c'));
+    expect((await reader.take(2)).map(text).toSorted()).toEqual(['c', 'q']);
+  });
+
+  for (const type of ['classic', 'quorum']) {
+    test(`a death is counted on ${type} queues, for a message that was held and by nobody settled`, async () => {
+      await using broker = await openAt(rabbit.url);
+      const queue = await freshQueue(broker, type === 'quorum' ? { 'x-queue-type': 'quorum' } : {});
+      await publish(broker, message(queue, 'poison'));
+      for (const attempts of [1, 2, 3]) {
+        const reader = await read(broker, queue);
+        const delivery = await reader.one();
+        expect([delivery.attempts, delivery.redelivered]).toEqual([attempts, attempts > 1]);
+        const ending = failure(reader.one());
+        // As a death does: the line goes without a word.
+        await rabbit.ctl('close_all_connections', 'death');
+        expect(await ending).toBeInstanceOf(BrokerConnectionError);
+        await reader[Symbol.asyncDispose]();
+      }
+    });
+  }
+
+  test('a delayed message to a topic exchange comes out at its queue, and goes back there', async () => {
+    await using broker = await openAt(rabbit.url);
+    const [queue, exchange] = [unique('topical'), unique('topic')];
+    await broker.declare({
+      exchanges: [{ name: exchange, type: 'topic', durable: true }],
+      queues: [queueOf(queue)],
+      bindings: [{ queue, exchange, routingKey: 'orders.*' }],
+    });
+    await using reader = await read(broker, queue);
+    const dueAt = Date.now() / 1000 + 1;
+    await publish(
+      broker,
+      message('', 'later', {
+        exchange,
+        routingKey: 'orders.new',
+        dueAt,
+        properties: { contentType: 'a/b', contentEncoding: 'binary', expiration: '1' },
+      }),
+    );
+    const delivery = await reader.one();
+    expect([delivery.exchange, delivery.routingKey]).toEqual(['', queue]);
+    expect(Date.now() / 1000).toBeGreaterThan(dueAt - 0.2);
+  });
+});
+
+// Last: these end everybody's lines.
+describe('alarms and restarts', () => {
+  test('while RabbitMQ is out of memory publishes reject by their deadline, and acks still work', async () => {
+    await using broker = await openAt(rabbit.url);
+    const queue = await freshQueue(broker);
+    await publish(broker, message(queue, 'held'), message(queue, 'next'));
+    await using reader = await read(broker, queue, 1);
+    const held = await reader.one();
+    await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1');
+    try {
+      const late = await failure(broker.publish([message(queue, 'late')], { signal: AbortSignal.timeout(1500) }));
+      expect(late).toBeInstanceOf(PublishError);
+      expect(late).toMatchObject({ safeToRepeat: false, cause: expect.any(BrokerFullError) });
+      // By now the line is known to be blocked, so nothing more is written to it.
+      const later = await failure(broker.publish([message(queue, 'later')], { signal: AbortSignal.timeout(200) }));
+      expect(later).toMatchObject({ safeToRepeat: true, cause: expect.any(BrokerFullError) });
+      expect(await reader.ack(held)).toEqual([]);
+      expect(text(await reader.one())).toBe('next');
+    } finally {
+      await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1GB');
+    }
+    await publish(broker, message(queue, 'free again'));
+  });
+
+  test('a publish waits out a restart; what was confirmed before it is still there', async () => {
+    await using broker = await openAt(rabbit.url);
+    const queue = await freshQueue(broker);
+    await publish(broker, message(queue, 'before'));
+    const reader = await read(broker, queue);
+    await reader.one();
+    const ending = failure(reader.one());
+    await rabbit.kill();
+    expect(await ending).toBeInstanceOf(BrokerConnectionError);
+    await reader[Symbol.asyncDispose]();
+    const during = broker.publish([message(queue, 'during')], { signal: AbortSignal.timeout(40_000) });
+    await rabbit.restart();
+    await during;
+    await using again = await read(broker, queue);
+    const found = await again.take(2);
+    expect(found.map(text).toSorted()).toEqual(['before', 'during']);
+    expect(found.find((delivery) => text(delivery) === 'before')?.attempts).toBe(2);
+    await again.ack(...found);
+  });
+});
