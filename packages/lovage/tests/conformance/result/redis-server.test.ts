@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { freePorts, type RedisServer, startRedis } from '../../../../../scripts/servers/index.ts';
+import { freePorts, type RedisServer, startRedis, startSentinel } from '../../../../../scripts/servers/index.ts';
 import { type BackendOptions, openBackend } from '../../../src/result/index.ts';
 import { BackendError, openRedis, parseRedisUrl } from '../../../src/util/index.ts';
 import { bodyOf, collect, maker, never, optionsFor, untilEnd } from './harness.ts';
@@ -125,4 +125,13 @@ it('says at once, to readers, writers and waiters, that a password is wrong', as
   await expect(backend.put([make('a', 'SUCCESS')])).rejects.toBeInstanceOf(BackendError);
   await expect(backend.get(['a'])).rejects.toThrow(/login|WRONGPASS/);
   await expect(collect(backend.watch(['a'], never))).rejects.toThrow(/login|WRONGPASS/);
+});
+
+it('finds the master that the sentinels name', async () => {
+  await using set = await startSentinel();
+  const transportOptions = { master_name: set.masterName };
+  const backend = untilEnd(await openBackend(optionsFor(set.url, { transportOptions })));
+  const make = await maker(backend);
+  expect(await backend.put([make('a', 'SUCCESS')])).toEqual([]);
+  expect(await collect(backend.watch(['a'], never))).toHaveLength(1);
 });
