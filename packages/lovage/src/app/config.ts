@@ -21,6 +21,7 @@ export interface LoadOptions {
 
 export interface ConfigOptions {
   readonly settings?: SettingsRecord;
+  /** @default none; an app gives process.env */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Called once, before the first read; may still write. */
   readonly configuring?: () => void;
@@ -156,7 +157,7 @@ export class Config {
 
   /** What wins over what, strongest first. */
   #layers(): readonly Layer[] {
-    this.#environment ??= environmentLayer(this.#options.environment ?? process.env);
+    this.#environment ??= environmentLayer(this.#options.environment ?? {});
     return [this.#commandLine, this.#constructed, this.#runtime, this.#environment, this.#source ?? EMPTY, ...this.#defaults];
   }
 

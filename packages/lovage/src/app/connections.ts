@@ -145,7 +145,8 @@ export function createConnections(): Connections {
       closed = true;
       const opened = await Promise.allSettled(brokers.values());
       brokers.clear();
-      await Promise.all(opened.map((entry) => (entry.status === 'fulfilled' ? entry.value[Symbol.asyncDispose]() : undefined)));
+      const open = opened.filter((entry) => entry.status === 'fulfilled');
+      await Promise.all(open.map(({ value }) => value[Symbol.asyncDispose]()));
     },
   };
 }
