@@ -98,7 +98,7 @@ export class Consumer implements AsyncDisposable {
       ?.cancel()
       .catch((error: unknown) => log.debug('Cancelling failed: {error}', { error: String(error) }));
     await orAborted(
-      this.flow.drain().then(() => this.flow.quiet()),
+      this.flow.giveBack().then(() => this.flow.quiet()),
       signal,
     );
     this.#drained.resolve();

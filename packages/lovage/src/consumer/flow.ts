@@ -49,6 +49,8 @@ export class Flow {
   #held = 0;
   #acked = 0;
   #draining = false;
+  /** Came after the pause; undefined once all is given back. */
+  #late: Delivery[] | undefined = [];
   #prefetch = 0;
   #quiet: PromiseWithResolvers<void> | undefined;
 
@@ -103,13 +105,24 @@ export class Flow {
   /** The line is gone: what was not started comes back by itself, what runs goes on and waits for its message. */
   lineLost(): void {
     this.#forget();
+    if (this.#late !== undefined) this.#late = [];
     for (const entry of this.requests) entry.delivery = undefined;
   }
 
-  /** Starts nothing any more and gives back, uncounted, what has not started. */
-  async drain(): Promise<void> {
+  /** Starts nothing any more, at once. What comes now waits for `giveBack`: while the broker still delivers here, it would come straight back. */
+  pause(): void {
     this.#draining = true;
+    this.#slots.pause();
+  }
+
+  /** Gives back, uncounted, what has not started. */
+  async giveBack(): Promise<void> {
+    this.pause();
+    const late = this.#late ?? [];
+    this.#late = undefined;
     const unstarted = this.#forget();
+    const answer: Answer = { verdict: 'requeue', counted: false };
+    for (const delivery of late) this.#say(delivery, answer);
     await Promise.all(unstarted.map((entry) => this.#giveBack(entry)));
   }
 
@@ -171,7 +184,8 @@ export class Flow {
   #receive(delivery: Delivery): void {
     const { app, hostname } = this.#options;
     if (this.#draining) {
-      this.#say(delivery, { verdict: 'requeue', counted: false });
+      if (this.#late === undefined) this.#say(delivery, { verdict: 'requeue', counted: false });
+      else this.#late.push(delivery);
       return;
     }
     const taken = intake(delivery, app, hostname);

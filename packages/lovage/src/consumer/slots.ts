@@ -14,6 +14,7 @@ export class Slots {
   readonly #suspects: Entry[] = [];
   #running = 0;
   #suspectRuns = false;
+  #paused = false;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -46,13 +47,13 @@ export class Slots {
     return [...this.#ready.splice(0), ...this.#suspects.splice(0)];
   }
 
-  /** Starts what may start; after the pool grew. */
-  pump(): void {
-    this.#pump();
+  /** Starts nothing any more. */
+  pause(): void {
+    this.#paused = true;
   }
 
   #pump(): void {
-    while (!this.#suspectRuns) {
+    while (!this.#suspectRuns && !this.#paused) {
       const suspect = this.#suspects.length > 0;
       if (suspect ? this.#running > 0 : this.#running >= this.#options.limit()) return;
       const entry = suspect ? this.#suspects.shift() : this.#ready.shift();

@@ -1,0 +1,184 @@
+// One suite for a worker on every broker and store: what a message's end looks like there, whichever driver carries it.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { Lovage, type SettingsInput } from '../../../src/app/index.ts';
+import { deadLetterQueue } from '../../../src/broker/index.ts';
+import { Ignore, Reject } from '../../../src/task/index.ts';
+import { uuid } from '../../../src/util/index.ts';
+import { startWorker } from '../../../src/worker/index.ts';
+import { amqpUrl, redisUrl } from '../../support/servers.ts';
+import { soon } from '../../support/worker-app.ts';
+
+type Place = (stack: AsyncDisposableStack) => Promise<SettingsInput> | SettingsInput;
+
+async function file(stack: AsyncDisposableStack): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'lovage-worker-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  return `sqlite:///${folder}/shop.db`;
+}
+
+const memory = (): string => `memory://${uuid()}`;
+const places: readonly (readonly [string, Place])[] = [
+  ['memory', () => ((url) => ({ brokerUrl: url, resultBackend: url }))(memory())],
+  ['sqlite, one file', async (stack) => ((url) => ({ brokerUrl: url, resultBackend: url }))(await file(stack))],
+  ['sqlite, two files', async (stack) => ({ brokerUrl: await file(stack), resultBackend: await file(stack) })],
+  ['redis', () => ({ brokerUrl: redisUrl(), resultBackend: redisUrl() })],
+  ["redis with Celery's unacked entries", () => ({ brokerUrl: redisUrl(), resultBackend: redisUrl(), redisInFlight: 'celery' })],
+  ['amqp with redis', () => ({ brokerUrl: amqpUrl(), resultBackend: redisUrl() })],
+  ['amqp with rpc', () => ({ brokerUrl: amqpUrl(), resultBackend: 'rpc://' })],
+];
+
+interface Setup extends AsyncDisposable {
+  readonly app: Lovage;
+  readonly queue: string;
+  counts(): Promise<{ ready: number; parked: number; dead: number }>;
+}
+
+async function setup(place: Place, more: SettingsInput = {}): Promise<Setup> {
+  const stack = new AsyncDisposableStack();
+  const queue = `worker-${uuid()}`;
+  const settings = { ...(await place(stack)), taskDefaultQueue: queue, resultExpires: 300, ...more };
+  const app = stack.use(new Lovage('shop', settings, { environment: {} }));
+  stack.defer(async () => {
+    const broker = await app.openBroker('write');
+    for (const name of [queue, deadLetterQueue(queue)]) await broker.remove(name).catch(() => undefined);
+  });
+  return {
+    app,
+    queue,
+    counts: async () => {
+      const broker = await app.openBroker('read');
+      const own = await broker.count(queue);
+      const dead = await broker.count(deadLetterQueue(queue));
+      return { ready: own?.ready ?? 0, parked: own?.parked ?? 0, dead: dead?.ready ?? 0 };
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+const death = async (s: Setup): Promise<unknown> => {
+  const [message] = await (await s.app.openBroker('read')).peek(deadLetterQueue(s.queue), 1);
+  return message?.headers['x-lovage-death'];
+};
+const empty = { ready: 0, parked: 0, dead: 0 };
+
+describe.each(places)('a worker on %s', (_, place) => {
+  it('runs 300 tasks, each once, and leaves nothing behind', async () => {
+    await using s = await setup(place);
+    const runs: number[] = [];
+    const square = s.app.task('square', (n: number) => {
+      runs.push(n);
+      return n * n;
+    });
+    await using _worker = await startWorker(s.app, { concurrency: 20 });
+    const results = await Promise.all(Array.from({ length: 300 }, (_, n) => square.delay(n)));
+    const values = await Promise.all(results.map((result) => result.get({ timeout: 30 })));
+    expect(values).toEqual(Array.from({ length: 300 }, (_, n) => n * n));
+    expect(runs.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 300 }, (_, n) => n));
+    await soon(async () => expect(await s.counts()).toEqual(empty));
+  });
+
+  it.each([true, false])('settles every kind of end (acksLate %s)', async (acksLate) => {
+    await using s = await setup(place);
+    const options = { acksLate, params: [] };
+    const fails = s.app.task('fails', options, () => {
+      throw new TypeError('bad value');
+    });
+    const kept = s.app.task('kept', { ...options, acksOnFailure: false }, () => {
+      throw new TypeError('kept value');
+    });
+    const ignored = s.app.task('ignored', options, () => {
+      throw new Ignore('not now');
+    });
+    const rejected = s.app.task('rejected', options, () => {
+      throw new Reject('never');
+    });
+    const again = s.app.task('again', { ...options, bind: true, maxRetries: 3 }, (ctx) => {
+      if (ctx.request.retries < 2) throw ctx.retry({ countdown: 0 });
+      return ctx.request.retries;
+    });
+    await using _worker = await startWorker(s.app);
+    await expect((await fails.delay()).get({ timeout: 20 })).rejects.toThrow('bad value');
+    await expect((await kept.delay()).get({ timeout: 20 })).rejects.toThrow('kept value');
+    await expect((await rejected.delay()).get({ timeout: 20 })).rejects.toThrow();
+    await ignored.delay();
+    expect(await (await again.delay()).get({ timeout: 20 })).toBe(2);
+    await soon(async () => expect(await s.counts()).toEqual({ ...empty, dead: acksLate ? 2 : 0 }));
+  });
+
+  it('sends what follows a task', async () => {
+    await using s = await setup(place);
+    const done = vi.fn();
+    const first = s.app.task('first', (n: number) => n + 1);
+    const second = s.app.task('second', (n: number) => done(n));
+    await using _worker = await startWorker(s.app);
+    await first.applyAsync([1], { link: second.s() });
+    await soon(() => expect(done).toHaveBeenCalledExactlyOnceWith(2), 20_000);
+    await soon(async () => expect(await s.counts()).toEqual(empty));
+  });
+
+  it('puts an unknown task and a body that is none in the dead letters, and goes on', async () => {
+    await using s = await setup(place);
+    const alive = s.app.task('alive', () => 'alive');
+    await using _worker = await startWorker(s.app);
+    const unknown = await s.app.sendTask('nobody.knows');
+    await expect(unknown.get({ timeout: 20 })).rejects.toThrow('nobody.knows');
+    await soon(async () => expect(await s.counts()).toEqual({ ...empty, dead: 1 }));
+    expect(await death(s)).toMatchObject({ reason: 'unknown-task' });
+    const broker = await s.app.openBroker('write');
+    const properties = { contentType: 'application/json', contentEncoding: 'utf-8' };
+    const bad = { exchange: '', routingKey: s.queue, headers: {}, properties, body: new Uint8Array([1, 2]) };
+    await broker.publish([bad], { signal: AbortSignal.timeout(10_000) });
+    await soon(async () => expect(await s.counts()).toEqual({ ...empty, dead: 2 }));
+    expect(await (await alive.delay()).get({ timeout: 20 })).toBe('alive');
+  });
+
+  it('runs a task at its eta, not before', async () => {
+    await using s = await setup(place);
+    const when = s.app.task('when', () => Date.now());
+    await using _worker = await startWorker(s.app);
+    const due = Date.now() + 1500;
+    const result = await when.applyAsync([], { eta: new Date(due) });
+    expect(await result.get({ timeout: 20 })).toBeGreaterThanOrEqual(due - 2);
+  });
+
+  it('gives back at a shutdown what has not started, uncounted, and another worker runs it', async () => {
+    await using s = await setup(place);
+    const open = Promise.withResolvers<void>();
+    const attempts: number[] = [];
+    const slow = s.app.task('slow', { bind: true }, async (ctx) => {
+      attempts.push(ctx.request.attempts);
+      await open.promise;
+      return ctx.request.hostname;
+    });
+    const first = await startWorker(s.app, { concurrency: 1, prefetchMultiplier: 3, hostname: 'first@h' });
+    const results = await Promise.all([slow.delay(), slow.delay(), slow.delay()]);
+    await soon(() => expect(attempts).toEqual([1]));
+    const stopping = first.stop();
+    open.resolve();
+    await stopping;
+    await using _second = await startWorker(s.app, { hostname: 'second@h' });
+    const hosts = await Promise.all(results.map((result) => result.get({ timeout: 20 })));
+    expect(hosts.toSorted()).toEqual(['first@h', 'second@h', 'second@h']);
+    expect(attempts).toEqual([1, 1, 1]);
+  });
+
+  it('stops a task that kills whoever runs it at the delivery limit', async () => {
+    await using s = await setup(place, { maxDeliveries: 2 });
+    const poison = s.app.task('poison', () => undefined);
+    const result = await poison.delay();
+    const broker = await s.app.openBroker('read');
+    for (let deaths = 0; deaths < 2; deaths++) {
+      const dead = await broker.subscribe([s.queue], { prefetch: 1, node: 'dead@h' });
+      const { value = [] } = await dead[Symbol.asyncIterator]().next();
+      await dead.settle((value as readonly never[]).map((delivery) => ({ verdict: 'requeue', delivery, counted: true })));
+      await dead[Symbol.asyncDispose]();
+    }
+    await using _worker = await startWorker(s.app);
+    await expect(result.get({ timeout: 20 })).rejects.toThrow('never came to an end');
+    await soon(async () => expect(await s.counts()).toEqual({ ...empty, dead: 1 }));
+    expect(await death(s)).toMatchObject({ reason: 'delivery-limit', attempts: 3 });
+  });
+});
