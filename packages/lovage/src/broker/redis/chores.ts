@@ -113,7 +113,7 @@ function repeated(possible: () => boolean, work: () => Promise<number>): Repeate
 }
 
 /** Moves what is due; resolves to the seconds until the next. */
-export async function promote({ line, keys }: RedisContext): Promise<number | undefined> {
+async function promote({ line, keys }: RedisContext): Promise<number | undefined> {
   const next = await line.script(
     PROMOTE,
     [keys.parkedQueues],
@@ -123,7 +123,7 @@ export async function promote({ line, keys }: RedisContext): Promise<number | un
 }
 
 /** Puts back what timed out in `unacked`, under the same mutex as kombu. */
-export async function sweep(context: RedisContext, findQueues: FindQueues): Promise<void> {
+async function sweep(context: RedisContext, findQueues: FindQueues): Promise<void> {
   const { line, keys, transport } = context;
   const token = uuid();
   const won = await line.call('SET', [keys.unackedMutex, token, 'NX', 'PX', Math.round(transport.unackedMutexExpire * 1000)]);

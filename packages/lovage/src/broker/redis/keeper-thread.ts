@@ -16,7 +16,7 @@ const line = openRedis({
   // A renewal without an answer within a third of the lease is tried again on a fresh connection.
   replyTimeout: Math.max(1, data.leaseMs / 3000),
 });
-const interval = Math.max(50, Math.min(10_000, data.leaseMs / 3));
+const interval = data.renewMs;
 
 let lastTurn = -1;
 let stoodStill = 0;

@@ -9,6 +9,8 @@ export interface KeeperData {
   readonly target: RedisContext['target'];
   readonly connectTimeout: number;
   readonly leaseMs: number;
+  /** Milliseconds between renewals. */
+  readonly renewMs: number;
   /** Celery's index, whose scores are kept fresh; '' without. */
   readonly unackedIndex: string;
   /** Seconds. */
@@ -41,6 +43,12 @@ export interface Keeper {
 const TICK_MS = 500;
 const log = logger('broker', 'redis', 'keeper');
 
+/** Often enough for the lease, and in Celery's mode for the visibility time-out by which peers judge. */
+function renewal({ leaseMs, unacked, transport }: RedisContext): number {
+  const shortest = unacked === '' ? leaseMs : Math.min(leaseMs, transport.visibilityTimeout * 1000);
+  return Math.max(50, Math.min(10_000, shortest / 3));
+}
+
 /** Starts the thread at the first lease. */
 export function createKeeper(context: RedisContext): Keeper {
   const kept = new Map<string, () => void>();
@@ -54,6 +62,7 @@ export function createKeeper(context: RedisContext): Keeper {
       target: context.target,
       connectTimeout: context.connectTimeout,
       leaseMs: context.leaseMs,
+      renewMs: renewal(context),
       unackedIndex: context.unackedIndex,
       maxLoopBlock: context.transport.maxLoopBlock,
       turns,

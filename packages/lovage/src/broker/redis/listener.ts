@@ -2,7 +2,6 @@
 // client drops RESP3's invalidation messages.
 import type { Redis } from 'ioredis';
 import { logger, type RedisLine } from '../../util/index.ts';
-import type { Delivery } from '../seam.ts';
 import type { RedisContext } from './context.ts';
 
 const INVALIDATIONS = '__redis__:invalidate';
@@ -11,7 +10,7 @@ const PING_MS = 15_000;
 const log = logger('broker', 'redis');
 
 /** Receives the envelope of a broadcast. */
-export type Receive = (raw: string) => void;
+type Receive = (raw: string) => void;
 
 export interface Listener extends AsyncDisposable {
   readonly line: RedisLine;
@@ -76,5 +75,3 @@ function hear(client: Redis, receivers: ReadonlyMap<string, Receive>, woken: () 
     }
   });
 }
-
-export type Broadcasts = (deliveries: readonly Delivery[]) => void;

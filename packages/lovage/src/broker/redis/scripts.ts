@@ -18,8 +18,9 @@ local function properties_of(raw)
   return envelope and type(envelope.properties) == 'table' and envelope.properties or {}
 end
 local function tag_and_route(raw)
-  local tag = raw:match('"delivery_tag": ?"([^"\\\\]+)"}}$')
-  local exchange, key = raw:match('^.*"delivery_info": ?{"exchange": ?"([^"\\\\]*)", ?"routing_key": ?"([^"\\\\]*)"')
+  local tail = raw:sub(-600)
+  local tag = tail:match('"delivery_tag": ?"([^"\\\\]+)"}}$')
+  local exchange, key = tail:match('^.*"delivery_info": ?{"exchange": ?"([^"\\\\]*)", ?"routing_key": ?"([^"\\\\]*)"')
   if tag and exchange then return tag, '"' .. exchange .. '"', '"' .. key .. '"' end
   local properties = properties_of(raw)
   local info = type(properties.delivery_info) == 'table' and properties.delivery_info or {}
@@ -27,7 +28,7 @@ local function tag_and_route(raw)
   return properties.delivery_tag, cjson.encode(info.exchange), cjson.encode(info.routing_key)
 end
 local function priority_of(raw)
-  local priority = tonumber(raw:match('"priority": ?(%d+), ?"body_encoding"') or properties_of(raw).priority)
+  local priority = tonumber(raw:sub(-300):match('"priority": ?(%d+), ?"body_encoding"') or properties_of(raw).priority)
   return priority and math.max(0, math.min(9, math.floor(priority))) or 0
 end
 local function server_now()

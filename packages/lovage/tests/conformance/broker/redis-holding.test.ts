@@ -167,3 +167,15 @@ test('a publish without a server says that nothing is stored, by its deadline', 
   });
   await expect(broker.check(AbortSignal.timeout(300))).rejects.toBeDefined();
 }, 30_000);
+
+test('a program that only sends ends by itself', async () => {
+  await using broker = await openBroker(brokerOptions(redisUrl()));
+  const queue = unique('sent');
+  const sender = fileURLToPath(new URL('./redis-sender.ts', import.meta.url));
+  const child = spawn(process.execPath, [sender, redisUrl(), queue], { stdio: 'ignore', timeout: 10_000 });
+  expect(await once(child, 'exit')).toEqual([0, null]);
+  await using reader = await read(broker, queue);
+  const delivery = await reader.one();
+  expect(text(delivery)).toBe('sent');
+  await reader.ack(delivery);
+});

@@ -1,0 +1,127 @@
+// The turn script itself: a repeated number, the joint commit of results with acks, and Celery's own entries.
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { openBroker } from '../../../src/broker/index.ts';
+import { writeEnvelope } from '../../../src/broker/redis/envelope.ts';
+import { OPEN, TURN } from '../../../src/broker/redis/scripts.ts';
+import {
+  applyWrites,
+  fenceWrite,
+  jointArguments,
+  pushWrite,
+  putWrite,
+  type RedisLine,
+  type RedisWrite,
+} from '../../../src/util/index.ts';
+import { redisUrl } from '../../support/servers.ts';
+import { brokerOptions, freshQueue, message, publish, read, text, unique } from './harness.ts';
+import { plainLine } from './redis-harness.ts';
+
+interface Call {
+  readonly turn: number;
+  readonly take: number;
+  readonly acks?: readonly string[];
+  readonly writes?: readonly RedisWrite[];
+}
+
+/** A holder of the bare script. */
+async function bareHolder(line: RedisLine, list: string, unacked = '') {
+  const incarnation = unique('bare');
+  const [lease, held] = [`lovage.lease.${incarnation}`, `lovage.held.${incarnation}`];
+  await line.script(OPEN, [unique('holders'), lease], [incarnation, 0, 10_000]);
+  return async ({ turn, take, acks = [], writes = [] }: Call): Promise<readonly [string, string[], string[]]> => {
+    const settlements = acks.length === 0 ? [0] : [1, 'ack', acks.length, ...acks];
+    const index = unacked === '' ? '' : `${unacked}_index`;
+    const args = [turn, 10_000, take, 1, unacked, index, 0, ...settlements, ...jointArguments(writes)];
+    return (await line.script(TURN, [lease, held, list], args)) as [string, string[], string[]];
+  };
+}
+
+const result = (key: string, state: string, attempt = 1): RedisWrite =>
+  putWrite({
+    key,
+    fenceKey: `${key}.fence`,
+    attempt,
+    state,
+    ready: state !== 'STARTED',
+    expires: 60,
+    body: `{"status": "${state}", "result": ${attempt}}`,
+  });
+
+test.each(['', unique('unacked')])('a repeated turn does nothing twice and answers its batch again (%s)', async (unacked) => {
+  await using line = plainLine(redisUrl());
+  const [list, other] = [unique('list'), unique('other')];
+  const envelopes = ['a', 'b', 'c'].map((body) => writeEnvelope(message(list, body)));
+  await line.call('LPUSH', [list, ...envelopes]);
+  const turn = await bareHolder(line, list, unacked);
+  expect((await turn({ turn: 1, take: 1 }))[2]).toEqual([1, envelopes[0]]);
+  const second: Call = { turn: 2, take: 1, acks: [`1.1.${list}`], writes: [pushWrite(other, ['next'])] };
+  expect((await turn(second)).slice(0, 3)).toEqual(['ok', [], [1, envelopes[1]]]);
+  const [status, lost, again] = await turn(second);
+  expect([status, lost, again[0]]).toEqual(['again', [], `2.1.${list}`]);
+  expect(again[1]).toContain(envelopes[1]);
+  expect(await line.call('LLEN', [list])).toBe(1);
+  expect(await line.call('LRANGE', [other, 0, -1])).toEqual(['next']);
+});
+
+test('results, next messages and acks are one step, and a fenced or finished result stays', async () => {
+  await using line = plainLine(redisUrl());
+  await using broker = await openBroker(brokerOptions(redisUrl()));
+  const [queue, next, key] = [await freshQueue(broker), await freshQueue(broker), unique('celery-task-meta')];
+  await publish(broker, message(queue, 'x'));
+  await using reader = await read(broker, queue);
+  const joint = await broker.jointPublish!([message(next, 'chained')]);
+  const put = { database: broker.database!, payload: [result(key, 'SUCCESS')] };
+  expect(await reader.subscription.settle([{ verdict: 'ack', delivery: await reader.one() }], [put, joint])).toEqual([]);
+  expect(await line.call('GET', [key])).toContain('SUCCESS');
+  expect((await broker.count(next))?.ready).toBe(1);
+  await using following = await read(broker, next);
+  const chained = await following.one();
+  expect(text(chained)).toBe('chained');
+  await following.ack(chained);
+  expect(await applyWrites(line, [result(key, 'FAILURE')])).toEqual([0]);
+});
+
+test('the fence refuses lower attempts, and an equal one once a ready state is stored', async () => {
+  await using line = plainLine(redisUrl());
+  const key = randomUUID();
+  const fence = fenceWrite({ key, fenceKey: `${key}.fence`, attempt: 2, expires: 60 });
+  expect(await applyWrites(line, [result(key, 'STARTED'), fence])).toEqual([1, '{"status": "STARTED", "result": 1}']);
+  expect(await applyWrites(line, [result(key, 'SUCCESS', 1), result(key, 'STARTED', 2), result(key, 'FAILURE', 2)])).toEqual([
+    0, 1, 1,
+  ]);
+  expect(await applyWrites(line, [result(key, 'SUCCESS', 2), result(key, 'SUCCESS', 3), result(key, 'FAILURE', 4)])).toEqual([
+    0, 1, 0,
+  ]);
+});
+
+test('what is in flight in the second mode is what a Python peer would restore', async () => {
+  await using line = plainLine(redisUrl());
+  const prefix = `${unique('u')}:`;
+  const transportOptions = {
+    inFlight: 'celery',
+    globalKeyprefix: prefix,
+    visibilityTimeout: 1,
+    unackedRestoreInterval: 0.1,
+    unackedRestoreThrottle: 1,
+  };
+  await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions }));
+  const queue = unique('q');
+  const envelope = writeEnvelope(message(queue, 'held'));
+  const tag = JSON.parse(envelope).properties.delivery_tag as string;
+  await line.call('LPUSH', [prefix + queue, envelope]);
+  await using reader = await read(broker, queue);
+  const delivery = await reader.one();
+  const entry = JSON.parse((await line.call('HGET', [`${prefix}unacked`, tag])) as string);
+  expect(entry).toEqual([JSON.parse(envelope), '', queue]);
+  expect(Number(await line.call('ZSCORE', [`${prefix}unacked_index`, tag]))).toBeCloseTo(Date.now() / 1000, -1);
+  await reader.ack(delivery);
+  expect(await line.call('EXISTS', [`${prefix}unacked`, `${prefix}unacked_index`])).toBe(0);
+  // What a Python peer left behind comes back after the visibility time-out.
+  const left = writeEnvelope(message(queue, 'left'));
+  await line.call('HSET', [`${prefix}unacked`, 'left', `[${left}, "", "${queue}"]`]);
+  await line.call('ZADD', [`${prefix}unacked_index`, Date.now() / 1000 - 5, 'left']);
+  const back = await reader.one();
+  expect([text(back), back.redelivered]).toEqual(['left', true]);
+  await reader.ack(back);
+});
