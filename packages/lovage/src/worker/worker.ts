@@ -108,6 +108,7 @@ export class Worker implements AsyncDisposable {
   async #start(onFacts?: (facts: WorkerFacts) => void): Promise<void> {
     const { signals } = this.#source;
     this.#state = 'starting';
+    this.#stayAlive();
     let parts: WorkerParts | undefined;
     try {
       await signals.celerydInit.tell(() => ({ hostname: this.hostname, options: { ...this.#options } }), this.hostname);
@@ -151,6 +152,12 @@ export class Worker implements AsyncDisposable {
       this.#closed.resolve(this.#failure === undefined && !this.#cold ? 0 : 1);
       throw error;
     }
+  }
+
+  /** A worker that waits for tasks has nothing else that keeps its process alive: idle connections do not. */
+  #stayAlive(): void {
+    const alive = setInterval(() => undefined, 2 ** 30);
+    void this.closed.finally(() => clearInterval(alive));
   }
 
   #host(parts: WorkerParts, settings: ProgramSettings): WorkerHost {

@@ -7,6 +7,7 @@ import { float, integer, string } from '@optique/core/valueparser';
 import { configureLogging, type LogLevel, runWorkerProgram } from '../../worker/index.ts';
 import { type Command, defineCommand } from '../define.ts';
 import { commaList } from '../options.ts';
+import { version } from '../version.ts';
 import { levels } from './levels.ts';
 
 const parser = object({
@@ -52,6 +53,6 @@ export const worker: Command = defineCommand({
     });
     const app = await loadApp();
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    return runWorkerProgram(app, { ...given, banner: !global.quiet });
+    return runWorkerProgram(app, { ...given, banner: !global.quiet, version: version() });
   },
 });
