@@ -94,6 +94,7 @@ export class Consumer implements AsyncDisposable {
   /** Takes nothing more, gives back what has not started, and waits for what runs. Rejects with the signal's reason. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#stop.abort(new BrokerConnectionError('The worker stops.'));
+    this.flow.pause();
     await this.#subscription
       ?.cancel()
       .catch((error: unknown) => log.debug('Cancelling failed: {error}', { error: String(error) }));
@@ -175,7 +176,12 @@ export class Consumer implements AsyncDisposable {
       const { names, topology } = app.queues();
       await orAborted(app.broker.declare(topology), this.#stop.signal);
       const prefetch = this.flow.prefetch;
-      const subscription = await app.broker.subscribe(names, { prefetch, node: hostname, signal: this.#stop.signal });
+      const opening = app.broker.subscribe(names, { prefetch, node: hostname });
+      const subscription = await orAborted(opening, this.#stop.signal).catch((error: unknown) => {
+        // A stop does not wait for the line; if it opens after all, it is closed again.
+        opening.then((late) => late[Symbol.asyncDispose]()).catch(() => undefined);
+        throw error;
+      });
       this.#connections++;
       log.info('Connected to {url}', { url: redactUrl(app.broker.url) });
       return subscription;

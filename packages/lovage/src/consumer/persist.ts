@@ -9,8 +9,11 @@ const RETRY: BackoffOptions = { first: 0.1, cap: 10 };
 const PUBLISH_TIMEOUT = 30;
 const log = logger('consumer');
 
-function isTransient(error: unknown): boolean {
-  return !(error instanceof LovageError) || error.transient;
+/** Errors that are not ours say nothing of themselves: they are tried again, but not for ever. */
+const FOREIGN_TRIES = 5;
+
+function isWorthARetry(error: unknown, retry: number): boolean {
+  return error instanceof LovageError ? error.transient : retry < FOREIGN_TRIES;
 }
 
 /** Tries until it works; rejects with what cannot be helped by trying again, or with the signal's reason. */
@@ -20,7 +23,7 @@ export async function persist<Out>(what: string, signal: AbortSignal, action: ()
     try {
       return await action();
     } catch (error) {
-      if (!isTransient(error)) throw error;
+      if (signal.aborted || !isWorthARetry(error, retry)) throw error;
       const wait = backoff(retry, RETRY);
       log.error('Cannot {what}: {error} Trying again in {wait} seconds; no message is given up meanwhile.', {
         what,
