@@ -1,4 +1,6 @@
 // What RabbitMQ alone can do to a broker, on a private node: vhosts, TLS, logins, alarms, deleted queues, restarts.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RabbitServer, startRabbit } from '../../../../../scripts/servers/index.ts';
 import { type Broker, type BrokerOptions, openBroker } from '../../../src/broker/index.ts';
@@ -70,6 +72,20 @@ describe('connections', () => {
     expect(error).toBeInstanceOf(PublishError);
     expect(error).toMatchObject({ safeToRepeat: true, message: expect.stringContaining('ECONNREFUSED') });
   });
+});
+
+test('a program that only sends ends by itself, its connection still open', async () => {
+  const door = new URL('../../../src/broker/index.ts', import.meta.url).href;
+  await using broker = await openAt(rabbit.url);
+  const queue = await freshQueue(broker);
+  const program = `
+    const { openBroker } = await import(${JSON.stringify(door)});
+    const broker = await openBroker(${JSON.stringify(brokerOptions(rabbit.url))});
+    const message = { exchange: '', routingKey: ${JSON.stringify(queue)}, headers: {}, properties: { contentType: 'a/b', contentEncoding: 'binary' }, body: Buffer.from('sent') };
+    await broker.publish([message], { signal: AbortSignal.timeout(10_000) });
+  `;
+  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { timeout: 20_000 });
+  expect(await broker.count(queue)).toEqual({ ready: 1 });
 });
 
 describe('queues', () => {
