@@ -88,7 +88,7 @@ function repeated(possible: () => boolean, work: () => Promise<number>): Repeate
       return;
     }
     running = true;
-    work()
+    void work()
       .catch((error: unknown) => {
         if (!stopped) log.debug('A chore failed and is tried again: {error}', { error });
         return 1;
