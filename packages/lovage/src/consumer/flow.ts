@@ -245,7 +245,8 @@ export class Flow {
     }
     const entry = this.requests.find(key);
     if (entry === undefined) return false;
-    if (entry.acked) this.#say(delivery, { verdict: 'ack' });
+    // Still held on this line: the newer one is a second copy, which nobody would ever settle if it took the place of the first.
+    if (entry.acked || entry.delivery !== undefined) this.#say(delivery, { verdict: 'ack' });
     else entry.delivery = delivery;
     return true;
   }

@@ -61,6 +61,24 @@ describe('a lost line', () => {
     expect(h.started).toEqual([id]);
   });
 
+  it('may leave two copies of one message: the second is acked, not held for ever', async () => {
+    await using h = await harness();
+    const open = Promise.withResolvers<void>();
+    h.task('slow', async (job) => {
+      await open.promise;
+      return success(job);
+    });
+    await h.start();
+    const id = await h.call('slow');
+    await soon(() => expect(h.started).toEqual([id]));
+    const [first] = [...h.consumer.flow.requests];
+    h.consumer.flow.receive([{ ...first!.original, redelivered: true }]);
+    expect(first?.delivery).toBe(first?.original);
+    open.resolve();
+    await soon(async () => expect(await h.counts()).toEqual(empty));
+    expect(h.started).toEqual([id]);
+  });
+
   it('lets a task finish meanwhile: its result is stored, and its message is acked when it comes again', async () => {
     const line = cuttable();
     await using h = await harness({ broker: line.wrap });
