@@ -8,8 +8,12 @@ import { BrokerConnectionError, BrokerFullError, PublishError } from '../../../s
 import { brokerOptions, freshQueue, message, publish, queueOf, Reader, read, soon, text, unique } from './harness.ts';
 
 let rabbit: RabbitServer;
+/** Declared long before the kill: RabbitMQ writes declarations to disk some time after it has answered. */
+let lasting: string;
 beforeAll(async () => {
   rabbit = await startRabbit({ tls: true });
+  await using broker = await openAt(rabbit.url);
+  lasting = await freshQueue(broker);
 });
 afterAll(() => rabbit[Symbol.asyncDispose]());
 
@@ -220,7 +224,8 @@ describe('alarms and restarts', () => {
 
   test('a publish waits out a restart; what was confirmed before it is still there', async () => {
     await using broker = await openAt(rabbit.url);
-    const queue = await freshQueue(broker);
+    const queue = lasting;
+    await broker.declare({ exchanges: [], queues: [queueOf(queue)], bindings: [] });
     await publish(broker, message(queue, 'before'));
     const reader = await read(broker, queue);
     await reader.one();
