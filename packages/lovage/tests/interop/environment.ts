@@ -47,7 +47,7 @@ export async function startInterop(broker: BrokerName): Promise<Interop> {
     taskQueues: [
       { name: jsQueue },
       { name: sharedQueue },
-      { name: `${prefix}.js.topic`, exchange: { name: `${prefix}.topic`, type: 'topic' }, routingKey: 'to.js.#' },
+      { name: `${prefix}.js.topic`, exchange: `${prefix}.topic`, exchangeType: 'topic', routingKey: 'to.js.#' },
     ],
   });
   stack.defer(() => app.close());

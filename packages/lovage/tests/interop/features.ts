@@ -379,7 +379,7 @@ const routes: readonly Feature[] = [
     toLovage: async ({ py, prefix }) => {
       expect(
         await py.run(
-          `from kombu import Exchange\ncall('js.echo', 'by topic', exchange=Exchange('${prefix}.topic', type='topic'), routing_key='to.js.anything')`,
+          `from kombu import Exchange\ncall('js.echo', 'by topic', exchange=(topic := Exchange('${prefix}.topic', type='topic')), declare=[topic], routing_key='to.js.anything')`,
         ),
       ).toBe('by topic');
     },

@@ -37,7 +37,7 @@ def describe(value):
 def request(self):
     r = self.request
     return {
-        'id': r.id, 'shadow': r.shadow, 'root': r.root_id, 'parent': r.parent_id, 'mine': (r.headers or {}).get('mine'),
+        'id': r.id, 'shadow': r.shadow, 'root': r.root_id, 'parent': r.parent_id, 'mine': (r.headers or {}).get('mine') or getattr(r, 'mine', None),
         'limits': list(r.timelimit or [None, None]), 'retries': r.retries, 'argsrepr': r.argsrepr, 'kwargsrepr': r.kwargsrepr,
         'priority': (r.delivery_info or {}).get('priority'), 'correlation': r.correlation_id, 'replyTo': r.reply_to,
         'eta': r.eta, 'expires': r.expires,
