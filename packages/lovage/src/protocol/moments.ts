@@ -54,13 +54,15 @@ export function offsetText(offset: number | undefined): string {
   return `${offset < 0 ? '-' : '+'}${two(Math.floor(size / 3600))}:${two(Math.floor(size / 60) % 60)}${seconds}`;
 }
 
-/** Nothing, 3 or 6 digits: Pythons before 3.11 read no other fraction. */
+/** Nothing or 6 digits: Pythons before 3.11 read no other fraction. */
 export function fractionText(millis: number, micros: number): string {
-  if (micros !== 0) return `.${String(millis * 1000 + micros).padStart(6, '0')}`;
-  return millis === 0 ? '' : `.${String(millis).padStart(3, '0')}`;
+  const whole = millis * 1000 + micros;
+  // Six digits even for milliseconds, as Python writes: Celery before 5.3 takes the digits for a number of microseconds, so that
+  // '.250' starts a task a quarter of a second early.
+  return whole === 0 ? '' : `.${String(whole).padStart(6, '0')}`;
 }
 
-/** Writes a moment as Python's `isoformat` does, with 0, 3 or 6 digits. */
+/** Writes a moment as Python's `isoformat` does, with 0 or 6 digits. */
 export function momentText(moment: Moment): string {
   const face = new Date(moment.faceMs);
   const millis = face.getUTCMilliseconds();

@@ -65,7 +65,6 @@ describe('what kombu writes', () => {
       new Map(),
       () => 1,
       Symbol('x'),
-      undefined,
       class {},
       /x/,
       new Error('x'),
@@ -146,10 +145,10 @@ describe('moments', () => {
     expect(decode('{"__type__": "datetime", "__value__": "2024-02-29T01:02:03Z"}')).toEqual(new Date('2024-02-29T01:02:03Z'));
   });
 
-  it('are written with 0, 3 or 6 digits and an offset', () => {
+  it('are written with 0 or 6 digits and an offset', () => {
     const text = (value: Date): unknown => JSON.parse(encode(value)).__value__;
     expect(text(new Date('2024-02-29T01:02:03Z'))).toBe('2024-02-29T01:02:03+00:00');
-    expect(text(new Date('2024-02-29T01:02:03.400Z'))).toBe('2024-02-29T01:02:03.400+00:00');
+    expect(text(new Date('2024-02-29T01:02:03.400Z'))).toBe('2024-02-29T01:02:03.400000+00:00');
     expect(text(new DateTime('2024-02-29T01:02:03.4567'))).toBe('2024-02-29T01:02:03.456700');
     expect(() => encode([new Date(Number.NaN)])).toThrow('value[0]');
   });
