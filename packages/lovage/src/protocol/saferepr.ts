@@ -142,7 +142,7 @@ function printObject(printer: Printer, value: object, level: number): void {
   else if (value instanceof Uint8Array) emit(printer, (left) => bytesRepr(value, left));
   else if (value instanceof Set) printSet(printer, value, level);
   else if (value instanceof Map) printDict(printer, value, value, level);
-  else if (isRecord(value) && typeof value.toJSON !== 'function') printDict(printer, value, Object.entries(value), level);
+  else if (isRecord(value) && typeof value.toJSON !== 'function') printDict(printer, value, writtenEntries(value), level);
   else printInstance(printer, value, level);
 }
 
@@ -157,7 +157,12 @@ function printInstance(printer: Printer, value: object, level: number): void {
   if (known !== undefined) emit(printer, plain(known));
   else if (typeof toJSON === 'function')
     printOnce(printer, value, () => print(printer, Reflect.apply(toJSON, value, ['']), level));
-  else printDict(printer, value, Object.entries(value), level);
+  else printDict(printer, value, writtenEntries(value), level);
+}
+
+/** The members that are sent: those that are `undefined` are not. */
+function writtenEntries(value: object): [string, unknown][] {
+  return Object.entries(value).filter(([, item]) => item !== undefined);
 }
 
 function print(printer: Printer, value: unknown, level: number): void {

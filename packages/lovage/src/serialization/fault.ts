@@ -60,7 +60,7 @@ export function unwritableObject(value: object): Unwritable {
 
 /** The error for a primitive that has no form on the wire. */
 export function unwritablePrimitive(value: unknown): Unwritable {
-  if (value === undefined) return new Unwritable('undefined has no form there; leave it out or send null');
+  if (value === undefined) return new Unwritable('undefined alone has no form there; send null');
   return new Unwritable(`a ${typeof value} has no form there`);
 }
 

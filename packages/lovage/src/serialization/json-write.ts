@@ -16,6 +16,8 @@ function isNative(value: unknown, depth: number): boolean {
       return isNativeNumber(value);
     case 'object':
       return value === null || (depth > 0 && isNativeObject(value, depth - 1));
+    case 'undefined':
+      return true;
     default:
       return false;
   }
@@ -46,8 +48,8 @@ function writeNumber(value: number): string {
   return floatRepr(value);
 }
 
-/** The slow way: one text, with the path of whatever cannot be written. */
-function write(value: unknown, depth: number, replace: Replace): string {
+/** The slow way: one text, with the path of whatever cannot be written. `undefined` has none, also when it is what a toJSON answers. */
+function write(value: unknown, depth: number, replace: Replace): string | undefined {
   switch (typeof value) {
     case 'string':
       return JSON.stringify(value);
@@ -59,12 +61,14 @@ function write(value: unknown, depth: number, replace: Replace): string {
       return String(value);
     case 'object':
       return value === null ? 'null' : writeObject(value, depth, replace);
+    case 'undefined':
+      return undefined;
     default:
       throw unwritablePrimitive(value);
   }
 }
 
-function writeObject(value: object, depth: number, replace: Replace): string {
+function writeObject(value: object, depth: number, replace: Replace): string | undefined {
   if (depth >= MAX_DEPTH) throw tooDeep(MAX_DEPTH);
   if (Array.isArray(value)) return writeArray(value, depth + 1, replace);
   if (value instanceof Float) return Number.isFinite(value.value) ? floatRepr(value.value) : writeNumber(value.value);
@@ -86,7 +90,7 @@ function writeArray(value: readonly unknown[], depth: number, replace: Replace):
   for (let index = 0; index < value.length; index++) {
     if (index > 0) text += ',';
     try {
-      text += write(value[index], depth, replace);
+      text += write(value[index], depth, replace) ?? 'null';
     } catch (error) {
       throw at(error, index);
     }
@@ -98,7 +102,8 @@ function writeMembers(value: Readonly<Record<string, unknown>>, depth: number, r
   let text = '';
   for (const key of Object.keys(value)) {
     try {
-      text += `${text === '' ? '{' : ','}${JSON.stringify(key)}:${write(value[key], depth, replace)}`;
+      const item = write(value[key], depth, replace);
+      if (item !== undefined) text += `${text === '' ? '{' : ','}${JSON.stringify(key)}:${item}`;
     } catch (error) {
       throw at(error, key);
     }
@@ -108,5 +113,7 @@ function writeMembers(value: Readonly<Record<string, unknown>>, depth: number, r
 
 /** The JSON text of a value. Throws Unwritable (see fault.ts). */
 export function writeJson(value: unknown, replace: Replace): string {
-  return isNative(value, MAX_DEPTH) ? JSON.stringify(value) : write(value, 0, replace);
+  const text = isNative(value, MAX_DEPTH) ? (JSON.stringify(value) as string | undefined) : write(value, 0, replace);
+  if (text === undefined) throw unwritablePrimitive(undefined);
+  return text;
 }

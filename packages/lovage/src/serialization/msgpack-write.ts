@@ -108,24 +108,42 @@ function writeArray(sink: Sink, value: readonly unknown[], depth: number): void 
   writeSize(sink, ARRAY, value.length);
   for (let index = 0; index < value.length; index++) {
     try {
-      write(sink, value[index], depth);
+      const item = standIn(value[index]);
+      write(sink, item === undefined ? null : item, depth);
     } catch (error) {
       throw at(error, index);
     }
   }
 }
 
+/** The size comes first, so members that are left out must be known before the first is written. */
 function writeMembers(sink: Sink, value: Readonly<Record<string, unknown>>, depth: number): void {
-  const keys = Object.keys(value);
-  writeSize(sink, MAP, keys.length);
-  for (const key of keys) {
+  const members: [key: string, item: unknown][] = [];
+  for (const key of Object.keys(value)) {
     try {
-      writeText(sink, key);
-      write(sink, value[key], depth);
+      const item = standIn(value[key]);
+      if (item !== undefined) members.push([key, item]);
     } catch (error) {
       throw at(error, key);
     }
   }
+  writeSize(sink, MAP, members.length);
+  for (const [key, item] of members) {
+    try {
+      writeText(sink, key);
+      write(sink, item, depth);
+    } catch (error) {
+      throw at(error, key);
+    }
+  }
+}
+
+/** What is written in place of a value: the answer of its toJSON, unless this format has a form (or an error) of its own for it. */
+function standIn(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Uint8Array || value instanceof Float || value instanceof Date) return value;
+  const { toJSON } = value as { toJSON?: unknown };
+  return typeof toJSON === 'function' ? Reflect.apply(toJSON, value, ['']) : value;
 }
 
 function writeObject(sink: Sink, value: object, depth: number): void {

@@ -29,11 +29,11 @@ function lowerNumber(value: number): unknown {
   return Number.isSafeInteger(value) && !Object.is(value, -0) ? value : new Float(value);
 }
 
-/** Plain data out of whatever may be sent, with the path of what may not. */
+/** Plain data out of whatever may be sent, with the path of what may not; `undefined` stays and is dropped by what holds it. */
 function lower(value: unknown, depth: number): unknown {
   if (typeof value === 'number') return lowerNumber(value);
   if (typeof value === 'object' && value !== null) return lowerObject(value, depth);
-  if (typeof value === 'undefined' || typeof value === 'function' || typeof value === 'symbol') throw unwritablePrimitive(value);
+  if (typeof value === 'function' || typeof value === 'symbol') throw unwritablePrimitive(value);
   return value;
 }
 
@@ -48,7 +48,8 @@ function lowerObject(value: object, depth: number): unknown {
   const members: Record<string, unknown> = {};
   for (const [key, item] of Object.entries(value)) {
     try {
-      setOwn(members, key, lower(item, depth + 1));
+      const plain = lower(item, depth + 1);
+      if (plain !== undefined) setOwn(members, key, plain);
     } catch (error) {
       throw at(error, key);
     }
@@ -59,11 +60,17 @@ function lowerObject(value: object, depth: number): unknown {
 function lowerArray(value: readonly unknown[], depth: number): unknown[] {
   return Array.from(value, (item, index) => {
     try {
-      return lower(item, depth);
+      return lower(item, depth) ?? null;
     } catch (error) {
       throw at(error, index);
     }
   });
+}
+
+function lowered(value: unknown): unknown {
+  const plain = lower(value, 0);
+  if (plain === undefined) throw unwritablePrimitive(plain);
+  return plain;
 }
 
 const STAMP =
@@ -135,7 +142,7 @@ export const yamlSerializer: Serializer = {
   contentEncoding: 'utf-8',
   encode: (value) =>
     encoding('yaml', () =>
-      Buffer.from(yaml().stringify(lower(value, 0), { ...OPTIONS, aliasDuplicateObjects: false, lineWidth: 0 }), 'utf8'),
+      Buffer.from(yaml().stringify(lowered(value), { ...OPTIONS, aliasDuplicateObjects: false, lineWidth: 0 }), 'utf8'),
     ),
   decode: (body) => {
     const text = decodeUtf8(body);
