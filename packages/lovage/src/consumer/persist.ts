@@ -1,6 +1,6 @@
 // Storing and sending until it is done: the policy for a store or broker that fails. Called by settle.ts alone.
 import type { Outgoing } from '../broker/index.ts';
-import { READY_STATES, type ResultBackend, type StoredResult } from '../result/index.ts';
+import type { ResultBackend, StoredResult } from '../result/index.ts';
 import { type BackoffOptions, backoff, LovageError, logger, PublishError, sleep } from '../util/index.ts';
 import type { WorkerApp } from './port.ts';
 
@@ -35,23 +35,14 @@ export async function persist<Out>(what: string, signal: AbortSignal, action: ()
   }
 }
 
-/** Stores the results; resolves to the ids whose task belongs to another attempt. */
+/** Stores the results; resolves to the ids whose task belongs to another attempt. A repeat of our own write is none of them. */
 export async function store(
   backend: ResultBackend | undefined,
   results: readonly StoredResult[],
   signal: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   if (backend === undefined || results.length === 0) return new Set();
-  const refused = await persist(`store ${results.length} results`, signal, () => backend.put(results));
-  if (refused.length === 0) return new Set();
-  const stored = await persist('read refused results', signal, () => backend.get(refused));
-  const attempts = new Map(results.map((result) => [result.id, result.attempt]));
-  // What was refused because it is stored already (a repeat of our own write) is still ours.
-  const foreign = refused.filter((id) => {
-    const record = stored.get(id);
-    return record === undefined || !READY_STATES.has(record.state) || record.attempt > (attempts.get(id) ?? 0);
-  });
-  return new Set(foreign);
+  return new Set(await persist(`store ${results.length} results`, signal, () => backend.put(results)));
 }
 
 /** Publishes what follows; only what failed is sent again. */
