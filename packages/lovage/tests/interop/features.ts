@@ -112,7 +112,7 @@ const calls: readonly Feature[] = [
     'datetime.datetime(2024, 2, 29, 1, 2, 3, tzinfo=datetime.timezone.utc)',
     'string "2024-02-29T01:02:03Z"',
     new Date(Date.UTC(2024, 1, 29, 1, 2, 3)),
-    "str '2024-02-29T01:02:03+00:00'",
+    "str '2024-02-29T01:02:03Z'",
     { note: OLD },
   ),
   seen('decimals', "decimal.Decimal('1.50')", 'string "1.50"', '1.50', "str '1.50'", { note: OLD }),
@@ -328,7 +328,7 @@ const outcomes: readonly Feature[] = [
     toPython: async ({ app, pyQueue }) => {
       const result = await app.sendTask('py.fail', { args: ['boom é'], queue: pyQueue });
       const error = (await result.get({ timeout: 30, propagate: false })) as Error;
-      expect(error).toBeInstanceOf(RangeError);
+      expect(error.name).toBe('ValueError');
       expect(error.message).toBe('boom é');
     },
   },
@@ -359,8 +359,16 @@ const outcomes: readonly Feature[] = [
     name: 'custom states',
     toLovage: async ({ py, jsQueue, path }) => {
       const gate = path('gate');
-      const code = `r = send('js.progress', '${gate}', queue='${jsQueue}')\nuntil(lambda: r.state == 'PROGRESS')\ninfo = r.info\nopen('${gate}', 'w').close()\n[info, r.get(timeout=30)]`;
-      expect(await py.run(code)).toEqual([{ done: 1 }, 'through']);
+      const code = [
+        'seen = []',
+        'def note(meta):',
+        "    if meta['task_id'] == r.id: seen.append([meta['status'], meta['result']])",
+        `    if meta['status'] == 'PROGRESS': open('${gate}', 'w').close()`,
+        `r = send('js.progress', '${gate}', queue='${jsQueue}')`,
+        'value = r.get(timeout=30, on_message=note)',
+        '[seen[0], value]',
+      ].join('\n');
+      expect(await py.run(code)).toEqual([['PROGRESS', { done: 1 }], 'through']);
     },
     toPython: async ({ app, pyQueue, path }) => {
       const gate = path('gate');
@@ -395,11 +403,11 @@ const routes: readonly Feature[] = [
   {
     name: 'both kinds of worker share one queue',
     toLovage: async ({ py, sharedQueue }) => {
-      const code = `rs = [send('both.where', queue='${sharedQueue}') for _ in range(200)]\nsorted(set(r.get(timeout=30) for r in rs))`;
+      const code = `rs = [send('both.where', queue='${sharedQueue}') for _ in range(60)]\nsorted(set(r.get(timeout=30) for r in rs))`;
       expect(await py.run(code)).toEqual(['python', 'typescript']);
     },
     toPython: async ({ app, sharedQueue }) => {
-      const results = await Promise.all(Array.from({ length: 200 }, () => app.sendTask('both.where', { queue: sharedQueue })));
+      const results = await Promise.all(Array.from({ length: 60 }, () => app.sendTask('both.where', { queue: sharedQueue })));
       const places = await Promise.all(results.map((result) => result.get({ timeout: 30 })));
       expect([...new Set(places)].sort()).toEqual(['python', 'typescript']);
     },
