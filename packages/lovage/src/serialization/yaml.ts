@@ -2,7 +2,7 @@
 // loaded at first use: most programs never need it.
 import { Buffer } from 'node:buffer';
 import { createRequire } from 'node:module';
-import type { ScalarTag, Tags } from 'yaml';
+import type { CST, Document, ScalarTag, Tags } from 'yaml';
 import { dateTimeText, Float, floatRepr, isRecord, PlainDate, parseDateTime } from '../protocol/index.ts';
 import { DecodeError } from '../util/index.ts';
 import { at, encoding, tooDeep, unwritableObject, unwritablePrimitive } from './fault.ts';
@@ -128,8 +128,39 @@ function settle(value: unknown, depth: number): unknown {
   return value;
 }
 
+/** What the parser holds open besides the collections: the document, and a scalar. */
+const BESIDES = 2;
+
+/**
+ * The syntax of a text, token by token. The library's own way from text to document gathers every error and looks for its line, which
+ * takes a hostile megabyte minutes; here the first error ends it, and so does the first level too deep.
+ */
+function* syntaxOf(text: string): Generator<CST.Token, void> {
+  const parser = new (yaml().Parser)();
+  for (const lexeme of new (yaml().Lexer)().lex(text)) {
+    for (const token of parser.next(lexeme)) {
+      if (token.type === 'error') throw new SyntaxError(`${token.message} (near character ${token.offset})`);
+      yield token;
+    }
+    if (parser.stack.length > MAX_DEPTH + BESIDES) throw new RangeError(`it is nested deeper than ${MAX_DEPTH} levels`);
+  }
+  yield* parser.end();
+}
+
+/** The one document of a text. */
+function documentOf(text: string): Document {
+  const composer = new (yaml().Composer)({ ...OPTIONS, intAsBigInt: true, uniqueKeys: false });
+  let only: Document | undefined;
+  for (const document of composer.compose(syntaxOf(text), true, text.length)) {
+    if (only !== undefined) throw new SyntaxError('it holds more than one document');
+    only = document;
+  }
+  if (only === undefined) throw new SyntaxError('it holds no document');
+  return only;
+}
+
 function read(text: string): unknown {
-  const document = yaml().parseDocument(text, { ...OPTIONS, intAsBigInt: true, uniqueKeys: false, logLevel: 'error' });
+  const document = documentOf(text);
   // A warning is a tag that nobody knows (`!!python/object…`): the safe loader refuses those.
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) throw problem;

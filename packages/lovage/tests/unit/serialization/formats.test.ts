@@ -157,6 +157,22 @@ describe('yaml', () => {
     }
   });
 
+  it.each(['[', '- ', '? ', '{a: ', ']', ': '])('refuses a megabyte of %j at once', (piece) => {
+    const text = piece.repeat(1_000_000 / piece.length);
+    const start = process.cpuUsage();
+    expect(() => decode('yaml', text)).toThrow(DecodeError);
+    const { user } = process.cpuUsage(start);
+    // It takes some 20 ms; without the limits, seconds to minutes.
+    expect(user / 1e6).toBeLessThan(1);
+  });
+
+  it('reads what nests as deep as values may', () => {
+    let value: unknown = 1;
+    for (let level = 0; level < 499; level++) value = level % 2 === 0 ? [value] : { a: value };
+    expect(decode('yaml', serialization.encode(value, 'yaml').body)).toEqual(value);
+    expect(decode('yaml', `${'['.repeat(499)}1${']'.repeat(499)}`)).toHaveLength(1);
+  });
+
   it('refuses a text that grows by its aliases', () => {
     const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
     for (let level = 1; level < 9; level++)
