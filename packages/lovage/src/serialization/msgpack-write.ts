@@ -1,5 +1,5 @@
-// Writing MessagePack as Python's msgpack does: bin for bytes, str for text, integers to 64 bits, no extension types. Our own
-// because a library cannot be told that 1 is a float (Float), and writes integers beyond 32 bits as floats or not at all.
+// Writing MessagePack as Python's msgpack does: bin for bytes, str for text, integers to 64 bits, no extension types. Our own, for the
+// reasons in docs/decisions/0003-msgpack.md.
 import { Buffer } from 'node:buffer';
 import { Float } from '../protocol/index.ts';
 import { at, tooDeep, Unwritable, unwritableObject, unwritablePrimitive } from './fault.ts';
