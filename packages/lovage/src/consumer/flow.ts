@@ -1,26 +1,22 @@
-// The way of a message through a worker: intake → gates → slots → pool → settle. The line (consumer.ts) hands deliveries in.
-import type { Delivery, Settlement, Subscription } from '../broker/index.ts';
+// The way of a message through a worker: intake → gates → slots → pool → its end. The line (consumer.ts) hands deliveries in; ends.ts
+// says what becomes of them.
+import type { Delivery, Subscription } from '../broker/index.ts';
 import type { Pool } from '../pool/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
-import { attemptNumber, READY_STATES, type StoredResult } from '../result/index.ts';
 import type { Outcome } from '../task/index.ts';
 import { type Clock, logger, systemClock, WorkerLostError } from '../util/index.ts';
-import { type GateState, gate, lapsed } from './gates.ts';
-import { intake, ownerOfRequest, type Unusable, type Usable } from './intake.ts';
-import { logDiscarded, logOutcome, logReceived, logUnusable } from './lines.ts';
-import { persist } from './persist.ts';
+import { Admission } from './admission.ts';
+import { earlierEnd, followers } from './earlier.ts';
+import { Ends } from './ends.ts';
+import { intake, ownerOfRequest, type Usable } from './intake.ts';
+import { logOutcome, logReceived } from './lines.ts';
 import { policyOf, type TaskPolicy } from './policy.ts';
-import type { ResultOwner, WorkerApp } from './port.ts';
-import { RateLimits } from './rate.ts';
-import { type Entry, keyOf, Requests } from './request.ts';
-import { canPark, type Settled, Settler, type Turn } from './settle.ts';
+import type { WorkerApp } from './port.ts';
+import { type Entry, entryOf, keyOf, Requests } from './request.ts';
 import { Slots } from './slots.ts';
-import { TimerHeap } from './timers.ts';
-import { type Answer, fateOf } from './verdict.ts';
+import { fateOf } from './verdict.ts';
 
 const log = logger('consumer');
-/** Seconds after which a message for somebody else's task is looked at again. */
-const UNKNOWN_PARK_SECONDS = 5;
 
 export interface FlowOptions {
   readonly app: WorkerApp;
@@ -40,13 +36,10 @@ export class Flow {
   readonly #options: FlowOptions;
   readonly #clock: Clock;
   readonly #giveUp = new AbortController();
-  readonly #settler: Settler;
+  readonly #ends: Ends;
   readonly #slots: Slots;
-  readonly #timers: TimerHeap;
-  readonly #gates: GateState;
+  readonly #admission: Admission;
   readonly #policies = new WeakMap<object, TaskPolicy>();
-  #commits = 0;
-  #held = 0;
   #acked = 0;
   #draining = false;
   /** Came after the pause; undefined once all is given back. */
@@ -57,16 +50,15 @@ export class Flow {
   constructor(options: FlowOptions) {
     this.#options = options;
     const { app, pool, hostname, subscription } = options;
-    this.#clock = options.clock ?? systemClock;
-    this.#timers = new TimerHeap(this.#clock);
-    this.#settler = new Settler({ app, node: hostname, subscription, giveUp: this.#giveUp.signal });
+    const { requests, revoked } = this;
+    const clock = options.clock ?? systemClock;
+    const changed = (): void => this.#adjust();
+    this.#clock = clock;
+    const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, changed });
+    const run = (entry: Entry): void => this.#slots.add(entry);
+    this.#ends = ends;
     this.#slots = new Slots({ limit: () => pool.limit, start: (entry) => this.#start(entry) });
-    this.#gates = {
-      clock: this.#clock,
-      revoked: this.revoked,
-      rates: new RateLimits(this.#clock),
-      parks: canPark(app.broker),
-    };
+    this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed });
   }
 
   get running(): number {
@@ -83,7 +75,7 @@ export class Flow {
     const { workerPrefetchMultiplier: multiplier, workerEtaTaskLimit: etaLimit } = this.#options.app.settings;
     if (multiplier === 0) return 65_535;
     const slots = Math.max(1, Math.floor(this.#options.pool.limit * multiplier));
-    const held = Math.min(this.#held, etaLimit ?? Number.POSITIVE_INFINITY);
+    const held = Math.min(this.#admission.held, etaLimit ?? Number.POSITIVE_INFINITY);
     return Math.max(1, slots - this.#acked + held);
   }
 
@@ -96,7 +88,7 @@ export class Flow {
         // A defect of ours must not become a poison message that kills one worker after another.
         log.error('A message could not be taken in: {error}', { error });
         const cause = error instanceof Error ? error : new Error(String(error));
-        this.#unusable(delivery, { reason: 'malformed', error: cause, owner: undefined });
+        this.#ends.unusable(delivery, { reason: 'malformed', error: cause, owner: undefined });
       }
     }
     this.#adjust();
@@ -121,9 +113,7 @@ export class Flow {
     const late = this.#late ?? [];
     this.#late = undefined;
     const unstarted = this.#forget();
-    const answer: Answer = { verdict: 'requeue', counted: false };
-    for (const delivery of late) this.#say(delivery, answer);
-    await Promise.all(unstarted.map((entry) => this.#giveBack(entry)));
+    await Promise.all([...late, ...unstarted.map(({ delivery }) => delivery)].map((delivery) => this.#ends.giveBack(delivery)));
   }
 
   /** Asks every running task to stop; their messages go back uncounted. */
@@ -142,8 +132,7 @@ export class Flow {
       running.map(async (entry) => {
         this.requests.delete(entry);
         entry.state = 'done';
-        if (entry.acked) await this.#commitLost(entry);
-        else await this.#giveBack(entry);
+        await (entry.acked ? this.#ends.abandoned(entry) : this.#ends.giveBack(entry.delivery));
       }),
     );
   }
@@ -162,11 +151,13 @@ export class Flow {
   }
 
   [Symbol.dispose](): void {
-    this.#timers[Symbol.dispose]();
+    this.#admission[Symbol.dispose]();
   }
 
   get #isQuiet(): boolean {
-    return this.#commits === 0 && [...this.requests].every((entry) => entry.state !== 'running' && entry.state !== 'settling');
+    return (
+      this.#ends.pending === 0 && [...this.requests].every((entry) => entry.state !== 'running' && entry.state !== 'settling')
+    );
   }
 
   #adjust(): void {
@@ -184,47 +175,23 @@ export class Flow {
   #receive(delivery: Delivery): void {
     const { app, hostname } = this.#options;
     if (this.#draining) {
-      if (this.#late === undefined) this.#say(delivery, { verdict: 'requeue', counted: false });
+      if (this.#late === undefined) void this.#ends.giveBack(delivery);
       else this.#late.push(delivery);
       return;
     }
     const taken = intake(delivery, app, hostname);
     if ('reason' in taken) {
-      this.#unusable(delivery, taken);
+      this.#ends.unusable(delivery, taken);
       return;
     }
     const key = keyOf(taken.request);
     if (delivery.redelivered && this.#attach(key, delivery)) return;
     if (this.#overLimit(delivery, taken.request)) return;
-    const entry = this.#entry(key, taken, delivery);
+    const entry = entryOf(key, taken, { delivery, policy: this.#policy(taken.definition) });
     this.requests.add(entry);
     logReceived(entry.request);
     if (delivery.redelivered || delivery.attempts > 1) void this.#recollect(entry);
-    else this.#admit(entry);
-  }
-
-  #entry(key: string, { request, definition }: Usable, delivery: Delivery): Entry {
-    const policy = this.#policy(definition);
-    return {
-      key,
-      request,
-      definition,
-      policy,
-      job: {
-        request,
-        body: delivery.body,
-        timeLimit: request.timeLimit ?? policy.timeLimit,
-        softTimeLimit: request.softTimeLimit ?? policy.softTimeLimit,
-      },
-      original: delivery,
-      delivery,
-      acked: false,
-      state: 'received',
-      controller: undefined,
-      interrupted: false,
-      release: undefined,
-      startedAt: undefined,
-    };
+    else this.#admission.admit(entry);
   }
 
   #policy(definition: Usable['definition']): TaskPolicy {
@@ -240,13 +207,13 @@ export class Flow {
   #attach(key: string, delivery: Delivery): boolean {
     const owed = this.requests.recall(key);
     if (owed !== undefined) {
-      this.#say(delivery, owed);
+      this.#ends.say(delivery, owed);
       return true;
     }
     const entry = this.requests.find(key);
     if (entry === undefined) return false;
     // Still held on this line: the newer one is a second copy, which nobody would ever settle if it took the place of the first.
-    if (entry.acked || entry.delivery !== undefined) this.#say(delivery, { verdict: 'ack' });
+    if (entry.acked || entry.delivery !== undefined) this.#ends.say(delivery, { verdict: 'ack' });
     else entry.delivery = delivery;
     return true;
   }
@@ -258,55 +225,18 @@ export class Flow {
     const error = new WorkerLostError(
       `The task was started ${delivery.attempts - 1} times and never came to an end (setting maxDeliveries is ${maxDeliveries}); its worker probably died of it.`,
     );
-    this.#unusable(delivery, { reason: 'delivery-limit', error, owner: ownerOfRequest(request) });
+    this.#ends.unusable(delivery, { reason: 'delivery-limit', error, owner: ownerOfRequest(request) });
     return true;
   }
 
-  /** The one funnel for what cannot be used: log, signal, FAILURE where somebody may wait, dead letter. */
-  #unusable(delivery: Delivery, unusable: Unusable): void {
-    const { app, hostname } = this.#options;
-    const { reason, error, owner } = unusable;
-    if (reason === 'unknown-task' && app.settings.unknownTask === 'requeue') {
-      this.#later(delivery);
-      return;
-    }
-    logUnusable(delivery, unusable);
-    if (reason === 'unknown-task') {
-      app.observer.taskUnknown?.(delivery, { name: owner?.name ?? '', id: owner?.id, error });
-    } else app.observer.taskRejected?.(delivery, error);
-    const settlement: Settlement =
-      reason === 'unknown-task' && app.settings.unknownTask === 'reject'
-        ? { verdict: 'reject', delivery }
-        : { verdict: 'deadLetter', delivery, reason, error: error.message, node: hostname };
-    void this.#commit({ settlement, results: owner === undefined ? [] : this.#failure(owner, error), next: [] });
-  }
-
-  /** Left for a worker that knows the task; never a hot loop where the broker can park. */
-  #later(delivery: Delivery): void {
-    const until = this.#clock.now() + UNKNOWN_PARK_SECONDS;
-    const settlement: Settlement = this.#gates.parks
-      ? { verdict: 'park', delivery, until }
-      : { verdict: 'requeue', delivery, counted: false };
-    void this.#commit({ settlement, results: [], next: [] });
-  }
-
-  #failure(owner: ResultOwner, error: Error): readonly StoredResult[] {
-    if (this.#options.app.backend === undefined) return [];
-    try {
-      return this.#options.app.records.failure(owner, error);
-    } catch (cause) {
-      log.error('The failure of task {id} cannot be written: {cause}', { id: owner.id, cause });
-      return [];
-    }
-  }
-
-  /** A message that somebody held before: its record says whether its task is over already, and learns the number of this attempt. */
+  /** A message that somebody held before: its task may be over already. */
   async #recollect(entry: Entry): Promise<void> {
+    const { app } = this.#options;
     const { request, policy } = entry;
-    const stored = policy.ignoreResult && request.ignoreResult !== false ? undefined : await this.#fence(request);
+    const stored = await earlierEnd(entry, { app, giveUp: this.#giveUp.signal });
     if (entry.state !== 'received' || entry.delivery === undefined) return;
-    if (stored === undefined || !this.#isOver(request, stored)) {
-      this.#admit(entry);
+    if (stored === undefined) {
+      this.#admission.admit(entry);
       this.#adjust();
       return;
     }
@@ -316,101 +246,14 @@ export class Flow {
       state: stored.state,
     });
     entry.state = 'settling';
-    const next = stored.state === 'REVOKED' ? [] : await this.#followUp(entry, stored);
+    const next = await followers(entry, stored, app);
     const dies = stored.state === 'FAILURE' && !policy.acksOnFailure;
     const error = 'The task failed in an earlier attempt.';
-    await this.#end(entry, dies ? { verdict: 'deadLetter', reason: 'failed', error } : { verdict: 'ack' }, [], next);
-  }
-
-  #isOver(request: TaskRequest, stored: StoredResult): boolean {
-    if (READY_STATES.has(stored.state)) return true;
-    // A later retry of this task has begun, so this message has done its part.
-    return stored.attempt >= attemptNumber(request.retries + 1, 0);
-  }
-
-  async #fence(request: TaskRequest): Promise<StoredResult | undefined> {
-    const { backend, settings } = this.#options.app;
-    // Replies of rpc live in the queue of whoever asked; nobody else can read them.
-    if (backend === undefined || !backend.features.persistent) return undefined;
-    const attempt = attemptNumber(request.retries, request.attempts);
-    const read = async (): Promise<StoredResult | undefined> =>
-      backend.fence === undefined
-        ? (await backend.get([request.id])).get(request.id)
-        : backend.fence(request.id, attempt, settings.resultExpires ?? undefined);
-    try {
-      return await persist(`read the record of task ${request.id}`, this.#giveUp.signal, read);
-    } catch (error) {
-      // An unreadable record is no reason to refuse a task: at least once is the promise.
-      log.warning('The record of task {id} cannot be read, so it runs again: {error}', { id: request.id, error: String(error) });
-      return undefined;
-    }
-  }
-
-  async #followUp(entry: Entry, stored: StoredResult): Promise<Turn['next']> {
-    const { request, original } = entry;
-    try {
-      return (await this.#options.app.followUp?.(request, original.body, stored)) ?? [];
-    } catch (error) {
-      log.error('What follows task {id} cannot be made: {error}', { id: request.id, error: String(error) });
-      return [];
-    }
-  }
-
-  /** Through the gates, for the first time or after a wait. */
-  #admit(entry: Entry, again = false): void {
-    const verdict = gate(entry, this.#gates);
-    if (verdict.kind === 'discard') {
-      this.#discard(entry, verdict.reason);
-      return;
-    }
-    if (!again) this.#options.app.observer.taskReceived?.(entry.request);
-    if (verdict.kind === 'run') this.#slots.add(entry);
-    else if (verdict.kind === 'park') this.#park(entry, verdict.until);
-    else this.#hold(entry, verdict.until, verdict.why);
-  }
-
-  #hold(entry: Entry, until: number, why: 'eta' | 'rate'): void {
-    entry.state = 'held';
-    this.#held++;
-    const leave = (): void => {
-      this.#held--;
-      entry.release = undefined;
-    };
-    const cancel = this.#timers.at(until, () => {
-      leave();
-      // The rate's turn was taken when the wait began; after an eta the rate is asked for the first time.
-      if (why === 'eta') this.#admit(entry, true);
-      else this.#slots.add(entry);
-      this.#adjust();
-    });
-    entry.release = () => {
-      cancel();
-      leave();
-    };
-  }
-
-  #park(entry: Entry, until: number): void {
-    this.requests.delete(entry);
-    entry.state = 'done';
-    if (entry.delivery === undefined) return;
-    void this.#commit({ settlement: { verdict: 'park', delivery: entry.delivery, until }, results: [], next: [] });
-  }
-
-  #discard(entry: Entry, reason: 'revoked' | 'expired'): void {
-    const { app } = this.#options;
-    logDiscarded(entry.request, reason);
-    entry.state = 'settling';
-    const wanted = app.backend !== undefined && !(entry.request.ignoreResult ?? entry.policy.ignoreResult);
-    const results = wanted ? app.records.revoked(ownerOfRequest(entry.request), reason) : [];
-    void this.#end(entry, { verdict: 'ack' }, results, []).then(() =>
-      app.observer.taskRevoked?.(entry.request, { expired: reason === 'expired', terminated: false }),
-    );
+    await this.#ends.end(entry, dies ? { verdict: 'deadLetter', reason: 'failed', error } : { verdict: 'ack' }, [], next);
   }
 
   #start(entry: Entry): void {
-    const reason = lapsed(entry, this.#gates);
-    if (reason !== undefined) {
-      this.#discard(entry, reason);
+    if (this.#admission.refuse(entry)) {
       // Not in the pump that called us: it would start the next before this one is counted out.
       queueMicrotask(() => this.#slots.free());
       return;
@@ -435,7 +278,7 @@ export class Flow {
   #ackEarly(entry: Entry): void {
     entry.acked = true;
     this.#acked++;
-    if (entry.delivery !== undefined) this.#say(entry.delivery, { verdict: 'ack' });
+    if (entry.delivery !== undefined) this.#ends.say(entry.delivery, { verdict: 'ack' });
     entry.delivery = undefined;
   }
 
@@ -451,45 +294,11 @@ export class Flow {
     logOutcome(entry.request, outcome);
     const { policy, acked, interrupted, original } = entry;
     const { answer, results, next, lost } = fateOf(outcome, { policy, acked, interrupted, original });
-    const failure = lost ? this.#lostResults(entry, outcome.error?.message ?? outcome.repr) : results;
-    const ended = this.#end(entry, answer, failure, next);
+    const failure = lost ? this.#ends.lost(entry, outcome.error?.message ?? outcome.repr) : results;
+    const ended = this.#ends.end(entry, answer, failure, next);
     this.#slots.free();
     this.#adjust();
     await ended;
-  }
-
-  #lostResults(entry: Entry, message: string): readonly StoredResult[] {
-    if (entry.request.ignoreResult ?? entry.policy.ignoreResult) return [];
-    return this.#failure(ownerOfRequest(entry.request), new WorkerLostError(message));
-  }
-
-  async #commitLost(entry: Entry): Promise<void> {
-    const results = this.#lostResults(entry, 'The worker was shut down while the task ran.');
-    await this.#commit({ settlement: undefined, results, next: [] });
-  }
-
-  /** Writes an end and forgets the entry; the verdict goes to the message that we hold by then. */
-  async #end(entry: Entry, answer: Answer, results: Turn['results'], next: Turn['next']): Promise<void> {
-    const delivery = entry.acked ? undefined : entry.delivery;
-    const settlement = delivery === undefined ? undefined : this.#settlement(delivery, answer);
-    const settled = await this.#commit({ settlement, results, next });
-    this.requests.delete(entry);
-    entry.state = 'done';
-    const newer = entry.acked || entry.delivery === delivery ? undefined : entry.delivery;
-    if (settled === 'given-up') {
-      if (newer !== undefined) this.#say(newer, { verdict: 'requeue', counted: false });
-    } else if (newer !== undefined) this.#say(newer, answer);
-    else if (!entry.acked && answer.verdict !== 'requeue' && (settled === 'lost' || settlement === undefined)) {
-      this.requests.remember(entry.key, answer);
-    }
-    this.#adjust();
-  }
-
-  /** Back to the queue as if we never had it. */
-  async #giveBack(entry: Entry): Promise<void> {
-    if (entry.delivery === undefined) return;
-    const settlement: Settlement = { verdict: 'requeue', delivery: entry.delivery, counted: false };
-    await this.#commit({ settlement, results: [], next: [] });
   }
 
   /** Lets go of all that has not started; returns it. */
@@ -502,24 +311,6 @@ export class Flow {
       this.requests.delete(entry);
     }
     return unstarted;
-  }
-
-  #settlement(delivery: Delivery, answer: Answer): Settlement {
-    return answer.verdict === 'deadLetter' ? { ...answer, delivery, node: this.#options.hostname } : { ...answer, delivery };
-  }
-
-  #say(delivery: Delivery, answer: Answer): void {
-    void this.#commit({ settlement: this.#settlement(delivery, answer), results: [], next: [] });
-  }
-
-  async #commit(turn: Turn): Promise<Settled> {
-    this.#commits++;
-    try {
-      return await this.#settler.commit(turn);
-    } finally {
-      this.#commits--;
-      this.#adjust();
-    }
   }
 }
 

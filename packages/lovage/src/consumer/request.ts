@@ -32,6 +32,34 @@ export interface Entry {
   startedAt: number | undefined;
 }
 
+/** The entry of a message that was just let in. */
+export function entryOf(
+  key: string,
+  { request, definition }: { readonly request: TaskRequest; readonly definition: TaskDefinition },
+  { delivery, policy }: { readonly delivery: Delivery; readonly policy: TaskPolicy },
+): Entry {
+  return {
+    key,
+    request,
+    definition,
+    policy,
+    job: {
+      request,
+      body: delivery.body,
+      timeLimit: request.timeLimit ?? policy.timeLimit,
+      softTimeLimit: request.softTimeLimit ?? policy.softTimeLimit,
+    },
+    original: delivery,
+    delivery,
+    acked: false,
+    state: 'received',
+    controller: undefined,
+    interrupted: false,
+    release: undefined,
+    startedAt: undefined,
+  };
+}
+
 /** One run of one task: a retry has the same id but is another run. */
 export function keyOf(request: TaskRequest): string {
   return `${request.id} ${request.retries}`;

@@ -1,0 +1,110 @@
+// Admission: which task runs now, which waits here, which waits in the broker, which must not run. Between intake and the slots; flow.ts
+// calls it for each new entry, and again after an eta.
+import { type Clock, logger } from '../util/index.ts';
+import type { Ends } from './ends.ts';
+import { type GateState, gate, lapsed } from './gates.ts';
+import { ownerOfRequest } from './intake.ts';
+import { logDiscarded } from './lines.ts';
+import type { WorkerApp } from './port.ts';
+import { RateLimits } from './rate.ts';
+import type { Entry, Requests } from './request.ts';
+import { canPark } from './settle.ts';
+import { TimerHeap } from './timers.ts';
+
+const log = logger('consumer');
+
+export interface AdmissionOptions {
+  readonly app: WorkerApp;
+  readonly clock: Clock;
+  readonly requests: Requests;
+  /** Ids that must not run. */
+  readonly revoked: ReadonlySet<string>;
+  readonly ends: Ends;
+  /** Takes what may run now. */
+  readonly run: (entry: Entry) => void;
+  /** Called when a wait is over. */
+  readonly changed: () => void;
+}
+
+/** The gates with their timers. */
+export class Admission implements Disposable {
+  readonly #options: AdmissionOptions;
+  readonly #timers: TimerHeap;
+  readonly #gates: GateState;
+  #held = 0;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+    const { app, clock, revoked } = options;
+    this.#timers = new TimerHeap(clock);
+    this.#gates = { clock, revoked, rates: new RateLimits(clock), parks: canPark(app.broker) };
+  }
+
+  /** How many wait here for their eta or their rate. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Through the gates, for the first time or after a wait. */
+  admit(entry: Entry, again = false): void {
+    const verdict = gate(entry, this.#gates);
+    if (verdict.kind === 'discard') {
+      this.#discard(entry, verdict.reason);
+      return;
+    }
+    if (!again) this.#options.app.observer.taskReceived?.(entry.request);
+    if (verdict.kind === 'run') this.#options.run(entry);
+    else if (verdict.kind === 'park') this.#park(entry, verdict.until);
+    else this.#hold(entry, verdict.until, verdict.why);
+  }
+
+  /** Asked once more right before the start: an entry that is revoked or too late by then has ended. */
+  refuse(entry: Entry): boolean {
+    const reason = lapsed(entry, this.#gates);
+    if (reason !== undefined) this.#discard(entry, reason);
+    return reason !== undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#timers[Symbol.dispose]();
+  }
+
+  #hold(entry: Entry, until: number, why: 'eta' | 'rate'): void {
+    entry.state = 'held';
+    this.#held++;
+    const leave = (): void => {
+      this.#held--;
+      entry.release = undefined;
+    };
+    const cancel = this.#timers.at(until, () => {
+      leave();
+      // The rate's turn was taken when the wait began; after an eta the rate is asked for the first time.
+      if (why === 'eta') this.admit(entry, true);
+      else this.#options.run(entry);
+      this.#options.changed();
+    });
+    entry.release = () => {
+      cancel();
+      leave();
+    };
+  }
+
+  #park(entry: Entry, until: number): void {
+    this.#options.requests.delete(entry);
+    entry.state = 'done';
+    if (entry.delivery !== undefined) this.#options.ends.park(entry.delivery, until);
+  }
+
+  #discard(entry: Entry, reason: 'revoked' | 'expired'): void {
+    const { app, ends } = this.#options;
+    const { request, policy } = entry;
+    logDiscarded(request, reason);
+    entry.state = 'settling';
+    const wanted = app.backend !== undefined && !(request.ignoreResult ?? policy.ignoreResult);
+    const results = wanted ? app.records.revoked(ownerOfRequest(request), reason) : [];
+    ends
+      .end(entry, { verdict: 'ack' }, results, [])
+      .then(() => app.observer.taskRevoked?.(request, { expired: reason === 'expired', terminated: false }))
+      .catch((error: unknown) => log.error('An observer of revoked tasks failed: {error}', { error }));
+  }
+}

@@ -1,0 +1,60 @@
+// What an earlier attempt of the same message left behind: its record says whether the task is over, and learns the number of the
+// attempt that comes next. Asked by flow.ts for messages that somebody held before.
+import type { Outgoing } from '../broker/index.ts';
+import type { TaskRequest } from '../protocol/index.ts';
+import { attemptNumber, READY_STATES, type StoredResult } from '../result/index.ts';
+import { logger } from '../util/index.ts';
+import { persist } from './persist.ts';
+import type { WorkerApp } from './port.ts';
+import type { Entry } from './request.ts';
+
+const log = logger('consumer');
+
+export interface EarlierOptions {
+  readonly app: WorkerApp;
+  readonly giveUp: AbortSignal;
+}
+
+/** The record of an attempt that ended the task; undefined when the task is to run (again). From now on no earlier attempt can write. */
+export async function earlierEnd(entry: Entry, options: EarlierOptions): Promise<StoredResult | undefined> {
+  const { request, policy } = entry;
+  if (policy.ignoreResult && request.ignoreResult !== false) return undefined;
+  const stored = await fence(request, options);
+  return stored !== undefined && isOver(request, stored) ? stored : undefined;
+}
+
+function isOver(request: TaskRequest, stored: StoredResult): boolean {
+  if (READY_STATES.has(stored.state)) return true;
+  // A later retry of this task has begun, so this message has done its part.
+  return stored.attempt >= attemptNumber(request.retries + 1, 0);
+}
+
+async function fence(request: TaskRequest, { app, giveUp }: EarlierOptions): Promise<StoredResult | undefined> {
+  const { backend, settings } = app;
+  // Replies of rpc live in the queue of whoever asked; nobody else can read them.
+  if (backend === undefined || !backend.features.persistent) return undefined;
+  const attempt = attemptNumber(request.retries, request.attempts);
+  const read = async (): Promise<StoredResult | undefined> =>
+    backend.fence === undefined
+      ? (await backend.get([request.id])).get(request.id)
+      : backend.fence(request.id, attempt, settings.resultExpires ?? undefined);
+  try {
+    return await persist(`read the record of task ${request.id}`, giveUp, read);
+  } catch (error) {
+    // An unreadable record is no reason to refuse a task: at least once is the promise.
+    log.warning('The record of task {id} cannot be read, so it runs again: {error}', { id: request.id, error: String(error) });
+    return undefined;
+  }
+}
+
+/** What the earlier attempt may not have sent any more, under the ids of the first time. */
+export async function followers(entry: Entry, stored: StoredResult, app: WorkerApp): Promise<readonly Outgoing[]> {
+  if (stored.state === 'REVOKED') return [];
+  const { request, original } = entry;
+  try {
+    return (await app.followUp?.(request, original.body, stored)) ?? [];
+  } catch (error) {
+    log.error('What follows task {id} cannot be made: {error}', { id: request.id, error: String(error) });
+    return [];
+  }
+}
