@@ -9,11 +9,11 @@ import { BodyTooLargeError, ContentRefusedError, InvalidTaskError, logger } from
 import { type Attempt, currentRequest, storeOptions } from './attempt.ts';
 import type { ExecuteEnvironment } from './environment.ts';
 import { fail, finish } from './finish.ts';
-import { afterValue } from './follow.ts';
+import { afterError, afterValue } from './follow.ts';
 import type { Job, Outcome } from './job.ts';
 import { Limits } from './limits.ts';
 import { exceptionOf, metaOf, tracebackOf } from './meta.ts';
-import type { TaskDefinition } from './options.ts';
+import type { Call, TaskDefinition } from './options.ts';
 import { perform } from './perform.ts';
 import { notRegistered } from './registry.ts';
 
@@ -159,8 +159,22 @@ export function followUp(
   value: unknown,
   environment: ExecuteEnvironment,
 ): readonly Outgoing[] {
+  const attempt = read(request, body, environment);
+  return messagesOf(afterValue(attempt, value).calls, environment);
+}
+
+/** The same for a task whose FAILURE is stored: its errbacks, but for those that ran in its slot, before anything was stored. */
+export function followUpFailure(request: TaskRequest, body: Uint8Array, environment: ExecuteEnvironment): readonly Outgoing[] {
+  return messagesOf(afterError(read(request, body, environment)), environment);
+}
+
+/** The attempt of a task that is over. */
+function read(request: TaskRequest, body: Uint8Array, environment: ExecuteEnvironment): Attempt {
   const job: Job = { request, body, timeLimit: undefined, softTimeLimit: undefined };
   const definition = environment.registry.find(request.task) ?? unknownTask(request.task);
-  const { calls } = afterValue(attemptOf(environment, job, definition, decode(environment, job)), value);
+  return attemptOf(environment, job, definition, decode(environment, job));
+}
+
+function messagesOf(calls: readonly Call[], environment: ExecuteEnvironment): readonly Outgoing[] {
   return calls.length === 0 ? [] : environment.publisher.prepare(calls).map((prepared) => prepared.message);
 }

@@ -5,7 +5,7 @@ export { checkArguments } from './arguments.ts';
 export * from './context.ts';
 export type * from './declare.ts';
 export type * from './environment.ts';
-export { type ExecuteOptions, execute, followUp } from './execute.ts';
+export { type ExecuteOptions, execute, followUp, followUpFailure } from './execute.ts';
 export type * from './handle.ts';
 export type * from './handlers.ts';
 export { hostOf } from './host.ts';

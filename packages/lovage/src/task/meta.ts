@@ -1,6 +1,15 @@
 // Result records of an attempt, and errors as the wire has them.
-import { formatTime, OWN_MODULE, type ResultMeta, saferepr, type WireException, wireException } from '../protocol/index.ts';
+import {
+  formatTime,
+  notRegisteredException,
+  OWN_MODULE,
+  type ResultMeta,
+  saferepr,
+  type WireException,
+  wireException,
+} from '../protocol/index.ts';
 import { READY_STATES } from '../result/index.ts';
+import { NotRegisteredError } from '../util/index.ts';
 import type { Attempt } from './attempt.ts';
 import { Reject } from './steer.ts';
 
@@ -43,6 +52,7 @@ function extended({ request }: Attempt): Partial<ResultMeta> {
 /** An error as a record holds it: errors are written by the codec of results, everything else that can be thrown as its text. */
 export function exceptionOf(error: unknown): Error | WireException {
   if (error instanceof Reject) return wireException('celery.exceptions', 'Reject', error.message, error.requeue);
+  if (error instanceof NotRegisteredError && error.task !== undefined) return notRegisteredException(error.task);
   if (error instanceof Error) return error;
   return wireException(OWN_MODULE, 'Error', typeof error === 'string' ? error : saferepr(error, { maxLength: 1024 }));
 }

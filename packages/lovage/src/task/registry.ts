@@ -39,5 +39,6 @@ export class Registry implements TaskRegistry {
 export function notRegistered(name: string, known: Iterable<string>): NotRegisteredError {
   return new NotRegisteredError(
     `No task named '${name}' is registered here.${didYouMean(name, known)} Import the module that declares it, or list the module in the setting 'imports'.`,
+    { task: name },
   );
 }

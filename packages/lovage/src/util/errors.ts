@@ -123,8 +123,12 @@ export class TaskError extends LovageError {
 
 /** No task of that name is registered here. */
 export class NotRegisteredError extends TaskError {
-  constructor(message: string, options: LovageErrorOptions = {}) {
+  /** The name that nobody registered: all that Python's error of this kind says. */
+  readonly task: string | undefined;
+
+  constructor(message: string, options: LovageErrorOptions & { readonly task?: string } = {}) {
     super(message, { ...options, code: 'LOVAGE_NOT_REGISTERED' });
+    this.task = options.task;
   }
 }
 

@@ -3,7 +3,14 @@ import type { Lovage, Queue } from '../app/index.ts';
 import type { ConsumerObserver, ConsumerSettings, RecordWriter, ResultOwner, WorkerApp } from '../consumer/index.ts';
 import { formatTime, notRegisteredException, type ResultMeta, revokedException } from '../protocol/index.ts';
 import type { ResultBackend } from '../result/index.ts';
-import { type ExecuteEnvironment, execute, followUp, type TaskDefinition, type TaskOptions } from '../task/index.ts';
+import {
+  type ExecuteEnvironment,
+  execute,
+  followUp,
+  followUpFailure,
+  type TaskDefinition,
+  type TaskOptions,
+} from '../task/index.ts';
 import { NotRegisteredError, redactUrl } from '../util/index.ts';
 import type { Bootstep } from './bootsteps.ts';
 import type { QueueLine, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
@@ -101,8 +108,10 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
       return environment.serialization.decode({ body, contentType, contentEncoding, compression }, environment.accept);
     },
     queues: () => ({ names, topology }),
-    followUp: async (request, body, stored) =>
-      stored.state === 'SUCCESS' ? followUp(request, body, app.results.codec.decode(stored).result, environment) : [],
+    followUp: async (request, body, stored) => {
+      if (stored.state === 'FAILURE') return followUpFailure(request, body, environment);
+      return stored.state === 'SUCCESS' ? followUp(request, body, app.results.codec.decode(stored).result, environment) : [];
+    },
   };
   return {
     app: port,
