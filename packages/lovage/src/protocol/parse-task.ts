@@ -20,6 +20,8 @@ export interface TaskDelivery {
     readonly priority?: number | undefined;
   };
   readonly body: Uint8Array;
+  /** The queue that it was taken from. */
+  readonly queue?: string | undefined;
   readonly redelivered: boolean;
   readonly attempts: number;
 }
@@ -62,6 +64,7 @@ function requestOf(delivery: TaskDelivery, headers: TaskHeaders, hostname: strin
       routingKey: delivery.routingKey,
       priority: properties.priority,
       redelivered: delivery.redelivered,
+      queue: delivery.queue,
     },
     attempts: delivery.attempts,
     etaAt: moment(headers, 'eta', utc),

@@ -6,6 +6,8 @@ export interface DeliveryInfo {
   readonly routingKey: string;
   readonly priority: number | undefined;
   readonly redelivered: boolean;
+  /** The queue that it was taken from; unknown where nothing was taken (a task that runs in place). */
+  readonly queue?: string | undefined;
 }
 
 /** The headers of a task message (protocol 2), or of the body of protocol 1. Times are the raw ISO texts beside parsed epoch seconds. */

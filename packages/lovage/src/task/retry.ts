@@ -22,11 +22,10 @@ type Kept = { -readonly [Key in keyof CallOptions]?: CallOptions[Key] | undefine
 function origin({ deliveryInfo }: CurrentRequest): Kept {
   const { exchange, routingKey } = deliveryInfo;
   const delayed = exchange.startsWith('celery_delayed') || DELAY_PREFIX.test(routingKey);
-  if (exchange === '' || delayed) {
-    const queue = routingKey.replace(DELAY_PREFIX, '');
-    return queue === '' ? {} : { queue };
-  }
-  return { exchange, routingKey };
+  if (exchange !== '' && !delayed) return { exchange, routingKey };
+  const queue = deliveryInfo.queue ?? routingKey.replace(DELAY_PREFIX, '');
+  // In full: its name alone would lead through the exchange of the queue, which may serve others, too.
+  return queue === '' ? {} : { queue, exchange: '', routingKey: queue };
 }
 
 /** Everything of a request that its next attempt keeps. */

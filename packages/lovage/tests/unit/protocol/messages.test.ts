@@ -63,6 +63,7 @@ describe('captured task messages of protocol 2', () => {
     expect(request.compression).toBe(compression);
     expect(request.correlationId).toBe(delivery.properties.correlationId);
     expect(request.deliveryInfo.routingKey).toBe(delivery.routingKey);
+    expect(read({ ...delivery, queue: 'taken from' }).request.deliveryInfo.queue).toBe('taken from');
   });
 
   it.each(protocol2.filter(([, { delivery }]) => delivery.properties.contentType === 'application/json'))(

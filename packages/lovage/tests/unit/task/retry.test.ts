@@ -4,6 +4,9 @@ import { Ignore, Reject } from '../../../src/task/index.ts';
 import { MaxRetriesExceededError } from '../../../src/util/index.ts';
 import { wire, world } from './world.ts';
 
+/** What RabbitMQ's delay queues leave before the routing key. */
+const DELAY = `${'0.'.repeat(27)}1.`;
+
 describe('ctx.retry', () => {
   test('sends the same task again and stores RETRY with the error', async () => {
     const { task, run, read, metas } = world();
@@ -66,13 +69,22 @@ describe('ctx.retry', () => {
   });
 
   test.each([
-    ['a direct queue', '', 'q', { queue: 'q' }],
-    ['a topic exchange', 'media', 'media.video', { exchange: 'media', routingKey: 'media.video' }],
-    ['the delay queues', 'celery_delayed_delivery', `${'0.'.repeat(27)}1.q`, { queue: 'q' }],
-  ])('goes back to %s', async (_, exchange, routingKey, expected) => {
+    ['a direct queue', { exchange: '', routingKey: 'q', queue: 'q' }, { queue: 'q', exchange: '', routingKey: 'q' }],
+    [
+      'a topic exchange',
+      { exchange: 'media', routingKey: 'media.video', queue: 'v' },
+      { exchange: 'media', routingKey: 'media.video' },
+    ],
+    [
+      'the queue behind the delay queues',
+      { exchange: 'celery_delayed_delivery', routingKey: `${DELAY}media.video`, queue: 'v' },
+      { queue: 'v', exchange: '', routingKey: 'v' },
+    ],
+    ['the queue that the delay was for', { exchange: 'celery_delayed_delivery', routingKey: `${DELAY}q` }, { queue: 'q' }],
+  ])('goes back to %s', async (_, from, expected) => {
     const { task, run, read } = world();
     task('flaky', { bind: true }, (ctx) => ctx.retry());
-    const deliveryInfo = { exchange, routingKey, priority: undefined, redelivered: false };
+    const deliveryInfo = { ...from, priority: undefined, redelivered: false };
     const [sent] = read(await run('flaky', [], { request: { deliveryInfo } }));
     expect(sent?.call.options).toMatchObject(expected);
   });
