@@ -1,7 +1,7 @@
 // May this code wait for results? A task that waits for another holds its slot meanwhile, and enough of them stop a worker for good.
 // task/execute runs every body under denyJoin; users open a scope of their own with allowJoinResult.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { ResultError } from '../util/index.ts';
+import { JoinInTaskError } from '../util/index.ts';
 
 const scope = new AsyncLocalStorage<'allowed' | 'denied'>();
 
@@ -18,9 +18,8 @@ export function denyJoin<T>(body: () => T): T {
 /** Throws when the running code is a task that must not wait for the result of `id`. */
 export function assertMayJoin(id: string): void {
   if (scope.getStore() !== 'denied') return;
-  throw new ResultError(
+  throw new JoinInTaskError(
     `A running task waits for the result of task ${id}: it would hold its slot until then, and a worker whose slots all wait stands still. ` +
       'Link the tasks with a chain or a chord, or wrap the wait in allowJoinResult() when the other task has workers of its own.',
-    { code: 'LOVAGE_JOIN_IN_TASK' },
   );
 }

@@ -183,6 +183,13 @@ export class MaxRetriesExceededError extends TaskError {
   }
 }
 
+/** Why a worker that stops takes its tasks back: the reason of their aborted signals. */
+export class ShutdownError extends LovageError {
+  constructor(message: string, options: LovageErrorOptions = {}) {
+    super('LOVAGE_SHUTDOWN', message, { transient: true, ...options });
+  }
+}
+
 /** Something is wrong with a result, or with reading one. */
 export class ResultError extends LovageError {
   constructor(message: string, options: LovageErrorOptions & { readonly code?: string } = {}) {
@@ -194,6 +201,13 @@ export class ResultError extends LovageError {
 export class ResultTimeoutError extends ResultError {
   constructor(message: string, options: LovageErrorOptions = {}) {
     super(message, { transient: true, ...options, code: 'LOVAGE_RESULT_TIMEOUT' });
+  }
+}
+
+/** A running task waits for the result of another, which would hold its slot. */
+export class JoinInTaskError extends ResultError {
+  constructor(message: string, options: LovageErrorOptions = {}) {
+    super(message, { ...options, code: 'LOVAGE_JOIN_IN_TASK' });
   }
 }
 

@@ -1,5 +1,6 @@
 // Workers: programs that take tasks from a broker and run them. Comes in: an app and options. Goes out: a running worker that can be
 // drained, stopped and asked how it is. Several may live in one process; only `runWorkerProgram` touches signals and standard output.
+export { ShutdownError } from '../util/index.ts';
 export { type BannerFields, banner } from './banner.ts';
 export type { Blueprint, Bootstep, Running } from './bootsteps.ts';
 export type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
@@ -7,4 +8,4 @@ export { configureLogging, type LoggingOptions, type LogLevel } from './logging.
 export { nodeFormat, nodeName } from './node-name.ts';
 export { type ProgramOptions, runWorkerProgram, startWorker } from './program.ts';
 export { installSignals, type SignalSource } from './shutdown.ts';
-export { ShutdownError, type Worker, type WorkerFacts, type WorkerState } from './worker.ts';
+export type { Worker, WorkerFacts, WorkerState } from './worker.ts';

@@ -1,6 +1,6 @@
 // A worker: options and an app in, a running program of bootsteps out. All its state is in the instance; several may live in one process.
 // Its life: created → starting → running → stopping (warm, then cold if somebody is in a hurry) → stopped.
-import { ConfigurationError, deadline, LovageError, logger } from '../util/index.ts';
+import { ConfigurationError, deadline, logger, ShutdownError } from '../util/index.ts';
 import { type Blueprint, type Bootstep, startSteps } from './bootsteps.ts';
 import type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 import { nodeName } from './node-name.ts';
@@ -10,13 +10,6 @@ import { firstSteps, lastStep } from './steps/index.ts';
 const log = logger('worker');
 
 export type WorkerState = 'created' | 'starting' | 'running' | 'stopping' | 'stopped';
-
-/** Why a worker stops. */
-export class ShutdownError extends LovageError {
-  constructor(message: string) {
-    super('LOVAGE_SHUTDOWN', message, { transient: true });
-  }
-}
 
 /** What `start` found, for the banner. */
 export interface WorkerFacts {
