@@ -5,7 +5,12 @@ import type { Pool } from './seam.ts';
 import type { Execute } from './slots.ts';
 
 interface PoolDriver {
-  open(options: { readonly limit: number; readonly execute: Execute; readonly grace?: number }): Pool;
+  open(options: {
+    readonly limit: number;
+    readonly execute: Execute;
+    readonly grace?: number;
+    readonly onZombie?: (zombies: number) => void;
+  }): Pool;
 }
 
 interface PoolEntry {
@@ -35,6 +40,8 @@ export interface PoolRequest {
   readonly maxTasksPerChild?: number | undefined;
   readonly maxMemoryPerChild?: number | undefined;
   readonly grace?: number | undefined;
+  /** Told how many bodies run on that nobody can stop, whenever there is one more. */
+  readonly onZombie?: ((zombies: number) => void) | undefined;
 }
 
 /** Names of the pools of this version. */
@@ -75,5 +82,11 @@ export async function openPool(asked: string, request: PoolRequest): Promise<Poo
   }
   const driver = await entry.load();
   const limit = slotsOf(name, entry, request.concurrency);
-  return driver.open({ limit, execute: request.execute, ...(request.grace === undefined ? {} : { grace: request.grace }) });
+  const { execute, grace, onZombie } = request;
+  return driver.open({
+    limit,
+    execute,
+    ...(grace === undefined ? {} : { grace }),
+    ...(onZombie === undefined ? {} : { onZombie }),
+  });
 }

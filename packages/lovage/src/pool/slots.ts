@@ -1,11 +1,13 @@
 // Slots on the worker's own event loop: what async and solo share. The execute function decides every outcome; a slot only counts,
 // queues, and gives up on a job that comes back neither after its hard limit nor after its signal.
-import type { Job, Outcome } from '../task/index.ts';
-import { after, type Timer } from '../util/index.ts';
+import type { ExecuteOptions, Job, Outcome } from '../task/index.ts';
+import { after, logger, type Timer } from '../util/index.ts';
 import type { Pool, RunOptions } from './seam.ts';
 
+const log = logger('pool');
+
 /** Runs one job to its outcome; never rejects for a failing task. */
-export type Execute = (job: Job, options: RunOptions) => Promise<Outcome>;
+export type Execute = (job: Job, options: ExecuteOptions & { readonly signal: AbortSignal }) => Promise<Outcome>;
 
 /** What every pool is made of. */
 export interface PoolOptions {
@@ -14,6 +16,8 @@ export interface PoolOptions {
   readonly execute: Execute;
   /** Seconds that a job may take to come back after its hard limit or its signal, before its slot is given up. @default 5 */
   readonly grace?: number;
+  /** Told how many bodies run on in slots that were given up, whenever there is one more. */
+  readonly onZombie?: (zombies: number) => void;
 }
 
 interface Waiting {
@@ -24,6 +28,8 @@ interface Waiting {
 }
 
 const DEFAULT_GRACE = 5;
+/** Seconds that a body may take to heed its signal once its hard limit has passed; its slot is free by then. */
+const HEED = 1;
 
 function abandoned(job: Job, runtime: number): Outcome {
   const message = `The task ${job.request.task}[${job.request.id}] did not stop when it had to; its slot was given up.`;
@@ -42,6 +48,7 @@ export class LoopPool implements Pool {
   readonly name: string;
   readonly #execute: Execute;
   readonly #grace: number;
+  readonly #onZombie: ((zombies: number) => void) | undefined;
   readonly #resizable: boolean;
   readonly #queue: Waiting[] = [];
   #limit: number;
@@ -54,6 +61,7 @@ export class LoopPool implements Pool {
     this.name = name;
     this.#execute = options.execute;
     this.#grace = options.grace ?? DEFAULT_GRACE;
+    this.#onZombie = options.onZombie;
     this.#limit = options.limit;
     this.#resizable = resizable;
   }
@@ -66,7 +74,7 @@ export class LoopPool implements Pool {
     return this.#running;
   }
 
-  /** Bodies that go on although their slot was given up. */
+  /** Bodies that run on although their slot was given up or their hard limit has passed: nobody can stop them. */
   get zombies(): number {
     return this.#zombies;
   }
@@ -114,7 +122,10 @@ export class LoopPool implements Pool {
     };
     try {
       options.onStart?.({ pid: process.pid, name: this.name });
-      const body = this.#execute(job, { signal: options.signal });
+      const body = this.#execute(job, {
+        signal: options.signal,
+        onAbandoned: (running) => this.#abandoned(job, running),
+      });
       return await this.#bounded(job, options.signal, body);
     } finally {
       this.#done++;
@@ -122,16 +133,32 @@ export class LoopPool implements Pool {
     }
   }
 
+  /** The attempt is over, its body is not: it gets a moment to heed its signal. */
+  #abandoned(job: Job, body: Promise<unknown>): void {
+    const timer = after(Math.min(HEED, this.#grace), () => this.#zombie(job, body));
+    const gone = (): void => timer.cancel();
+    body.then(gone, gone);
+  }
+
+  #zombie(job: Job, body: Promise<unknown>): void {
+    const gone = (): void => void this.#zombies--;
+    this.#zombies++;
+    log.warning(
+      'The task {name}[{id}] runs on although it had to stop; nothing can end it but the end of this process. It should look at its signal (ctx.signal). Such tasks now: {zombies}',
+      { name: job.request.task, id: job.request.id, zombies: this.#zombies },
+    );
+    this.#onZombie?.(this.#zombies);
+    body.then(gone, gone);
+  }
+
   /** The body's own outcome, or LOST when it outlives its hard limit or its signal by the grace. */
   #bounded(job: Job, signal: AbortSignal, body: Promise<Outcome>): Promise<Outcome> {
     const began = performance.now();
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined;
-      let zombie = false;
       const giveUp = (): void => {
-        zombie = true;
-        this.#zombies++;
         signal.removeEventListener('abort', onAbort);
+        this.#zombie(job, body);
         resolve(abandoned(job, (performance.now() - began) / 1000));
       };
       const onAbort = (): void => {
@@ -142,7 +169,6 @@ export class LoopPool implements Pool {
       if (signal.aborted) onAbort();
       else signal.addEventListener('abort', onAbort, { once: true });
       const settled = (): void => {
-        if (zombie) this.#zombies--;
         timer?.cancel();
         signal.removeEventListener('abort', onAbort);
       };

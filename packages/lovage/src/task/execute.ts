@@ -23,6 +23,8 @@ export interface ExecuteOptions {
   readonly signal?: AbortSignal;
   /** Called once, before anything of the task runs. */
   readonly onStart?: (slot: { readonly pid: number; readonly name: string }) => void;
+  /** Called with a body that still runs when its hard limit has passed: nobody can stop it, and its attempt is over without it. */
+  readonly onAbandoned?: (body: Promise<unknown>) => void;
 }
 
 const EMPTY: TaskBody = { args: [], kwargs: {}, embed: EMPTY_EMBED };
@@ -110,8 +112,9 @@ export async function execute(job: Job, environment: ExecuteEnvironment, options
     const opened = open(environment, job, options.signal);
     if (opened.error !== undefined) return await refuse(opened, runtime);
     using limits = opened.attempt.limits;
-    void limits;
-    return await finish(opened.attempt, await perform(opened.attempt), runtime);
+    const ending = await perform(opened.attempt);
+    if (limits.abandoned !== undefined) options.onAbandoned?.(limits.abandoned);
+    return await finish(opened.attempt, ending, runtime);
   } catch (error) {
     return broken(job, environment, error, runtime());
   }

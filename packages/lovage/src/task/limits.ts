@@ -18,6 +18,7 @@ export class Limits implements Disposable {
   #reason: Error | undefined;
   #timers: readonly Timer[] = [];
   #follow: (() => void) | undefined;
+  #abandoned: Promise<unknown> | undefined;
 
   constructor(options: LimitOptions) {
     this.#options = options;
@@ -43,6 +44,11 @@ export class Limits implements Disposable {
     return this.#reason;
   }
 
+  /** The body that ran on when its hard limit passed. */
+  get abandoned(): Promise<unknown> | undefined {
+    return this.#abandoned;
+  }
+
   /** Was it stopped from outside? */
   get interrupted(): boolean {
     return this.#options.outer?.aborted === true;
@@ -62,14 +68,17 @@ export class Limits implements Disposable {
     }
     if (hard === undefined) return body();
     const over = Promise.withResolvers<never>();
+    let running: Promise<T> | undefined;
     timers.push(
       after(hard, () => {
         const error = new TimeLimitExceededError(`${task} ran longer than its time limit of ${hard} s and was given up.`);
+        this.#abandoned = running;
         this.#pass(error);
         over.reject(error);
       }),
     );
-    return Promise.race([body(), over.promise]);
+    running = body();
+    return Promise.race([running, over.promise]);
   }
 
   #pass(reason: Error): void {

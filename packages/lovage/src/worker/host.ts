@@ -26,6 +26,8 @@ export interface WorkerOptions {
   readonly maxMemoryPerChild?: number;
   /** Seconds that a warm shutdown waits for running tasks before it aborts them and gives them back; null: without limit. */
   readonly shutdownTimeout?: number | null;
+  /** Tasks that run on past their end before the worker stops, so that a new process takes its place; null: any number. */
+  readonly maxZombies?: number | null;
   /** Delete what waits in the queues before the start. */
   readonly purge?: boolean;
   /** Further parts of this worker. */
@@ -66,4 +68,6 @@ export interface WorkerHost {
   consumer: Consumer | undefined;
   /** A step found out that the worker cannot go on. */
   fail(error: Error): void;
+  /** The worker shall finish what runs and end with exit code 1. */
+  retire(reason: string): void;
 }

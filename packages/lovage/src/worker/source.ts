@@ -11,6 +11,7 @@ export interface ProgramSettings {
   readonly workerMaxMemoryPerChild?: number | null | undefined;
   /** Seconds; null: a warm shutdown waits without limit. */
   readonly shutdownTimeout?: number | null | undefined;
+  readonly maxZombies?: number | null | undefined;
   readonly workerSendTaskEvents: boolean;
 }
 

@@ -154,7 +154,7 @@ export class Worker implements AsyncDisposable {
   }
 
   #host(parts: WorkerParts, settings: ProgramSettings): WorkerHost {
-    const { pool, concurrency, maxTasksPerChild, maxMemoryPerChild } = this.#options;
+    const { pool, concurrency, maxTasksPerChild, maxMemoryPerChild, maxZombies = settings.maxZombies } = this.#options;
     const tasksPerChild = maxTasksPerChild ?? settings.workerMaxTasksPerChild ?? undefined;
     const memoryPerChild = maxMemoryPerChild ?? settings.workerMaxMemoryPerChild ?? undefined;
     return {
@@ -163,6 +163,7 @@ export class Worker implements AsyncDisposable {
         ...this.#options,
         ...(tasksPerChild === undefined ? {} : { maxTasksPerChild: tasksPerChild }),
         ...(memoryPerChild === undefined ? {} : { maxMemoryPerChild: memoryPerChild }),
+        ...(maxZombies === undefined ? {} : { maxZombies }),
       },
       signals: this.#source.signals,
       parts,
@@ -175,6 +176,12 @@ export class Worker implements AsyncDisposable {
         this.#failure = error;
         log.fatal('Unrecoverable error: {error}', { error });
         void this.terminate('error');
+      },
+      retire: (reason) => {
+        if (this.#stopping !== undefined) return;
+        this.#failure = new ShutdownError(reason);
+        log.fatal('{reason}', { reason });
+        void this.stop('retired');
       },
     };
   }

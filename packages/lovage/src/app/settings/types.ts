@@ -694,6 +694,11 @@ export interface Settings {
    */
   readonly shutdownTimeout: number | null;
   /**
+   * Tasks that run on past their hard limit or an abort before the worker finishes what else runs and ends with exit code 1; null: any number.
+   * @default 10
+   */
+  readonly maxZombies: number | null;
+  /**
    * Seconds that the event loop may stand still before the leases of a worker are given up and its process ended.
    * @default 600
    */

@@ -142,6 +142,15 @@ export const workerSettings: SettingRows = {
     celery: null,
     about: 'Seconds that a warm shutdown waits for running tasks before they are aborted and given back; null: without limit.',
   },
+  maxZombies: {
+    kind: 'integer',
+    default: 10,
+    min: 1,
+    nullable: true,
+    celery: null,
+    about:
+      'Tasks that run on past their hard limit or an abort before the worker finishes what else runs and ends with exit code 1; null: any number.',
+  },
   maxLoopBlock: {
     kind: 'seconds',
     default: 600,
