@@ -50,7 +50,7 @@ function both<T extends Error>(type: new (message: string) => T, module: string,
   return { class: type, module, type: name, fromArgs: (args) => new type(firstText(args)) };
 }
 
-/** To Python only: reading ValueError as RangeError would be a guess. */
+/** To Python only: another class is the twin on the way back. */
 function toPython(type: AnyError, module: string, name: string): ErrorTwin {
   return { class: type, module, type: name };
 }
@@ -61,12 +61,12 @@ const KOMBU = 'kombu.exceptions';
 const BUILTINS = 'builtins';
 
 const KNOWN: readonly ErrorTwin[] = [
-  toPython(Error, BUILTINS, 'Exception'),
+  both(Error, BUILTINS, 'Exception'),
   both(TypeError, BUILTINS, 'TypeError'),
   both(SyntaxError, BUILTINS, 'SyntaxError'),
-  toPython(RangeError, BUILTINS, 'ValueError'),
+  both(RangeError, BUILTINS, 'ValueError'),
   toPython(URIError, BUILTINS, 'ValueError'),
-  toPython(ReferenceError, BUILTINS, 'NameError'),
+  both(ReferenceError, BUILTINS, 'NameError'),
   toPython(ArgumentsError, BUILTINS, 'TypeError'),
   both(TaskRevokedError, CELERY, 'TaskRevokedError'),
   both(MaxRetriesExceededError, CELERY, 'MaxRetriesExceededError'),

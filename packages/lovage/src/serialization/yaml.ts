@@ -173,7 +173,11 @@ export const yamlSerializer: Serializer = {
   contentEncoding: 'utf-8',
   encode: (value) =>
     encoding('yaml', () =>
-      Buffer.from(yaml().stringify(lowered(value), { ...OPTIONS, aliasDuplicateObjects: false, lineWidth: 0 }), 'utf8'),
+      // No block scalars: a text that begins with a blank and holds only line ends does not survive them.
+      Buffer.from(
+        yaml().stringify(lowered(value), { ...OPTIONS, aliasDuplicateObjects: false, lineWidth: 0, blockQuote: false }),
+        'utf8',
+      ),
     ),
   decode: (body) => {
     const text = decodeUtf8(body);

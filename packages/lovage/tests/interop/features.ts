@@ -328,7 +328,8 @@ const outcomes: readonly Feature[] = [
     toPython: async ({ app, pyQueue }) => {
       const result = await app.sendTask('py.fail', { args: ['boom é'], queue: pyQueue });
       const error = (await result.get({ timeout: 30, propagate: false })) as Error;
-      expect(error.name).toBe('ValueError');
+      expect(error).toBeInstanceOf(RangeError);
+      expect(error).toMatchObject({ excType: 'ValueError', excModule: 'builtins' });
       expect(error.message).toBe('boom é');
     },
   },

@@ -52,13 +52,13 @@ describe('an error on its way out', () => {
 describe('an error on its way in', () => {
   it('is a RemoteTaskError that tells what it was', () => {
     const error = readException(
-      { exc_type: 'ValueError', exc_module: 'builtins', exc_message: ['bad', [1, 'x']] },
+      { exc_type: 'KeyError', exc_module: 'builtins', exc_message: ['bad', [1, 'x']] },
       registry,
       'Traceback …',
     );
     expect(error).toBeInstanceOf(RemoteTaskError);
     expect(error).toMatchObject({
-      name: 'ValueError',
+      name: 'KeyError',
       message: "bad, [1, 'x']",
       excModule: 'builtins',
       excMessage: ['bad', [1, 'x']],

@@ -120,7 +120,7 @@ it('is undefined at once for a task whose result is ignored', async () => {
 it('shows the error of a retry without throwing it, and none for a retry that has none', async () => {
   const { store, write } = setup();
   await write('a', 'RETRY', { exc_type: 'ValueError', exc_message: ['again'], exc_module: 'builtins' });
-  expect(await store.result('a').result()).toMatchObject({ name: 'ValueError', message: 'again' });
+  expect(await store.result('a').result()).toMatchObject({ name: 'RangeError', message: 'again', excType: 'ValueError' });
   await write('b', 'RETRY', null);
   expect(await store.result('b').result()).toBeNull();
 });

@@ -11,7 +11,7 @@ describe('a task that returns', () => {
     const outcome = await run('add', [2, 3], { id: 't-1' });
     expect(outcome).toMatchObject({ state: 'SUCCESS', next: [], repr: '5' });
     expect(metas(outcome)).toMatchObject([
-      { taskId: 't-1', status: 'SUCCESS', result: 5, children: [], dateDone: '2026-01-02T03:04:05.678+00:00' },
+      { taskId: 't-1', status: 'SUCCESS', result: 5, children: [], dateDone: '2026-01-02T03:04:05.678000+00:00' },
     ]);
   });
 
