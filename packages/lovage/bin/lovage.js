@@ -7,9 +7,5 @@ if (major < 22 || (major === 22 && minor < 22) || (major === 24 && minor < 15) |
   );
   process.exitCode = 1;
 } else {
-  void import('../dist/cli/index.js')
-    .then(({ main }) => main(process.argv.slice(2)))
-    .then((code) => {
-      process.exitCode = code;
-    });
+  void import('../dist/cli/index.js').then(({ program }) => program());
 }

@@ -17,3 +17,4 @@ export { importModule, resolveModule, splitExport } from './modules.ts';
 export { priorityNumber } from './plan.ts';
 export type { Queue, Queues } from './queues.ts';
 export * from './settings.ts';
+export { claimEnvironment } from './sources.ts';

@@ -19,6 +19,8 @@ export interface FindAppOptions {
   readonly overrides?: SettingsInput;
   /** `ns.key=value` pairs of the command line. */
   readonly pairs?: readonly string[];
+  /** Without a specifier and with nothing found in the usual places: refuse, unless settings name a broker. @default false */
+  readonly strict?: boolean;
   /** Folder that paths are relative to. @default the working directory */
   readonly base?: string;
 }
@@ -26,10 +28,13 @@ export interface FindAppOptions {
 /** The app of a program: `path`, `path:export`, or found in the usual places; its task modules are loaded too. Throws ConfigurationError. */
 export async function findApp(specifier: string | undefined, options: FindAppOptions = {}): Promise<Lovage> {
   const base = options.base ?? process.cwd();
-  const app = specifier === undefined ? await appWithoutName(base) : await loadApp(specifier, base);
+  const file = specifier === undefined ? usualPlace(base) : specifier;
+  const app = file === undefined ? new Lovage('lovage') : await loadApp(file, base);
   if (options.config !== undefined) app.conf.load(options.config);
   if (options.pairs !== undefined) app.conf.loadCommandLine(options.pairs);
   if (options.overrides !== undefined) app.conf.override(options.overrides);
+  await app.ready();
+  if (file === undefined && options.strict === true && app.conf.originOf('brokerUrl') === 'the default') throw nothingFound(base);
   await app.importTasks();
   return app;
 }
@@ -41,12 +46,17 @@ export async function loadApp(specifier: string, base?: string): Promise<Lovage>
   return pickApp(await importModule(file), file, name);
 }
 
-/** Without `-A`: the usual places, and else an app without tasks, for commands that need none. */
-async function appWithoutName(base: string): Promise<Lovage> {
-  const found = PLACES.flatMap((place) => EXTENSIONS.map((extension) => resolve(base, place + extension))).find((file) =>
+/** Without `-A`: the first of the usual places that exists. */
+function usualPlace(base: string): string | undefined {
+  return PLACES.flatMap((place) => EXTENSIONS.map((extension) => resolve(base, place + extension))).find((file) =>
     existsSync(file),
   );
-  return found === undefined ? new Lovage('lovage') : loadApp(found);
+}
+
+function nothingFound(base: string): ConfigurationError {
+  return new ConfigurationError(
+    `There is no app in ${base} (looked for ${PLACES.join(', ')} with ${EXTENSIONS.join(', ')}). Name its module with -A, such as -A tasks.ts, or at least a broker with -b.`,
+  );
 }
 
 function isApp(value: unknown): value is Lovage {

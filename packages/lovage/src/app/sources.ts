@@ -17,6 +17,11 @@ const CELERY_VARIABLES: readonly (readonly [variable: string, name: string])[] =
 /** LOVAGE_ variables that are no settings. */
 const OTHER_VARIABLES = new Set(['LOVAGE_APP', 'LOVAGE_CONFIG']);
 
+/** A program reads these LOVAGE_ variables itself: one that is no setting as well is passed over without a warning. */
+export function claimEnvironment(variables: Iterable<string>): void {
+  for (const variable of variables) if (settingOfEnvironment(variable) === undefined) OTHER_VARIABLES.add(variable);
+}
+
 /** One converted setting. */
 export function convertSetting(given: string, value: unknown, origin: string): readonly [name: string, value: unknown] {
   const name = settingName(given);

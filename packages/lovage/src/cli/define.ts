@@ -18,8 +18,10 @@ export interface GlobalOptions {
 export interface CommandContext {
   readonly global: GlobalOptions;
   readonly out: Output;
-  /** Loads the app named by `-A`, once; its modules are imported too. Throws ConfigurationError. */
-  loadApp(): Promise<Lovage>;
+  /** Colours in what goes to stderr? */
+  readonly logColor: boolean;
+  /** Loads the app named by `-A`, once, with `key=value` settings over its own; its modules are imported too. Throws ConfigurationError. */
+  loadApp(pairs?: readonly string[]): Promise<Lovage>;
 }
 
 /** Exit codes, as Celery's: 0 done, 1 failed, 2 used wrongly, 69 nobody there. */
@@ -29,7 +31,7 @@ export interface CommandDefinition<Options> {
   readonly name: string;
   /** One sentence for help. */
   readonly summary: string;
-  readonly examples?: readonly string[];
+  readonly examples: readonly string[];
   readonly parser: Parser<'sync', Options, unknown>;
   /** Resolves to the exit code. */
   run(options: Options, context: CommandContext): Promise<number>;

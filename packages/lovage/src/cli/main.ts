@@ -1,80 +1,63 @@
-// From argv to an exit code: parse, load what the command needs, run it, and turn whatever goes wrong into one clear line.
-import { merge, or } from '@optique/core/constructs';
-import { message, text } from '@optique/core/message';
-import { map } from '@optique/core/modifiers';
-import type { Parser } from '@optique/core/parser';
-import { command } from '@optique/core/primitives';
-import { run } from '@optique/run';
-import { findApp, type Lovage } from '../app/index.ts';
-import { ConfigurationError, LovageError } from '../util/index.ts';
+// From argv to an exit code: parse, run the command, and turn whatever goes wrong into one clear line.
+import { statSync } from 'node:fs';
+import { debuglog } from 'node:util';
+import { claimEnvironment, findApp, type Lovage } from '../app/index.ts';
+import { ConfigurationError, LovageError, orAborted } from '../util/index.ts';
 import { commands } from './commands/index.ts';
-import { type Command, type CommandContext, EXIT, type GlobalOptions } from './define.ts';
-import { globalOptions } from './options.ts';
-import { createOutput, printable } from './output.ts';
-import { version } from './version.ts';
+import type { CommandContext, GlobalOptions } from './define.ts';
+import { environmentVariables } from './environment.ts';
+import { codeOf, describeError, exitCodeOf, ModuleFailure } from './failure.ts';
+import { createOutput, type Output } from './output.ts';
+import { type Parsed, parse } from './parse.ts';
 
-interface Parsed extends GlobalOptions {
-  readonly command: Command;
-  readonly options: unknown;
+/** Closing must not keep a person waiting for a broker that is away. */
+const CLOSE_MS = 2000;
+/** What a module of the user leaves open may hold the process so long. */
+const LINGER_MS = 300;
+
+function wantsColor(argv: readonly string[], stream: NodeJS.WriteStream): boolean {
+  const { NO_COLOR = '', FORCE_COLOR = '', LOVAGE_NO_COLOR = '' } = process.env;
+  if (argv.includes('-C') || argv.includes('--no-color') || NO_COLOR !== '') return false;
+  if (LOVAGE_NO_COLOR !== '' && !/^(0|false|no|off)$/i.test(LOVAGE_NO_COLOR)) return false;
+  return FORCE_COLOR === '' ? stream.isTTY === true : FORCE_COLOR !== '0';
 }
 
-type Branch = Parser<'sync', { command: Command; options: unknown }, unknown>;
-
-function commandParser(definition: Command): Branch {
-  const parser = map(definition.parser, (options) => ({ command: definition, options }));
-  const examples = definition.examples ?? [];
-  return command(definition.name, parser, {
-    brief: message`${text(definition.summary)}`,
-    description: message`${text(definition.summary)}`,
-    ...(examples.length > 0 ? { footer: message`Examples: ${text(examples.join('   '))}` } : {}),
-  });
-}
-
-function parse(argv: readonly string[]): Parsed {
-  // These two count their parsers in their types; ours come from a table, so the types are said here.
-  const oneOf = or as unknown as (...parsers: readonly Branch[]) => Branch;
-  const both = merge as unknown as (global: typeof globalOptions, branch: Branch) => Parser<'sync', Parsed, unknown>;
-  const parser = both(globalOptions, oneOf(...commands.map(commandParser)));
-  return run(parser, {
-    programName: 'lovage',
-    args: argv.length === 0 ? ['--help'] : argv,
-    help: 'both',
-    version: { value: version(), option: true },
-    completion: 'both',
-    aboveError: 'usage',
-    errorExitCode: EXIT.usage,
-    showDefault: true,
-    showChoices: true,
-  });
-}
-
-/** Environment names of the global options; a flag outranks them. */
-function withEnvironment(options: GlobalOptions): GlobalOptions {
-  const env = process.env;
+function overridesOf({ broker, resultBackend }: GlobalOptions): { brokerUrl?: string; resultBackend?: string } {
   return {
-    ...options,
-    app: options.app ?? env.LOVAGE_APP,
-    config: options.config ?? env.LOVAGE_CONFIG,
-    noColor: options.noColor || (env.NO_COLOR ?? '') !== '',
+    ...(broker === undefined ? {} : { brokerUrl: broker }),
+    ...(resultBackend === undefined ? {} : { resultBackend }),
   };
 }
 
-function createContext(global: GlobalOptions): CommandContext & { loaded(): Lovage | undefined } {
-  const color = !global.noColor && (process.stdout.isTTY === true || (process.env.FORCE_COLOR ?? '') !== '');
+async function load(global: GlobalOptions, pairs: readonly string[]): Promise<Lovage> {
+  try {
+    return await findApp(global.app, {
+      ...(global.config === undefined ? {} : { config: global.config }),
+      overrides: overridesOf(global),
+      pairs,
+      strict: true,
+    });
+  } catch (error) {
+    // A mistake that we found in a module of the user is theirs to find too: with the place, when there is one.
+    const failure = new ModuleFailure(global.app ?? 'The app', error);
+    throw error instanceof LovageError && failure.frames.length === 0 ? error : failure;
+  }
+}
+
+interface Context extends CommandContext {
+  loaded(): Lovage | undefined;
+}
+
+function createContext(global: GlobalOptions, out: Output, logColor: boolean): Context {
   let loading: Promise<Lovage> | undefined;
   let app: Lovage | undefined;
   return {
     global,
-    out: createOutput({ json: global.json, quiet: global.quiet, color }),
+    out,
+    logColor,
     loaded: () => app,
-    loadApp: () => {
-      loading ??= findApp(global.app, {
-        ...(global.config === undefined ? {} : { config: global.config }),
-        overrides: {
-          ...(global.broker === undefined ? {} : { brokerUrl: global.broker }),
-          ...(global.resultBackend === undefined ? {} : { resultBackend: global.resultBackend }),
-        },
-      }).then((found) => {
+    loadApp: (pairs = []) => {
+      loading ??= load(global, pairs).then((found) => {
         app = found;
         return found;
       });
@@ -83,33 +66,77 @@ function createContext(global: GlobalOptions): CommandContext & { loaded(): Lova
   };
 }
 
-/** One line for an expected error; the stack only for our own mistakes. */
-export function describeError(error: unknown): string {
-  if (error instanceof LovageError) return printable(error.message);
-  if (error instanceof Error) return error.stack ?? error.message;
-  return String(error);
+function report(error: unknown, out: Output): number {
+  const lines = describeError(error);
+  if (out.json) out.answer({ error: lines[0], code: codeOf(error) }, []);
+  else process.stderr.write(`${out.style('red', 'Error:')} ${lines.join('\n')}\n`);
+  return exitCodeOf(error);
 }
 
-function exitCodeOf(error: unknown): number {
-  if (error instanceof ConfigurationError) return EXIT.usage;
-  if (error instanceof LovageError && error.transient) return EXIT.unavailable;
-  return EXIT.failure;
+function goTo(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new ConfigurationError(`--workdir: there is no folder '${folder}'.`);
+  process.chdir(folder);
+}
+
+async function close(app: Lovage | undefined): Promise<void> {
+  if (app === undefined) return;
+  try {
+    await orAborted(app.close(), AbortSignal.timeout(CLOSE_MS));
+  } catch (error) {
+    // The command has had its outcome; a line that will not close changes nothing of it.
+    debuglog('lovage')('closing: %s', error);
+  }
+}
+
+async function perform({ command, options, global }: Parsed, out: Output, logColor: boolean): Promise<number> {
+  const context = createContext(global, out, logColor);
+  try {
+    if (global.workdir !== undefined) goTo(global.workdir);
+    return await command.run(options, context);
+  } catch (error) {
+    return report(error, out);
+  } finally {
+    await close(context.loaded());
+  }
 }
 
 /** Runs one command line. Resolves to the exit code; never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const { command: definition, options, ...rest } = parse(argv);
-  const context = createContext(withEnvironment(rest));
+  claimEnvironment(environmentVariables(commands));
+  const color = wantsColor(argv, process.stdout);
+  const early = createOutput({ json: argv.includes('--json'), quiet: false, color: wantsColor(argv, process.stderr) });
   try {
-    if (context.global.workdir !== undefined) process.chdir(context.global.workdir);
-    return await definition.run(options, context);
+    const parsed = parse(argv, process.env, color);
+    if (!('exitCode' in parsed)) {
+      const { json, quiet } = parsed.global;
+      return await perform(parsed, createOutput({ json, quiet, color }), wantsColor(argv, process.stderr));
+    }
+    if (parsed.error !== undefined) return report(new ConfigurationError(parsed.error), early);
+    process.stdout.write(parsed.stdout);
+    return parsed.exitCode;
   } catch (error) {
-    const described = describeError(error);
-    if (context.out.json)
-      context.out.answer({ error: described, code: error instanceof LovageError ? error.code : undefined }, []);
-    else process.stderr.write(`Error: ${described}\n`);
-    return exitCodeOf(error);
-  } finally {
-    await context.loaded()?.close();
+    return report(error, early);
   }
+}
+
+/** A reader that went away (`lovage queues | head -1`) is no error of ours. */
+function onStreamError(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.destroyed || !stream.writable) return Promise.resolve();
+  return new Promise((done) => stream.write('', () => done()));
+}
+
+/** The program: runs this process's command line and ends the process, also when a module of the user left something open. */
+export async function program(): Promise<void> {
+  process.stdout.on('error', onStreamError);
+  process.stderr.on('error', onStreamError);
+  const code = await main(process.argv.slice(2));
+  process.exitCode = code;
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  // Unreferenced: it fires only when something else keeps the process.
+  setTimeout(() => process.exit(code), LINGER_MS).unref();
 }

@@ -1,15 +1,16 @@
 // Parsers that several commands share.
 import { object } from '@optique/core/constructs';
-import { message } from '@optique/core/message';
+import { message, text } from '@optique/core/message';
 import { optional } from '@optique/core/modifiers';
 import type { Parser } from '@optique/core/parser';
 import { option } from '@optique/core/primitives';
-import { string, type ValueParser } from '@optique/core/valueparser';
+import { float, string, type ValueParser } from '@optique/core/valueparser';
+import { createSerialization } from '../serialization/index.ts';
 import type { GlobalOptions } from './define.ts';
 
 export const globalOptions: Parser<'sync', GlobalOptions, unknown> = object('Global options', {
   app: optional(
-    option('-A', '--app', string({ metavar: 'APP' }), {
+    option('-A', '--app', file('APP', 'file'), {
       description: message`Module that exports the app: a path, or path:export.`,
     }),
   ),
@@ -17,9 +18,9 @@ export const globalOptions: Parser<'sync', GlobalOptions, unknown> = object('Glo
     option('-b', '--broker', string({ metavar: 'URL' }), { description: message`Broker URL; outranks every setting.` }),
   ),
   resultBackend: optional(option('--result-backend', string({ metavar: 'URL' }), { description: message`Result backend URL.` })),
-  workdir: optional(option('--workdir', string({ metavar: 'FOLDER' }), { description: message`Work in this folder.` })),
+  workdir: optional(option('--workdir', file('FOLDER', 'directory'), { description: message`Work in this folder.` })),
   config: optional(
-    option('--config', string({ metavar: 'FILE' }), { description: message`Configuration file: a path, or path:export.` }),
+    option('--config', file('FILE', 'file'), { description: message`Configuration file: a path, or path:export.` }),
   ),
   json: option('--json', { description: message`Print one JSON value, for programs.` }),
   quiet: option('-q', '--quiet', { description: message`Print less.` }),
@@ -43,6 +44,58 @@ export function commaList(metavar: string): ValueParser<'sync', readonly string[
   };
 }
 
+/** A path, completed by the shell. A function declaration: the options above use it. */
+function file(metavar: string, type: 'file' | 'directory'): ValueParser<'sync', string> {
+  return {
+    ...string({ metavar: metavar as `${string}X` }),
+    *suggest(pattern) {
+      yield { kind: 'file', type, pattern };
+    },
+  };
+}
+
+/** Seconds: a number of at least 0. */
+export function seconds(): ValueParser<'sync', number> {
+  return float({ metavar: 'SECONDS', min: 0 });
+}
+
+/** Seconds from now, or an ISO 8601 time. */
+export function secondsOrTime(): ValueParser<'sync', number | string> {
+  return {
+    mode: 'sync',
+    metavar: 'SECONDS|TIME',
+    placeholder: 0,
+    parse: (input) => {
+      if (input.trim() !== '' && Number.isFinite(Number(input))) return { success: true, value: Number(input) };
+      if (/^\d{4}-/.test(input) && !Number.isNaN(Date.parse(input))) return { success: true, value: input };
+      return { success: false, error: message`${input} is neither a number of seconds nor an ISO 8601 time.` };
+    },
+    format: String,
+  };
+}
+
+/** An ISO 8601 time. */
+export function time(): ValueParser<'sync', string> {
+  return {
+    mode: 'sync',
+    metavar: 'TIME',
+    placeholder: '',
+    parse: (input) =>
+      /^\d{4}-/.test(input) && !Number.isNaN(Date.parse(input))
+        ? { success: true, value: input }
+        : { success: false, error: message`${input} is no ISO 8601 time, such as 2026-11-23T18:00:00Z.` },
+    format: (value) => value,
+  };
+}
+
+const serialization = createSerialization();
+const ACCEPT = serialization.accept(['json']);
+
+/** JSON as tasks get it: with big integers and kombu's tagged types. Throws DecodeError. */
+export function readJson(source: string): unknown {
+  return serialization.decode({ body: Buffer.from(source), contentType: 'application/json', contentEncoding: 'utf-8' }, ACCEPT);
+}
+
 /** JSON of a kind. */
 export function json<T>(metavar: string, is: (value: unknown) => value is T, expected: string): ValueParser<'sync', T> {
   return {
@@ -50,13 +103,14 @@ export function json<T>(metavar: string, is: (value: unknown) => value is T, exp
     metavar: metavar as `${string}X`,
     placeholder: undefined as T,
     parse: (input) => {
+      const shown = input.length > 60 ? `${input.slice(0, 60)}…` : input;
       try {
-        const value: unknown = JSON.parse(input);
+        const value = readJson(input);
         if (is(value)) return { success: true, value };
+        return { success: false, error: message`${shown} is JSON, but not ${text(expected)}.` };
       } catch {
-        // told below
+        return { success: false, error: message`${shown} is not ${text(expected)}: it cannot be read as JSON.` };
       }
-      return { success: false, error: message`${input} is not ${expected}.` };
     },
     format: (value) => JSON.stringify(value),
   };

@@ -21,16 +21,39 @@ export function printable(text: string): string {
   }).join('');
 }
 
-function forJson(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString();
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
-  if (value instanceof Error) return { name: value.name, message: value.message };
+// JSON.rawJSON is in every Node that runs this, and not yet in TypeScript's library.
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+
+function forJson(this: unknown, key: string, value: unknown): unknown {
+  // Some values turn themselves into something else before a replacer sees them (Buffer.toJSON).
+  const own: unknown = typeof this === 'object' && this !== null ? (this as Record<string, unknown>)[key] : value;
+  if (typeof own === 'bigint') return rawJSON(own.toString());
+  if (own instanceof Uint8Array) return Buffer.from(own).toString('base64');
+  if (own instanceof Error) return { type: own.name, message: own.message };
+  if (own instanceof Map) return Object.fromEntries(own);
+  if (own instanceof Set) return [...own];
+  if (typeof own === 'number' && !Number.isFinite(own)) return String(own);
   return value;
 }
 
-/** A value of any kind as indented JSON; what JSON cannot hold is written as text. */
-export function printableJson(value: unknown): string {
-  return JSON.stringify(value, forJson, 2) ?? String(value);
+/** C1 control characters are valid in JSON and drive some terminals. */
+function escapeC1(text: string): string {
+  return text.replaceAll(/[\u007f-\u009f\u2028\u2029]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** A value of any kind on one line, as JSON for programs. Integers of any size are numbers, bytes are base64. */
+export function toJson(value: unknown): string {
+  return escapeC1(JSON.stringify(value, forJson) ?? 'null');
+}
+
+/** A task's result for people: text as it is, bytes as hex, everything else as indented JSON. */
+export function resultLines(value: unknown): readonly string[] {
+  if (value === undefined || value === null) return ['null'];
+  if (typeof value === 'string') return value.split('\n').map(printable);
+  if (value instanceof Uint8Array) return [`${value.length} bytes: ${Buffer.from(value).toString('hex')}`];
+  return escapeC1(JSON.stringify(value, forJson, 2) ?? String(value)).split('\n');
 }
 
 export function createOutput(options: { readonly json: boolean; readonly quiet: boolean; readonly color: boolean }): Output {
@@ -41,9 +64,9 @@ export function createOutput(options: { readonly json: boolean; readonly quiet: 
     line: (text = '') => {
       if (!options.json && !options.quiet) process.stdout.write(`${text}\n`);
     },
-    warn: (text) => void process.stderr.write(`${style('yellow', text)}\n`),
+    warn: (text) => void process.stderr.write(`${text}\n`),
     answer: (value, lines) => {
-      process.stdout.write(options.json ? `${JSON.stringify(value, forJson)}\n` : lines.map((line) => `${line}\n`).join(''));
+      process.stdout.write(options.json ? `${toJson(value)}\n` : lines.map((line) => `${line}\n`).join(''));
     },
     style,
   };

@@ -181,6 +181,10 @@ class Line implements RedisLine {
     this.#hold(1);
     try {
       return await orAborted(promise, signal);
+    } catch (error) {
+      // Whoever gave up learns what stood in the way.
+      if (error instanceof Error && error === signal?.reason) error.cause ??= this.#failure;
+      throw error;
     } finally {
       this.#hold(-1);
       this.#wakers = this.#wakers.filter((each) => each !== waker);

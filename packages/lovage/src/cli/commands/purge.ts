@@ -1,46 +1,66 @@
-// `lovage purge`: deletes waiting messages, after a question.
+// `lovage purge`: deletes waiting messages, or dead ones, after a question.
 import { createInterface } from 'node:readline/promises';
 import { object } from '@optique/core/constructs';
 import { message } from '@optique/core/message';
 import { optional } from '@optique/core/modifiers';
 import { option } from '@optique/core/primitives';
+import { type Broker, deadLetterQueue } from '../../broker/index.ts';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { commaList } from '../options.ts';
+import { printable } from '../output.ts';
+import { reachBroker } from './reach.ts';
 
 const parser = object({
   force: option('-f', '--force', { description: message`Do not ask.` }),
-  queues: optional(option('-Q', '--queues', commaList('QUEUES'), { description: message`Only these queues.` })),
+  queues: optional(option('-Q', '--queues', commaList('QUEUES'), { description: message`Only these queues, such as a,b.` })),
   exclude: optional(option('-X', '--exclude-queues', commaList('QUEUES'), { description: message`All but these.` })),
+  dead: option('--dead', { description: message`Delete the dead letters of these queues, and leave what waits in them.` }),
 });
 
 async function confirmed(question: string): Promise<boolean> {
-  if (process.stdin.isTTY !== true) return false;
   using prompt = createInterface({ input: process.stdin, output: process.stderr });
-  return /^y(es)?$/i.test((await prompt.question(`${question} [y/N] `)).trim());
+  // Ctrl-D and Ctrl-C are a no.
+  const closed = new Promise<string>((done) => prompt.once('close', () => done('')));
+  const answer = await Promise.race([prompt.question(`${question} [y/N] `).catch(() => ''), closed]);
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+interface Purged {
+  readonly queue: string;
+  readonly exists: boolean;
+  readonly deleted: number;
+}
+
+async function purgeOne(broker: Broker, queue: string): Promise<Purged> {
+  // RabbitMQ closes the channel over a queue that is not there.
+  const exists = (await broker.count(queue)) !== undefined;
+  return { queue, exists, deleted: exists ? await broker.purge(queue) : 0 };
 }
 
 export const purge: Command = defineCommand({
   name: 'purge',
   summary: 'Delete all waiting messages of the queues. There is no way back.',
-  examples: ['lovage -A tasks.ts purge -Q celery --force'],
+  examples: ['lovage -A tasks.ts purge', 'lovage -A tasks.ts purge -Q celery --force', 'lovage -A tasks.ts purge --dead'],
   parser,
-  run: async ({ force, queues, exclude }, { loadApp, out }) => {
+  run: async ({ force, queues, exclude = [], dead }, { loadApp, out }) => {
     const app = await loadApp();
-    const names = (queues ?? app.queueNames()).filter((name) => !(exclude ?? []).includes(name));
+    const chosen = (queues ?? app.queueNames()).filter((name) => !exclude.includes(name));
+    const names = [...new Set(dead ? chosen.map(deadLetterQueue) : chosen)];
     if (names.length === 0) {
       out.warn('No queue is left to purge.');
       return EXIT.usage;
     }
-    if (!force && !(await confirmed(`Delete everything that waits in ${names.join(', ')}?`))) {
-      out.warn(
-        process.stdin.isTTY === true
-          ? 'Nothing was deleted.'
-          : 'Nothing was deleted: give --force when nobody is there to answer.',
-      );
+    const broker = await reachBroker(app, 'write');
+    const shown = names.map(printable).join(', ');
+    const isTerminal = process.stdin.isTTY === true;
+    if (!force && !(isTerminal && (await confirmed(`Delete every message in ${shown}? There is no undo.`)))) {
+      out.warn(isTerminal ? 'Nothing was deleted.' : 'Nothing was deleted: nobody is there to be asked, so give --force.');
       return EXIT.failure;
     }
-    const broker = await app.openBroker('write');
-    const counts = await Promise.all(names.map(async (queue) => ({ queue, deleted: await broker.purge(queue) })));
+    const counts = await Promise.all(names.map((queue) => purgeOne(broker, queue)));
+    for (const { queue, exists } of counts) {
+      if (!exists && !dead && !out.json) out.warn(`There is no queue '${printable(queue)}'.`);
+    }
     const total = counts.reduce((sum, { deleted }) => sum + deleted, 0);
     out.answer({ total, queues: counts }, [
       `Deleted ${total} message${total === 1 ? '' : 's'} from ${names.length} queue${names.length === 1 ? '' : 's'}.`,

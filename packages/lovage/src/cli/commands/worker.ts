@@ -1,12 +1,13 @@
 // `lovage worker`: runs a worker until a signal ends it.
 import { object } from '@optique/core/constructs';
 import { message } from '@optique/core/message';
-import { optional } from '@optique/core/modifiers';
-import { option } from '@optique/core/primitives';
-import { float, integer, string } from '@optique/core/valueparser';
+import { multiple, optional } from '@optique/core/modifiers';
+import { argument, option } from '@optique/core/primitives';
+import { choice, integer, string, type ValueParser } from '@optique/core/valueparser';
+import { poolNames } from '../../pool/index.ts';
 import { configureLogging, type LogLevel, runWorkerProgram } from '../../worker/index.ts';
 import { type Command, defineCommand } from '../define.ts';
-import { commaList } from '../options.ts';
+import { commaList, seconds } from '../options.ts';
 import { version } from '../version.ts';
 import { levels } from './levels.ts';
 
@@ -18,40 +19,84 @@ const parser = object({
   ),
   loglevel: optional(option('-l', '--loglevel', levels(), { description: message`How much to log.` })),
   logFormat: optional(
-    option('--log-format', string({ metavar: 'text|json' }), {
+    option('--log-format', choice(['text', 'json'], { metavar: 'FORMAT' }), {
       description: message`Lines for people, or one JSON object a line.`,
     }),
   ),
   concurrency: optional(
     option('-c', '--concurrency', integer({ metavar: 'NUMBER', min: 1 }), { description: message`How many tasks at once.` }),
   ),
-  pool: optional(option('-P', '--pool', string({ metavar: 'POOL' }), { description: message`async (default) or solo.` })),
+  pool: optional(
+    option('-P', '--pool', pools(), { description: message`How tasks run: many at once (async, the default) or one (solo).` }),
+  ),
   queues: optional(option('-Q', '--queues', commaList('QUEUES'), { description: message`Take from these queues only.` })),
   excludeQueues: optional(
     option('-X', '--exclude-queues', commaList('QUEUES'), { description: message`Do not take from these.` }),
   ),
   include: optional(option('-I', '--include', commaList('MODULES'), { description: message`Further task modules.` })),
-  prefetchMultiplier: optional(option('--prefetch-multiplier', integer({ metavar: 'NUMBER', min: 0 }))),
-  timeLimit: optional(option('--time-limit', float({ metavar: 'SECONDS' }))),
-  softTimeLimit: optional(option('--soft-time-limit', float({ metavar: 'SECONDS' }))),
+  prefetchMultiplier: optional(
+    option('--prefetch-multiplier', integer({ metavar: 'NUMBER', min: 0 }), {
+      description: message`Messages held for each slot; 0 is no limit.`,
+    }),
+  ),
+  timeLimit: optional(option('--time-limit', seconds(), { description: message`Abort a task after so long.` })),
+  softTimeLimit: optional(option('--soft-time-limit', seconds(), { description: message`Ask a task to end after so long.` })),
   shutdownTimeout: optional(
-    option('--shutdown-timeout', float({ metavar: 'SECONDS' }), { description: message`How long a warm shutdown may take.` }),
+    option('--shutdown-timeout', seconds(), { description: message`How long a warm shutdown may take.` }),
+  ),
+  maxZombies: optional(
+    option('--max-zombies', integer({ metavar: 'NUMBER', min: 1 }), {
+      description: message`Tasks that run on past their time limit before the worker stops.`,
+    }),
   ),
   purge: option('--purge', { description: message`Delete what waits before starting.` }),
+  pairs: multiple(
+    argument(setting(), { description: message`After --: settings over the app's own, such as worker.shutdownTimeout=60.` }),
+  ),
 });
+
+/** The pools that there are; the names that Celery's users know them by are taken too. */
+function pools(): ValueParser<'sync', string> {
+  return {
+    mode: 'sync',
+    metavar: 'POOL',
+    placeholder: 'async',
+    choices: poolNames,
+    // The worker itself knows the aliases, and says which pools come later.
+    parse: (input) => ({ success: true, value: input }),
+    format: (value) => value,
+    *suggest(prefix) {
+      for (const name of poolNames) if (name.startsWith(prefix)) yield { kind: 'literal', text: name };
+    },
+  };
+}
+
+function setting(): ValueParser<'sync', string> {
+  return {
+    ...string({ metavar: 'KEY=VALUE' }),
+    parse: (input) =>
+      /^[\w.]+=/.test(input)
+        ? { success: true, value: input }
+        : { success: false, error: message`${input} is no setting: write key=value.` },
+  };
+}
 
 export const worker: Command = defineCommand({
   name: 'worker',
   summary: 'Run a worker.',
-  examples: ['lovage -A tasks.ts worker -c 50 -l INFO', 'lovage -A tasks.ts worker -Q payments,mail -n w1@%h'],
+  examples: [
+    'lovage -A tasks.ts worker -c 50 -l INFO',
+    'lovage -A tasks.ts worker -Q payments,mail -n w1@%h',
+    'lovage -A tasks.ts worker -- worker.shutdownTimeout=60',
+  ],
   parser,
-  run: async ({ loglevel, logFormat, ...options }, { loadApp, global }) => {
+  run: async ({ loglevel, logFormat, pairs, ...options }, { loadApp, global, logColor }) => {
     await configureLogging({
       level: (loglevel ?? 'INFO') as LogLevel,
-      format: logFormat === 'json' ? 'json' : 'text',
-      color: !global.noColor && process.stderr.isTTY === true,
+      format: logFormat ?? 'text',
+      color: logColor,
     });
-    const app = await loadApp();
+    const app = await loadApp(pairs);
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     return runWorkerProgram(app, { ...given, banner: !global.quiet, version: version() });
   },

@@ -1,0 +1,53 @@
+// Is a broker or a result store within reach? Asked before a command uses one, so that nobody waits in vain for one that is down.
+import type { Lovage } from '../../app/index.ts';
+import type { Broker } from '../../broker/index.ts';
+import { BackendError, BrokerConnectionError, deadline, LovageError, orAborted } from '../../util/index.ts';
+
+/** Something with an address that can be asked. */
+export interface Reachable {
+  readonly url: string;
+  check(signal: AbortSignal): Promise<void>;
+}
+
+/** A driver that gives up by itself says more than our clock: it gets this much longer. */
+const GRACE = 0.2;
+
+/** Resolves when it answers; rejects with the reason in one line by the end of the time. */
+export async function reach(part: Reachable, seconds: number): Promise<void> {
+  const late = (): BrokerConnectionError => new BrokerConnectionError(`no answer within ${seconds} s`);
+  using limit = deadline(seconds, late, undefined, { ref: true });
+  using last = deadline(seconds + GRACE, late, undefined, { ref: true });
+  await orAborted(part.check(limit.signal), last.signal);
+}
+
+/** Why something cannot be reached, with what the driver knows of it. */
+export function because(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  if (!(cause instanceof Error) || error.message.includes(cause.message)) return error.message;
+  const { code = '' } = cause as { readonly code?: string };
+  return `${error.message}: ${cause.message === '' ? code : cause.message}`;
+}
+
+/** The app's broker, once it has answered. Throws BrokerConnectionError. */
+export async function reachBroker(app: Lovage, role: 'read' | 'write'): Promise<Broker> {
+  const broker = await app.openBroker(role);
+  try {
+    await reach(broker, app.settings.brokerConnectionTimeout);
+  } catch (error) {
+    if (error instanceof LovageError && !error.transient) throw error;
+    throw new BrokerConnectionError(`The broker ${broker.url} cannot be reached: ${because(error)}`, { cause: error });
+  }
+  return broker;
+}
+
+/** Resolves once the app's result store has answered. Throws BackendError. */
+export async function reachBackend(app: Lovage): Promise<void> {
+  const backend = await app.openBackend();
+  try {
+    await reach(backend, app.settings.brokerConnectionTimeout);
+  } catch (error) {
+    if (error instanceof LovageError && !error.transient) throw error;
+    throw new BackendError(`The result store ${backend.url} cannot be reached: ${because(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,185 @@
+// From argv to a command and its options. Help, version and completion are answered here; a wrong command line becomes one sentence.
+import { merge, or } from '@optique/core/constructs';
+import { lineBreak, type Message, type MessageTerm, message, text } from '@optique/core/message';
+import { map } from '@optique/core/modifiers';
+import type { Parser } from '@optique/core/parser';
+import { command } from '@optique/core/primitives';
+import type { Usage } from '@optique/core/usage';
+import { run } from '@optique/run';
+import { didYouMean } from '../util/index.ts';
+import { commands } from './commands/index.ts';
+import { type Command, EXIT, type GlobalOptions } from './define.ts';
+import { environmentOptions, optionsOf, withOptions } from './environment.ts';
+import { globalOptions } from './options.ts';
+import { version } from './version.ts';
+
+export interface Parsed {
+  readonly command: Command;
+  readonly options: unknown;
+  readonly global: GlobalOptions;
+}
+
+/** A command line that needs no command: help and the like, or a mistake. */
+export interface Answered {
+  readonly exitCode: number;
+  readonly stdout: string;
+  /** Set for a mistake. */
+  readonly error?: string;
+}
+
+interface Flat extends GlobalOptions {
+  readonly command: Command;
+  readonly options: unknown;
+}
+
+type Branch = Parser<'sync', { command: Command; options: unknown }, unknown>;
+
+/** Thrown by the parsing library's exit hook, and caught right here. */
+class Ended extends Error {
+  readonly exitCode: number;
+  constructor(exitCode: number) {
+    super('ended');
+    this.exitCode = exitCode;
+  }
+}
+
+function inLines(lines: readonly string[]): Message {
+  return lines.flatMap((line, index): MessageTerm[] => [...(index === 0 ? [] : [lineBreak()]), text(line)]);
+}
+
+/** `[OPTIONS]` for all of them: the page lists them below. */
+function shortUsage(usage: Usage): Usage {
+  const isArgument = (term: Usage[number]): boolean =>
+    term.type === 'argument' ||
+    ((term.type === 'optional' || term.type === 'multiple') && term.terms.some(isArgument)) ||
+    term.type === 'literal' ||
+    term.type === 'command';
+  return [{ type: 'literal', value: '[OPTIONS]' }, ...usage.filter(isArgument)];
+}
+
+function commandParser(definition: Command): Branch {
+  const parser = map(definition.parser, (options) => ({ command: definition, options }));
+  return command(definition.name, parser, {
+    description: message`${text(definition.summary)}`,
+    footer: inLines(['Examples:', ...definition.examples.map((line) => `  ${line}`)]),
+    usageLine: shortUsage,
+  });
+}
+
+const ROOT_USAGE: Usage = [{ type: 'literal', value: '[OPTIONS] COMMAND [ARGUMENTS]' }];
+const ROOT_FOOTER = inLines([
+  'Each command tells more: lovage COMMAND --help. Every option can come from the environment as well: LOVAGE_APP for --app,',
+  'LOVAGE_WORKER_CONCURRENCY for --concurrency of worker. Completion: eval "$(lovage completion bash)", or zsh, or fish.',
+]);
+
+function rootParser(): Parser<'sync', Flat, unknown> {
+  // These two count their parsers in their types; ours come from a table, so the types are said here.
+  const oneOf = or as unknown as (...parsers: readonly Branch[]) => Branch;
+  const both = merge as unknown as (global: typeof globalOptions, branch: Branch) => Parser<'sync', Flat, unknown>;
+  return both(globalOptions, oneOf(...commands.map(commandParser)));
+}
+
+function attempt(argv: readonly string[], colors: boolean): Flat | Answered {
+  const out: string[] = [];
+  const errors: string[] = [];
+  try {
+    return run(rootParser(), {
+      programName: 'lovage',
+      args: argv.length === 0 ? ['--help'] : argv,
+      help: { command: true, option: { names: ['-h', '--help'] } },
+      version: { value: version(), option: { names: ['-V', '--version'] } },
+      completion: { command: true },
+      brief: message`A distributed task queue that speaks Celery's protocol.`,
+      aboveError: 'none',
+      errorExitCode: EXIT.usage,
+      showDefault: { prefix: ' (default: ', suffix: ')' },
+      showChoices: true,
+      commandList: 'top-level',
+      termWidth: 'auto',
+      usageLine: ROOT_USAGE,
+      footer: ROOT_FOOTER,
+      colors,
+      stdout: (chunk) => out.push(chunk),
+      stderr: (chunk) => errors.push(chunk),
+      onExit: (exitCode) => {
+        throw new Ended(exitCode);
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof Ended)) throw error;
+    const stdout = out.map((chunk) => `${chunk}\n`).join('');
+    if (error.exitCode === EXIT.ok) return { exitCode: error.exitCode, stdout };
+    return { exitCode: error.exitCode, stdout, error: oneLine(errors.join(' ')) };
+  }
+}
+
+function oneLine(text: string): string {
+  return text
+    .replace(/^Error: /, '')
+    .replace(/\s*\n\s*/g, ' ')
+    .trim();
+}
+
+/** The word that stands where a command's name belongs. */
+export function commandWord(argv: readonly string[]): string | undefined {
+  const global = optionsOf(globalOptions.usage);
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? '';
+    if (!word.startsWith('-')) return word;
+    const option = global.find(({ names }) => names.includes(word));
+    if (option?.takesValue === true) index++;
+  }
+  return undefined;
+}
+
+const HELP: ReadonlySet<string> = new Set(['-h', '--help', '-V', '--version']);
+const BUILT_IN = ['help', 'completion'];
+
+/** The library knows the options of all commands, and suggests those of others; this looks only where the word stands. */
+function suggestOption(error: string, known: Command | undefined): string {
+  const [, word] = /Unexpected option or argument: "(--?[^"=]+)/.exec(error) ?? [];
+  if (word === undefined) return error;
+  const options = [...optionsOf(globalOptions.usage), ...(known === undefined ? [] : optionsOf(known.parser.usage))];
+  const hint = didYouMean(word, [...options.map(({ long }) => long), '--help', '--version']);
+  return `There is no option '${word}'${known === undefined ? '' : ` for ${known.name}`}.${hint}`;
+}
+
+function explain(answered: Answered, argv: readonly string[], known: Command | undefined): string {
+  const word = commandWord(argv);
+  const names = [...commands.map(({ name }) => name), ...BUILT_IN];
+  const error = suggestOption(answered.error ?? '', known).replace(
+    /^(Missing shell name)[^]*$/,
+    '$1: give bash, zsh, fish, pwsh or nu.',
+  );
+  if (known !== undefined) return `${error} See: lovage ${known.name} --help`;
+  if (word !== undefined && !BUILT_IN.includes(word))
+    return `There is no command '${word}'.${didYouMean(word, names)} Known are ${names.join(', ')}. See: lovage --help`;
+  if (word === undefined && !error.startsWith('There is no option'))
+    return `Which command? Known are ${names.join(', ')}. See: lovage --help`;
+  return `${error} See: lovage --help`;
+}
+
+/** Which variable of the environment is to blame, when the command line alone is well. */
+function blame(argv: readonly string[], given: ReturnType<typeof environmentOptions>): string {
+  if ('exitCode' in attempt(argv, false)) return '';
+  const guilty = given.find((option) => 'exitCode' in attempt(withOptions(argv, [option]), false));
+  return guilty === undefined ? '' : `From the environment variable ${guilty.variable}: `;
+}
+
+/** Parses a command line. Throws ConfigurationError for a flag of the environment that is neither yes nor no. */
+export function parse(
+  argv: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+  colors: boolean,
+): Parsed | Answered {
+  const known = commands.find(({ name }) => name === commandWord(argv));
+  const asksHelp = argv.some((word) => HELP.has(word));
+  const given = known === undefined || asksHelp ? [] : environmentOptions(known, argv, environment);
+  const outcome = attempt(withOptions(argv, given), colors);
+  if ('exitCode' in outcome) {
+    if (outcome.error === undefined) return outcome;
+    return { ...outcome, error: blame(argv, given) + explain(outcome, argv, known) };
+  }
+  const { command: chosen, options, ...global } = outcome;
+  return { command: chosen, options, global };
+}
