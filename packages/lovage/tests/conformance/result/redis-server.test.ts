@@ -22,7 +22,7 @@ async function startWire(target: number): Promise<{ readonly port: number; mute(
   const open: Socket[] = [];
   const server = createServer((near) => {
     const far = connect(target, '127.0.0.1');
-    for (const socket of [near, far]) socket.on('error', () => socket.destroy()) && open.push(socket);
+    for (const socket of [near, far]) open.push(socket.on('error', () => socket.destroy()));
     near.pipe(far).pipe(near);
   });
   const port = await freePorts();
