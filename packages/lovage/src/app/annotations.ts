@@ -1,5 +1,7 @@
 // What a task's options are in the end: annotations over what it declares, over the settings of the app.
 import type { TaskDefinition, TaskOptions } from '../task/index.ts';
+import { ConfigurationError } from '../util/index.ts';
+import { checkAnnotations } from './settings/checks.ts';
 import type { Annotation, Settings } from './settings.ts';
 
 /** A record without the keys whose value is undefined: absent and undefined mean the same, but a spread does not know that. */
@@ -16,7 +18,7 @@ export function explicitOptions(definition: TaskDefinition, settings: Settings):
   const list: readonly Annotation[] = Array.isArray(annotations) ? annotations : [annotations as Annotation];
   const forAll = first(list, (annotation) => (typeof annotation === 'function' ? undefined : annotation['*']));
   const forTask = first(list, (annotation) =>
-    typeof annotation === 'function' ? annotation(definition) : own(annotation, definition.name),
+    typeof annotation === 'function' ? answerOf(annotation, definition) : own(annotation, definition.name),
   );
   return { ...defined(definition.options), ...defined(forAll ?? {}), ...defined(forTask ?? {}) };
 }
@@ -30,6 +32,18 @@ function first(
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** What stands in a map was checked with the settings; a function may answer anything. */
+function answerOf(
+  annotation: Extract<Annotation, (...args: never[]) => unknown>,
+  definition: TaskDefinition,
+): Partial<TaskOptions> | undefined {
+  const answer: unknown = annotation(definition);
+  if (answer === undefined || answer === null) return undefined;
+  const wrong = checkAnnotations({ [definition.name]: answer });
+  if (wrong === undefined) return answer;
+  throw new ConfigurationError(`A function in taskAnnotations ${wrong}.`);
 }
 
 function own(annotation: Exclude<Annotation, (...args: never[]) => unknown>, name: string): Partial<TaskOptions> | undefined {

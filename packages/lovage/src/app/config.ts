@@ -6,9 +6,9 @@ import { importModule, splitExport } from './modules.ts';
 import { contradiction, type Settings, settingName, settingsTable } from './settings.ts';
 import { commandLineLayer, environmentLayer, type Layer, namespaceLayer, recordLayer } from './sources.ts';
 
-/** Settings as they may be given: any of them, `undefined` for not given. */
+/** Settings as code gives them: any of them, `undefined` for not given. Other names and other types do not compile. */
 export type SettingsInput = { readonly [Name in keyof Settings]?: Settings[Name] | undefined };
-/** A record whose keys are checked when it is read: camelCase or Celery's snake_case names. */
+/** A record whose keys and values are checked when it is read: camelCase or Celery's snake_case names. For `conf.load` and files. */
 export type SettingsRecord = Readonly<Record<string, unknown>>;
 
 /** Told after a change which settings are different now. */
@@ -73,7 +73,7 @@ export class Config {
   }
 
   /** Changes settings of a running app. What the constructor was given cannot be changed: that is an error, not a silent no. */
-  update(settings: SettingsInput | SettingsRecord): void {
+  update(settings: SettingsInput): void {
     const layer = recordLayer(settings, 'an update');
     for (const name of layer.keys()) {
       if (!this.#constructed.has(name)) continue;

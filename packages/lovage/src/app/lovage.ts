@@ -25,7 +25,7 @@ import {
   type TaskPort,
 } from '../task/index.ts';
 import { type Clock, ConfigurationError, logger, systemClock } from '../util/index.ts';
-import { Config, type SettingsInput, type SettingsRecord } from './config.ts';
+import { Config, type SettingsInput } from './config.ts';
 import type { BrokerRole } from './connections.ts';
 import { APP_MARK, noticeCopy } from './copies.ts';
 import { Core } from './core.ts';
@@ -72,7 +72,7 @@ export class Lovage implements AsyncDisposable {
   readonly #globs: { readonly patterns: readonly string[]; readonly base: string | undefined }[] = [];
   #environment: ExecuteEnvironment | undefined;
 
-  constructor(name: string, settings: SettingsInput | SettingsRecord = {}, parts: LovageParts = {}) {
+  constructor(name: string, settings: SettingsInput = {}, parts: LovageParts = {}) {
     if (typeof name !== 'string' || name === '') {
       throw new ConfigurationError("An app needs a name: new Lovage('shop'). It names the embedded database, too.");
     }

@@ -1,5 +1,5 @@
 // Which task goes where: the setting taskRoutes, compiled once for each state of the settings. Called by the producer.
-import type { ExecOptions } from '../task/index.ts';
+import { EXEC_RULES, type ExecOptions, wrongValue } from '../task/index.ts';
 import { ConfigurationError, didYouMean } from '../util/index.ts';
 import { globMatch } from './glob.ts';
 import type { Route, RouteFunction, RouteQuestion, Router, Routes } from './settings.ts';
@@ -16,19 +16,6 @@ export interface Routing {
   /** Whether the answer depends on the name alone. */
   readonly fixed: boolean;
 }
-
-const ROUTE_KEYS: Readonly<Record<keyof ExecOptions, true>> = {
-  queue: true,
-  exchange: true,
-  routingKey: true,
-  priority: true,
-  expires: true,
-  serializer: true,
-  deliveryMode: true,
-  compression: true,
-  timeLimit: true,
-  softTimeLimit: true,
-};
 
 /** Answers of tables are remembered by task name; names come from callers, so the memory is bounded. */
 const REMEMBERED = 1000;
@@ -118,10 +105,12 @@ function optionsOf(route: Route, where: string): RouteOptions {
   const options: Record<string, unknown> = {};
   for (const [given, value] of Object.entries(route)) {
     const key = given.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    if (!Object.hasOwn(ROUTE_KEYS, key)) {
-      throw new ConfigurationError(`Unknown option '${given}' in ${where}.${didYouMean(given, Object.keys(ROUTE_KEYS))}`);
+    if (!Object.hasOwn(EXEC_RULES, key)) {
+      throw new ConfigurationError(`Unknown option '${given}' in ${where}.${didYouMean(given, Object.keys(EXEC_RULES))}`);
     }
     if (value !== undefined && value !== null) options[key] = value;
   }
+  const wrong = wrongValue(options, EXEC_RULES);
+  if (wrong !== undefined) throw new ConfigurationError(`A wrong option in ${where}: ${wrong}.`);
   return options;
 }

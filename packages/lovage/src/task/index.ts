@@ -12,6 +12,7 @@ export { hostOf } from './host.ts';
 export type * from './job.ts';
 export * from './middleware.ts';
 export { checkCallOptions, checkTaskOptions } from './option-names.ts';
+export { BASIC_RULES, EXEC_RULES, type OptionRule, type OptionRules, TASK_RULES, wrongValue } from './option-rules.ts';
 export type * from './options.ts';
 export type * from './publisher.ts';
 export { Registry } from './registry.ts';

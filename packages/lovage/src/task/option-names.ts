@@ -1,118 +1,22 @@
-// Which options there are, for those who write without types: an unknown name is refused with a suggestion, never ignored.
+// Which options there are, for those who write without types: an unknown name is refused with a suggestion, never ignored, and so is
+// a value of the wrong kind.
 import { ConfigurationError, didYouMean } from '../util/index.ts';
 import type { DeclareOptions } from './declare.ts';
-import type { ApplyOptions } from './handle.ts';
-import type { CallOptions, ExecOptions, TaskDefinition, TaskOptions } from './options.ts';
+import { APPLY_RULES, CALL_RULES, EXEC_RULES, type OptionRule, TASK_RULES, wrongValue } from './option-rules.ts';
+import type { CallOptions, TaskDefinition, TaskOptions } from './options.ts';
 
-type Names<Options> = Readonly<Record<keyof Options, true>>;
-
-const EXEC: Names<ExecOptions> = {
-  queue: true,
-  exchange: true,
-  routingKey: true,
-  priority: true,
-  expires: true,
-  serializer: true,
-  deliveryMode: true,
-  compression: true,
-  timeLimit: true,
-  softTimeLimit: true,
-};
-
-const TASK: Names<DeclareOptions> = {
-  ...EXEC,
-  bind: true,
-  params: true,
-  typing: true,
-  maxRetries: true,
-  defaultRetryDelay: true,
-  autoretryFor: true,
-  dontAutoretryFor: true,
-  retryKwargs: true,
-  retryBackoff: true,
-  retryBackoffMax: true,
-  retryJitter: true,
-  rateLimit: true,
-  ignoreResult: true,
-  storeErrorsEvenIfIgnored: true,
-  storeEagerResult: true,
-  trackStarted: true,
-  acksLate: true,
-  acksOnFailure: true,
-  acksOnTimeout: true,
-  rejectOnWorkerLost: true,
-  throws: true,
-  trail: true,
-  sendEvents: true,
-  resultReprMaxSize: true,
-  input: true,
-  output: true,
-  errback: true,
-  shadowName: true,
-  beforeStart: true,
-  onSuccess: true,
-  onFailure: true,
-  onRetry: true,
-  afterReturn: true,
-};
-
-const CALL: Names<CallOptions> = {
-  ...EXEC,
-  taskId: true,
-  countdown: true,
-  eta: true,
-  link: true,
-  linkError: true,
-  shadow: true,
-  headers: true,
-  properties: true,
-  ignoreResult: true,
-  addToParent: true,
-  rootId: true,
-  parentId: true,
-  groupId: true,
-  groupIndex: true,
-  chord: true,
-  chain: true,
-  retries: true,
-  replyTo: true,
-  replacedTaskNesting: true,
-  origin: true,
-  argsRepr: true,
-  kwargsRepr: true,
-  stamps: true,
-  stampedHeaders: true,
-  publishTimeout: true,
-  retry: true,
-  signal: true,
-};
-
-const APPLY: Names<ApplyOptions> = {
-  throw: true,
-  taskId: true,
-  link: true,
-  linkError: true,
-  headers: true,
-  retries: true,
-  rootId: true,
-  parentId: true,
-  groupId: true,
-  groupIndex: true,
-  stamps: true,
-  stampedHeaders: true,
-  signal: true,
-};
-
-function check(what: string, options: object, known: Readonly<Record<string, true>>, hint: string): void {
+function check(what: string, options: object, rules: Readonly<Record<string, OptionRule>>, hint: string): void {
   for (const name in options) {
-    if (Object.hasOwn(known, name)) continue;
-    throw new ConfigurationError(`${what} has the unknown option '${name}'.${didYouMean(name, Object.keys(known))}${hint}`);
+    if (Object.hasOwn(rules, name)) continue;
+    throw new ConfigurationError(`${what} has the unknown option '${name}'.${didYouMean(name, Object.keys(rules))}${hint}`);
   }
+  const wrong = wrongValue(options, rules);
+  if (wrong !== undefined) throw new ConfigurationError(`${what} has a wrong option: ${wrong}.`);
 }
 
-/** Throws ConfigurationError for a name that no task option has, and for limits that contradict each other. */
+/** Throws ConfigurationError for a name that no task option has, for a value of the wrong kind, and for limits that contradict each other. */
 export function checkTaskOptions(name: string, options: DeclareOptions): void {
-  check(`The task '${name}'`, options, TASK, '');
+  check(`The task '${name}'`, options, TASK_RULES, '');
   const { softTimeLimit, timeLimit } = options;
   if (typeof softTimeLimit === 'number' && typeof timeLimit === 'number' && softTimeLimit > timeLimit) {
     throw new ConfigurationError(
@@ -121,14 +25,19 @@ export function checkTaskOptions(name: string, options: DeclareOptions): void {
   }
 }
 
-/** Throws ConfigurationError for a name that no call option has. */
+/** Throws ConfigurationError for a name that no call option has, and for a value of the wrong kind. */
 export function checkCallOptions(name: string, options: object): void {
-  check(`A call of '${name}'`, options, CALL, ' Headers of your own go into `headers`, message properties into `properties`.');
+  check(
+    `A call of '${name}'`,
+    options,
+    CALL_RULES,
+    ' Headers of your own go into `headers`, message properties into `properties`.',
+  );
 }
 
-/** Throws ConfigurationError for a name that `apply` does not know. */
+/** Throws ConfigurationError for a name that `apply` does not know, and for a value of the wrong kind. */
 export function checkApplyOptions(name: string, options: object): void {
-  check(`'${name}'.apply`, options, APPLY, ' A run in place has no message, so it takes fewer options than a call.');
+  check(`'${name}'.apply`, options, APPLY_RULES, ' A run in place has no message, so it takes fewer options than a call.');
 }
 
 const HANDLERS = ['beforeStart', 'onSuccess', 'onFailure', 'onRetry', 'afterReturn'] as const;
@@ -143,6 +52,6 @@ export function splitOptions(all: DeclareOptions): Pick<TaskDefinition, 'options
 
 /** Those options of a task that are options of its calls too. */
 export function execOptions({ ignoreResult, ...options }: TaskOptions): CallOptions {
-  const exec = Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(EXEC, name)));
+  const exec = Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(EXEC_RULES, name)));
   return ignoreResult === undefined ? exec : { ...exec, ignoreResult };
 }

@@ -1,23 +1,55 @@
 // What is wrong with a structured setting: each check answers with the end of a sentence ("… must be …"), or nothing.
 
-const EXCHANGE_TYPES = ['direct', 'topic', 'fanout'];
-const QUEUE_KEYS = new Set([
-  'name',
-  'exchange',
-  'exchangeType',
-  'routingKey',
-  'bindings',
-  'durable',
-  'exclusive',
-  'autoDelete',
-  'maxPriority',
-  'type',
-  'messageTtl',
-  'expires',
-  'arguments',
-  'deliveryMode',
-  'broadcast',
-]);
+import { BASIC_RULES, EXEC_RULES, type OptionRule, type OptionRules, TASK_RULES, wrongValue } from '../../task/index.ts';
+import { didYouMean } from '../../util/index.ts';
+import type { NamedQueue } from './shapes.ts';
+
+const { text, boolean, seconds, count, map } = BASIC_RULES;
+
+const oneOf = (...values: readonly unknown[]): OptionRule => ({
+  must: `one of ${values.join(', ')}`,
+  fits: (value) => values.includes(value),
+});
+
+/** Python's Exchange objects hold name and type; here those are two options. */
+const exchange: OptionRule = {
+  must: 'a text, the name of the exchange (its type goes into exchangeType)',
+  fits: (value) => typeof value === 'string',
+};
+const exchangeType = oneOf('direct', 'topic', 'fanout');
+
+const BINDING_RULES: Readonly<Record<string, OptionRule>> = { exchange, exchangeType, routingKey: text };
+
+const QUEUE_RULES: OptionRules<NamedQueue> = {
+  name: text,
+  exchange,
+  exchangeType,
+  routingKey: text,
+  bindings: {
+    must: 'a list of objects with exchange and routingKey',
+    fits: (value) => Array.isArray(value) && value.every(isMap),
+  },
+  durable: boolean,
+  exclusive: boolean,
+  autoDelete: boolean,
+  maxPriority: count,
+  type: oneOf('classic', 'quorum'),
+  messageTtl: seconds,
+  expires: seconds,
+  arguments: map,
+  deliveryMode: oneOf(1, 2),
+  broadcast: boolean,
+};
+
+const {
+  bind: _bind,
+  beforeStart: _b,
+  onSuccess: _s,
+  onFailure: _f,
+  onRetry: _r,
+  afterReturn: _a,
+  ...ANNOTATION_RULES
+} = TASK_RULES;
 
 function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof RegExp);
@@ -47,26 +79,50 @@ function checkNamed(queue: Readonly<Record<string, unknown>>): string | undefine
   return checkQueueOptions(queue.name, queue);
 }
 
-function checkQueueOptions(name: string, options: Readonly<Record<string, unknown>>): string | undefined {
+/** What is wrong with a bag of options, as the end of a sentence. */
+function checkBag(of: string, options: object, rules: Readonly<Record<string, OptionRule>>): string | undefined {
   for (const key of Object.keys(options)) {
-    if (!QUEUE_KEYS.has(key)) return `must not have '${key}' for the queue '${name}'; known are ${[...QUEUE_KEYS].join(', ')}`;
+    if (Object.hasOwn(rules, key)) continue;
+    return `must not have '${key}' for ${of}; known are ${Object.keys(rules).join(', ')}${didYouMean(key, Object.keys(rules))}`;
   }
-  const type = options.exchangeType;
-  if (type !== undefined && !EXCHANGE_TYPES.includes(type as string)) {
-    return `must give the queue '${name}' an exchangeType of ${EXCHANGE_TYPES.join(', ')}, not '${String(type)}'`;
-  }
-  const queueType = options.type;
-  if (queueType !== undefined && queueType !== 'classic' && queueType !== 'quorum') {
-    return `must give the queue '${name}' the type classic or quorum, not '${String(queueType)}'`;
+  const wrong = wrongValue(options, rules);
+  return wrong === undefined ? undefined : `must give ${of} options that fit: ${wrong}`;
+}
+
+function checkQueueOptions(name: string, options: Readonly<Record<string, unknown>>): string | undefined {
+  const wrong = checkBag(`the queue '${name}'`, options, QUEUE_RULES);
+  if (wrong !== undefined || options.bindings === undefined) return wrong;
+  for (const binding of options.bindings as readonly Readonly<Record<string, unknown>>[]) {
+    const of = `a binding of the queue '${name}'`;
+    const bad = checkBag(of, binding, BINDING_RULES);
+    if (bad !== undefined) return bad;
+    if (binding.exchange === undefined || binding.routingKey === undefined) return `must give ${of} both exchange and routingKey`;
   }
   return undefined;
+}
+
+/** The name of a queue, or options under our names or Celery's; null is not given. */
+function checkRoute(name: string, route: unknown): string | undefined {
+  if (typeof route === 'string') return undefined;
+  if (!isMap(route)) return `must give '${name}' the name of a queue or an object of options`;
+  const options = Object.entries(route).filter(([, value]) => value !== null);
+  const camel = options.map(([key, value]) => [key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), value]);
+  return checkBag(`the route of '${name}'`, Object.fromEntries(camel), EXEC_RULES);
 }
 
 function isRoute(value: unknown): boolean {
   return typeof value === 'string' || isMap(value);
 }
 
-function isPair(value: unknown): boolean {
+function firstWrong<T>(items: Iterable<T>, check: (item: T) => string | undefined): string | undefined {
+  for (const item of items) {
+    const wrong = check(item);
+    if (wrong !== undefined) return wrong;
+  }
+  return undefined;
+}
+
+function isPair(value: unknown): value is readonly [string | RegExp, unknown] {
   return (
     Array.isArray(value) &&
     value.length === 2 &&
@@ -77,23 +133,20 @@ function isPair(value: unknown): boolean {
 
 function checkRouter(value: unknown): string | undefined {
   if (typeof value === 'function') return undefined;
-  if (Array.isArray(value)) return value.every(isPair) ? undefined : 'must list pairs of a pattern and a route';
+  if (Array.isArray(value)) {
+    return value.every(isPair)
+      ? firstWrong(value, ([pattern, route]) => checkRoute(String(pattern), route))
+      : 'must list pairs of a pattern and a route';
+  }
   if (!isMap(value)) return 'must be a map, a function, a list of pairs, or a list of routers';
   if (typeof value.routeForTask === 'function') return undefined;
-  for (const [name, route] of Object.entries(value)) {
-    if (!isRoute(route)) return `must give '${name}' the name of a queue or an object of options`;
-  }
-  return undefined;
+  return firstWrong(Object.entries(value), ([name, route]) => checkRoute(name, route));
 }
 
 /** taskRoutes. */
 export function checkRoutes(value: unknown): string | undefined {
   if (!Array.isArray(value) || value.every(isPair)) return checkRouter(value);
-  for (const router of value) {
-    const wrong = checkRouter(router);
-    if (wrong !== undefined) return wrong;
-  }
-  return undefined;
+  return firstWrong(value, checkRouter);
 }
 
 /** taskAnnotations. */
@@ -103,6 +156,8 @@ export function checkAnnotations(value: unknown): string | undefined {
     if (!isMap(annotation)) return 'must be a map of task name to options, a function, or a list of those';
     for (const [name, options] of Object.entries(annotation)) {
       if (!isMap(options)) return `must give '${name}' an object of task options`;
+      const wrong = checkBag(`the task '${name}'`, options, ANNOTATION_RULES);
+      if (wrong !== undefined) return wrong;
     }
   }
   return undefined;

@@ -86,6 +86,44 @@ test('a remote task is sent without its code', async () => {
   expect(message!.headers).toMatchObject({ task: 'trainer.fit', id: result.id });
 });
 
+test('the options of a remote task are those of its calls, which win', async () => {
+  await using app = setup({ taskRoutes: { 'trainer.*': 'routed' } });
+  const fit = app.remote<(rows: number) => string>('trainer.fit', {
+    queue: 'gpu',
+    priority: 4,
+    timeLimit: 60,
+    ignoreResult: true,
+  });
+  await fit.delay(1);
+  await fit.s(2).delay();
+  await fit.applyAsync([3], { priority: 7, timeLimit: null });
+  const messages = await waiting(app, 'gpu');
+  expect(messages.map(({ headers, properties }) => [properties.priority, headers.timelimit, headers.ignore_result])).toEqual([
+    [7, [null, null], true],
+    [4, [60, null], true],
+    [4, [60, null], true],
+  ]);
+});
+
+test('an option of the wrong kind is refused where it is written', async () => {
+  await using app = setup();
+  const task = app.task('t', () => 1);
+  await expect(app.sendTask('t', { countdown: '5' } as object)).rejects.toThrow('countdown must be a number of seconds, not "5"');
+  await expect(task.applyAsync([], { queue: { name: 'q' } } as object)).rejects.toThrow(
+    'queue must be the name of a queue, not an object',
+  );
+  await expect(task.applyAsync([], { eta: 'tomorrow' })).rejects.toThrow(ConfigurationError);
+  expect(() => app.task('u', { maxRetries: '3' } as object, () => 1)).toThrow(
+    "The task 'u' has a wrong option: maxRetries must be",
+  );
+  expect(() => task.s().set({ link: 'other' } as object)).toThrow('link must be a signature');
+});
+
+test('what a function in taskAnnotations answers is checked', async () => {
+  await using app = setup({ taskAnnotations: () => ({ rate_limit: '1/s' }) as object });
+  await expect(app.task('t', () => 1).delay()).rejects.toThrow(/taskAnnotations must not have 'rate_limit' for the task 't'/);
+});
+
 test('a signature by name is data until it is sent', async () => {
   await using app = setup();
   const signature = app.signature('x', [1], { kwargs: { a: 2 }, queue: 'q' });

@@ -68,13 +68,43 @@ test.each([
   [{ taskSerializer: null }, 'cannot be null'],
   [{ taskRoutes: 'celery' }, 'must be a map'],
   [{ taskRoutes: { 'a.*': 1 } }, "must give 'a.*' the name of a queue"],
-  [{ taskQueues: { a: { exchangeType: 'headers' } } }, 'exchangeType of direct, topic, fanout'],
+  [{ taskQueues: { a: { exchangeType: 'headers' } } }, 'exchangeType must be one of direct, topic, fanout'],
+  [
+    { taskQueues: { a: { exchange: { name: 'media', type: 'topic' } } } },
+    "queue 'a' options that fit: exchange must be a text, the name of the exchange (its type goes into exchangeType), not an object",
+  ],
+  [{ taskQueues: [{ name: 'a', exchange: { name: 'media' } }] }, 'exchangeType'],
+  [{ taskQueues: [{ name: 'a', exhange: 'media' }] }, "Did you mean 'exchange'"],
+  [{ taskQueues: { a: { maxPriority: '9' } } }, 'maxPriority must be a whole number'],
+  [{ taskQueues: { a: { arguments: [] } } }, 'arguments must be an object'],
+  [{ taskQueues: { a: { bindings: [{ exchange: 'x' }] } } }, 'both exchange and routingKey'],
+  [{ taskQueues: { a: { bindings: [{ exchange: {}, routingKey: 'x' }] } } }, 'exchangeType'],
+  [{ taskRoutes: { 'a.*': { queue: { name: 'q' } } } }, "route of 'a.*' options that fit: queue must be the name of a queue"],
+  [{ taskRoutes: { 'a.*': { qeue: 'q' } } }, "Did you mean 'queue'"],
+  [{ taskRoutes: [['a', { priority: 'urgent' }]] }, "'high', 'normal' or 'low'"],
+  [{ taskRoutes: [{ a: 'q' }, { b: { routing_key: 1 } }] }, 'routingKey must be a text'],
+  [{ taskAnnotations: { '*': { rate_limit: '10/s' } } }, "Did you mean 'rateLimit'"],
+  [{ taskAnnotations: { a: { timeLimit: '10' } } }, 'timeLimit must be a number of seconds, or null'],
+  [{ taskAnnotations: [{ a: { onFailure: () => 1 } }] }, "must not have 'onFailure'"],
   [{ taskQueues: { a: { routing_key: 'x' } } }, "must not have 'routing_key'"],
   [{ taskPublishRetryPolicy: { max_retries: 3 } }, "must not have 'max_retries'"],
   [{ beatSchedule: { a: { task: 'x' } } }, 'both task and schedule'],
   [{ taskDefaultRateLimit: '10/x' }, "'100/m'"],
 ])('%o is refused', (settings, message) => {
   expect(problem(settings)).toContain(message);
+});
+
+test('routes and queues in all their right forms pass', () => {
+  values({
+    taskQueues: {
+      a: { exchange: 'm', exchangeType: 'topic', bindings: [{ exchange: 'm', routingKey: '#' }], arguments: { x: 1 } },
+    },
+    taskRoutes: [
+      ['a', 'q'],
+      [/b/, { routing_key: 'k', time_limit: null, expires: new Date() }],
+    ],
+    taskAnnotations: [() => undefined, { '*': { rateLimit: null, autoretryFor: [Error], priority: 'low' } }],
+  });
 });
 
 test('a secret does not stand in the message that refuses it', () => {
