@@ -1,6 +1,7 @@
 // Log lines of a worker program: Celery's format for people, or one JSON object a line for machines. Only programs call this; a
 // library stays silent until somebody configures a sink.
 import { configure, type LogRecord, type Sink } from '@logtape/logtape';
+import { type LineFields, lineFormat } from './log-format.ts';
 
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL' | 'FATAL';
 
@@ -14,8 +15,15 @@ export interface LoggingOptions {
   readonly write?: (line: string) => void;
   /** Name of this process in the lines. @default 'MainProcess' */
   readonly processName?: string;
+  /** Form of text lines, with Python's names. @default '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s' */
+  readonly lineFormat?: string;
+  /** Form of text lines that tasks write. @default the same with '%(task_name)s[%(task_id)s]: ' before the message */
+  readonly taskFormat?: string;
 }
 
+const PREFIX = '[%(asctime)s: %(levelname)s/%(processName)s] ';
+const LINE_FORMAT = `${PREFIX}%(message)s`;
+const TASK_FORMAT = `${PREFIX}%(task_name)s[%(task_id)s]: %(message)s`;
 const LEVELS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warning', ERROR: 'error', CRITICAL: 'fatal', FATAL: 'fatal' } as const;
 const NAMES: Readonly<Record<LogRecord['level'], string>> = {
   trace: 'DEBUG',
@@ -24,6 +32,15 @@ const NAMES: Readonly<Record<LogRecord['level'], string>> = {
   warning: 'WARNING',
   error: 'ERROR',
   fatal: 'CRITICAL',
+};
+/** Python's numbers of levels. */
+const NUMBERS: Readonly<Record<LogRecord['level'], number>> = {
+  trace: 5,
+  debug: 10,
+  info: 20,
+  warning: 30,
+  error: 40,
+  fatal: 50,
 };
 const COLORS: Readonly<Record<string, string>> = { DEBUG: '34', WARNING: '33', ERROR: '31', CRITICAL: '35' };
 /** A value in a line is cut here; arguments and results were cut before. */
@@ -71,12 +88,52 @@ function moment(timestamp: number): string {
   return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())},${pad(date.getMilliseconds(), 3)}`;
 }
 
-/** One line as Celery writes it: `[2026-11-23 18:00:42,123: INFO/MainProcess] message`. */
-export function textLine(record: LogRecord, options: { readonly color?: boolean; readonly processName?: string } = {}): string {
-  const level = NAMES[record.level];
-  const line = `[${moment(record.timestamp)}: ${level}/${options.processName ?? 'MainProcess'}] ${messageOf(record)}`;
-  const color = options.color === true ? COLORS[level] : undefined;
-  return color === undefined ? line : `\u001b[1;${color}m${line}\u001b[0m`;
+/** How text lines look. */
+export interface TextOptions {
+  readonly color?: boolean;
+  readonly processName?: string;
+  readonly lineFormat?: string;
+  readonly taskFormat?: string;
+}
+
+/** What a task writes carries its name and id; what is only about tasks says them itself. */
+function isOfTask({ category: [, room], properties }: LogRecord): boolean {
+  return room === 'task' && typeof properties.task === 'string' && typeof properties.id === 'string';
+}
+
+function fieldsOf(record: LogRecord, processName: string): LineFields {
+  const { timestamp, level, category, properties } = record;
+  const text = (value: unknown): string => (typeof value === 'string' ? escapeControl(value) : '???');
+  return {
+    asctime: moment(timestamp),
+    created: timestamp / 1000,
+    levelname: NAMES[level],
+    levelno: NUMBERS[level],
+    message: messageOf(record),
+    msecs: timestamp % 1000,
+    name: category.join('.'),
+    process: process.pid,
+    processName,
+    task_name: text(properties.task),
+    task_id: text(properties.id),
+  };
+}
+
+/** Lines as Celery writes them: `[2026-11-23 18:00:42,123: INFO/MainProcess] message`. Throws ConfigurationError for an unknown part of a format. */
+export function textFormat(options: TextOptions = {}): (record: LogRecord) => string {
+  const line = lineFormat(options.lineFormat ?? LINE_FORMAT);
+  const taskLine = lineFormat(options.taskFormat ?? TASK_FORMAT);
+  const { processName = 'MainProcess' } = options;
+  return (record) => {
+    const text = (isOfTask(record) ? taskLine : line)(fieldsOf(record, processName));
+    const color = options.color === true ? COLORS[NAMES[record.level]] : undefined;
+    return color === undefined ? text : `\u001b[1;${color}m${text}\u001b[0m`;
+  };
+}
+
+/** One line. */
+export function textLine(record: LogRecord, options: TextOptions = {}): string {
+  return textFormat(options)(record);
 }
 
 /** One JSON object. */
@@ -102,9 +159,11 @@ function plain(value: unknown): unknown {
 
 /** Configures the logging of this process. Categories outside Lovage's are left as they are. */
 export async function configureLogging(options: LoggingOptions): Promise<void> {
-  const write = options.write ?? ((line: string): void => void process.stderr.write(line));
-  const format = options.format === 'json' ? jsonLine : textLine;
-  const sink: Sink = (record) => write(`${format(record, options)}\n`);
+  // Taken now: the console of tasks may be redirected to this very log later.
+  const stderr = process.stderr.write.bind(process.stderr);
+  const write = options.write ?? ((line: string): void => void stderr(line));
+  const format = options.format === 'json' ? (record: LogRecord): string => jsonLine(record, options) : textFormat(options);
+  const sink: Sink = (record) => write(`${format(record)}\n`);
   await configure({
     reset: true,
     sinks: { worker: sink },

@@ -1,5 +1,6 @@
 // What a worker needs, made of a Lovage app: the ports of the consumer and of the worker on one side, the app's parts on the other.
 import type { Lovage, Queue } from '../app/index.ts';
+import type { Topology } from '../broker/index.ts';
 import type { ConsumerObserver, ConsumerSettings, RecordWriter, ResultOwner, WorkerApp } from '../consumer/index.ts';
 import { formatTime, notRegisteredException, type ResultMeta, revokedException } from '../protocol/index.ts';
 import type { ResultBackend } from '../result/index.ts';
@@ -13,6 +14,7 @@ import {
 } from '../task/index.ts';
 import { NotRegisteredError, redactUrl } from '../util/index.ts';
 import type { Bootstep } from './bootsteps.ts';
+import { directQueue } from './direct.ts';
 import type { QueueLine, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 import type { WorkerSource } from './source.ts';
 
@@ -64,6 +66,14 @@ function lineOf({ name, exchange, routingKey }: Queue): QueueLine {
   return { name, exchange: exchange.name, exchangeType: exchange.type, routingKey };
 }
 
+function withQueues({ exchanges, queues, bindings }: Topology, more: readonly Queue[]): Topology {
+  return {
+    exchanges: [...exchanges, ...more.flatMap((queue) => queue.exchanges)],
+    queues: [...queues, ...more.map(({ declaration }) => declaration)],
+    bindings: [...bindings, ...more.flatMap((queue) => queue.bindings)],
+  };
+}
+
 /** The settings with this worker's own options over them. */
 function settingsOf({ settings }: Lovage, { prefetchMultiplier }: WorkerOptions): ConsumerSettings {
   return { ...settings, workerPrefetchMultiplier: prefetchMultiplier ?? settings.workerPrefetchMultiplier };
@@ -90,8 +100,9 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
   const opened: ResultBackend = await app.openBackend();
   const backend = opened.name === 'disabled' ? undefined : opened;
   const queues = selectQueues(app, worker);
-  const names = queues.map(({ declaration }) => declaration.name);
-  const topology = app.queues.topology(queues.map(({ name }) => name));
+  const direct = app.settings.workerDirect ? [directQueue(hostname)] : [];
+  const names = [...queues, ...direct].map(({ declaration }) => declaration.name);
+  const topology = withQueues(app.queues.topology(queues.map(({ name }) => name)), direct);
   const port: WorkerApp = {
     settings: settingsOf(app, worker),
     broker,
@@ -116,7 +127,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
   return {
     app: port,
     execute: (job, options) => execute(job, environment, options),
-    queueLines: queues.map(lineOf),
+    queueLines: [...queues, ...direct].map(lineOf),
     brokerUrl: broker.url,
     backendUrl: backend === undefined ? undefined : redactUrl(backend.url),
     // Broker and store belong to the app, which other workers of this process may share.

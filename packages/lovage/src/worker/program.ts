@@ -2,7 +2,9 @@
 import type { Lovage } from '../app/index.ts';
 import { banner } from './banner.ts';
 import type { WorkerOptions } from './host.ts';
+import { configureLogging, type LoggingOptions } from './logging.ts';
 import { sourceOf } from './of-app.ts';
+import { redirectConsole } from './redirect.ts';
 import { installSignals, type SignalSource } from './shutdown.ts';
 import { checkOptions, Worker, type WorkerFacts } from './worker.ts';
 
@@ -15,6 +17,8 @@ export interface ProgramOptions extends WorkerOptions {
   readonly version?: string;
   /** Where the banner goes. @default standard output */
   readonly write?: (text: string) => void;
+  /** Sets logging up once more as the settings of the app say: formats and colours of lines. @default logging is left alone */
+  readonly logging?: LoggingOptions;
   /** Where signals come from. @default this process */
   readonly signals?: SignalSource;
 }
@@ -29,9 +33,16 @@ export async function startWorker(app: Lovage, options: WorkerOptions = {}): Pro
 
 /** Runs a worker until a signal or an error ends it. Resolves to the exit code: 0 after a warm shutdown, 1 after a cold one or an error. */
 export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}): Promise<number> {
-  const { banner: wanted = true, listTasks = true, version = '', write, signals, ...own } = options;
+  const { banner: wanted = true, listTasks = true, version = '', write, signals, logging, ...own } = options;
   checkOptions(own);
   const source = sourceOf(app);
+  const { workerLogFormat, workerTaskLogFormat, workerLogColor, workerRedirectStdouts, workerRedirectStdoutsLevel } =
+    app.settings;
+  if (logging !== undefined) {
+    const color = workerLogColor ?? logging.color ?? false;
+    await configureLogging({ lineFormat: workerLogFormat, taskFormat: workerTaskLogFormat, ...logging, color });
+  }
+  using _console = workerRedirectStdouts ? redirectConsole(workerRedirectStdoutsLevel) : undefined;
   const worker = new Worker(source, own);
   const print = write ?? ((text: string): void => void process.stdout.write(text));
   const show = (facts: WorkerFacts): void => {

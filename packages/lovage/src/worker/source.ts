@@ -11,6 +11,9 @@ export interface ProgramSettings {
   readonly workerMaxMemoryPerChild?: number | null | undefined;
   /** Seconds; null: a warm shutdown waits without limit. */
   readonly shutdownTimeout?: number | null | undefined;
+  /** Seconds that running tasks get before a cold shutdown aborts them; 0: none. */
+  readonly workerSoftShutdownTimeout?: number | undefined;
+  readonly workerEnableSoftShutdownOnIdle?: boolean | undefined;
   readonly maxZombies?: number | null | undefined;
   readonly workerSendTaskEvents: boolean;
 }

@@ -1,6 +1,6 @@
 // A worker: options and an app in, a running program of bootsteps out. All its state is in the instance; several may live in one process.
 // Its life: created → starting → running → stopping (warm, then cold if somebody is in a hurry) → stopped.
-import { ConfigurationError, deadline, logger, ShutdownError } from '../util/index.ts';
+import { after, ConfigurationError, deadline, logger, ShutdownError, type Timer } from '../util/index.ts';
 import { type Blueprint, type Bootstep, startSteps } from './bootsteps.ts';
 import type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 import { nodeName } from './node-name.ts';
@@ -37,6 +37,8 @@ export class Worker implements AsyncDisposable {
   #stopping: Promise<void> | undefined;
   #failure: Error | undefined;
   #cold = false;
+  #host: WorkerHost | undefined;
+  #soft: Timer | undefined;
 
   constructor(source: WorkerSource, options: WorkerOptions = {}) {
     this.#source = source;
@@ -76,8 +78,21 @@ export class Worker implements AsyncDisposable {
     return this.#stopping;
   }
 
-  /** Cold shutdown: aborts what runs, at once, and gives it back. */
+  /**
+   * Cold shutdown: aborts what runs and gives it back. At once, or, when the setting workerSoftShutdownTimeout says so, after as many
+   * seconds in which it may still end by itself; asked a second time, at once.
+   */
   terminate(cause = 'terminate'): Promise<void> {
+    const seconds = this.#settings?.workerSoftShutdownTimeout ?? 0;
+    const soft = this.#soft === undefined && !this.#cold && seconds > 0 && (this.#host?.pool?.running ?? 0) > 0;
+    if (!soft) return this.#terminateNow(cause);
+    log.warning('worker: Soft shutdown ({cause}): running tasks are aborted in {seconds} seconds.', { cause, seconds });
+    this.#soft = after(seconds, () => void this.#terminateNow(cause), { ref: true });
+    void this.closed.finally(() => this.#soft?.cancel());
+    return this.stop(cause);
+  }
+
+  #terminateNow(cause: string): Promise<void> {
     if (!this.#cold && this.#state !== 'stopped') {
       this.#cold = true;
       this.#tellStopping(cause, 'cold', 1);
@@ -111,7 +126,9 @@ export class Worker implements AsyncDisposable {
       this.#settings = settings;
       parts = await this.#source.open({ hostname: this.hostname, worker: this.#options });
       await signals.celerydAfterSetup.tell(() => ({ hostname: this.hostname }), this.hostname);
-      const host = this.#host(parts, settings);
+      const host = this.#makeHost(parts, settings);
+      this.#host = host;
+      this.#mention(settings);
       const told: Bootstep<WorkerHost> = {
         name: 'facts',
         requires: ['pool'],
@@ -153,7 +170,15 @@ export class Worker implements AsyncDisposable {
     void this.closed.finally(() => clearInterval(alive));
   }
 
-  #host(parts: WorkerParts, settings: ProgramSettings): WorkerHost {
+  /** Settings that are known, but of no use here. */
+  #mention({ workerEnableSoftShutdownOnIdle }: ProgramSettings): void {
+    if (workerEnableSoftShutdownOnIdle !== true) return;
+    log.warning(
+      'The setting workerEnableSoftShutdownOnIdle has no effect: what an idle worker holds is given back at once, so there is nothing to wait for.',
+    );
+  }
+
+  #makeHost(parts: WorkerParts, settings: ProgramSettings): WorkerHost {
     const { pool, concurrency, maxTasksPerChild, maxMemoryPerChild, maxZombies = settings.maxZombies } = this.#options;
     const tasksPerChild = maxTasksPerChild ?? settings.workerMaxTasksPerChild ?? undefined;
     const memoryPerChild = maxMemoryPerChild ?? settings.workerMaxMemoryPerChild ?? undefined;
@@ -175,7 +200,7 @@ export class Worker implements AsyncDisposable {
         if (this.#state !== 'running') return;
         this.#failure = error;
         log.fatal('Unrecoverable error: {error}', { error });
-        void this.terminate('error');
+        void this.#terminateNow('error');
       },
       retire: (reason) => {
         if (this.#stopping !== undefined) return;

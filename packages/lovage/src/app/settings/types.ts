@@ -684,7 +684,7 @@ export interface Settings {
    */
   readonly workerSoftShutdownTimeout: number;
   /**
-   * Wait those seconds although no task runs.
+   * No effect: what an idle worker holds is given back at once, so there is nothing to wait for; the worker says so at its start.
    * @default false
    */
   readonly workerEnableSoftShutdownOnIdle: boolean;
@@ -719,7 +719,7 @@ export interface Settings {
    */
   readonly workerLogColor: boolean | null;
   /**
-   * Form of log lines.
+   * Form of log lines, with Python's names such as %(asctime)s.
    * @default '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s'
    */
   readonly workerLogFormat: string;

@@ -133,7 +133,8 @@ export const workerSettings: SettingRows = {
     kind: 'boolean',
     default: false,
     old: 'CELERYD_ENABLE_SOFT_SHUTDOWN_ON_IDLE',
-    about: 'Wait those seconds although no task runs.',
+    about:
+      'No effect: what an idle worker holds is given back at once, so there is nothing to wait for; the worker says so at its start.',
   },
   shutdownTimeout: {
     kind: 'seconds',
@@ -182,7 +183,7 @@ export const workerSettings: SettingRows = {
     kind: 'string',
     default: `${logPrefix}%(message)s`,
     old: 'CELERYD_LOG_FORMAT',
-    about: 'Form of log lines.',
+    about: "Form of log lines, with Python's names such as %(asctime)s.",
   },
   workerTaskLogFormat: {
     kind: 'string',

@@ -5,7 +5,7 @@ import { multiple, optional } from '@optique/core/modifiers';
 import { argument, option } from '@optique/core/primitives';
 import { choice, integer, string, type ValueParser } from '@optique/core/valueparser';
 import { poolNames } from '../../pool/index.ts';
-import { configureLogging, type LogLevel, runWorkerProgram } from '../../worker/index.ts';
+import { configureLogging, type LoggingOptions, type LogLevel, runWorkerProgram } from '../../worker/index.ts';
 import { type Command, defineCommand } from '../define.ts';
 import { commaList, seconds } from '../options.ts';
 import { version } from '../version.ts';
@@ -91,13 +91,15 @@ export const worker: Command = defineCommand({
   ],
   parser,
   run: async ({ loglevel, logFormat, pairs, ...options }, { loadApp, global, logColor }) => {
-    await configureLogging({
+    const logging: LoggingOptions = {
       level: (loglevel ?? 'INFO') as LogLevel,
       format: logFormat ?? 'text',
       color: logColor,
-    });
+    };
+    // Before the app is there, so that what its modules say is heard; the worker does it again with the settings of the app.
+    await configureLogging(logging);
     const app = await loadApp(pairs);
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    return runWorkerProgram(app, { ...given, banner: !global.quiet, version: version() });
+    return runWorkerProgram(app, { ...given, banner: !global.quiet, version: version(), logging });
   },
 });
