@@ -158,6 +158,7 @@ export class Core {
       },
       signals: core.#options.signals,
       clock: core.#options.clock,
+      priorityOf: (call) => core.#plan(call).priority,
       hostname: node,
     };
   }

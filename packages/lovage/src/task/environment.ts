@@ -79,6 +79,8 @@ export interface ExecuteEnvironment {
   readonly random?: () => number;
   /** Node name: `celery@host`. */
   readonly hostname: string;
+  /** The number that the priority of a call has on the broker of the app: words mean nothing on the wire. Without it they are refused. */
+  readonly priorityOf?: (call: Call) => number | undefined;
   /** Turns a chain, group or chord into calls with fixed ids; the canvas room gives it. Without it such a signature fails with ConfigurationError. */
   readonly expand?: (signature: WireSignature, call: ExpandInput) => readonly Call[];
 }

@@ -76,8 +76,15 @@ class PlainSignature implements Signature<readonly unknown[], unknown> {
   }
 
   toWire(): WireSignature {
-    const { task, args, kwargs, options, immutable } = this;
-    return { task, args, kwargs, options: writeOptions(options), subtask_type: null, immutable };
+    const { task, args, kwargs, immutable } = this;
+    return { task, args, kwargs, options: writeOptions(this.#wireOptions()), subtask_type: null, immutable };
+  }
+
+  /** Which end of the scale is urgent is the broker's affair, and whoever reads the signature cannot ask ours. */
+  #wireOptions(): CallOptions {
+    if (typeof this.options.priority !== 'string') return this.options;
+    const priority = this.#host.environment().priorityOf?.(this.#call([], undefined));
+    return priority === undefined ? this.options : { ...this.options, priority };
   }
 
   toJSON(): WireSignature {

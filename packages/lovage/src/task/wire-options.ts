@@ -1,6 +1,7 @@
 // Call options as they stand in a signature on the wire, both ways. Celery writes a signature's options flat: what it does not know
 // (stamps, AMQP properties) lies between the others under its own name.
 import type { WireSignature } from '../protocol/index.ts';
+import { ConfigurationError } from '../util/index.ts';
 import type { CallOptions, SignatureLike } from './options.ts';
 
 type Wire = Readonly<Record<string, unknown>>;
@@ -79,8 +80,13 @@ export function linkList(links: SignatureLike | readonly SignatureLike[] | undef
   return 'toWire' in links ? [links] : links;
 }
 
-/** Options of a signature as Celery writes them. */
+/** Options of a signature as Celery writes them. Throws ConfigurationError for a priority that is still a word. */
 export function writeOptions(options: Readonly<CallOptions>): Record<string, unknown> {
+  if (typeof options.priority === 'string') {
+    throw new ConfigurationError(
+      `The priority '${options.priority}' cannot be written into a signature here: no app says which number it is. Give a number.`,
+    );
+  }
   const wire: Record<string, unknown> = {};
   for (const [name, wireName, kind] of PLAIN) {
     const value = options[name];

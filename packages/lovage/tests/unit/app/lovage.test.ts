@@ -119,6 +119,20 @@ test('an option of the wrong kind is refused where it is written', async () => {
   expect(() => task.s().set({ link: 'other' } as object)).toThrow('link must be a signature');
 });
 
+test.each([
+  ['memory://', [9, 5, 0]],
+  ['redis://localhost', [0, 4, 9]],
+])('words of priority are numbers in a signature for %s', async (brokerUrl, numbers) => {
+  await using app = setup({ brokerUrl, resultBackend: 'disabled', taskQueues: { celery: {}, few: { maxPriority: 4 } } });
+  const task = app.task('t', () => 1);
+  const words = ['high', 'normal', 'low'] as const;
+  expect(words.map((priority) => task.s().set({ priority }).toWire().options.priority)).toEqual(numbers);
+  expect(app.signature('x', [], { priority: 'high', queue: 'few' }).toWire().options.priority).toBe(numbers[0] === 9 ? 4 : 0);
+  const linked = task.s().set({ link: task.s().set({ priority: 'low' }) });
+  const [message] = app.publisher.prepare([{ task: 't', args: [], kwargs: {}, options: linked.options }]);
+  expect(JSON.parse(Buffer.from(message!.message.body).toString())[2].callbacks[0].options).toEqual({ priority: numbers[2] });
+});
+
 test('what a function in taskAnnotations answers is checked', async () => {
   await using app = setup({ taskAnnotations: () => ({ rate_limit: '1/s' }) as object });
   await expect(app.task('t', () => 1).delay()).rejects.toThrow(/taskAnnotations must not have 'rate_limit' for the task 't'/);
