@@ -8,7 +8,11 @@ import type { Retry } from './steer.ts';
 type Args = readonly unknown[];
 type Kwargs = Readonly<Record<string, unknown>>;
 
-/** A message about to leave, or gone. */
+/**
+ * A message about to leave, or gone. Told in the process that makes the call, for everything that it publishes itself. What follows
+ * a task (retries, callbacks, the next step of a chain) is not told where broker and results are one database: it leaves with the
+ * task's result in one transaction, and there is no moment before or after it. Middleware that wraps the publish sees every call.
+ */
 export interface PublishPayload {
   readonly task: string;
   readonly id: string;
