@@ -107,7 +107,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const color = wantsColor(argv, process.stdout);
   const early = createOutput({ json: argv.includes('--json'), quiet: false, color: wantsColor(argv, process.stderr) });
   try {
-    const parsed = parse(argv, process.env, color);
+    const parsed = parse(argv, process.env, { colors: color });
     if (!('exitCode' in parsed)) {
       const { json, quiet } = parsed.global;
       return await perform(parsed, createOutput({ json, quiet, color }), wantsColor(argv, process.stderr));

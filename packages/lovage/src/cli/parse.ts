@@ -27,6 +27,14 @@ export interface Answered {
   readonly error?: string;
 }
 
+export interface ParseOptions {
+  readonly colors: boolean;
+  /** Columns of help pages. @default the terminal's */
+  readonly width?: number;
+}
+
+const PLAIN: ParseOptions = { colors: false };
+
 interface Flat extends GlobalOptions {
   readonly command: Command;
   readonly options: unknown;
@@ -68,8 +76,9 @@ function commandParser(definition: Command): Branch {
 
 const ROOT_USAGE: Usage = [{ type: 'literal', value: '[OPTIONS] COMMAND [ARGUMENTS]' }];
 const ROOT_FOOTER = inLines([
-  'Each command tells more: lovage COMMAND --help. Every option can come from the environment as well: LOVAGE_APP for --app,',
-  'LOVAGE_WORKER_CONCURRENCY for --concurrency of worker. Completion: eval "$(lovage completion bash)", or zsh, or fish.',
+  'More of a command: lovage COMMAND --help',
+  'Options come from the environment too: LOVAGE_APP for --app, LOVAGE_WORKER_CONCURRENCY for --concurrency of worker',
+  'Completion: eval "$(lovage completion bash)"; also zsh and fish',
 ]);
 
 function rootParser(): Parser<'sync', Flat, unknown> {
@@ -79,7 +88,7 @@ function rootParser(): Parser<'sync', Flat, unknown> {
   return both(globalOptions, oneOf(...commands.map(commandParser)));
 }
 
-function attempt(argv: readonly string[], colors: boolean): Flat | Answered {
+function attempt(argv: readonly string[], { colors, width }: ParseOptions): Flat | Answered {
   const out: string[] = [];
   const errors: string[] = [];
   try {
@@ -99,6 +108,7 @@ function attempt(argv: readonly string[], colors: boolean): Flat | Answered {
       usageLine: ROOT_USAGE,
       footer: ROOT_FOOTER,
       colors,
+      ...(width === undefined ? {} : { maxWidth: width }),
       stdout: (chunk) => out.push(chunk),
       stderr: (chunk) => errors.push(chunk),
       onExit: (exitCode) => {
@@ -148,7 +158,7 @@ function explain(answered: Answered, argv: readonly string[], known: Command | u
   const word = commandWord(argv);
   const names = [...commands.map(({ name }) => name), ...BUILT_IN];
   const error = suggestOption(answered.error ?? '', known).replace(
-    /^(Missing shell name)[^]*$/,
+    /^(Missing shell name)[\s\S]*$/,
     '$1: give bash, zsh, fish, pwsh or nu.',
   );
   if (known !== undefined) return `${error} See: lovage ${known.name} --help`;
@@ -161,8 +171,8 @@ function explain(answered: Answered, argv: readonly string[], known: Command | u
 
 /** Which variable of the environment is to blame, when the command line alone is well. */
 function blame(argv: readonly string[], given: ReturnType<typeof environmentOptions>): string {
-  if ('exitCode' in attempt(argv, false)) return '';
-  const guilty = given.find((option) => 'exitCode' in attempt(withOptions(argv, [option]), false));
+  if ('exitCode' in attempt(argv, PLAIN)) return '';
+  const guilty = given.find((option) => 'exitCode' in attempt(withOptions(argv, [option]), PLAIN));
   return guilty === undefined ? '' : `From the environment variable ${guilty.variable}: `;
 }
 
@@ -170,16 +180,16 @@ function blame(argv: readonly string[], given: ReturnType<typeof environmentOpti
 export function parse(
   argv: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
-  colors: boolean,
+  options: ParseOptions,
 ): Parsed | Answered {
   const known = commands.find(({ name }) => name === commandWord(argv));
   const asksHelp = argv.some((word) => HELP.has(word));
   const given = known === undefined || asksHelp ? [] : environmentOptions(known, argv, environment);
-  const outcome = attempt(withOptions(argv, given), colors);
+  const outcome = attempt(withOptions(argv, given), options);
   if ('exitCode' in outcome) {
     if (outcome.error === undefined) return outcome;
     return { ...outcome, error: blame(argv, given) + explain(outcome, argv, known) };
   }
-  const { command: chosen, options, ...global } = outcome;
-  return { command: chosen, options, global };
+  const { command: chosen, options: chosenOptions, ...global } = outcome;
+  return { command: chosen, options: chosenOptions, global };
 }

@@ -18,5 +18,8 @@ export function levels(): ValueParser<'sync', LevelName> {
         : { success: false, error: message`${input} is none of DEBUG, INFO, WARNING, ERROR, CRITICAL.` };
     },
     format: (value) => value,
+    *suggest(prefix) {
+      for (const level of LEVELS) if (level.startsWith(prefix.toUpperCase())) yield { kind: 'literal', text: level };
+    },
   };
 }

@@ -18,10 +18,17 @@ const parser = object({
 });
 
 async function confirmed(question: string): Promise<boolean> {
-  using prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
   // Ctrl-D and Ctrl-C are a no.
-  const closed = new Promise<string>((done) => prompt.once('close', () => done('')));
+  const closed = new Promise<string>((done) => {
+    prompt.once('close', () => {
+      process.stderr.write('\n');
+      done('');
+    });
+  });
   const answer = await Promise.race([prompt.question(`${question} [y/N] `).catch(() => ''), closed]);
+  prompt.removeAllListeners('close');
+  prompt.close();
   return /^y(es)?$/i.test(answer.trim());
 }
 

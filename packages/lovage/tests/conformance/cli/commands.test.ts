@@ -1,0 +1,42 @@
+// Commands that need no worker, on the embedded default: what one sends, the others see.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ensureBuilt, project } from '../../support/program.ts';
+
+const TASKS = `import { Lovage } from 'lovage';
+export const app = new Lovage('shop', { taskQueues: ['celery', 'mail'] });
+export const add = app.task('shop.add', async (a: number, b: number) => a + b);
+`;
+const shop = project({ 'tasks.ts': TASKS, 'open.ts': `${TASKS}setInterval(() => undefined, 1000);\n` });
+
+beforeAll(ensureBuilt);
+afterAll(() => shop[Symbol.dispose]());
+
+test('call sends, from the command line and from standard input; queues, purge and status tell of it', async () => {
+  const big = JSON.stringify([['x'.repeat(300_000)], 2]);
+  const sent = await shop.run(['call', 'shop.add', '[1, 2]', '-Q', 'mail']);
+  expect(sent).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/) as unknown });
+  expect(await shop.run(['call', 'shop.add', '-', '-Q', 'mail', '--json'], { input: big })).toMatchObject({ code: 0 });
+  const counted = await shop.run(['queues', 'mail', 'nosuch', '--json']);
+  expect(JSON.parse(counted.stdout)).toMatchObject([
+    { queue: 'mail', exists: true, ready: 2 },
+    { queue: 'nosuch', exists: false, ready: 0 },
+  ]);
+  expect(await shop.run(['status'])).toMatchObject({ code: 0, stdout: expect.stringContaining('mail') as unknown });
+  expect(await shop.run(['purge', '-Q', 'mail'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('--force') as unknown,
+  });
+  expect(await shop.run(['purge', '-Q', 'mail', '-f'])).toMatchObject({ code: 0, stdout: 'Deleted 2 messages from 1 queue.\n' });
+  expect((await shop.run(['purge', '-Q', 'nosuch', '-f'])).stderr).toBe("There is no queue 'nosuch'.\n");
+});
+
+test('an unknown result is told as such', async () => {
+  const { code, stdout } = await shop.run(['result', 'no-such-id']);
+  expect(code).toBe(0);
+  expect(stdout).toBe('PENDING  nothing is stored for no-such-id: not finished, unknown, or expired\n');
+  expect(await shop.run(['result', 'no-such-id', '--wait', '0.1'])).toMatchObject({ code: 1 });
+});
+
+test('what a module of the user leaves open does not keep the program', async () => {
+  expect(await shop.run(['-A', 'open.ts', 'queues'])).toMatchObject({ code: 0 });
+});

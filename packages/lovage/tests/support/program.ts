@@ -1,0 +1,114 @@
+// The real `lovage` program in a folder of its own, for tests of the command line.
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const ROOT = resolve(import.meta.dirname, '../../../..');
+const PACKAGE = join(ROOT, 'packages/lovage');
+export const LOVAGE: string = join(PACKAGE, 'bin/lovage.js');
+
+/** Builds the package when a source is newer than what was built. */
+export function ensureBuilt(): void {
+  const stamp = join(PACKAGE, 'dist/.built');
+  const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
+  const stale = globSync('src/**/*.ts', { cwd: PACKAGE }).some((file) => statSync(join(PACKAGE, file)).mtimeMs > built);
+  if (stale) execFileSync(process.execPath, [join(ROOT, 'scripts/build.mjs')]);
+}
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A folder with the files given, in which `lovage` can be imported and run. */
+export interface Project extends Disposable {
+  readonly folder: string;
+  run(args: readonly string[], options?: RunOptions): Promise<Ran>;
+  /** A worker that is ready. */
+  worker(...args: readonly string[]): Promise<Worker>;
+}
+
+export interface Worker {
+  readonly child: ChildProcess;
+  /** What it wrote, both streams. */
+  log(): string;
+  /** Resolves when the text was written. */
+  wrote(text: string): Promise<void>;
+  readonly ended: Promise<number | null>;
+}
+
+/** The environment without what would change a run. */
+function cleanEnvironment(more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(LOVAGE_|CELERY_|NO_COLOR|FORCE_COLOR|NODE_OPTIONS|VITEST)/.test(name),
+  );
+  return { ...Object.fromEntries(kept), ...more };
+}
+
+function startWorker(folder: string, args: readonly string[]): Promise<Worker> {
+  const child = spawn(process.execPath, [LOVAGE, 'worker', ...args], {
+    cwd: folder,
+    env: cleanEnvironment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let log = '';
+  const waiting = new Set<() => void>();
+  const hear = (chunk: Buffer): void => {
+    log += chunk.toString();
+    for (const look of [...waiting]) look();
+  };
+  child.stdout.on('data', hear);
+  child.stderr.on('data', hear);
+  const ended = new Promise<number | null>((done) => child.once('close', (code) => done(code)));
+  const wrote = (text: string): Promise<void> =>
+    new Promise((done, fail) => {
+      const look = (): void => {
+        if (!log.includes(text)) return;
+        waiting.delete(look);
+        done();
+      };
+      waiting.add(look);
+      look();
+      void ended.then(() => fail(new Error(`The worker ended without writing '${text}':\n${log}`)));
+    });
+  const worker: Worker = { child, log: () => log, wrote, ended };
+  return wrote(' ready.').then(() => worker);
+}
+
+export function project(files: Readonly<Record<string, string>>): Project {
+  const folder = mkdtempSync(join(tmpdir(), 'lovage-cli-'));
+  const all = { 'package.json': '{ "type": "module", "private": true }', 'package-lock.json': '{}', ...files };
+  for (const [name, text] of Object.entries(all)) writeFileSync(join(folder, name), text);
+  mkdirSync(join(folder, 'node_modules'));
+  symlinkSync(PACKAGE, join(folder, 'node_modules/lovage'));
+  const children: ChildProcess[] = [];
+  return {
+    folder,
+    run: (args, { input, env } = {}) =>
+      new Promise((done) => {
+        const child = execFile(
+          process.execPath,
+          [LOVAGE, ...args],
+          { cwd: folder, env: cleanEnvironment(env), maxBuffer: 2 ** 28 },
+          (_error, stdout, stderr) => done({ code: child.exitCode, stdout, stderr }),
+        );
+        child.stdin?.end(input ?? '');
+      }),
+    worker: async (...args) => {
+      const worker = await startWorker(folder, args);
+      children.push(worker.child);
+      return worker;
+    },
+    [Symbol.dispose]: () => {
+      for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { printable, resultLines, table, toJson } from '../../../src/cli/output.ts';
+
+test('control characters never reach the terminal raw', () => {
+  const nasty = 'a\u001b[31mb\u0007c\u0085\r';
+  expect(printable(nasty)).toBe('ab\\x07c\\x85\\x0d');
+  for (const text of [printable(nasty), resultLines({ nasty }).join(''), resultLines(nasty).join(''), toJson([nasty])]) {
+    const raw = Array.from(text, (character) => character.charCodeAt(0)).filter(
+      (code) => code < 32 || (code > 126 && code < 160),
+    );
+    expect(raw).toEqual([]);
+  }
+});
+
+test('integers of any size are numbers in JSON, bytes are base64', () => {
+  expect(toJson({ big: 2n ** 80n, bytes: new Uint8Array([1, 2, 3]), buffer: Buffer.from('hi') })).toBe(
+    '{"big":1208925819614629174706176,"bytes":"AQID","buffer":"aGk="}',
+  );
+  expect(toJson([Number.NaN, new Map([['a', 1n]]), new Set([1]), new TypeError('x')])).toBe(
+    '["NaN",{"a":1},[1],{"type":"TypeError","message":"x"}]',
+  );
+  expect(toJson(undefined)).toBe('null');
+});
+
+test('results for people', () => {
+  expect(resultLines(undefined)).toEqual(['null']);
+  expect(resultLines('two\nlines')).toEqual(['two', 'lines']);
+  expect(resultLines(10n ** 20n)).toEqual(['100000000000000000000']);
+  expect(resultLines(new Uint8Array([255, 0]))).toEqual(['2 bytes: ff00']);
+  expect(resultLines({ a: 1 })).toEqual(['{', '  "a": 1', '}']);
+});
+
+test('tables align, numbers to the right', () => {
+  expect(
+    table(
+      ['queue', 'ready'],
+      [
+        ['celery', 5],
+        ['x', 1200],
+      ],
+    ),
+  ).toEqual(['queue   ready', 'celery      5', 'x        1200']);
+});

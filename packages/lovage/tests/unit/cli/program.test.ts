@@ -1,0 +1,106 @@
+// The program as a shell sees it: exit codes, the two streams, and that it ends by itself. What needs a worker is in conformance/cli.
+import { execFile } from 'node:child_process';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ensureBuilt, LOVAGE, project } from '../../support/program.ts';
+
+const TASKS = `import { Lovage } from 'lovage';
+export const app = new Lovage('shop');
+export const add = app.task('shop.add', async (a: number, b: number) => a + b);
+`;
+
+const shop = project({
+  'tasks.ts': TASKS,
+  'broken.ts': `import { Lovage } from 'lovage';
+function boom(): never { throw new RangeError('the moon is full'); }
+export const app = new Lovage('x');
+boom();
+`,
+  'twice.ts': `import { Lovage } from 'lovage';
+export const app = new Lovage('x');
+app.task('a', async () => 1);
+app.task('a', async () => 2);
+`,
+  'syntax.ts': 'export const x = ;\n',
+  'missing.ts': "import 'no-such-package-anywhere';\n",
+});
+
+beforeAll(ensureBuilt);
+afterAll(() => shop[Symbol.dispose]());
+
+test('help and version exit 0', async () => {
+  const [none, version] = await Promise.all([shop.run([]), shop.run(['--version'])]);
+  expect(none).toMatchObject({ code: 0, stderr: '' });
+  expect(none.stdout).toContain('worker');
+  expect(version).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/) as unknown });
+});
+
+test.concurrent.each([
+  [
+    'broken.ts',
+    2,
+    'broken.ts cannot be loaded: RangeError: the moon is full\n    at boom (broken.ts:2:32)\n    at broken.ts:4:1\n',
+  ],
+  ['syntax.ts', 2, 'syntax.ts cannot be loaded: SyntaxError: Expression expected\n    at syntax.ts:1\n'],
+  ['twice.ts', 2, '\n    at twice.ts:4:5\n'],
+  ['missing.ts', 2, "Cannot find module 'no-such-package-anywhere' (imported by missing.ts)\n"],
+  ['nope.ts', 2, "There is no module 'nope.ts'"],
+  ['tasks.ts:ap', 2, "exports no app called 'ap'."],
+])('a module that cannot be loaded is told with its place: %s', async (app, code, words) => {
+  const ran = await shop.run(['-A', app, 'queues']);
+  expect(ran).toMatchObject({ code, stdout: '' });
+  expect(ran.stderr).toMatch(/^Error: /);
+  expect(ran.stderr).toContain(words);
+  expect(ran.stderr).not.toMatch(/node:|dist[/\\]/);
+});
+
+test.concurrent.each<[readonly string[], string]>([
+  [['wroker'], "Did you mean 'worker'?"],
+  [['worker', '-P', 'prefrok'], "There is no pool 'prefrok'; known pools are"],
+  [['worker', '--', 'worker.foo=3'], 'Unknown setting'],
+  [['-b', 'ftp://x', 'queues'], 'No broker driver for "ftp://x"'],
+  [['-b', 'redis://[bad', 'queues'], 'cannot be read as a URL'],
+  [['--workdir', '/no/such/folder', 'queues'], "there is no folder '/no/such/folder'"],
+  [['--config', 'nope.ts', 'queues'], "There is no module 'nope.ts'"],
+  [['call', 'shop.add', '[1]', '--args', '[1]'], 'given twice'],
+  [['call', 'shop.add', '-'], 'Standard input holds no JSON array'],
+])('%j exits 2 with one line', async (argv, words) => {
+  const { code, stdout, stderr } = await shop.run(argv);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain(words);
+  expect(stderr).toMatch(/^Error: [^\n]+\n$/);
+});
+
+test('without an app and without a broker it says what is missing', async () => {
+  using empty = project({});
+  expect(await empty.run(['worker'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('Name its module with -A') as unknown,
+  });
+  expect(await empty.run(['-b', 'sqlite://./own.db', 'call', 'far.away'])).toMatchObject({ code: 0, stderr: '' });
+});
+
+test('with --json an error is JSON on stdout', async () => {
+  const { code, stdout, stderr } = await shop.run(['-A', 'nope.ts', 'queues', '--json']);
+  expect({ code, stderr }).toEqual({ code: 2, stderr: '' });
+  expect(JSON.parse(stdout)).toMatchObject({ code: 'LOVAGE_CONFIGURATION' });
+});
+
+test.concurrent.each(['redis://127.0.0.1:1/0', 'amqp://127.0.0.1:1//'])(
+  '%s that is down is told within the time',
+  async (url) => {
+    const began = performance.now();
+    const { code, stdout } = await shop.run(['-b', url, 'status', '-t', '0.3']);
+    expect(code).toBe(69);
+    expect(stdout).toMatch(/^DOWN broker .*ECONNREFUSED.*\nDOWN results .*ECONNREFUSED.*\n$/);
+    expect(performance.now() - began).toBeLessThan(5000);
+  },
+);
+
+test('a reader that went away changes nothing', async () => {
+  const line = `${process.execPath} ${LOVAGE} queues | true; echo "\${PIPESTATUS[0]}"`;
+  const { env } = process;
+  const out = await new Promise((done) =>
+    execFile('bash', ['-c', line], { cwd: shop.folder, env }, (_error, stdout, stderr) => done({ stdout, stderr })),
+  );
+  expect(out).toEqual({ stdout: '0\n', stderr: '' });
+});

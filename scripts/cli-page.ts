@@ -1,0 +1,78 @@
+// Writes docs/cli.md from the command line's own parsers; a unit test fails when the page is out of date. Run: node scripts/cli-page.ts
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { commands } from '../packages/lovage/src/cli/commands/index.ts';
+import { environmentVariables } from '../packages/lovage/src/cli/environment.ts';
+import { parse } from '../packages/lovage/src/cli/parse.ts';
+
+export const cliPagePath: string = fileURLToPath(new URL('../docs/cli.md', import.meta.url));
+
+function help(...words: readonly string[]): string {
+  const answer = parse([...words, '--help'], {}, { colors: false, width: 120 });
+  if (!('exitCode' in answer)) throw new Error('--help was not answered with help.');
+  return ['```text', answer.stdout.replaceAll(/[ \t]+$/gm, '').trim(), '```'].join('\n');
+}
+
+/** What a page of options does not say. */
+const NOTES: Readonly<Record<string, string>> = {
+  worker: `Runs until a signal ends it. The first INT (Ctrl-C) or TERM is a warm shutdown: it takes nothing more and waits for what runs
+(exit code 0). A second one, or QUIT, is a cold shutdown: running tasks are aborted and their messages given back (exit code 1). The banner
+goes to stdout, log lines to stderr. After \`--\`, \`key=value\` pairs set any setting of [settings.md](settings.md) for this worker; a
+leading dot stands for \`worker\`, and \`(int)\`, \`(json)\` and the like say how a value is read: \`-- .concurrency=(int)4\`.`,
+  call: `The task need not be known here: without an app, \`-b URL\` is enough. Arguments are JSON as it travels: integers of any size stay
+exact, and \`{"__type__": "datetime", "__value__": "…"}\` is a date. Prints the task's id; with \`--wait\` its result instead. A task that
+failed prints its type and message on stderr and exits with 1; so does a time-out, and the task goes on.`,
+  result: `A task that failed or was revoked exits with 1. \`PENDING\` says that nothing is stored under this id: not finished, unknown, or
+expired.`,
+  queues: `\`ready\` waits for a worker, \`held\` is with one, \`parked\` waits for its time (eta, countdown), \`dead\` lies in the
+queue's dead letters. What a broker cannot count, and a queue that does not exist, is a dash.`,
+  purge: `Asks first. Without a terminal there is nobody to ask, so it needs \`--force\`. Waiting and parked messages go; what a worker
+holds stays. \`--dead\` deletes the dead letters instead.`,
+  status: `Both are asked at once; the exit code is 69 when one of them does not answer in time.`,
+};
+
+const HEAD = `# The command line
+
+<!-- Made from the parsers by \`node scripts/cli-page.ts\`; a test holds it. -->
+
+${help()}
+
+The app is found by \`-A\`, before or after the command: a path with or without its extension, or a package, and after a colon the export.
+Without \`-A\`, \`lovage\`, \`app\` and \`tasks\` are looked for here and in \`src\`. A mistake in a module of yours is told with the place in it.
+
+With \`--json\` a command prints one line of JSON on stdout, and an error is \`{"error": …, "code": …}\` there: big integers are numbers,
+bytes are base64. Colours follow the terminal, \`NO_COLOR\` and \`FORCE_COLOR\`. \`NODE_DEBUG=lovage\` adds the stack of an error.
+
+## Exit codes
+
+| code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | failed: the task failed or gave no result in time, a question was answered with no, a worker ended cold |
+| 2 | used wrongly: unknown command or option, bad value, an app that cannot be loaded, a wrong setting |
+| 69 | nobody there: broker or result store cannot be reached |
+
+## Completion
+
+\`\`\`sh
+eval "$(lovage completion bash)"     # in ~/.bashrc; the same with zsh in ~/.zshrc
+lovage completion fish | source      # in ~/.config/fish/config.fish
+\`\`\`
+`;
+
+/** The whole page. */
+export function cliPage(): string {
+  const sections = commands.map(({ name }) => [`## ${name}`, '', help(name), '', NOTES[name] ?? '', ''].join('\n'));
+  const variables = environmentVariables(commands).map((variable) => `\`${variable}\``);
+  const environment = [
+    '## Environment',
+    '',
+    'Every option can come from the environment; the command line outranks it. A flag is `1` or `0`.',
+    '',
+    `${variables.join(', ')}.`,
+    '',
+  ];
+  return [HEAD, ...sections, environment.join('\n')].join('\n');
+}
+
+if (import.meta.main) writeFileSync(cliPagePath, cliPage());
