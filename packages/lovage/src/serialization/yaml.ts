@@ -2,26 +2,20 @@
 // loaded at first use: most programs never need it.
 import { Buffer } from 'node:buffer';
 import { createRequire } from 'node:module';
-import type { CST, Document, ScalarTag, Tags } from 'yaml';
-import { dateTimeText, Float, floatRepr, isRecord, PlainDate, parseDateTime } from '../protocol/index.ts';
+import type { CST, Document } from 'yaml';
+import { Float, PlainDate } from '../protocol/index.ts';
 import { DecodeError } from '../util/index.ts';
 import { at, encoding, tooDeep, unwritableObject, unwritablePrimitive } from './fault.ts';
 import { setOwn } from './json-read.ts';
 import { MAX_DEPTH, type Serializer } from './seam.ts';
 import { decodeUtf8 } from './text.ts';
+import { pythonTags } from './yaml-scalars.ts';
 
 type Yaml = typeof import('yaml');
 let loaded: Yaml | undefined;
 function yaml(): Yaml {
   loaded ??= createRequire(import.meta.url)('yaml') as Yaml;
   return loaded;
-}
-
-function floatText(value: number): string {
-  const text = floatRepr(value);
-  if (text === 'nan' || text === 'inf' || text === '-inf') return text.replace(/(nan|inf)$/, '.$1');
-  // PyYAML takes `1e+22` for a text: a float has a point in YAML 1.1.
-  return text.includes('.') ? text : text.replace('e', '.0e');
 }
 
 /** Integers written by JavaScript as such; all other numbers with a point. */
@@ -73,59 +67,25 @@ function lowered(value: unknown): unknown {
   return plain;
 }
 
-const STAMP =
-  /^(\d{4})-(\d{1,2})-(\d{1,2})(?:(?:[Tt]|[ \t]+)(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d*))?(?:[ \t]*(Z|[-+]\d{1,2}(?::?\d{2})?))?)?$/;
+const OPTIONS = { version: '1.1', schema: 'yaml-1.1', customTags: pythonTags } as const;
 
-/** A timestamp of YAML 1.1: a day becomes a PlainDate, a moment a Date (or DateTime, when it has more to say). */
-function readStamp(text: string): unknown {
-  const match = STAMP.exec(text);
-  if (match === null) throw new RangeError(`${JSON.stringify(text)} is not a timestamp`);
-  const two = (group: number): string => (match[group] ?? '').padStart(2, '0');
-  const day = `${match[1]}-${two(2)}-${two(3)}`;
-  if (match[4] === undefined) return new PlainDate(day);
-  const zone = (match[8] ?? '').replace(/^([-+])(\d)(?=$|:)/, '$10$2');
-  const fraction = match[7] === undefined || match[7] === '' ? '' : `.${match[7].slice(0, 6)}`;
-  return parseDateTime(`${day}T${two(4)}:${match[5]}:${match[6]}${fraction}${zone}`);
+/** Keys are text, as JSON has them: Python's `None` is `null`. */
+function keyText(key: unknown): string {
+  if (typeof key === 'object' && key !== null) throw new TypeError('a key is neither text nor number');
+  return String(key);
 }
 
-const TIMESTAMP: ScalarTag = {
-  identify: (value) => value instanceof Date || value instanceof PlainDate,
-  default: true,
-  tag: 'tag:yaml.org,2002:timestamp',
-  test: STAMP,
-  resolve: readStamp,
-  stringify: ({ value }) => (value instanceof Date ? dateTimeText(value).replace('T', ' ') : String(value)),
-};
-
-const FLOAT: ScalarTag = {
-  identify: (value) => value instanceof Float,
-  default: true,
-  tag: 'tag:yaml.org,2002:float',
-  // Writing only: the schema's own float tags read.
-  test: /(?!)/,
-  resolve: Number,
-  stringify: ({ value }) => floatText((value as Float).value),
-};
-
-/** The tags of YAML 1.1 with our moments in place of Dates that forget what they were. */
-function tagsOf(tags: Tags): Tags {
-  return [FLOAT, TIMESTAMP, ...tags.filter((tag) => typeof tag === 'string' || tag.tag !== TIMESTAMP.tag)];
-}
-
-const OPTIONS = { version: '1.1', schema: 'yaml-1.1', customTags: tagsOf } as const;
-
-/** Integers that a number holds become numbers again; nesting (or an alias to itself) is limited. */
+/** Integers that a number holds become numbers again, maps objects and sets arrays; nesting (or an alias to itself) is limited. */
 function settle(value: unknown, depth: number): unknown {
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   if (typeof value !== 'object' || value === null) return value;
   if (depth === 0) throw new RangeError(`it is nested deeper than ${MAX_DEPTH} levels, or contains itself`);
   if (value instanceof Uint8Array) return Uint8Array.from(value);
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) value[index] = settle(value[index], depth - 1);
-  } else if (isRecord(value)) {
-    for (const key of Object.keys(value)) setOwn(value, key, settle(value[key], depth - 1));
-  }
-  return value;
+  if (Array.isArray(value) || value instanceof Set) return Array.from(value, (item) => settle(item, depth - 1));
+  if (!(value instanceof Map)) return value;
+  const members: Record<string, unknown> = {};
+  for (const [key, item] of value) setOwn(members, keyText(settle(key, depth - 1)), settle(item, depth - 1));
+  return members;
 }
 
 /** What the parser holds open besides the collections: the document, and a scalar. */
@@ -164,7 +124,7 @@ function read(text: string): unknown {
   // A warning is a tag that nobody knows (`!!python/object…`): the safe loader refuses those.
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) throw problem;
-  return settle(document.toJS(), MAX_DEPTH);
+  return settle(document.toJS({ mapAsMap: true }), MAX_DEPTH);
 }
 
 export const yamlSerializer: Serializer = {
