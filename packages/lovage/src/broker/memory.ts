@@ -11,6 +11,7 @@ import {
 } from '../util/index.ts';
 import { deadLetter, deadLetterDeclaration } from './dead-letters.ts';
 import { declarationText, expiresAt, priorityOf, queueLimits, refuseOtherDeclaration } from './declarations.ts';
+import { DueHeap } from './due.ts';
 import type {
   Broker,
   BrokerOptions,
@@ -90,7 +91,8 @@ class MemorySpace {
   readonly queues = new Map<string, Queue>();
   readonly bindings = new Map<string, StoredBinding>();
   readonly waiters = new Set<Waiter>();
-  #alarm: Timer | undefined;
+  readonly #parked = new DueHeap<{ readonly queue: Queue; readonly entry: Entry }>();
+  #alarm: { readonly at: number; readonly timer: Timer } | undefined;
 
   declare(declaration: QueueDeclaration): Queue {
     const known = this.queues.get(declaration.name);
@@ -126,24 +128,35 @@ class MemorySpace {
 
   park(queue: Queue, entry: Entry): void {
     queue.parked.add(entry);
-    this.promote();
+    this.#parked.push(entry.due, { queue, entry });
+    this.#arm();
+  }
+
+  /** Forgets the times of what was purged. */
+  unpark(): void {
+    this.#parked.filter(({ queue, entry }) => queue.parked.has(entry));
+    this.#arm();
+  }
+
+  #arm(): void {
+    const { next } = this.#parked;
+    if (next === this.#alarm?.at) return;
+    this.#alarm?.timer.cancel();
+    this.#alarm = undefined;
+    if (next !== undefined) this.#alarm = { at: next, timer: after(Math.max(0, next - systemClock.now()), () => this.promote()) };
   }
 
   /** Moves what is due into the queues, and sets the alarm for the next. */
   promote(): void {
+    this.#alarm = undefined;
     const now = systemClock.now();
-    let next = Number.POSITIVE_INFINITY;
-    for (const queue of this.queues.values()) {
-      const due = [...queue.parked].filter((entry) => entry.due <= now).sort((a, b) => a.due - b.due);
-      for (const entry of due) {
-        queue.parked.delete(entry);
-        queue.lists[priorityOf(entry.message)]?.push(entry);
-      }
-      if (due.length > 0) this.wake(queue.declaration.name);
-      for (const entry of queue.parked) next = Math.min(next, entry.due);
+    for (let due = this.#parked.pop(now); due !== undefined; due = this.#parked.pop(now)) {
+      const { queue, entry } = due;
+      if (!queue.parked.delete(entry)) continue;
+      queue.lists[priorityOf(entry.message)]?.push(entry);
+      this.wake(queue.declaration.name);
     }
-    this.#alarm?.cancel();
-    if (Number.isFinite(next)) this.#alarm = after(next - now, () => this.promote());
+    this.#arm();
   }
 
   wake(queue: string): void {
@@ -192,7 +205,14 @@ function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy):
     },
     bindings: async (exchange) => [...space.bindings.values()].filter((binding) => binding.exchange === exchange),
     push: async (entries) => push(entries),
-    jointPush: (entries) => ({ database: url, payload: () => push(entries) }),
+    // A queue that is gone by then is made anew: failing halfway would undo what others commit.
+    jointPush: (entries) => ({
+      database: url,
+      payload: () => {
+        for (const { queue, message } of entries)
+          space.push(space.queues.get(queue) ?? space.declare({ name: queue, durable: true, arguments: {} }), message);
+      },
+    }),
     hold: async ({ generation }) => memoryHolder(space, generation, policy),
     count: async (name) => {
       const queue = space.queues.get(name);
@@ -207,10 +227,13 @@ function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy):
       const count = waitingCount(queue) + queue.parked.size;
       for (const list of queue.lists) list.clear();
       queue.parked.clear();
+      space.unpark();
       return count;
     },
     remove: async (name) => {
+      space.queues.get(name)?.parked.clear();
       space.queues.delete(name);
+      space.unpark();
       for (const [key, binding] of space.bindings) if (binding.queue === name) space.bindings.delete(key);
     },
     check: async (signal) => signal.throwIfAborted(),
@@ -288,8 +311,9 @@ function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetter
   return {
     closed: new Promise(() => undefined),
     turn: async (call) => {
-      for (const settlement of call.settle.toReversed()) settle(settlement);
+      // A write that throws must find nothing settled.
       for (const write of call.writes) (write as JointWrite & { readonly payload: () => void }).payload();
+      for (const settlement of call.settle.toReversed()) settle(settlement);
       return { taken: take(call.queues, call.take), lost: [] };
     },
     idle: (queues, signal) =>

@@ -48,6 +48,7 @@ function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy): QueueStore {
       keeper ??= createKeeper(file);
       return openHolder({ file, keeper, policy, node, generation });
     },
+    isWatched: (queue) => keeper?.isWatched(queue) ?? Promise.resolve(false),
     count: (queue) => file.read((db) => countQueue(db, queue)),
     peek: (queue, limit) => file.read((db) => peekQueue(db, queue, limit)),
     purge: (queue) => file.write((db) => purgeQueue(db, queue)),

@@ -69,6 +69,8 @@ export interface QueueStore extends AsyncDisposable {
   jointPush?(entries: readonly QueueEntry[]): JointWrite;
   /** `generation` goes onto every delivery that this holder hands out; `queues` is what it will take from at first. */
   hold(options: { readonly node: string; readonly generation: number; readonly queues?: readonly string[] }): Promise<Holder>;
+  /** Does somebody else consume this queue, in another process too? Absent where that cannot be known. */
+  isWatched?(queue: string): Promise<boolean>;
   count(queue: string): Promise<QueueCount | undefined>;
   peek(queue: string, limit: number): Promise<readonly Message[]>;
   purge(queue: string): Promise<number>;

@@ -13,6 +13,11 @@ const MAX_TAKE = 1000;
 const FULL_RETRY_MS = 1000;
 /** Giving back at the end may not hang on a dead line (ms); the lease gives back what this cannot. */
 const DISPOSE_MS = 5000;
+/** Of these, how long a turn under way may take. */
+const TURN_PATIENCE_MS = 3000;
+
+/** Most broadcasts that wait for a reader who does not come; the server sends them without being asked. */
+const MAX_WAITING = 100_000;
 
 const log = logger('broker');
 const NONE: readonly Delivery[] = [];
@@ -40,7 +45,7 @@ export interface VirtualSubscriptionOptions {
   readonly isFanout: (queue: string) => boolean;
   /** Called when a queue is no longer watched by this subscription. */
   readonly released: (queue: string) => Promise<void>;
-  /** Called once at the end; with the error when the line was lost. */
+  /** Called with the error when the line is lost, and without one when all is closed. */
   readonly ended: (error: Error | undefined) => void;
 }
 
@@ -64,6 +69,7 @@ export class VirtualSubscription implements Subscription {
   #disposing: Promise<void> | undefined;
   /** Everything was given back. */
   #closed = false;
+  #overflowed = false;
   #error: Error | undefined;
   #errorTold = false;
   lastHeard: number = performance.now();
@@ -99,6 +105,7 @@ export class VirtualSubscription implements Subscription {
   #handOut(): readonly Delivery[] {
     const batch = this.#ready;
     this.#ready = [];
+    this.#overflowed = false;
     return batch;
   }
 
@@ -106,11 +113,26 @@ export class VirtualSubscription implements Subscription {
   #deliver(deliveries: readonly Delivery[]): void {
     this.lastHeard = performance.now();
     if (deliveries.length === 0) return;
-    this.#ready = this.#ready.length === 0 ? [...deliveries] : this.#ready.concat(deliveries);
+    // Only broadcasts come without demand, in small numbers each: appending keeps a flood from being copied again and again.
+    if (this.#ready.length < MAX_WAITING) this.#ready.push(...deliveries);
+    else this.#dropBroadcasts();
     const demand = this.#demand;
     if (demand === undefined) return;
     this.#demand = undefined;
     demand.resolve({ done: false, value: this.#handOut() });
+  }
+
+  #dropBroadcasts(): void {
+    if (this.#overflowed) return;
+    this.#overflowed = true;
+    log.warn('{count} broadcasts wait and nobody reads them; further ones are dropped until somebody does.', {
+      count: MAX_WAITING,
+    });
+  }
+
+  /** Does it watch this queue? */
+  watches(queue: string): boolean {
+    return this.#error === undefined && (this.#queues.includes(queue) || this.#fanouts.has(queue));
   }
 
   settle(settlements: readonly Settlement[], writes: readonly JointWrite[] = []): Promise<readonly Delivery[]> {
@@ -327,19 +349,30 @@ export class VirtualSubscription implements Subscription {
   }
 
   async #close(): Promise<void> {
-    await this.#turning;
-    if (this.#error === undefined) {
-      for (const delivery of this.#held) this.#loose.push({ verdict: 'requeue', delivery, counted: false });
-      this.#held.clear();
-      this.#closed = true;
-      this.#ready = [];
-      const queues = [...this.#queues, ...this.#fanouts.keys()];
-      this.#queues = [];
-      if (this.#calls.length > 0 || this.#loose.length > 0) await this.#turn(0);
-      for (const fanout of this.#fanouts.values()) await fanout[Symbol.asyncDispose]();
-      await this.#holder[Symbol.asyncDispose]();
-      for (const queue of queues) await this.#options.released(queue);
-    } else await this.#holder[Symbol.asyncDispose]();
+    // A turn that waits for a dead line ends when its holder does.
+    const patience = setTimeout(() => this.#holder[Symbol.asyncDispose]().then(undefined, () => undefined), TURN_PATIENCE_MS);
+    const queues = [...this.#queues, ...this.#fanouts.keys()];
+    try {
+      await this.#turning;
+      if (this.#error === undefined) await this.#lastTurn();
+    } finally {
+      clearTimeout(patience);
+    }
+    await this.#holder[Symbol.asyncDispose]();
+    if (this.#error !== undefined) return;
+    for (const queue of queues) await this.#options.released(queue);
+  }
+
+  /** Says what is still to say and gives back the rest. */
+  async #lastTurn(): Promise<void> {
+    for (const delivery of this.#held) this.#loose.push({ verdict: 'requeue', delivery, counted: false });
+    this.#held.clear();
+    this.#closed = true;
+    this.#ready = [];
+    this.#queues = [];
+    if (this.#calls.length > 0 || this.#loose.length > 0) await this.#turn(0);
+    for (const fanout of this.#fanouts.values()) await fanout[Symbol.asyncDispose]();
+    this.#fanouts.clear();
   }
 }
 

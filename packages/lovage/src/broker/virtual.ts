@@ -200,9 +200,12 @@ class VirtualBroker {
       released: (queue) => this.#released(queue),
       ended: (error) => {
         if (error !== undefined) this.#stale = true;
-        this.#subscriptions.delete(subscription);
+        // One that lost its line still has a holder to close: the broker's end does it if nobody did.
+        else this.#subscriptions.delete(subscription);
+        options.signal?.removeEventListener('abort', cancel);
       },
     });
+    const cancel = (): void => void subscription.cancel().catch(() => undefined);
     this.#subscriptions.add(subscription);
     try {
       for (const queue of queues) await subscription.add(queue);
@@ -210,7 +213,8 @@ class VirtualBroker {
       await subscription[Symbol.asyncDispose]();
       throw error;
     }
-    options.signal?.addEventListener('abort', () => void subscription.cancel().catch(() => undefined), { once: true });
+    options.signal?.addEventListener('abort', cancel, { once: true });
+    if (options.signal?.aborted === true) cancel();
     return subscription;
   }
 
@@ -219,10 +223,13 @@ class VirtualBroker {
     return false;
   }
 
-  /** A queue of ours alone goes when its consumer goes. */
+  /** A queue that is deleted with its consumers goes with the last of them. */
   async #released(queue: string): Promise<void> {
     const declared = this.#queues.get(queue);
-    if (declared?.autoDelete === true || declared?.exclusive === true) await this.remove(queue);
+    if (declared?.autoDelete !== true && declared?.exclusive !== true) return;
+    for (const subscription of this.#subscriptions) if (subscription.watches(queue)) return;
+    if (await this.#store.isWatched?.(queue)) return;
+    await this.remove(queue);
   }
 
   async remove(queue: string): Promise<void> {

@@ -96,8 +96,9 @@ export function jointArguments(writes: readonly RedisWrite[]): RedisArg[] {
 export const JOINT_LUA: string = `
 local READY = { SUCCESS = true, FAILURE = true, REVOKED = true }
 local function state_of(key)
-  local head = redis.call('GETRANGE', key, 0, 63)
-  if head == '' then return nil end
+  local head = redis.pcall('GETRANGE', key, 0, 63)
+  -- No text at all (another program's key) is no result: it is written over.
+  if type(head) ~= 'string' or head == '' then return nil end
   local state = head:match('^%s*{%s*"status"%s*:%s*"([^"]*)"') or head:match('^[\\128-\\143\\222].?.?\\166status[\\160-\\191]([%u_]+)')
   if state then return state end
   local whole = redis.call('GET', key)
@@ -148,6 +149,19 @@ function WRITES.expire(at, count)
   for i = at + 1, at + count - 1 do redis.call('PEXPIRE', ARGV[i], ARGV[at]) end
   return 1
 end
+-- What would keep one of the writes from being done: asked before the first, since a script is not undone.
+local LISTS = { push = { 0, 'list' }, park = { 4, 'list' } }
+local function misfit_of_writes(at)
+  local left = tonumber(ARGV[at])
+  at = at + 1
+  while left > 0 do
+    local target = LISTS[ARGV[at]]
+    local found = target and redis.call('TYPE', ARGV[at + 2 + target[1]]).ok
+    if found and found ~= 'none' and found ~= target[2] then return 'WRONGTYPE ' .. ARGV[at + 2 + target[1]] .. ' is no ' .. target[2] end
+    at = at + 2 + tonumber(ARGV[at + 1])
+    left = left - 1
+  end
+end
 local function apply_writes(at)
   local replies, left = {}, tonumber(ARGV[at])
   at = at + 1
@@ -161,7 +175,10 @@ local function apply_writes(at)
 end
 `;
 
-const APPLY: RedisScript = redisScript(`${JOINT_LUA}\nreturn (apply_writes(1))`);
+const APPLY: RedisScript = redisScript(`${JOINT_LUA}
+local misfit = misfit_of_writes(1)
+if misfit then return redis.error_reply(misfit) end
+return (apply_writes(1))`);
 
 /** Applies writes on their own, all in one script; resolves to the answer of each. */
 export async function applyWrites(

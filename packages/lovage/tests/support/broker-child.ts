@@ -1,4 +1,5 @@
-// Another process on a broker, driven by its arguments: `hold URL QUEUE COUNT` takes and keeps, `send URL QUEUE BODY` sends and ends.
+// Another process on a broker, driven by its arguments: `hold URL QUEUE COUNT` takes and keeps, `send URL QUEUE BODY` sends and ends,
+// `block URL QUEUE COUNT` takes, blocks its event loop for 15 s and acks, `own URL QUEUE COUNT` consumes an auto-delete queue.
 // Lines on stdout tell what happened; a line on stdin asks the holder to ack what it holds.
 import { DEFAULT_DEAD_LETTERS, type Delivery, openBroker } from '../../src/broker/index.ts';
 
@@ -14,7 +15,11 @@ async function main(): Promise<void> {
     transportOptions: {},
     deadLetters: DEFAULT_DEAD_LETTERS,
   });
-  await broker.declare({ exchanges: [], queues: [{ name: queue, durable: true, arguments: {} }], bindings: [] });
+  await broker.declare({
+    exchanges: [],
+    queues: [{ name: queue, durable: true, autoDelete: action === 'own', arguments: {} }],
+    bindings: [],
+  });
   if (action === 'send') {
     const message = {
       exchange: '',
@@ -36,6 +41,12 @@ async function main(): Promise<void> {
     held.push(...batch);
   }
   say(`held ${held.length}`);
+  if (action === 'block') {
+    const until = performance.now() + 15_000;
+    while (performance.now() < until);
+    const lost = await subscription.settle(held.map((delivery) => ({ verdict: 'ack', delivery })));
+    say(`lost ${lost.length}`);
+  }
   process.stdin.once('data', () => {
     void subscription.settle(held.map((delivery) => ({ verdict: 'ack', delivery }))).then((lost) => say(`lost ${lost.length}`));
   });

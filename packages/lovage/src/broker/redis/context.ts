@@ -3,6 +3,7 @@ import {
   BrokerConnectionError,
   BrokerError,
   BrokerFullError,
+  ConfigurationError,
   isReplyError,
   openRedis,
   type RedisLine,
@@ -69,8 +70,24 @@ export function brokerError(error: unknown, what: string): unknown {
     return new BrokerFullError(`${what}: the Redis has reached its maxmemory. Drain queues or give it more.`, { cause: error });
   }
   if (isAway(error)) return new BrokerConnectionError(`${what}: ${error.message}`, { cause: error });
+  for (const [pattern, advice] of ADVICE) {
+    if (pattern.test(error.message)) return new ConfigurationError(`${what}: ${error.message}. ${advice}`, { cause: error });
+  }
   return new BrokerError(`${what}: ${error.message}`, { cause: error });
 }
+
+/** Refusals that no waiting mends, and what to do about each. */
+const ADVICE: readonly (readonly [RegExp, string])[] = [
+  [
+    /^(MOVED|ASK|CROSSSLOT)\b|cluster/i,
+    'This server is part of a Redis Cluster, which Lovage does not speak to: one step of its touches many keys. Use a single Redis, or Sentinel.',
+  ],
+  [
+    /^NOPERM|no permissions|can't run this command/i,
+    "Allow the user of the URL all commands on its keys and channels ('~* &* +@all', or the prefix of globalKeyprefix in the place of '*').",
+  ],
+  [/unknown command|unknown redis command|wrong number of args/i, 'Lovage needs Redis 6.2 or later with no command renamed.'],
+];
 
 /** Answers with which a server says that it is not the one to ask just now: a replica after a failover, or one that loads its data. */
 export function isAway(error: unknown): boolean {

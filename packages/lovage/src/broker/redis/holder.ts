@@ -21,7 +21,7 @@ const NOTHING: TurnResult = { taken: [], lost: [] };
 const CLOSE_SECONDS = 3;
 
 type TurnCall = Parameters<Holder['turn']>[0];
-type TurnReply = readonly ['ok' | 'again' | 'lost', string[], string[], string[]?];
+type TurnReply = readonly ['ok' | 'again' | 'stale' | 'lost', string[], string[], string[]?];
 
 export interface HolderParts {
   readonly context: RedisContext;
@@ -303,6 +303,8 @@ class RedisHolder implements Holder {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#parts.keeper.drop(this.#incarnation);
+    // A turn under way, on a server that is silent, is answered now; what it may have taken goes back when its lease ends.
+    await this.#line[Symbol.asyncDispose]();
     // After a lost line the rest is given back at the next chance: now, if the server answers.
     if (this.#context.line.isConnected) {
       await giveBack(

@@ -38,6 +38,14 @@ end
 local function number_text(number) return string.format('%.6f', number) end
 `;
 
+/** Can a message be put there? A key of another kind is another program's, and a command on it would end the script halfway. */
+const FITS_LUA = `
+local function fits(key, kind)
+  local found = redis.call('TYPE', key).ok
+  return found == 'none' or found == kind
+end
+`;
+
 /** Takes one field out of `held` (and out of `unacked`); false when it is no longer ours. Needs HELD, UNACKED, INDEX. */
 const RELEASE_LUA = `
 local function release(field)
@@ -55,11 +63,13 @@ end
  * ARGV: turn, lease ms, take, lists per step, unacked, index, number of served-keys, those keys, number of settlements, each
  * (kind, count, arguments), then the joint writes.
  * Answers [status, fields lost, taken]: `ok` with list number and envelope in turn, `again` (this turn was done before) with
- * field and value in turn, or `lost` when the lease is gone, and then nothing was done.
+ * field and value in turn, `stale` (a later turn was done before: nobody waits for this one any more), or `lost` when the lease is
+ * gone; then nothing was done. Nothing is done either when it errs because a list to write to is none.
  */
 export const TURN: RedisScript = redisScript(`
 ${ENVELOPE_LUA}
 ${JOINT_LUA}
+${FITS_LUA}
 local LEASE, HELD = KEYS[1], KEYS[2]
 local turn, lease_ms, take, width = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local UNACKED, INDEX = ARGV[5], ARGV[6]
@@ -80,13 +90,22 @@ if last == turn then
   end
   return { 'again', {}, again }
 end
--- The first write must be one that a full server allows; what follows in the same script is then allowed as well.
-redis.call('PEXPIRE', LEASE, lease_ms)
+-- Sent again over a fresh line, this turn and later ones may have overtaken what still lay in the old line's socket.
+if tonumber(turn) < tonumber(last) then return { 'stale', {}, {} } end
 local at = 8 + tonumber(ARGV[7])
 local settlements = tonumber(ARGV[at])
 local first = at + 1
 at = first
-for _ = 1, settlements do at = at + 2 + tonumber(ARGV[at + 1]) end
+local TARGETS = { move = { 1, 'list' }, park = { 1, 'zset' }, dead = { 1, 'list' } }
+for _ = 1, settlements do
+  local target = TARGETS[ARGV[at]]
+  if target and not fits(ARGV[at + 2 + target[1]], target[2]) then return redis.error_reply('WRONGTYPE ' .. ARGV[at + 3] .. ' is no ' .. target[2]) end
+  at = at + 2 + tonumber(ARGV[at + 1])
+end
+local misfit = misfit_of_writes(at)
+if misfit then return redis.error_reply(misfit) end
+-- The first write must be one that a full server allows; what follows in the same script is then allowed as well.
+redis.call('PEXPIRE', LEASE, lease_ms)
 apply_writes(at)
 redis.call('SET', LEASE, turn, 'PX', lease_ms)
 for i = 8, 7 + tonumber(ARGV[7]) do redis.call('SET', ARGV[i], '1', 'PX', lease_ms) end
@@ -118,7 +137,8 @@ function SETTLE.move(at)
 end
 function SETTLE.park(at)
   if not release(ARGV[at]) then lost[#lost + 1] = ARGV[at] return end
-  redis.call('ZADD', ARGV[at + 1], ARGV[at + 4], ARGV[at + 5])
+  -- Promoting goes by the server's clock, so the wait is counted from there: by the worker's it could come back at once, again and again.
+  redis.call('ZADD', ARGV[at + 1], number_text(server_now() + tonumber(ARGV[at + 4])), ARGV[at + 5])
   redis.call('SADD', ARGV[at + 2], ARGV[at + 3])
 end
 function SETTLE.dead(at)
@@ -177,7 +197,8 @@ while left > 0 and step <= #KEYS do
       local want = math.min(share, left, ${CHUNK})
       if want > 0 then
         local popped = redis.pcall('RPOP', KEYS[list], want)
-        if type(popped) == 'table' and popped.err then refused[#refused + 1] = KEYS[list]
+        if type(popped) == 'table' and popped.err then
+          refused[#refused + 1] = KEYS[list]
         elseif popped and #popped > 0 then
           hold(list, popped)
           left = left - #popped
@@ -198,6 +219,9 @@ return { 'ok', lost, taken, refused }
 export const OPEN: RedisScript = redisScript(`
 -- A full server allows a script whose first write frees memory: a worker must be able to come and drain it.
 redis.call('DEL', KEYS[2])
+-- A server that is too old, or does not allow it, says so now and not in the middle of a turn.
+local probe = redis.pcall('RPOP', KEYS[2], 1)
+if type(probe) == 'table' and probe.err then return redis.error_reply(probe.err) end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('SADD', KEYS[1], ARGV[1])
 for i = 3, #KEYS do redis.call('SET', KEYS[i], '1', 'PX', ARGV[3]) end
@@ -241,14 +265,16 @@ return all
 /**
  * Gives back what a holder held. KEYS: holders, lease, held. ARGV: incarnation, own (1: the holder itself, whose lease ends here),
  * unacked, index, then field, list, command and envelope of each. Answers how many were given back, or -1 when the holder lives.
+ * What cannot go back because its key is no list stays where it is, for a later round.
  */
 export const GIVE_BACK: RedisScript = redisScript(`
+${FITS_LUA}
 local HELD, UNACKED, INDEX = KEYS[3], ARGV[3], ARGV[4]
 if ARGV[2] ~= '1' and redis.call('EXISTS', KEYS[2]) == 1 then return -1 end
 ${RELEASE_LUA}
 local given = 0
 for at = 5, #ARGV, 4 do
-  if release(ARGV[at]) then
+  if (ARGV[at + 1] == '' or fits(ARGV[at + 1], 'list')) and release(ARGV[at]) then
     given = given + 1
     if ARGV[at + 1] ~= '' then redis.call(ARGV[at + 2], ARGV[at + 1], ARGV[at + 3]) end
   end
@@ -334,9 +360,9 @@ for i = 2, #KEYS do
   local length = redis.pcall('LLEN', KEYS[i])
   if type(length) == 'number' then
     purged = purged + length
-    redis.call('DEL', KEYS[i])
+    redis.call('UNLINK', KEYS[i])
   end
 end
-redis.call('DEL', KEYS[1])
+redis.call('UNLINK', KEYS[1])
 return purged
 `);

@@ -46,7 +46,7 @@ function settle(settlement: Settlement, context: RedisContext): Argument[] | und
   if (settlement.verdict === 'park') {
     const { queue } = settlement.delivery;
     context.parking.tell(settlement.until);
-    return ['park', 6, field, keys.parked(queue), keys.parkedQueues, queue, settlement.until, raw];
+    return ['park', 6, field, keys.parked(queue), keys.parkedQueues, queue, settlement.until - Date.now() / 1000, raw];
   }
   if (settlement.verdict === 'deadLetter') return deadLetterArguments(settlement, context);
   return undefined;

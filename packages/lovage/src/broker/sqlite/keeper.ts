@@ -1,5 +1,6 @@
 // Life and death of the processes that hold messages. Each has a row, a lock that the system frees when it dies, and a beat.
-// Every half second each looks at a few of the others: lock free → dead, beat unchanged for 10 s → frozen; either way what it held
+// Every half second each looks at a few of the others: lock free → dead, beat and pulse unchanged for 10 s → frozen (a blocked loop
+// beats no more, but its pulse, kept by a thread, goes on); either way what it held
 // is given back, counted, and its row goes. A frozen one that wakes up finds its row gone, and its late verdicts are lost.
 import { rmSync } from 'node:fs';
 import {
@@ -14,6 +15,7 @@ import {
   uuid,
 } from '../../util/index.ts';
 import { promoteDue } from './messages.ts';
+import { pulseOf, startPulse } from './pulse.ts';
 import { removeQueue } from './queues.ts';
 import { giveBack } from './settle.ts';
 import { wakeOne } from './wake.ts';
@@ -36,6 +38,8 @@ export interface Keeper extends AsyncDisposable {
   /** Called with the error when a holder's row is found gone. */
   onLost(holder: number, lost: (error: Error) => void): void;
   leave(holder: number): Promise<void>;
+  /** Does another process consume this queue? */
+  isWatched(queue: string): Promise<boolean>;
 }
 
 interface Owner {
@@ -43,6 +47,8 @@ interface Owner {
   readonly lock: string;
   readonly address: string;
   readonly beat: number;
+  /** Of its lock file. */
+  readonly pulse: number;
 }
 
 export function lostHolder(path: string): BrokerConnectionError {
@@ -55,8 +61,9 @@ export function createKeeper(file: SqliteFile): Keeper {
   const own = uuid();
   const lockPath = `${file.path}-${own.slice(0, 8)}.lock`;
   const holders = new Map<number, (error: Error) => void>();
-  const seen = new Map<string, { readonly beat: number; readonly since: number }>();
+  const seen = new Map<string, { readonly beat: number; readonly pulse: number; readonly since: number }>();
   let lock: Disposable | undefined;
+  let pulse: AsyncDisposable | undefined;
   let timer: NodeJS.Timeout | undefined;
   let ticks = 0;
   let lastTick = 0;
@@ -89,8 +96,9 @@ export function createKeeper(file: SqliteFile): Keeper {
     for (const id of seen.keys()) if (!others.some((owner) => owner.id === id)) seen.delete(id);
     for (const owner of others) {
       const before = seen.get(owner.id);
-      if (before?.beat !== owner.beat) seen.set(owner.id, { beat: owner.beat, since: now });
-      else if (now - before.since > LEASE_MS) await bury(owner, 'stands still');
+      if (before?.beat !== owner.beat || before.pulse !== owner.pulse) {
+        seen.set(owner.id, { beat: owner.beat, pulse: owner.pulse, since: now });
+      } else if (now - before.since > LEASE_MS) await bury(owner, 'stands still');
     }
     const start = Math.floor(Math.random() * others.length);
     for (let at = 0; at < Math.min(MAX_LOOKS, others.length); at++) {
@@ -131,6 +139,7 @@ export function createKeeper(file: SqliteFile): Keeper {
       const address = await file.address();
       await file.read(() => undefined); // the folder exists from here on
       lock ??= holdLock(lockPath);
+      pulse ??= startPulse(lockPath);
       const id = await file.write((db) => {
         db.statement('INSERT OR IGNORE INTO lovage_owners (id, lock, address, beat) VALUES (?, ?, ?, 0)').run(
           own,
@@ -150,12 +159,14 @@ export function createKeeper(file: SqliteFile): Keeper {
       holders.delete(holder);
       await file.write((db) => dropHolder(db, holder, 0));
     },
+    isWatched: (queue) => file.read((db) => watched(db, own).has(queue)),
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       await ticking;
+      await pulse?.[Symbol.asyncDispose]();
       if (lock === undefined) return;
       await file
-        .write((db) => takeOver(db, { id: own, lock: lockPath, address: '', beat: -1 }))
+        .write((db) => takeOver(db, { id: own, lock: lockPath, address: '', beat: -1, pulse: 0 }))
         .catch((error: unknown) => log.debug('Leaving the file failed: {error}', { error }));
       lock[Symbol.dispose]();
     },
@@ -169,13 +180,15 @@ function owners(db: SqliteConnection): Owner[] {
     lock: String(row.lock),
     address: String(row.address),
     beat: Number(row.beat),
+    pulse: pulseOf(String(row.lock)),
   }));
 }
 
 /** Gives back all that an owner held, unless it has beaten meanwhile; resolves to how many messages. */
 function takeOver(db: SqliteConnection, owner: Owner): number {
   const row = db.statement('SELECT beat FROM lovage_owners WHERE id = ?').get(owner.id);
-  if (row === undefined || (owner.beat >= 0 && row.beat !== owner.beat)) return 0;
+  if (row === undefined) return 0;
+  if (owner.beat >= 0 && (row.beat !== owner.beat || pulseOf(owner.lock) !== owner.pulse)) return 0;
   let count = 0;
   for (const holder of db.statement('SELECT id FROM lovage_holders WHERE owner = ?').all(owner.id)) {
     count += dropHolder(db, Number(holder.id), owner.beat >= 0 ? 1 : 0);
@@ -198,9 +211,9 @@ function dropHolder(db: SqliteConnection, holder: number, counts: 0 | 1): number
   return count;
 }
 
-/** Names of the queues that somebody consumes. */
-function watched(db: SqliteConnection): Set<string> {
-  const rows = db.statement('SELECT queues FROM lovage_holders').all();
+/** Names of the queues that somebody consumes, other than the owner `but`. */
+function watched(db: SqliteConnection, but = ''): Set<string> {
+  const rows = db.statement('SELECT queues FROM lovage_holders WHERE owner <> ?').all(but);
   return new Set(rows.flatMap((row) => JSON.parse(String(row.queues)) as readonly string[]));
 }
 

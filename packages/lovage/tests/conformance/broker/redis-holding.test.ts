@@ -1,10 +1,13 @@
 // What is in flight on Redis: leases, the keeper, dead holders, lost replies, cut lines.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { startRedis } from '../../../../../scripts/servers/index.ts';
 import { openBroker } from '../../../src/broker/index.ts';
+import { BrokerConnectionError } from '../../../src/util/index.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { redisUrl } from '../../support/servers.ts';
 import { brokerOptions, freshQueue, message, publish, read, text, unique } from './harness.ts';
@@ -121,6 +124,63 @@ test('a holder without its lease settles nothing', async () => {
   expect([text(back), back.attempts]).toEqual(['one', 2]);
   await again.ack(back);
 });
+
+test("what cannot go back yet, since its key is another program's now, is kept until it can", async () => {
+  await using line = plainLine(redisUrl());
+  const queue = unique('taken');
+  {
+    await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { leaseSeconds: 1 } }));
+    await publish(broker, message(queue, 'one'));
+    const reader = await read(broker, queue);
+    await reader.one();
+    await line.call('SET', [queue, 'mine']);
+    await reader[Symbol.asyncDispose]();
+    expect(await broker.count(queue)).toMatchObject({ held: 1 });
+  }
+  await line.call('DEL', [queue]);
+  await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { leaseSeconds: 1 } }));
+  await using reader = await read(broker, queue);
+  expect(text(await reader.one())).toBe('one');
+});
+
+test('a subscription is closed in a few seconds although its server is silent', async () => {
+  await using server = await startRedis();
+  await using broker = await openBroker(brokerOptions(server.url));
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'one'));
+  const reader = await read(broker, queue);
+  const delivery = await reader.one();
+  server.pause();
+  const settled = reader.ack(delivery).catch((error: unknown) => error);
+  const began = performance.now();
+  await reader[Symbol.asyncDispose]();
+  expect(await settled).toBeInstanceOf(BrokerConnectionError);
+  expect(performance.now() - began).toBeLessThan(6000);
+  server.resume();
+}, 20_000);
+
+test('300 subscriptions come and go, and leave no connection, key or listener behind', async () => {
+  await using server = await startRedis();
+  await using line = plainLine(server.url);
+  await using broker = await openBroker(brokerOptions(server.url));
+  const stop = new AbortController();
+  const queue = await freshQueue(broker);
+  const look = async (): Promise<readonly [number, number]> => [
+    `${await line.call('CLIENT', ['LIST'])}`.trim().split('\n').length,
+    readdirSync('/proc/self/fd').length,
+  ];
+  const round = async (): Promise<void> => {
+    await (await broker.subscribe([queue], { prefetch: 1, node: 'n', signal: stop.signal }))[Symbol.asyncDispose]();
+  };
+  await round();
+  const [clients, files] = await look();
+  for (let at = 0; at < 300; at++) await round();
+  await expect.poll(async () => (await look())[0]).toBeLessThanOrEqual(clients);
+  await expect.poll(async () => (await look())[1]).toBeLessThanOrEqual(files + 2);
+  expect(await line.call('KEYS', ['lovage.l*'])).toEqual([]);
+  expect(await line.call('EXISTS', ['lovage.holders'])).toBe(0);
+  expect(getEventListeners(stop.signal, 'abort')).toEqual([]);
+}, 60_000);
 
 test('elements that are no envelope are handed up, dead-lettered whole, and stop nobody', async () => {
   await using broker = await openBroker(brokerOptions(redisUrl()));

@@ -106,6 +106,36 @@ test('an unknown transport option is refused with a suggestion', async () => {
   await expect(open(redisUrl(), { transportOptions: { inFlight: 'python' } })).rejects.toThrow(/'lovage' or 'celery'/);
 });
 
+test('a server of a Cluster is refused with the reason and the way out', async () => {
+  await using server = await startRedis({ args: ['--cluster-enabled', 'yes'] });
+  await using line = plainLine(server.url);
+  await line.call('CLUSTER', ['ADDSLOTSRANGE', 0, 16383]);
+  await expect.poll(async () => `${await line.call('CLUSTER', ['INFO'])}`, { timeout: 20_000 }).toContain('cluster_state:ok');
+  await using broker = await openBroker(brokerOptions(server.url));
+  const error = await broker.subscribe(['q'], { prefetch: 1, node: 'n' }).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(ConfigurationError);
+  expect(String(error)).toContain('Redis Cluster');
+});
+
+test('a user who may not, and a server that cannot, are told at the start with what to do', async () => {
+  await using server = await startRedis({ args: ['--rename-command', 'RPOP', ''] });
+  await using line = plainLine(server.url);
+  await line.call('ACL', ['SETUSER', 'narrow', 'on', '>secret', '~*', '&*', '+@all', '-lpush', '-evalsha']);
+  const refusal = async (url: string): Promise<unknown> => {
+    await using broker = await openBroker(brokerOptions(url));
+    return await broker.subscribe(['q'], { prefetch: 1, node: 'n' }).catch((reason: unknown) => reason);
+  };
+  const old = await refusal(server.url);
+  expect(old).toBeInstanceOf(ConfigurationError);
+  expect(String(old)).toContain('Redis 6.2');
+  const narrow = server.url.replace('//', '//narrow:secret@');
+  const denied = await refusal(narrow);
+  expect(denied).toBeInstanceOf(ConfigurationError);
+  expect(String(denied)).toContain('Allow the user');
+  await using broker = await openBroker(brokerOptions(narrow));
+  await expect(publish(broker, message('q', 'x'))).rejects.toThrow('Allow the user');
+});
+
 test('a full server refuses messages with a typed error, and can still be drained', async () => {
   await using server = await startRedis();
   await using broker = await open(server.url);

@@ -22,6 +22,8 @@ interface Call {
   readonly take: number;
   readonly acks?: readonly string[];
   readonly writes?: readonly RedisWrite[];
+  /** Kind, count and arguments of one verdict that is no ack. */
+  readonly verdict?: readonly (string | number)[];
 }
 
 /** A holder of the bare script. */
@@ -29,8 +31,8 @@ async function bareHolder(line: RedisLine, list: string, unacked = '') {
   const incarnation = unique('bare');
   const [lease, held] = [`lovage.lease.${incarnation}`, `lovage.held.${incarnation}`];
   await line.script(OPEN, [unique('holders'), lease], [incarnation, 0, 10_000]);
-  return async ({ turn, take, acks = [], writes = [] }: Call): Promise<readonly [string, string[], string[]]> => {
-    const settlements = acks.length === 0 ? [0] : [1, 'ack', acks.length, ...acks];
+  return async ({ turn, take, acks = [], writes = [], verdict }: Call): Promise<readonly [string, string[], string[]]> => {
+    const settlements = verdict ? [1, ...verdict] : acks.length === 0 ? [0] : [1, 'ack', acks.length, ...acks];
     const index = unacked === '' ? '' : `${unacked}_index`;
     const args = [turn, 10_000, take, 1, unacked, index, 0, ...settlements, ...jointArguments(writes)];
     return (await line.script(TURN, [lease, held, list], args)) as [string, string[], string[]];
@@ -62,6 +64,67 @@ test.each(['', unique('unacked')])('a repeated turn does nothing twice and answe
   expect(again[1]).toContain(envelopes[1]);
   expect(await line.call('LLEN', [list])).toBe(1);
   expect(await line.call('LRANGE', [other, 0, -1])).toEqual(['next']);
+});
+
+test.each(['', unique('unacked')])('a turn that a later one has overtaken does nothing (%s)', async (unacked) => {
+  await using line = plainLine(redisUrl());
+  const [list, other] = [unique('list'), unique('other')];
+  const envelopes = ['a', 'b', 'c', 'd'].map((body) => writeEnvelope(message(list, body)));
+  await line.call('LPUSH', [list, ...envelopes]);
+  const turn = await bareHolder(line, list, unacked);
+  const first: Call = { turn: 1, take: 2, writes: [pushWrite(other, ['next'])] };
+  await turn(first);
+  await turn({ turn: 2, take: 1, acks: [`1.1.${list}`] });
+  // The first time that turn 1 was sent, it lay in the socket of a line that was lost, and only now the server reads it.
+  expect(await turn(first)).toEqual(['stale', [], []]);
+  expect(await line.call('LRANGE', [list, 0, -1])).toEqual([envelopes[3]]);
+  expect(await line.call('LLEN', [other])).toBe(1);
+  const [, lost] = await turn({ turn: 3, take: 0, acks: [`1.2.${list}`, `2.1.${list}`] });
+  expect(lost).toEqual([]);
+});
+
+test('a turn that cannot write all that it shall does nothing at all', async () => {
+  await using line = plainLine(redisUrl());
+  const [list, next, foreign, key] = [unique('list'), unique('next'), unique('foreign'), unique('result')];
+  const envelope = writeEnvelope(message(list, 'a'));
+  await line.call('LPUSH', [list, envelope]);
+  await line.call('SET', [foreign, 'mine']);
+  const turn = await bareHolder(line, list);
+  await turn({ turn: 1, take: 1 });
+  const field = `1.1.${list}`;
+  const writes = [result(key, 'SUCCESS'), pushWrite(next, ['x']), pushWrite(foreign, ['y'])];
+  await expect(turn({ turn: 2, take: 0, acks: [field], writes })).rejects.toThrow(`WRONGTYPE ${foreign}`);
+  expect(await line.call('EXISTS', [next, key])).toBe(0);
+  await expect(applyWrites(line, writes)).rejects.toThrow('WRONGTYPE');
+  expect(await line.call('EXISTS', [next, key])).toBe(0);
+  const dead = ['dead', 6, field, foreign, envelope, 10, 1000, ''];
+  await expect(turn({ turn: 3, take: 0, verdict: dead })).rejects.toThrow(`WRONGTYPE ${foreign}`);
+  // It is still held, so the next verdict finds it.
+  expect((await turn({ turn: 4, take: 0, verdict: ['move', 4, field, list, 'RPUSH', envelope] })).slice(0, 2)).toEqual([
+    'ok',
+    [],
+  ]);
+  expect(await line.call('LRANGE', [list, 0, -1])).toEqual([envelope]);
+  expect(await line.call('GET', [foreign])).toBe('mine');
+});
+
+test('a result key that is no text is written over', async () => {
+  await using line = plainLine(redisUrl());
+  const key = unique('result');
+  await line.call('LPUSH', [key, 'mine']);
+  expect(await applyWrites(line, [result(key, 'SUCCESS')])).toEqual([1]);
+  expect(await line.call('GET', [key])).toContain('SUCCESS');
+});
+
+test('what a worker parks waits as long as that worker meant, whatever the clock of the server says', async () => {
+  await using line = plainLine(redisUrl());
+  const [list, parked] = [unique('list'), unique('parked')];
+  await line.call('LPUSH', [list, 'envelope']);
+  const turn = await bareHolder(line, list);
+  await turn({ turn: 1, take: 1 });
+  await turn({ turn: 2, take: 0, verdict: ['park', 6, `1.1.${list}`, parked, unique('queues'), list, 30, 'envelope'] });
+  const [seconds] = (await line.call('TIME', [])) as string[];
+  expect(Number(await line.call('ZSCORE', [parked, 'envelope'])) - Number(seconds)).toBeCloseTo(30, -1);
 });
 
 test('results, next messages and acks are one step, and a fenced or finished result stays', async () => {

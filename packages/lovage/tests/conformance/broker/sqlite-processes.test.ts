@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { openBroker } from '../../../src/broker/index.ts';
 import { BrokerFullError, openSqliteFile, PublishError } from '../../../src/util/index.ts';
-import { brokerOptions, freshQueue, message, publish, read, soon, text } from './harness.ts';
+import { brokerOptions, freshQueue, message, publish, read, soon, text, unique } from './harness.ts';
 
 const SCRIPT = join(import.meta.dirname, '../../support/broker-child.ts');
 
@@ -81,6 +81,42 @@ test('a frozen process loses its lease after 10 s, and its late verdicts are los
   expect(await other.line()).toBe('lost 1');
   expect(await reader.ack(delivery)).toEqual([]);
   expect(await broker.count(queue)).toEqual({ ready: 0, held: 0, parked: 0 });
+});
+
+test('a process whose event loop is blocked for longer than its lease keeps what it holds', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url));
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'held'));
+  await using other = child('block', place.url, queue, '1');
+  expect(await other.line()).toBe('held 1');
+  await using reader = await read(broker, queue);
+  const next = reader.one();
+  expect(await other.line()).toBe('lost 0');
+  // Nobody else got it in all that time: the first that comes here is this one.
+  await publish(broker, message(queue, 'next'));
+  const delivery = await next;
+  expect([text(delivery), delivery.attempts]).toEqual(['next', 1]);
+  await reader.ack(delivery);
+});
+
+test('an auto-delete queue stays while another process consumes it', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url));
+  const queue = unique('own');
+  await broker.declare({
+    exchanges: [],
+    queues: [{ name: queue, durable: true, autoDelete: true, arguments: {} }],
+    bindings: [],
+  });
+  await publish(broker, message(queue, 'one'));
+  await using other = child('own', place.url, queue, '1');
+  expect(await other.line()).toBe('held 1');
+  await (await read(broker, queue))[Symbol.asyncDispose]();
+  expect(await broker.count(queue)).toMatchObject({ held: 1 });
+  other.process.kill('SIGKILL');
+  await using reader = await read(broker, queue);
+  expect(text(await reader.one())).toBe('one');
 });
 
 test('a waiting worker is woken by another process, and a program that only sends ends by itself', async () => {

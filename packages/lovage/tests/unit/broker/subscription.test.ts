@@ -1,5 +1,6 @@
+import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
-import { type Broker, type Delivery, openBroker, type Settlement } from '../../../src/broker/index.ts';
+import { type Broker, type Delivery, type Outgoing, openBroker, type Settlement } from '../../../src/broker/index.ts';
 import { brokerOptions, freshQueue, message, publish, read, text, unique } from '../../conformance/broker/harness.ts';
 
 const open = (): Promise<Broker> => openBroker(brokerOptions(`memory://${unique('unit')}`));
@@ -23,6 +24,36 @@ test('a bad joint write fails its own settle alone, and its deliveries stay held
   expect(await reader.ack(a!)).toEqual([]);
   await publish(broker, message(queue, 'c'));
   expect(text(await reader.one())).toBe('c');
+});
+
+test('a bad joint write leaves the deliveries that are settled with it held', async () => {
+  await using broker = await open();
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'a'));
+  await using reader = await read(broker, queue);
+  const delivery = await reader.one();
+  const bad = {
+    database: broker.database ?? '',
+    payload: () => {
+      throw new TypeError('bad write');
+    },
+  };
+  await expect(reader.subscription.settle([ack(delivery)], [bad])).rejects.toThrow('bad write');
+  expect(await broker.count(queue)).toMatchObject({ ready: 0, held: 1 });
+  await reader.subscription.settle([{ verdict: 'requeue', delivery, counted: false }]);
+  expect(text(await reader.one())).toBe('a');
+});
+
+test('a joint publish to a queue that is gone by then makes it anew, and nothing is half done', async () => {
+  await using broker = await open();
+  const [queue, gone] = [await freshQueue(broker), await freshQueue(broker)];
+  await publish(broker, message(queue, 'a'));
+  await using reader = await read(broker, queue);
+  const delivery = await reader.one();
+  const next = await broker.jointPublish!([message(gone, 'next')]);
+  await broker.remove(gone);
+  expect(await reader.subscription.settle([ack(delivery)], [next])).toEqual([]);
+  expect(await broker.count(gone)).toMatchObject({ ready: 1 });
 });
 
 test('verdicts of one turn of the loop are one turn of the holder, and take the next batch', async () => {
@@ -72,9 +103,55 @@ test('an auto-delete queue goes with its consumer', async () => {
   expect(await broker.count(queue)).toBeUndefined();
 });
 
+test('an auto-delete queue stays while another consumer of it is there', async () => {
+  await using broker = await open();
+  const queue = unique('shared');
+  await broker.declare({
+    exchanges: [],
+    queues: [{ name: queue, durable: false, autoDelete: true, arguments: {} }],
+    bindings: [],
+  });
+  const [first, second] = [await read(broker, queue), await read(broker, queue)];
+  await first[Symbol.asyncDispose]();
+  await publish(broker, message(queue, 'still here'));
+  expect(text(await second.one())).toBe('still here');
+  await second[Symbol.asyncDispose]();
+  expect(await broker.count(queue)).toBeUndefined();
+});
+
+test('100,000 parked messages are parked, purged and promoted in a moment each', async () => {
+  await using broker = await open();
+  const [queue, other] = [await freshQueue(broker), await freshQueue(broker)];
+  const due = Date.now() / 1000 + 3600;
+  const many = (name: string): Outgoing[] =>
+    Array.from({ length: 50_000 }, (_, at) => message(name, '', { dueAt: due + (at % 997) }));
+  const began = performance.now();
+  await publish(broker, ...many(queue), ...many(other));
+  const soonest = message(queue, 'soonest', { dueAt: Date.now() / 1000 + 0.01 });
+  await publish(broker, soonest);
+  await using reader = await read(broker, queue);
+  const delivery = await reader.one();
+  expect(text(delivery)).toBe('soonest');
+  await reader.ack(delivery);
+  expect(await broker.purge(other)).toBe(50_000);
+  expect(await broker.count(queue)).toMatchObject({ ready: 0, parked: 50_000 });
+  expect(performance.now() - began).toBeLessThan(5000);
+});
+
 test('an unknown scheme is refused with the known ones', async () => {
   await expect(openBroker(brokerOptions('sqllite:///x'))).rejects.toThrow(/Did you mean 'sqlite'\?.*memory/);
   await expect(openBroker(brokerOptions('http://user:secret@host'))).rejects.not.toThrow(/secret/);
+});
+
+test('a signal that lives longer than its subscriptions keeps none of them', async () => {
+  await using broker = await open();
+  const queue = await freshQueue(broker);
+  const { signal } = new AbortController();
+  for (let at = 0; at < 20; at++) {
+    const subscription = await broker.subscribe([queue], { prefetch: 1, node: 'n', signal });
+    await subscription[Symbol.asyncDispose]();
+  }
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
 });
 
 test('a signal that aborts ends the subscription', async () => {
