@@ -1,5 +1,5 @@
 // The times of one call: when it may start and when it is too late, as headers, properties and seconds.
-import { formatTime, parseTime } from '../protocol/index.ts';
+import { DateTime, formatTime, parseTime, timeHeader } from '../protocol/index.ts';
 import type { CallOptions, ExecOptions } from '../task/index.ts';
 import { type Clock, ConfigurationError, logger } from '../util/index.ts';
 
@@ -24,7 +24,8 @@ function moment(value: Date | string, option: string, task: string): Moment {
   if (value instanceof Date) {
     if (Number.isNaN(value.getTime())) throw new ConfigurationError(`${option} of a call of '${task}' is an invalid Date.`);
     const at = value.getTime() / 1000;
-    return { text: formatTime(at), at };
+    // One from Python keeps its offset and microseconds; without an offset it is UTC, as its receivers take it.
+    return { text: timeHeader(value), at: value instanceof DateTime ? at + value.micros / 1e6 : at };
   }
   const at = parseTime(value);
   if (at === undefined) throw new ConfigurationError(`${option} of a call of '${task}' is no ISO 8601 time: '${value}'.`);

@@ -22,4 +22,15 @@ export type * from './signature.ts';
 export { parseBody, parseSignature } from './task-body.ts';
 export { forwardedHeaders, taskIdOf, taskNameOf } from './task-headers.ts';
 export { EMPTY_EMBED, writeProtocol1, writeTaskBody, writeTaskHeaders } from './task-message.ts';
-export { DateTime, Decimal, dateTimeText, Float, floatRepr, PlainDate, PlainTime, parseDateTime, Uuid } from './values.ts';
+export {
+  DateTime,
+  Decimal,
+  dateTimeText,
+  Float,
+  floatRepr,
+  PlainDate,
+  PlainTime,
+  parseDateTime,
+  timeHeader,
+  Uuid,
+} from './values.ts';

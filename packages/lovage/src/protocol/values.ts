@@ -161,6 +161,11 @@ export function dateTimeText(value: Date): string {
   return momentText(momentOf(value));
 }
 
+/** A Date as a header or an option of a signature says it: with six digits or none, because old Celerys misread three. */
+export function timeHeader(value: Date): string {
+  return dateTimeText(value).replace(/(\.\d{3})(?!\d)/, '$1000');
+}
+
 /** The clock face of a Date; a plain one is UTC. Throws RangeError for an invalid Date. */
 export function momentOf(value: Date): Moment {
   const ms = value.getTime();

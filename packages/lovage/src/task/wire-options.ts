@@ -1,6 +1,6 @@
 // Call options as they stand in a signature on the wire, both ways. Celery writes a signature's options flat: what it does not know
 // (stamps, AMQP properties) lies between the others under its own name.
-import type { WireSignature } from '../protocol/index.ts';
+import { timeHeader, type WireSignature } from '../protocol/index.ts';
 import { ConfigurationError } from '../util/index.ts';
 import type { CallOptions, SignatureLike } from './options.ts';
 
@@ -91,7 +91,7 @@ export function writeOptions(options: Readonly<CallOptions>): Record<string, unk
   for (const [name, wireName, kind] of PLAIN) {
     const value = options[name];
     if (value === undefined || value === null) continue;
-    wire[wireName] = kind === 'moment' && value instanceof Date ? value.toISOString().replace('Z', '+00:00') : value;
+    wire[wireName] = kind === 'moment' && value instanceof Date ? timeHeader(value) : value;
   }
   const link = linkList(options.link);
   const linkError = linkList(options.linkError);

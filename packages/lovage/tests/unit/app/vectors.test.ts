@@ -27,6 +27,7 @@ const calls: Record<string, readonly [options: CallOptions, args?: readonly unkn
   'call-kwargs': [{}, [], { x: 2, y: 3 }],
   'call-args-kwargs': [{}, [1, 'two'], { three: new Float(3), four: null, five: true }],
   'call-task-id': [{ taskId: 'my-own-id' }, [1, 1]],
+  'option-add-to-parent-false': [{ addToParent: false }],
   'option-countdown-float': [{ countdown: 0.25 }],
   'option-countdown-negative': [{ countdown: -5 }],
   'option-countdown-zero': [{ countdown: 0 }],
@@ -40,7 +41,9 @@ const calls: Record<string, readonly [options: CallOptions, args?: readonly unkn
   'option-exchange-direct': [{ exchange: 'media', routingKey: 'media.#' }],
   'option-ignore-result': [{ ignoreResult: true }],
   'option-priority-0': [{ priority: 0 }],
+  'option-priority-1': [{ priority: 1 }],
   'option-priority-5': [{ priority: 5 }],
+  'option-priority-9': [{ priority: 9 }],
   'option-priority-12': [{ priority: 12 }],
   'option-reply-to': [{ replyTo: 'my-reply-queue' }],
   'option-retries': [{ retries: 3 }],
@@ -81,6 +84,23 @@ test.each(Object.keys(calls))('%s', (name) => {
   expect({ ...ours.headers, lang: 'py', origin: envelope.headers.origin }).toEqual(envelope.headers);
   expect(ours.properties).toEqual(properties);
   expect(bodyOf(message)).toEqual(body.json);
+});
+
+test('option-argsrepr: the texts replace those of the arguments; Celery also leaks them into the properties', () => {
+  const vector = captured('option-argsrepr');
+  calls['option-argsrepr'] = [{ argsRepr: '<secret>', kwargsRepr: '<also secret>' }];
+  const { headers, properties } = inCapturedWords(prepare('option-argsrepr', vector));
+  expect(headers).toMatchObject({ argsrepr: '<secret>', kwargsrepr: '<also secret>' });
+  expect(properties).not.toHaveProperty('argsrepr');
+});
+
+test('option-link-both-options: a link carries its own options', () => {
+  const app = setup();
+  const signature = (name: string, args: readonly unknown[], options: CallOptions = {}) => app.signature(name, args, options);
+  const link = signature('proj.mul', [4], { queue: 'hipri', countdown: 3, priority: 9 });
+  const linkError = [signature('proj.on_error', []), signature('proj.errback_new', [])];
+  const [prepared] = app.publisher.prepare([{ task: 'proj.add', args: [2, 2], kwargs: {}, options: { link, linkError } }]);
+  expect(bodyOf(prepared!.message)).toEqual(captured('option-link-both-options').messages[0]!.body.json);
 });
 
 test.each(['option-link', 'option-link-many'])('%s: links ride in the body as Celery writes them', (name) => {
