@@ -1,8 +1,8 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Config } from '../../../src/app/config.ts';
+import { testFolder } from '../../support/folder.ts';
 
 test('what wins: command line, constructor, runtime, environment, source, added defaults, built-in', () => {
   const config = new Config({
@@ -140,7 +140,7 @@ test.each([
 });
 
 test('a file is read by ready(): its default export, or the one that is named', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'lovage-config-'));
+  const folder = testFolder('config');
   const file = join(folder, 'lovage.config.mjs');
   writeFileSync(file, "export default { task_default_queue: 'file' };\nexport const other = { taskDefaultQueue: 'named' };\n");
   const config = new Config({ environment: {} });

@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { findConfigFile, findTaskModules } from '../../../src/app/discovery.ts';
@@ -7,11 +6,12 @@ import { findApp, pickApp } from '../../../src/app/loader.ts';
 import { Lovage } from '../../../src/app/lovage.ts';
 import { importModule, splitExport } from '../../../src/app/modules.ts';
 import { ConfigurationError } from '../../../src/util/index.ts';
+import { testFolder } from '../../support/folder.ts';
 import { setup } from './support.ts';
 
 /** A folder with these files. */
 function project(files: Record<string, string>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'lovage-project-'));
+  const folder = testFolder('project');
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), text);
