@@ -8,6 +8,7 @@ import {
   BrokerConnectionError,
   backoff,
   type Clock,
+  deadline,
   LovageError,
   logger,
   orAborted,
@@ -44,6 +45,12 @@ export interface ConsumerOptions {
 const DEFAULT_WATCHDOG = 15;
 
 /** Takes task messages from the broker for as long as it lives. */
+/** An error with what stood behind it, unless it says so itself. */
+function withCause(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : '';
+  return String(error).includes(cause) ? String(error) : `${error} (${cause})`;
+}
+
 export class Consumer implements AsyncDisposable {
   /** What is in hand. */
   readonly flow: Flow;
@@ -174,6 +181,7 @@ export class Consumer implements AsyncDisposable {
     const { app, hostname } = this.#options;
     try {
       const { names, topology } = app.queues();
+      await this.#reach();
       await orAborted(app.broker.declare(topology), this.#stop.signal);
       const prefetch = this.flow.prefetch;
       const opening = app.broker.subscribe(names, { prefetch, node: hostname });
@@ -191,7 +199,7 @@ export class Consumer implements AsyncDisposable {
       const wait = backoff(failures, RECONNECT);
       log.error('consumer: Cannot connect to {url}: {error}\nTrying again in {wait} seconds... ({failures}/{limit})', {
         url: redactUrl(app.broker.url),
-        error: String(error),
+        error: withCause(error),
         wait: wait.toFixed(2),
         failures: failures + 1,
         limit: app.settings.brokerConnectionMaxRetries || 'without end',
@@ -199,6 +207,14 @@ export class Consumer implements AsyncDisposable {
       await this.#wait(wait);
       return undefined;
     }
+  }
+
+  /** A driver may try for ever by itself; asked first, it says within the time why it cannot, and the log can tell. */
+  async #reach(): Promise<void> {
+    const { broker, settings } = this.#options.app;
+    const seconds = settings.brokerConnectionTimeout ?? 4;
+    using limit = deadline(seconds, () => new BrokerConnectionError(`no answer within ${seconds} s`), this.#stop.signal);
+    await broker.check(limit.signal);
   }
 
   /** Throws when this failure is the last one. */

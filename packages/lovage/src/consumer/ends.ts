@@ -54,6 +54,8 @@ export class Ends {
     const { requests, changed } = this.#options;
     const delivery = entry.acked ? undefined : entry.delivery;
     const settlement = delivery === undefined ? undefined : this.#settlement(delivery, answer);
+    // What goes back may be here again before its verdict is confirmed: it is a new start then, not a copy of this one.
+    if (settlement?.verdict === 'requeue') requests.delete(entry);
     const settled = await this.#commit({ settlement, results, next });
     requests.delete(entry);
     entry.state = 'done';

@@ -6,6 +6,8 @@ import type { Publisher, TaskDefinition, TaskOptions } from '../task/index.ts';
 
 /** The settings that decide a message's fate. Names and units are those of the settings table. */
 export interface ConsumerSettings {
+  /** Seconds. @default 4 */
+  readonly brokerConnectionTimeout?: number;
   readonly taskAcksLate: boolean;
   readonly taskAcksOnFailureOrTimeout: boolean;
   readonly taskAcksOnFailure?: boolean | null | undefined;

@@ -1,68 +1,9 @@
 // One suite for a worker on every broker and store: what a message's end looks like there, whichever driver carries it.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { Lovage, type SettingsInput } from '../../../src/app/index.ts';
-import { deadLetterQueue } from '../../../src/broker/index.ts';
 import { Ignore, Reject } from '../../../src/task/index.ts';
-import { uuid } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
-import { amqpUrl, redisUrl } from '../../support/servers.ts';
 import { soon } from '../../support/worker-app.ts';
-
-type Place = (stack: AsyncDisposableStack) => Promise<SettingsInput> | SettingsInput;
-
-async function file(stack: AsyncDisposableStack): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'lovage-worker-'));
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
-  return `sqlite:///${folder}/shop.db`;
-}
-
-const memory = (): string => `memory://${uuid()}`;
-const places: readonly (readonly [string, Place])[] = [
-  ['memory', () => ((url) => ({ brokerUrl: url, resultBackend: url }))(memory())],
-  ['sqlite, one file', async (stack) => ((url) => ({ brokerUrl: url, resultBackend: url }))(await file(stack))],
-  ['sqlite, two files', async (stack) => ({ brokerUrl: await file(stack), resultBackend: await file(stack) })],
-  ['redis', () => ({ brokerUrl: redisUrl(), resultBackend: redisUrl() })],
-  ["redis with Celery's unacked entries", () => ({ brokerUrl: redisUrl(), resultBackend: redisUrl(), redisInFlight: 'celery' })],
-  ['amqp with redis', () => ({ brokerUrl: amqpUrl(), resultBackend: redisUrl() })],
-  ['amqp with rpc', () => ({ brokerUrl: amqpUrl(), resultBackend: 'rpc://' })],
-];
-
-interface Setup extends AsyncDisposable {
-  readonly app: Lovage;
-  readonly queue: string;
-  counts(): Promise<{ ready: number; parked: number; dead: number }>;
-}
-
-async function setup(place: Place, more: SettingsInput = {}): Promise<Setup> {
-  const stack = new AsyncDisposableStack();
-  const queue = `worker-${uuid()}`;
-  const settings = { ...(await place(stack)), taskDefaultQueue: queue, resultExpires: 300, ...more };
-  const app = stack.use(new Lovage('shop', settings, { environment: {} }));
-  stack.defer(async () => {
-    const broker = await app.openBroker('write');
-    for (const name of [queue, deadLetterQueue(queue)]) await broker.remove(name).catch(() => undefined);
-  });
-  return {
-    app,
-    queue,
-    counts: async () => {
-      const broker = await app.openBroker('read');
-      const own = await broker.count(queue);
-      const dead = await broker.count(deadLetterQueue(queue));
-      return { ready: own?.ready ?? 0, parked: own?.parked ?? 0, dead: dead?.ready ?? 0 };
-    },
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  };
-}
-
-const death = async (s: Setup): Promise<unknown> => {
-  const [message] = await (await s.app.openBroker('read')).peek(deadLetterQueue(s.queue), 1);
-  return message?.headers['x-lovage-death'];
-};
-const empty = { ready: 0, parked: 0, dead: 0 };
+import { death, empty, places, setup } from './places.ts';
 
 describe.each(places)('a worker on %s', (_, place) => {
   it('runs 300 tasks, each once, and leaves nothing behind', async () => {
