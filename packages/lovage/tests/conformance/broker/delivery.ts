@@ -36,7 +36,7 @@ export function describeDelivery({ setup, traits }: Suite): void {
     expect(got).toEqual(wanted.map(({ priority, at }) => `${priority}:${at}`));
   });
 
-  test('never more unsettled than prefetch; settling makes room, and prefetch can grow', async () => {
+  test('never more unsettled than prefetch; settling makes room, and prefetch can grow', async ({ expect }) => {
     await using harness = await setup();
     await using broker = await harness.open();
     const queue = await freshQueue(broker);

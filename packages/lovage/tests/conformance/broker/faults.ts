@@ -17,7 +17,9 @@ async function reopened(subscribe: () => Promise<Reader>): Promise<Reader> {
 const outcome = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
 
 export function describeFaults({ setup }: Suite): void {
-  test('a lost line ends the subscription with one error; the next one gets what was held, and the topology still stands', async () => {
+  test('a lost line ends the subscription with one error; the next one gets what was held, and the topology still stands', async ({
+    expect,
+  }) => {
     await using harness = await setup();
     await using broker = await harness.open();
     const queue = await freshQueue(broker);

@@ -17,7 +17,7 @@ export function describeQueues({ setup, traits }: Suite): void {
     expect(await broker.purge(queue)).toBe(0);
   });
 
-  test('peek shows the next messages and takes none', async () => {
+  test('peek shows the next messages and takes none', async ({ expect }) => {
     await using harness = await setup();
     await using broker = await harness.open();
     const queue = await freshQueue(broker);
