@@ -5,7 +5,7 @@ import type { Call, PreparedCall, Publisher, PublishPayload, Signals } from '../
 import { type Middleware, wrapPublish } from '../task/index.ts';
 import { createOutbox, deliver, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
 import { type PrepareHost, prepareCall } from './prepare.ts';
-import type { Settings } from './settings.ts';
+import type { PublishRetryPolicy, Settings } from './settings.ts';
 
 /** What the producer needs of its app. */
 export interface ProducerHost extends PrepareHost, OutboxHost {
@@ -96,34 +96,42 @@ interface Limits {
   readonly retry: boolean;
 }
 
+interface OwnLimits extends Limits {
+  readonly policy: PublishRetryPolicy;
+  readonly signals: readonly AbortSignal[];
+}
+
 function limitsOf(settings: Settings): Limits {
   return { timeout: settings.taskPublishTimeout, retry: settings.taskPublishRetry };
 }
 
 /** Limits of calls that bring their own: those cannot join a common publish. */
-function ownLimits(
-  calls: readonly Call[],
-  settings: Settings,
-): (Limits & { readonly signals: readonly AbortSignal[] }) | undefined {
+function ownLimits(calls: readonly Call[], settings: Settings): OwnLimits | undefined {
   const own = calls.some(
-    ({ options }) => options.publishTimeout !== undefined || options.retry !== undefined || options.signal !== undefined,
+    ({ options }) =>
+      options.publishTimeout !== undefined ||
+      options.retry !== undefined ||
+      options.retryPolicy !== undefined ||
+      options.signal !== undefined,
   );
   if (!own) return undefined;
   return {
     timeout: Math.min(...calls.map(({ options }) => options.publishTimeout ?? settings.taskPublishTimeout)),
     retry: calls.every(({ options }) => options.retry ?? settings.taskPublishRetry),
+    policy: Object.assign(
+      {},
+      settings.taskPublishRetryPolicy,
+      ...calls.map(({ options }) => options.retryPolicy),
+    ) as PublishRetryPolicy,
     signals: calls.flatMap(({ options }) => options.signal ?? []),
   };
 }
 
-async function deliverAlone(
-  parcels: readonly Parcel[],
-  host: OutboxHost,
-  limits: Limits & { readonly signals: readonly AbortSignal[] },
-): ReturnType<typeof deliver> {
+async function deliverAlone(parcels: readonly Parcel[], host: OutboxHost, limits: OwnLimits): ReturnType<typeof deliver> {
   const parent = limits.signals.length === 0 ? undefined : AbortSignal.any([...limits.signals]);
   using limit = publishDeadline(limits.timeout, parent);
-  return await deliver(parcels, host, { signal: limit.signal, retry: limits.retry });
+  const own: OutboxHost = { broker: () => host.broker(), declarations: host.declarations, policy: limits.policy };
+  return await deliver(parcels, own, { signal: limit.signal, retry: limits.retry });
 }
 
 function describe(calls: readonly Call[]): string {

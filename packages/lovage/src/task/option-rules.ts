@@ -80,15 +80,17 @@ export const EXEC_RULES: OptionRules<ExecOptions> = {
   softTimeLimit: orNull(seconds),
 };
 
-const retryKwargs: OptionRule = {
-  must: 'an object with maxRetries and countdown',
-  fits: (value) =>
-    isObject(value) &&
-    Object.entries(value).every(([key, item]) => {
-      const rule = { maxRetries: orNull(count), countdown: seconds }[key];
-      return rule !== undefined && (item === undefined || rule.fits(item));
-    }),
-};
+/** An object with these members, each of which may be missing. */
+function bag(rules: Readonly<Record<string, OptionRule>>): OptionRule {
+  const fits = ([key, item]: [string, unknown]): boolean => {
+    const rule = Object.hasOwn(rules, key) ? rules[key] : undefined;
+    return rule !== undefined && (item === undefined || rule.fits(item));
+  };
+  return {
+    must: `an object with ${Object.keys(rules).join(', ')}`,
+    fits: (value) => isObject(value) && Object.entries(value).every(fits),
+  };
+}
 
 /** Options of a declared task. */
 export const TASK_RULES: OptionRules<DeclareOptions> = {
@@ -100,7 +102,7 @@ export const TASK_RULES: OptionRules<DeclareOptions> = {
   defaultRetryDelay: seconds,
   autoretryFor: classes,
   dontAutoretryFor: classes,
-  retryKwargs,
+  retryKwargs: bag({ maxRetries: orNull(count), countdown: seconds }),
   retryBackoff: { must: 'true, false or a number of seconds', fits: (value) => typeof value === 'boolean' || isNumber(value) },
   retryBackoffMax: seconds,
   retryJitter: boolean,
@@ -172,6 +174,7 @@ export const CALL_RULES: OptionRules<CallOptions> = {
   kwargsRepr: text,
   publishTimeout: seconds,
   retry: boolean,
+  retryPolicy: bag({ maxRetries: orNull(count), intervalStart: seconds, intervalStep: seconds, intervalMax: seconds }),
 };
 
 /** The first option whose value is wrong, as `countdown must be a number of seconds, not a text`; undefined: all fit. */

@@ -112,6 +112,13 @@ export interface CallOptions extends ExecOptions {
   readonly publishTimeout?: number;
   /** Repeat a publish that surely was not stored. @default the setting taskPublishRetry */
   readonly retry?: boolean;
+  /** How often and when it is repeated, over the setting taskPublishRetryPolicy; seconds. */
+  readonly retryPolicy?: {
+    readonly maxRetries?: number | null;
+    readonly intervalStart?: number;
+    readonly intervalStep?: number;
+    readonly intervalMax?: number;
+  };
   readonly signal?: AbortSignal;
 }
 

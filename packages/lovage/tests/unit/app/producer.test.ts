@@ -188,3 +188,19 @@ test('an aborted call is not sent', async () => {
   await expect(failed).rejects.toThrow(PublishError);
   await expect(failed).rejects.toThrow(/user went away/);
 });
+
+test('a call may have a retry policy of its own', async () => {
+  const forEver = { maxRetries: null, intervalStart: 60, intervalMax: 60 };
+  await using app = setup({
+    brokerUrl: 'amqp://127.0.0.1:1',
+    resultBackend: 'disabled',
+    taskPublishRetryPolicy: forEver,
+    brokerConnectionTimeout: 1,
+  });
+  // With the policy of the settings this would end with the deadline only.
+  const failed = app.sendTask('t', { retryPolicy: { maxRetries: 0 }, publishTimeout: 60 });
+  await expect(failed).rejects.toMatchObject({ name: 'PublishError', safeToRepeat: true });
+  await expect(app.sendTask('t', { retryPolicy: { max_retries: 0 } } as object)).rejects.toThrow(
+    'retryPolicy must be an object with maxRetries, intervalStart',
+  );
+});
