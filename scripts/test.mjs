@@ -13,6 +13,9 @@ const typesPass = ['packages/lovage/tsconfig.json', 'examples/tsconfig.json'].ev
   run(['node_modules/ts7/bin/tsc', '-p', project]),
 );
 console.log(typesPass ? 'Types: pass' : 'Types: FAIL');
+// Once, before anything runs: the tests of the package and of the command line use what is built.
+run(['scripts/build.mjs']);
+process.env.LOVAGE_BUILT = '1';
 const installed = run(['scripts/servers/cli.ts', 'install']);
 
 const report = join(tmpdir(), `lovage-tests-${process.pid}.json`);
