@@ -12,7 +12,7 @@ const leases = new Map<string, KeptKeys>();
 const line = openRedis({
   target: data.target,
   connectTimeout: data.connectTimeout,
-  name: 'lovage:keeper',
+  name: `lovage:keeper:${process.pid}`,
   // A renewal without an answer within a third of the lease is tried again on a fresh connection.
   replyTimeout: Math.max(1, data.leaseMs / 3000),
 });
