@@ -6,7 +6,8 @@ const HEAD = 64;
 /** `{"status": "SUCCESS"` and msgpack's fixmap, fixstr "status", fixstr state. */
 const JSON_HEAD = /^\s*\{\s*"status"\s*:\s*"([^"\\]*)"/;
 const MSGPACK_STATUS = /\xa6status[\xa0-\xbf]([A-Za-z0-9_-]+)/;
-const YAML_STATUS = /^status: *['"]?([^\s'"]+)/m;
+/** At the margin only: what lies deeper is indented, and a line of text never begins there. Our writer quotes its keys, Celery's does not. */
+const YAML_STATUS = /^(['"]?)status\1: *['"]?([^\s'"]+)/m;
 
 /** The state that a stored record names. What cannot be read counts as an end, so that its reader gets the error instead of waiting for ever. */
 export function stateOf(body: Uint8Array): string {
@@ -20,7 +21,7 @@ function thorough(bytes: Buffer): string | undefined {
   if (first >= 0x80) return MSGPACK_STATUS.exec(bytes.toString('latin1'))?.[1]?.slice(0, lengthOfState(bytes));
   if (!isUtf8(bytes)) return undefined;
   const text = bytes.toString('utf8');
-  if (!text.trimStart().startsWith('{')) return YAML_STATUS.exec(text)?.[1];
+  if (!text.trimStart().startsWith('{')) return YAML_STATUS.exec(text)?.[2];
   try {
     const meta: unknown = JSON.parse(text);
     const status: unknown = typeof meta === 'object' && meta !== null && 'status' in meta ? meta.status : undefined;

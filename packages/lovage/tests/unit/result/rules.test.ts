@@ -34,6 +34,13 @@ describe('the state of a stored record', () => {
     if (serializer !== 'msgpack') expect(stateOf(serialization.encode(late, serializer).body)).toBe('PROGRESS');
   });
 
+  it.each(['status: SUCCESS\nresult: {status: FAILURE}\n', "result:\n  status: FAILURE\n'status': 'SUCCESS'\n"])(
+    'is read from the yaml of other writers: %j',
+    (text) => {
+      expect(stateOf(Buffer.from(text))).toBe('SUCCESS');
+    },
+  );
+
   it.each(['', '{', '{}', 'null', '[1]', '{"status": 3}', '\xff\xfe', '\x80'])(
     'counts %j as an end, so that its reader gets the error',
     (text) => {
