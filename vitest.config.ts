@@ -18,6 +18,8 @@ export default defineConfig({
         include: kind.include.map((path) => `packages/lovage/tests/${path.endsWith('.ts') ? path : `${path}/**/*.test.ts`}`),
         testTimeout: kind.timeout,
         hookTimeout: kind.timeout,
+        // Unit tests leave nothing in their process: one process for many files is three times as quick.
+        isolate: name !== 'unit',
         ...(['unit', 'package'].includes(name) ? {} : { globalSetup: 'packages/lovage/tests/support/servers.ts' }),
       },
     })),
