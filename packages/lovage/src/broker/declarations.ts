@@ -38,12 +38,12 @@ export function refuseOtherDeclaration(queue: QueueDeclaration, known: string | 
   );
 }
 
-/** Epoch seconds at which a message vanishes: the sooner of its own expiration and the queue's limit. */
-export function expiresAt(message: Message, messageTtl: number | undefined, now: number): number | undefined {
-  const { expiration } = message.properties;
-  const own = expiration === undefined || expiration === '' ? undefined : Number(expiration) / 1000;
-  const life = Math.min(own ?? Number.POSITIVE_INFINITY, messageTtl ?? Number.POSITIVE_INFINITY);
-  return Number.isFinite(life) ? now + life : undefined;
+/**
+ * Epoch seconds at which a message vanishes: the limit of its queue alone. A task that is too late by its own `expiration` must still
+ * reach a worker, which records that it expired; dropped here, whoever waits for its result would wait for ever.
+ */
+export function expiresAt(messageTtl: number | undefined, now: number): number | undefined {
+  return messageTtl === undefined ? undefined : now + messageTtl;
 }
 
 /** The list of a message's priority, 0 to 9; none means 0. */

@@ -112,7 +112,7 @@ class MemorySpace {
     const { messageTtl, maxLength } = queueLimits(queue.declaration);
     const entry = {
       message,
-      expires: expiresAt(message, messageTtl, now),
+      expires: expiresAt(messageTtl, now),
       attempts: 0,
       redelivered: false,
       due: message.dueAt ?? 0,

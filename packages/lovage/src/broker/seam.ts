@@ -10,7 +10,7 @@ export interface MessageProperties {
   /** 1 transient, 2 persistent. @default 2 */
   readonly deliveryMode?: number;
   readonly priority?: number;
-  /** Milliseconds, as text (AMQP `expiration`). */
+  /** Milliseconds, as text (AMQP `expiration`). RabbitMQ drops the message then; all others leave it to the worker, which records it. */
   readonly expiration?: string;
   readonly extra?: Readonly<Record<string, unknown>>;
 }

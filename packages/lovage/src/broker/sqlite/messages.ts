@@ -34,13 +34,8 @@ export function pushRows(
     }
     // Rank 0 comes first: the highest priority.
     const rank = 9 - priorityOf(message);
-    const id = insert.run(
-      queue.id,
-      rank,
-      expiresAt(message, queue.messageTtl, now) ?? null,
-      envelope,
-      message.body,
-    ).lastInsertRowid;
+    const expires = expiresAt(queue.messageTtl, now) ?? null;
+    const id = insert.run(queue.id, rank, expires, envelope, message.body).lastInsertRowid;
     if (message.dueAt !== undefined && message.dueAt > now) {
       db.statement('INSERT INTO lovage_parked (due, id, queue, rank, attempts) VALUES (?, ?, ?, ?, 0)').run(
         message.dueAt,

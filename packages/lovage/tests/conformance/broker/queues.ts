@@ -112,7 +112,7 @@ export function describeQueues({ setup, traits }: Suite): void {
     expect(await broker.count(queue)).toMatchObject({ ready: 1 });
   });
 
-  test('a message with an expiration vanishes when nobody takes it in time', async () => {
+  test('a message whose expiration is over is dropped by RabbitMQ alone; elsewhere it reaches its worker, which records it', async () => {
     await using harness = await setup();
     await using broker = await harness.open();
     const queue = await freshQueue(broker);

@@ -5,7 +5,7 @@ import { startWorker } from '../../../src/worker/index.ts';
 import { soon } from '../../support/worker-app.ts';
 import { death, empty, places, setup } from './places.ts';
 
-describe.each(places)('a worker on %s', (_, place) => {
+describe.each(places)('a worker on %s', (name, place) => {
   it('runs 300 tasks, each once, and leaves nothing behind', async () => {
     await using s = await setup(place);
     const runs: number[] = [];
@@ -104,6 +104,19 @@ describe.each(places)('a worker on %s', (_, place) => {
     const hosts = await Promise.all(results.map((result) => result.get({ timeout: 20 })));
     expect(hosts.toSorted()).toEqual(['first@h', 'second@h', 'second@h']);
     expect(attempts).toEqual([1, 1, 1]);
+  });
+
+  it('records a task that expired while nobody worked', async () => {
+    await using s = await setup(place);
+    const task = s.app.task('task', { params: [] }, () => 'fine');
+    const late = await task.applyAsync([], { expires: 0 });
+    const next = await task.delay();
+    await using _worker = await startWorker(s.app);
+    expect(await next.get({ timeout: 20 })).toBe('fine');
+    await soon(async () => expect(await s.counts()).toEqual(empty));
+    // RabbitMQ drops by itself what is too late, as it does for Celery, and tells nobody.
+    if (name.startsWith('amqp')) expect(await late.state()).toBe('PENDING');
+    else await expect(late.get({ timeout: 20 })).rejects.toThrow('expired');
   });
 
   it('stops a task that kills whoever runs it at the delivery limit', async () => {
