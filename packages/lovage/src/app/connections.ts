@@ -36,7 +36,15 @@ export function priorityOrderOf(url: string): 'highest-first' | 'lowest-first' {
 function driverOptions(url: string, settings: Settings): Readonly<Record<string, unknown>> {
   if (REDIS.test(url)) return { inFlight: settings.redisInFlight, maxLoopBlock: settings.maxLoopBlock };
   if (/^sqlite:/i.test(url)) return { durability: settings.durability };
+  if (AMQP.test(url)) return { nativeDelayedDeliveryQueueType: settings.brokerNativeDelayedDeliveryQueueType };
   return {};
+}
+
+/** Options of a broker that are those of a result store on the same server too: one prefix, one Sentinel group, one file. */
+const SHARED = /^(global_?keyprefix|master_?name|sentinel_?kwargs|durability)$/i;
+
+function shared(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => SHARED.test(name)));
 }
 
 /** RabbitMQ's login method is a part of its address. */
@@ -87,8 +95,7 @@ export function backendOptions(appName: string, oid: string, settings: Settings)
     ...(tls === undefined || tls === false ? {} : { tls }),
     transportOptions: {
       ...(/^sqlite:/i.test(url) ? { durability: settings.durability } : {}),
-      // A store that follows the broker is the same server: its prefix and Sentinel group are the same too.
-      ...(follows ? settings.brokerTransportOptions : {}),
+      ...(follows ? shared(settings.brokerTransportOptions) : {}),
       ...settings.resultBackendTransportOptions,
     },
     broker: {

@@ -5,11 +5,14 @@ import {
   type AmqpOptions,
   type AmqpPublisher,
   BrokerError,
+  ConfigurationError,
   connectAmqp,
   createAmqpPublisher,
   deadline,
   orAborted,
+  readOptionNames,
   redactUrl,
+  type TransportNames,
 } from '../util/index.ts';
 import type { DelayedQueueType } from './amqp/delayed.ts';
 import { countQueue, peekQueue, purgeQueue, removeQueue } from './amqp/look.ts';
@@ -27,19 +30,30 @@ const NOT_IMPLEMENTED = /\b540\b|global.?qos/i;
 /** The settings of brokerTransportOptions that this driver reads. */
 interface TransportOptions {
   /** Type of the queues of the delay levels. @default 'quorum' */
-  readonly nativeDelayedDeliveryQueueType?: DelayedQueueType;
+  readonly delayedQueueType: DelayedQueueType;
   /** Hold messages with a due time in RabbitMQ. @default true */
-  readonly delayedDelivery?: boolean;
+  readonly delayedDelivery: boolean;
 }
 
+/** Confirms are always on, and a deadline of ours bounds every read and write. */
+const OPTION_NAMES: TransportNames = {
+  names: ['nativeDelayedDeliveryQueueType', 'delayedDelivery'],
+  ignored: ['confirmPublish', 'readTimeout', 'writeTimeout'],
+};
+
 function readTransportOptions(given: Readonly<Record<string, unknown>>): TransportOptions {
-  const type = given.nativeDelayedDeliveryQueueType ?? given.native_delayed_delivery_queue_type;
-  const delayed = given.delayedDelivery ?? given.delayed_delivery;
-  return {
-    nativeDelayedDeliveryQueueType: type === 'classic' ? 'classic' : 'quorum',
-    delayedDelivery: delayed !== false && delayed !== 'never',
-  };
+  const options = readOptionNames('RabbitMQ', given, OPTION_NAMES);
+  const { nativeDelayedDeliveryQueueType: type = 'quorum', delayedDelivery = true } = options;
+  if (type !== 'quorum' && type !== 'classic')
+    throw new ConfigurationError(
+      `The transport option 'nativeDelayedDeliveryQueueType' is ${text(type)}; it must be 'quorum' or 'classic'.`,
+    );
+  if (typeof delayedDelivery !== 'boolean')
+    throw new ConfigurationError(`The transport option 'delayedDelivery' is ${text(delayedDelivery)}; it must be true or false.`);
+  return { delayedQueueType: type, delayedDelivery };
 }
+
+const text = (value: unknown): string => JSON.stringify(value);
 
 class AmqpBroker implements Broker {
   readonly name = 'amqp';
@@ -60,13 +74,13 @@ class AmqpBroker implements Broker {
     const transport = readTransportOptions(options.transportOptions);
     this.url = redactUrl(options.url);
     this.#options = options;
-    this.#delays = transport.delayedDelivery !== false;
+    this.#delays = transport.delayedDelivery;
     this.features = { priorities: true, priorityOrder: 'highest-first', delay: this.#delays, fanout: true, persistent: true };
     this.#publisher = createAmqpPublisher({
       connect: () => connectAmqp(this.#connectOptions('publish', options.heartbeat)),
       prepare: (connection, isFirst) => this.#replay(connection, isFirst),
     });
-    const delayedQueueType = transport.nativeDelayedDeliveryQueueType ?? 'quorum';
+    const { delayedQueueType } = transport;
     this.#outbox = createOutbox({ publisher: this.#publisher, memory: this.#memory, delayedQueueType });
   }
 

@@ -6,6 +6,7 @@ import {
   PublishError,
   type PublishFailure,
   QueueNotFoundError,
+  readOptionNames,
   systemClock,
   type Timer,
 } from '../util/index.ts';
@@ -340,6 +341,7 @@ function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetter
 /** Opens the broker of a `memory:` URL. */
 export function open(options: BrokerOptions): Broker {
   if (!/^memory:/i.test(options.url)) throw new ConfigurationError(`"${options.url}" is not a memory: URL.`);
+  readOptionNames('The broker in memory', options.transportOptions, { names: [] });
   let space = spaces.get(options.url);
   if (space === undefined) {
     space = new MemorySpace();

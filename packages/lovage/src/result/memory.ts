@@ -1,6 +1,7 @@
 // Results in the memory of this process: for tests, and the shortest picture of what a backend does.
 // `memory://` alone is private to whoever opens it; backends opened under one name (`memory://shop`) share what they hold.
 
+import { readOptionNames } from '../util/index.ts';
 import { isStored, mayStore } from './rules.ts';
 import type { BackendOptions, ResultBackend, StoredResult } from './seam.ts';
 import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
@@ -16,6 +17,7 @@ const shelves = new Map<string, Shelf>();
 
 /** Opens the backend. */
 export function open(options: BackendOptions): ResultBackend {
+  readOptionNames('The result store in memory', options.transportOptions, { names: [] });
   const name = /^memory:\/\/([^/?]+)/.exec(options.url)?.[1];
   const known = name === undefined ? undefined : shelves.get(name);
   const shelf: Shelf = known ?? { results: new Map(), fences: new Map(), open: new Set() };

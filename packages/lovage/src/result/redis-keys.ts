@@ -1,6 +1,6 @@
 // Names of what a result leaves in Redis: exactly Celery's, plus the fence, which no Celery looks at.
 import { keyPrefix, resultKey } from '../protocol/index.ts';
-import type { RedisUrlOptions } from '../util/index.ts';
+import { type RedisUrlOptions, readOptionNames } from '../util/index.ts';
 import type { BackendOptions } from './seam.ts';
 
 export interface ResultKeys {
@@ -12,9 +12,28 @@ export interface ResultKeys {
   idOf(channel: string): string | undefined;
 }
 
+/** What of the transport options has a meaning here. */
+export interface RedisResultOptions {
+  readonly globalKeyprefix?: string;
+  readonly masterName?: string;
+  readonly sentinelKwargs: Readonly<Record<string, unknown>>;
+}
+
+/** Reads the setting resultBackendTransportOptions; an unknown name is a ConfigurationError. */
+export function readResultOptions(given: BackendOptions['transportOptions']): RedisResultOptions {
+  const names = ['globalKeyprefix', 'masterName', 'sentinelKwargs'];
+  const ignored = ['retryPolicy', 'resultChordOrdered', 'minOtherSentinels', 'additionalConnectionErrors', 'visibilityTimeout'];
+  const { globalKeyprefix, masterName, sentinelKwargs } = readOptionNames('The result store in Redis', given, { names, ignored });
+  return {
+    ...(globalKeyprefix === undefined ? {} : { globalKeyprefix: String(globalKeyprefix) }),
+    ...(masterName === undefined ? {} : { masterName: String(masterName) }),
+    sentinelKwargs: typeof sentinelKwargs === 'object' && sentinelKwargs !== null ? { ...sentinelKwargs } : {},
+  };
+}
+
 /** The keys under the transport option `globalKeyprefix`. */
-export function resultKeys(transportOptions: BackendOptions['transportOptions']): ResultKeys {
-  const prefix = keyPrefix(text(transportOptions, 'globalKeyprefix', 'global_keyprefix'));
+export function resultKeys({ globalKeyprefix }: RedisResultOptions): ResultKeys {
+  const prefix = keyPrefix(globalKeyprefix);
   const start = resultKey('', prefix);
   return {
     meta: (id) => resultKey(id, prefix),
@@ -24,17 +43,10 @@ export function resultKeys(transportOptions: BackendOptions['transportOptions'])
 }
 
 /** What the transport options add to the URL. */
-export function urlOptions(options: BackendOptions): RedisUrlOptions {
-  const given = options.transportOptions.sentinelKwargs ?? options.transportOptions.sentinel_kwargs;
-  const sentinel = typeof given === 'object' && given !== null ? (given as Readonly<Record<string, unknown>>) : {};
-  return {
-    tls: options.tls,
-    masterName: text(options.transportOptions, 'masterName', 'master_name'),
-    sentinel: { username: text(sentinel, 'username'), password: text(sentinel, 'password') },
-  };
+export function urlOptions(tls: BackendOptions['tls'], { masterName, sentinelKwargs }: RedisResultOptions): RedisUrlOptions {
+  return { tls, masterName, sentinel: { username: text(sentinelKwargs.username), password: text(sentinelKwargs.password) } };
 }
 
-function text(options: Readonly<Record<string, unknown>>, ...names: readonly string[]): string | undefined {
-  const value = names.map((name) => options[name]).find((candidate) => candidate !== undefined && candidate !== null);
-  return value === undefined ? undefined : String(value);
+function text(value: unknown): string | undefined {
+  return value === undefined || value === null ? undefined : String(value);
 }

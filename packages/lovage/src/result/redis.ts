@@ -16,7 +16,7 @@ import {
   type RedisWrite,
   sleep,
 } from '../util/index.ts';
-import { resultKeys, urlOptions } from './redis-keys.ts';
+import { readResultOptions, resultKeys, urlOptions } from './redis-keys.ts';
 import { createRedisWatch } from './redis-watch.ts';
 import { isStored } from './rules.ts';
 import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
@@ -31,8 +31,9 @@ const SILENCE = 10;
 
 /** Opens the backend. */
 export function open(options: BackendOptions): ResultBackend {
-  const target = parseRedisUrl(options.url, urlOptions(options));
-  const keys = resultKeys(options.transportOptions);
+  const transport = readResultOptions(options.transportOptions);
+  const target = parseRedisUrl(options.url, urlOptions(options.tls, transport));
+  const keys = resultKeys(transport);
   const lineOptions: Omit<RedisLineOptions, 'prepare'> = {
     target,
     connectTimeout: options.connectTimeout,

@@ -7,6 +7,7 @@ import {
   connectAmqp,
   createAmqpPublisher,
   orAborted,
+  readOptionNames,
   redactUrl,
 } from '../util/index.ts';
 import { RecentResults } from './rpc/recent.ts';
@@ -53,7 +54,9 @@ function read(message: AmqpDelivery): StoredResult | undefined {
 }
 
 function limitOf(options: BackendOptions): number {
-  const limit = options.transportOptions.recentResults;
+  const { recentResults: limit } = readOptionNames("The result store 'rpc://'", options.transportOptions, {
+    names: ['recentResults'],
+  });
   return typeof limit === 'number' && limit > 0 ? limit : RECENT;
 }
 

@@ -19,3 +19,4 @@ export * from './sqlite-file.ts';
 export { type SqliteLocation, sqliteLocation } from './sqlite-location.ts';
 export { holdLock, isLockFree, removeLock } from './sqlite-lock.ts';
 export * from './suggest.ts';
+export * from './transport-options.ts';

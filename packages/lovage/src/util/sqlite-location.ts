@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigurationError } from './errors.ts';
 import type { Durability } from './sqlite-engine.ts';
+import { readOptionNames } from './transport-options.ts';
 
 /** What marks the root of a project, so that every process of it finds one file whatever its working directory is. */
 const ROOT_MARKS = [
@@ -40,7 +41,8 @@ export function sqliteLocation(
   if (name === ':memory:')
     throw new ConfigurationError('sqlite::memory: cannot be shared between connections. Use memory:// instead.');
   const query = new URLSearchParams(parts[2] ?? '');
-  const durability = options.durability ?? query.get('durability') ?? 'process';
+  const given = readOptionNames('SQLite', options, { names: ['durability'] });
+  const durability = given.durability ?? query.get('durability') ?? 'process';
   if (durability !== 'process' && durability !== 'power') {
     throw new ConfigurationError(`durability is "${String(durability)}" and must be "process" or "power".`);
   }

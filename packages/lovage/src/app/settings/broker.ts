@@ -27,7 +27,8 @@ export const brokerSettings: SettingRows = {
     kind: 'map',
     default: {},
     old: 'BROKER_TRANSPORT_OPTIONS',
-    about: 'Options of the broker driver (visibilityTimeout, priority steps, global key prefix …), as Celery or as camelCase.',
+    about:
+      'Options of the broker driver (visibilityTimeout, priority steps, global key prefix …), as Celery or as camelCase. A name that the driver does not know is refused; names of Celery’s own connections (max_retries, socket_keepalive, confirm_publish …) are accepted without an effect.',
   },
   brokerConnectionTimeout: {
     kind: 'seconds',

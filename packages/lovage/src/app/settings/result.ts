@@ -13,7 +13,8 @@ export const resultSettings: SettingRows = {
     kind: 'map',
     default: {},
     old: 'CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS',
-    about: 'Options of the result store (global key prefix, retry policy, Sentinel …).',
+    about:
+      'Options of the result store (global key prefix, Sentinel …). A name that the store does not know is refused; retry_policy and other names of Celery’s own connections are accepted without an effect.',
   },
   resultExpires: {
     kind: 'seconds',

@@ -124,7 +124,7 @@ export interface Settings {
    */
   readonly brokerWriteUrl: string | readonly string[] | null;
   /**
-   * Options of the broker driver (visibilityTimeout, priority steps, global key prefix …), as Celery or as camelCase.
+   * Options of the broker driver (visibilityTimeout, priority steps, global key prefix …), as Celery or as camelCase. A name that the driver does not know is refused; names of Celery’s own connections (max_retries, socket_keepalive, confirm_publish …) are accepted without an effect.
    * @default {}
    */
   readonly brokerTransportOptions: Readonly<Record<string, unknown>>;
@@ -449,7 +449,7 @@ export interface Settings {
    */
   readonly resultBackend: string | null;
   /**
-   * Options of the result store (global key prefix, retry policy, Sentinel …).
+   * Options of the result store (global key prefix, Sentinel …). A name that the store does not know is refused; retry_policy and other names of Celery’s own connections are accepted without an effect.
    * @default {}
    */
   readonly resultBackendTransportOptions: Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 // The transport options of Redis: Celery's names (camelCase or snake_case) and Lovage's own, checked once, with their defaults.
-import { ConfigurationError, didYouMean } from '../../util/index.ts';
+import { ConfigurationError, readOptionNames } from '../../util/index.ts';
 
 export interface RedisTransportOptions {
   /** Seconds after which a Python peer's (or, with `inFlight: 'celery'`, anybody's) unacknowledged message is taken back. */
@@ -62,7 +62,7 @@ const DEFAULTS: RedisTransportOptions = {
 };
 
 /** Settings of Celery's own connection pool that mean nothing here: accepted so that one configuration serves both sides. */
-const WITHOUT_MEANING: ReadonlySet<string> = new Set([
+const WITHOUT_MEANING: readonly string[] = [
   'socketKeepalive',
   'socketKeepaliveOptions',
   'retryOnTimeout',
@@ -70,13 +70,9 @@ const WITHOUT_MEANING: ReadonlySet<string> = new Set([
   'healthCheckInterval',
   'reauthCheckInterval',
   'minOtherSentinels',
-  'maxRetries',
-  'intervalStart',
-  'intervalStep',
-  'intervalMax',
   'ackEmulation',
   'deadletterQueue',
-]);
+];
 
 const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
   inFlight: ['lovage', 'celery'],
@@ -86,21 +82,12 @@ const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
 
 const POSITIVE: ReadonlySet<string> = new Set(['visibilityTimeout', 'pollingInterval', 'leaseSeconds', 'maxLoopBlock']);
 
-function camelCase(name: string): string {
-  return name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
 /** Reads the setting brokerTransportOptions; an unknown name or an impossible value is a ConfigurationError. */
 export function readTransportOptions(given: Readonly<Record<string, unknown>>): RedisTransportOptions {
   const out: Record<string, unknown> = { ...DEFAULTS };
-  for (const [written, value] of Object.entries(given)) {
-    const name = camelCase(written);
-    if (WITHOUT_MEANING.has(name)) continue;
-    if (!Object.hasOwn(DEFAULTS, name)) {
-      throw new ConfigurationError(`Redis knows no transport option '${written}'.${didYouMean(written, Object.keys(DEFAULTS))}`);
-    }
-    if (value === undefined || value === null) continue;
-    check(name, written, value);
+  const read = readOptionNames('Redis', given, { names: Object.keys(DEFAULTS), ignored: WITHOUT_MEANING });
+  for (const [name, value] of Object.entries(read)) {
+    check(name, value);
     out[name] = value;
   }
   const steps = out.prioritySteps as readonly number[];
@@ -108,10 +95,10 @@ export function readTransportOptions(given: Readonly<Record<string, unknown>>): 
   return out as unknown as RedisTransportOptions;
 }
 
-function check(name: string, written: string, value: unknown): void {
+function check(name: string, value: unknown): void {
   const choices = CHOICES[name];
   const refuse = (wanted: string): never => {
-    throw new ConfigurationError(`The transport option '${written}' is ${JSON.stringify(value)}; it must be ${wanted}.`);
+    throw new ConfigurationError(`The transport option '${name}' is ${JSON.stringify(value)}; it must be ${wanted}.`);
   };
   if (choices !== undefined && !choices.includes(value)) refuse(choices.map((choice) => `'${choice}'`).join(' or '));
   if (POSITIVE.has(name) && !(typeof value === 'number' && value > 0)) refuse('a number of seconds above 0');

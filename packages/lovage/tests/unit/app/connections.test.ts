@@ -34,8 +34,10 @@ test.each([
 });
 
 test('a store that follows the broker has its options, another has its own', () => {
-  const broker = { brokerUrl: 'redis://h', brokerTransportOptions: { global_keyprefix: 'p:' }, brokerUseSsl: true };
-  expect(store(broker)).toMatchObject({ transportOptions: { global_keyprefix: 'p:' }, tls: true });
+  const brokerTransportOptions = { global_keyprefix: 'p:', visibilityTimeout: 60 };
+  const broker = { brokerUrl: 'redis://h', brokerTransportOptions, brokerUseSsl: true };
+  expect(store(broker).transportOptions).toEqual({ global_keyprefix: 'p:' });
+  expect(store(broker).tls).toBe(true);
   const own = store({ ...broker, resultBackend: 'redis://other', resultBackendTransportOptions: { master_name: 'm' } });
   expect(own.transportOptions).toEqual({ master_name: 'm' });
   expect(own).not.toHaveProperty('tls');
@@ -59,7 +61,10 @@ test('settings of one driver reach that driver only', () => {
   const options = (settings: SettingsInput) => brokerOptions('app', values(settings), 'write');
   expect(options({ brokerUrl: 'redis://h', redisInFlight: 'celery' }).transportOptions).toMatchObject({ inFlight: 'celery' });
   expect(options({ durability: 'power' }).transportOptions).toEqual({ durability: 'power' });
-  expect(options({ brokerUrl: 'amqp://h' }).transportOptions).toEqual({});
+  expect(options({ brokerUrl: 'amqp://h', brokerNativeDelayedDeliveryQueueType: 'classic' }).transportOptions).toEqual({
+    nativeDelayedDeliveryQueueType: 'classic',
+  });
+  expect(options({ brokerUrl: 'memory://' }).transportOptions).toEqual({});
   expect(options({ brokerUrl: 'amqp://h', brokerLoginMethod: 'EXTERNAL' }).url).toBe('amqp://h?login_method=EXTERNAL');
 });
 

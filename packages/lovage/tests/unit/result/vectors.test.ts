@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createErrorRegistry } from '../../../src/protocol/index.ts';
 import { createResultCodec, type ResultCodec, type StoredResult } from '../../../src/result/index.ts';
-import { resultKeys } from '../../../src/result/redis-keys.ts';
+import { readResultOptions, resultKeys } from '../../../src/result/redis-keys.ts';
 import { stateOf } from '../../../src/result/sniff.ts';
 import { createSerialization } from '../../../src/serialization/index.ts';
 import { ContentRefusedError, DecodeError, RemoteTaskError } from '../../../src/util/index.ts';
@@ -45,7 +45,7 @@ function codecFor(serializer: string): ResultCodec {
 /** Every record in a vector, by its id. */
 function records(vector: Vector): readonly { readonly id: string; readonly body: Buffer; readonly kept?: Kept }[] {
   const prefix = /'global_keyprefix': '(\w+)'/.exec(vector.settings.result_backend_transport_options ?? '')?.[1];
-  const keys = resultKeys(prefix === undefined ? {} : { global_keyprefix: prefix });
+  const keys = resultKeys(readResultOptions(prefix === undefined ? {} : { global_keyprefix: prefix }));
   const kept = [...(vector.results ?? []), ...(vector.steps ?? []).flatMap((step) => step.results_after)];
   const stored = kept.map((one) => ({
     id: keys.idOf(one.key) ?? '',
@@ -101,7 +101,7 @@ describe.each(names.filter((name) => name !== 'result-pickle-failure.json'))('%s
   });
 
   it('lies where Celery looks for it', () => {
-    const options = name === 'result-keyprefix.json' ? { globalKeyprefix: 'myapp' } : {};
+    const options = readResultOptions(name === 'result-keyprefix.json' ? { globalKeyprefix: 'myapp' } : {});
     for (const { id, kept } of records(vector)) if (kept !== undefined) expect(resultKeys(options).meta(id)).toBe(kept.key);
   });
 });
