@@ -1,0 +1,66 @@
+// One measurement of one peer: a number (tasks a second, or milliseconds) and what came with it.
+import type { Options } from '../programs/protocol.ts';
+import { type Answer, startProgram } from './child.ts';
+import type { Kind, Places } from './place.ts';
+
+/** A peer in a row: its program, where it works, and what is asked of it. */
+export interface Peer {
+  readonly name: string;
+  readonly program: string;
+  readonly broker: Kind;
+  readonly count: number;
+  readonly options?: Partial<Options>;
+  /** The role that answers `ready`, for rows of the start. @default 'worker' */
+  readonly role?: string;
+}
+
+export type Measure = (peer: Peer, places: Places) => Promise<Answer>;
+
+type Place = { readonly url: string; readonly queue: string };
+const optionsOf = (peer: Peer, place: Place): Options => ({ ...place, count: peer.count, ...peer.options });
+const plain = ({ url, queue }: Place): Place => ({ url, queue });
+
+/** Calls a second of one producer. */
+export const enqueue: Measure = async (peer, places) => {
+  await using place = await places.open(peer.broker);
+  await using program = startProgram(peer.program, 'enqueue', optionsOf(peer, plain(place)));
+  return await program.next();
+};
+
+/** Tasks a second of one worker, from the first to the last of what waited before it was started. */
+export const drain: Measure = async (peer, places) => {
+  await using place = await places.open(peer.broker);
+  const options = optionsOf(peer, plain(place));
+  {
+    // The filler makes a quarter more for its warming up.
+    await using filler = startProgram(peer.program, 'enqueue', {
+      ...options,
+      mode: 'bulk',
+      count: Math.ceil((peer.count * 4) / 5),
+    });
+    await filler.next();
+  }
+  await using worker = startProgram(peer.program, 'worker', options);
+  await worker.next();
+  return await worker.next();
+};
+
+/** Calls with their results, one after the other, against an idle worker in another process. */
+export const sequentialGets: Measure = async (peer, places) => {
+  await using place = await places.open(peer.broker);
+  const options = { ...optionsOf(peer, plain(place)), results: true };
+  await using worker = peer.program.startsWith('raw')
+    ? undefined
+    : startProgram(peer.program, 'worker', { ...options, count: 2 ** 40 });
+  await worker?.next();
+  await using client = startProgram(peer.program, 'get', options);
+  return await client.next();
+};
+
+/** Milliseconds from the start of the process to its word that it is ready. */
+export const startToReady: Measure = async (peer, places) => {
+  await using place = await places.open(peer.broker);
+  await using program = startProgram(peer.program, peer.role ?? 'worker', optionsOf(peer, plain(place)));
+  await program.next();
+  return { milliseconds: performance.now() - program.started };
+};

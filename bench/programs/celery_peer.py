@@ -1,0 +1,86 @@
+"""Celery, synchronous as it is: the roles of the bench protocol, one JSON line for each answer."""
+
+import json
+import multiprocessing
+import os
+import sys
+import threading
+import time
+
+from celery import Celery
+
+role, options = sys.argv[1], json.loads(sys.argv[2])
+count = options["count"]
+results = options.get("results", False)
+amqp = options["url"].startswith("amqp")
+app = Celery("bench", broker=options["url"], backend=("rpc://" if amqp else options["url"]) if results else None)
+app.conf.update(
+    task_default_queue=options["queue"],
+    task_ignore_result=not results,
+    task_acks_late=True,
+    worker_prefetch_multiplier=4,
+    broker_transport_options={"confirm_publish": True} if amqp else {},
+)
+ARGUMENTS = ("order-000001", {"amount": 12.5, "currency": "EUR"})
+# Shared with the children of the pool: runs, and the time of the first.
+runs = multiprocessing.Value("q", 0)
+first = multiprocessing.Value("d", 0.0)
+
+
+def answer(**fields):
+    print(json.dumps(fields), flush=True)
+
+
+def cpu():
+    own = os.times()
+    children = 0.0
+    for pid in [p.pid for p in multiprocessing.active_children()]:
+        with open(f"/proc/{pid}/stat") as file:
+            parts = file.read().rpartition(")")[2].split()
+            children += (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+    return own.user + own.system + children
+
+
+@app.task(name="bench.noop")
+def noop(_id, _order):
+    with runs.get_lock():
+        if runs.value == 0:
+            first.value = time.monotonic()
+        runs.value += 1
+    return 1
+
+
+def watch():
+    while runs.value < count:
+        time.sleep(0.001)
+    seconds = time.monotonic() - first.value
+    answer(perSecond=count / seconds, cpuMicros=cpu() / count * 1e6)
+
+
+if role == "enqueue":
+    for _ in range(count // 4):
+        noop.delay(*ARGUMENTS)
+    start = time.monotonic()
+    for _ in range(count):
+        noop.delay(*ARGUMENTS)
+    answer(perSecond=count / (time.monotonic() - start))
+elif role == "worker":
+    from celery.signals import worker_ready
+
+    worker_ready.connect(lambda **_: answer(ready=True), weak=False)
+    threading.Thread(target=watch, daemon=True).start()
+    pool = options.get("settings", {}).get("pool", "prefork")
+    app.worker_main(["worker", "-P", pool, "-c", "2", "-l", "ERROR"])
+elif role == "get":
+    for _ in range(count // 10):
+        noop.delay(*ARGUMENTS).get(timeout=10)
+    taken = []
+    start = time.monotonic()
+    for _ in range(count):
+        at = time.monotonic()
+        noop.delay(*ARGUMENTS).get(timeout=10)
+        taken.append((time.monotonic() - at) * 1e3)
+    seconds = time.monotonic() - start
+    taken.sort()
+    quantile = lambda share: taken[min(count - 1, int(count * share))]
+    answer(perSecond=count / seconds, p50=quantile(0.5), p95=quantile(0.95), p99=quantile(0.99))

@@ -1,0 +1,98 @@
+// How a measured program speaks to the runner: a role and options as arguments, one JSON line for each answer, end at the end of input.
+
+/** What every role needs to know; a role ignores what it does not use. */
+export interface Options {
+  readonly url: string;
+  readonly queue: string;
+  readonly count: number;
+  /** How calls are made: one after the other, 100 in flight, or 1,000 at once. */
+  readonly mode?: 'awaited' | 'inflight' | 'bulk';
+  readonly concurrency?: number;
+  readonly results?: boolean;
+  /** Settings of the peer's own, for example Lovage's `redisInFlight`. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+/** A role answers once or, as `worker` does, twice: when it is ready, and when it has done its count. */
+export type Role = (options: Options, answer: (fields: Record<string, unknown>) => void) => Promise<void>;
+
+/** About 60 bytes of JSON. */
+export const ARGUMENTS: readonly [string, { amount: number; currency: string }] = [
+  'order-000001',
+  { amount: 12.5, currency: 'EUR' },
+];
+
+const answer = (fields: Record<string, unknown>): void => {
+  process.stdout.write(`${JSON.stringify(fields)}\n`);
+};
+
+/** Runs the role named in the arguments; the program ends when the runner closes its input, whatever is still open. */
+export async function serve(roles: Readonly<Record<string, Role>>): Promise<void> {
+  const [name = '', options = '{}'] = process.argv.slice(2);
+  const role = roles[name];
+  if (role === undefined) throw new Error(`No role '${name}'; there are: ${Object.keys(roles).join(', ')}`);
+  process.stdin.resume().once('end', () => process.exit(0));
+  await role(JSON.parse(options) as Options, answer);
+}
+
+/** Times `count` calls in the mode asked for, after a quarter as many that only warm up. Resolves to calls a second. */
+export async function timeCalls(
+  options: Options,
+  call: () => Promise<unknown>,
+  bulk?: (size: number) => Promise<unknown>,
+): Promise<number> {
+  const round = (count: number): Promise<void> => {
+    if (options.mode === 'bulk') return inBulk(count, bulk ?? ((size) => Promise.all(Array.from({ length: size }, call))));
+    return inFlight(count, options.mode === 'inflight' ? 100 : 1, call);
+  };
+  await round(Math.ceil(options.count / 4));
+  const start = performance.now();
+  await round(options.count);
+  return options.count / ((performance.now() - start) / 1000);
+}
+
+async function inFlight(count: number, width: number, call: () => Promise<unknown>): Promise<void> {
+  let left = count;
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      while (left-- > 0) await call();
+    }),
+  );
+}
+
+async function inBulk(count: number, bulk: (size: number) => Promise<unknown>): Promise<void> {
+  for (let done = 0; done < count; done += 1000) await bulk(Math.min(1000, count - done));
+}
+
+/** Latencies of calls made one after the other, in milliseconds, and calls a second; the first tenth only warms up. */
+export async function timeGets(count: number, get: () => Promise<unknown>): Promise<Record<string, number>> {
+  for (let index = 0; index < count / 10; index++) await get();
+  const taken: number[] = [];
+  const start = performance.now();
+  for (let index = 0; index < count; index++) {
+    const from = performance.now();
+    await get();
+    taken.push(performance.now() - from);
+  }
+  const perSecond = count / ((performance.now() - start) / 1000);
+  taken.sort((a, b) => a - b);
+  const quantile = (share: number): number => taken[Math.min(taken.length - 1, Math.floor(taken.length * share))] ?? Number.NaN;
+  return { perSecond, p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99) };
+}
+
+/** Counts runs of a task; tells the rate from the first run to the last, and what it cost this process. */
+export function counter(count: number, answer: (fields: Record<string, unknown>) => void): () => void {
+  let runs = 0;
+  let start = 0;
+  let cpu = process.cpuUsage();
+  return () => {
+    if (runs++ === 0) {
+      start = performance.now();
+      cpu = process.cpuUsage();
+    }
+    if (runs !== count) return;
+    const { user, system } = process.cpuUsage(cpu);
+    const perSecond = count / ((performance.now() - start) / 1000);
+    answer({ perSecond, cpuMicros: (user + system) / count, rssMiB: process.memoryUsage.rss() / 2 ** 20 });
+  };
+}

@@ -1,0 +1,41 @@
+// `npm run bench`: every row, its peers one after the other in turn, round by round. Prints the table; `--write` puts it into the docs.
+import { parseArgs } from 'node:util';
+import type { Peer } from './lib/measure.ts';
+import { Places } from './lib/place.ts';
+import { type Spread, spread } from './lib/stats.ts';
+import { type Outcome, table, writePage } from './page.ts';
+import { ROWS, type Row } from './rows.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    only: { type: 'string', default: '' },
+    peers: { type: 'string', default: '' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const named = (list: string, name: string): boolean => list === '' || list.split(';').some((part) => name.startsWith(part));
+
+async function measureRow(row: Row, places: Places): Promise<Outcome> {
+  const peers = row.peers.filter((peer) => named(values.peers, peer.name));
+  const figures = new Map<Peer, number[]>(peers.map((peer) => [peer, []]));
+  const costs = new Map<Peer, number[]>(peers.map((peer) => [peer, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const peer of peers) {
+      const answer = await row.measure(peer, places);
+      figures.get(peer)?.push(answer[row.unit] ?? Number.NaN);
+      if (answer.cpuMicros !== undefined) costs.get(peer)?.push(answer.cpuMicros);
+      process.stderr.write(`${row.id} ${peer.name}: ${JSON.stringify(answer)}\n`);
+    }
+  }
+  const spreads = (of: ReadonlyMap<Peer, number[]>): Map<string, Spread> =>
+    new Map([...of].filter(([, list]) => list.length > 0).map(([peer, list]) => [peer.name, spread(list)]));
+  return { row, figures: spreads(figures), costs: spreads(costs) };
+}
+
+await using places = new Places();
+const outcomes: Outcome[] = [];
+for (const row of ROWS.filter(({ id }) => named(values.only, id))) outcomes.push(await measureRow(row, places));
+console.log(table(outcomes));
+if (values.write) writePage(outcomes, rounds);
