@@ -65,15 +65,30 @@ export class Admission implements Disposable {
     return reason !== undefined;
   }
 
+  /** Lets go of one that waits here: it waits on in the broker, or goes back where the broker cannot keep it. */
+  letGo(entry: Entry): void {
+    const { heldUntil: until } = entry;
+    entry.release?.();
+    if (until !== undefined && this.#gates.parks) this.#park(entry, until);
+    else this.#giveBack(entry);
+  }
+
   [Symbol.dispose](): void {
     this.#timers[Symbol.dispose]();
   }
 
   #hold(entry: Entry, until: number, why: 'eta' | 'rate'): void {
+    // A suspect has the worker for itself, so it does not wait here.
+    if (entry.request.attempts > 1 && this.#gates.parks) {
+      this.#park(entry, until);
+      return;
+    }
     entry.state = 'held';
+    entry.heldUntil = until;
     this.#held++;
     const leave = (): void => {
       this.#held--;
+      entry.heldUntil = undefined;
       entry.release = undefined;
     };
     const cancel = this.#timers.at(until, () => {
@@ -93,6 +108,12 @@ export class Admission implements Disposable {
     this.#options.requests.delete(entry);
     entry.state = 'done';
     if (entry.delivery !== undefined) this.#options.ends.park(entry.delivery, until);
+  }
+
+  #giveBack(entry: Entry): void {
+    this.#options.requests.delete(entry);
+    entry.state = 'done';
+    void this.#options.ends.giveBack(entry.delivery);
   }
 
   #discard(entry: Entry, reason: 'revoked' | 'expired'): void {

@@ -4,9 +4,11 @@ import type { Outgoing } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import { attemptNumber, READY_STATES, type StoredResult } from '../result/index.ts';
 import { logger } from '../util/index.ts';
+import { unusableReason } from './intake.ts';
 import { persist } from './persist.ts';
 import type { WorkerApp } from './port.ts';
 import type { Entry } from './request.ts';
+import type { Answer } from './verdict.ts';
 
 const log = logger('consumer');
 
@@ -47,14 +49,32 @@ async function fence(request: TaskRequest, { app, giveUp }: EarlierOptions): Pro
   }
 }
 
-/** What the earlier attempt may not have sent any more, under the ids of the first time. */
-export async function followers(entry: Entry, stored: StoredResult, app: WorkerApp): Promise<readonly Outgoing[]> {
-  if (stored.state === 'REVOKED') return [];
-  const { request, original } = entry;
+/** What the earlier attempt may not have done any more. */
+export interface Rest {
+  /** Messages, under the ids of the first time. */
+  readonly next: readonly Outgoing[];
+  readonly answer: Answer;
+}
+
+const ACK: Answer = { verdict: 'ack' };
+
+/** How a message ends whose task an earlier attempt ended: as that attempt would have ended it. */
+export async function rest(entry: Entry, stored: StoredResult, app: WorkerApp): Promise<Rest> {
+  if (stored.state === 'REVOKED') return { next: [], answer: ACK };
+  const failed = stored.state === 'FAILURE';
   try {
-    return (await app.followUp?.(request, original.body, stored)) ?? [];
+    const next = (await app.followUp?.(entry.request, entry.original.body, stored)) ?? [];
+    return { next, answer: failed ? answerOf(entry, stored, app) : ACK };
   } catch (error) {
-    log.error('What follows task {id} cannot be made: {error}', { id: request.id, error: String(error) });
-    return [];
+    const reason = failed ? unusableReason(error) : undefined;
+    if (reason !== undefined) return { next: [], answer: { verdict: 'deadLetter', reason, error: String(error) } };
+    log.error('What follows task {id} cannot be made: {error}', { id: entry.request.id, error: String(error) });
+    return { next: [], answer: failed ? answerOf(entry, stored, app) : ACK };
   }
+}
+
+function answerOf({ policy }: Entry, stored: StoredResult, app: WorkerApp): Answer {
+  const error = 'The task failed in an earlier attempt.';
+  if (app.wasRejected?.(stored) === true) return { verdict: 'deadLetter', reason: 'rejected', error };
+  return policy.acksOnFailure ? ACK : { verdict: 'deadLetter', reason: 'failed', error };
 }

@@ -1,12 +1,17 @@
 // The way of a message through a worker: intake → gates → slots → pool → its end. The line (consumer.ts) hands deliveries in; ends.ts
 // says what becomes of them.
+//
+// A message that was started before is a suspect: it may be what killed its worker, and a death is counted against all that the worker
+// holds. So while one is here nothing else is: what has not started goes back uncounted, the broker is asked for one message at a time,
+// and the suspect starts when all else has ended. The first message that is no suspect ends this.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Delivery, Subscription } from '../broker/index.ts';
 import type { Pool } from '../pool/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { Outcome } from '../task/index.ts';
 import { type Clock, logger, systemClock, WorkerLostError } from '../util/index.ts';
 import { Admission } from './admission.ts';
-import { earlierEnd, followers } from './earlier.ts';
+import { earlierEnd, rest } from './earlier.ts';
 import { Ends } from './ends.ts';
 import { intake, ownerOfRequest, type Usable } from './intake.ts';
 import { logOutcome, logReceived } from './lines.ts';
@@ -45,7 +50,10 @@ export class Flow {
   /** Came after the pause; undefined once all is given back. */
   #late: Delivery[] | undefined = [];
   #prefetch = 0;
-  #quiet: PromiseWithResolvers<void> | undefined;
+  #change: PromiseWithResolvers<void> | undefined;
+  /** One message at a time, since the first suspect came. */
+  #isolated = false;
+  #suspect: Entry | undefined;
 
   constructor(options: FlowOptions) {
     this.#options = options;
@@ -67,12 +75,14 @@ export class Flow {
 
   /** A slot is free, and nothing in hand could fill it. */
   get hungry(): boolean {
+    if (this.#isolated && this.requests.size > 0) return false;
     return !this.#draining && this.#slots.waiting === 0 && this.#slots.running < this.#options.pool.limit;
   }
 
   /** How many unsettled messages the worker wants: its slots, and whatever only waits for its time. Never less than one, which brokers take for no limit. */
   get prefetch(): number {
     const { workerPrefetchMultiplier: multiplier, workerEtaTaskLimit: etaLimit } = this.#options.app.settings;
+    if (this.#isolated) return 1;
     if (multiplier === 0) return 65_535;
     const slots = Math.max(1, Math.floor(this.#options.pool.limit * multiplier));
     const held = Math.min(this.#admission.held, etaLimit ?? Number.POSITIVE_INFINITY);
@@ -81,7 +91,7 @@ export class Flow {
 
   /** Takes a batch in. */
   receive(deliveries: readonly Delivery[]): void {
-    for (const delivery of deliveries) {
+    for (const delivery of suspectsFirst(deliveries)) {
       try {
         this.#receive(delivery);
       } catch (error) {
@@ -97,6 +107,7 @@ export class Flow {
   /** The line is gone: what was not started comes back by itself, what runs goes on and waits for its message. */
   lineLost(): void {
     this.#forget();
+    this.#isolated = false;
     if (this.#late !== undefined) this.#late = [];
     for (const entry of this.requests) entry.delivery = undefined;
   }
@@ -144,10 +155,7 @@ export class Flow {
 
   /** Resolves when nothing runs and everything is settled. */
   async quiet(): Promise<void> {
-    while (!this.#isQuiet) {
-      this.#quiet ??= Promise.withResolvers<void>();
-      await this.#quiet.promise;
-    }
+    await this.#until(() => this.#isQuiet);
   }
 
   [Symbol.dispose](): void {
@@ -164,11 +172,25 @@ export class Flow {
     const { prefetch } = this;
     if (prefetch !== this.#prefetch) {
       this.#prefetch = prefetch;
-      this.#options.subscription()?.prefetch(prefetch);
+      void this.#limit(prefetch);
     }
-    if (this.#quiet !== undefined && this.#isQuiet) {
-      this.#quiet.resolve();
-      this.#quiet = undefined;
+    this.#change?.resolve();
+    this.#change = undefined;
+  }
+
+  async #limit(prefetch: number): Promise<void> {
+    try {
+      await this.#options.subscription()?.prefetch(prefetch);
+    } catch (error) {
+      log.debug('The prefetch of {prefetch} was not set: {error}', { prefetch, error: String(error) });
+    }
+  }
+
+  /** Looks again at each change. */
+  async #until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      this.#change ??= Promise.withResolvers<void>();
+      await this.#change.promise;
     }
   }
 
@@ -186,12 +208,45 @@ export class Flow {
     }
     const key = keyOf(taken.request);
     if (delivery.redelivered && this.#attach(key, delivery)) return;
-    if (this.#overLimit(delivery, taken.request)) return;
+    if (this.#overLimit(delivery, taken.request) || this.#turnsAway(delivery)) return;
     const entry = entryOf(key, taken, { delivery, policy: this.#policy(taken.definition) });
     this.requests.add(entry);
     logReceived(entry.request);
-    if (delivery.redelivered || delivery.attempts > 1) void this.#recollect(entry);
+    if (isSuspect(delivery)) void this.#alone(entry);
+    else if (delivery.redelivered) void this.#recollect(entry);
     else this.#admission.admit(entry);
+  }
+
+  /** Nothing comes in beside a suspect; it goes back uncounted. */
+  #turnsAway(delivery: Delivery): boolean {
+    if (!this.#isolated && !isSuspect(delivery)) return false;
+    const suspect = this.#suspect;
+    if (suspect?.delivery !== undefined && suspect.state !== 'settling' && suspect.state !== 'done') {
+      void this.#ends.giveBack(delivery);
+      return true;
+    }
+    this.#isolated = isSuspect(delivery);
+    if (this.#isolated) this.#clearHand();
+    return false;
+  }
+
+  /** What has not started goes back; what waits for its time waits in the broker. */
+  #clearHand(): void {
+    this.#slots.clear();
+    for (const entry of this.requests) {
+      if (entry.state === 'received' || entry.state === 'held' || entry.state === 'ready') this.#admission.letGo(entry);
+    }
+  }
+
+  /** Lets a suspect go on once nothing else is here. */
+  async #alone(entry: Entry): Promise<void> {
+    this.#suspect = entry;
+    this.#prefetch = this.prefetch;
+    await this.#limit(this.#prefetch);
+    // What was already on its way from the subscription to us comes in, and goes back.
+    await nextTurn();
+    await this.#until(() => this.#slots.running === 0 && this.#ends.pending === 0);
+    if (entry.state === 'received' && entry.delivery !== undefined) await this.#recollect(entry);
   }
 
   #policy(definition: Usable['definition']): TaskPolicy {
@@ -232,7 +287,7 @@ export class Flow {
   /** A message that somebody held before: its task may be over already. */
   async #recollect(entry: Entry): Promise<void> {
     const { app } = this.#options;
-    const { request, policy } = entry;
+    const { request } = entry;
     const stored = await earlierEnd(entry, { app, giveUp: this.#giveUp.signal });
     if (entry.state !== 'received' || entry.delivery === undefined) return;
     if (stored === undefined) {
@@ -246,10 +301,8 @@ export class Flow {
       state: stored.state,
     });
     entry.state = 'settling';
-    const next = await followers(entry, stored, app);
-    const dies = stored.state === 'FAILURE' && !policy.acksOnFailure;
-    const error = 'The task failed in an earlier attempt.';
-    await this.#ends.end(entry, dies ? { verdict: 'deadLetter', reason: 'failed', error } : { verdict: 'ack' }, [], next);
+    const { next, answer } = await rest(entry, stored, app);
+    await this.#ends.end(entry, answer, [], next);
   }
 
   #start(entry: Entry): void {
@@ -312,6 +365,16 @@ export class Flow {
     }
     return unstarted;
   }
+}
+
+function isSuspect(delivery: Delivery): boolean {
+  return delivery.attempts > 1;
+}
+
+/** Before those of the same batch that would start beside them. */
+function suspectsFirst(deliveries: readonly Delivery[]): readonly Delivery[] {
+  if (!deliveries.some(isSuspect)) return deliveries;
+  return [...deliveries.filter(isSuspect), ...deliveries.filter((delivery) => !isSuspect(delivery))];
 }
 
 function brokenPool(error: unknown): Outcome {

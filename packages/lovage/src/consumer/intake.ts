@@ -48,11 +48,12 @@ export function ownerOfRequest(request: TaskRequest): ResultOwner {
   return { id, name: task, request, replyTo, correlationId, attempt: attemptNumber(retries, attempts) };
 }
 
-function reasonOf(error: unknown): DeathReason {
+/** Why a message that made this error cannot be used; undefined when the message is not to blame. */
+export function unusableReason(error: unknown): DeathReason | undefined {
   if (error instanceof ContentRefusedError) return 'refused-content';
   if (error instanceof BodyTooLargeError) return 'too-large';
   if (error instanceof DecodeError) return 'undecodable';
-  return 'malformed';
+  return error instanceof InvalidTaskError ? 'malformed' : undefined;
 }
 
 function asError(error: unknown): Error {
@@ -76,7 +77,7 @@ export function intake(
   try {
     request = parseTask(delivery, { hostname, decodeBody: () => app.decodeBody(delivery) }).request;
   } catch (error) {
-    return { reason: reasonOf(error), error: asError(error), owner: ownerOf(delivery) };
+    return { reason: unusableReason(error) ?? 'malformed', error: asError(error), owner: ownerOf(delivery) };
   }
   const definition = app.find(request.task);
   if (definition !== undefined) return { request, definition };

@@ -84,6 +84,8 @@ export interface WorkerApp {
   decodeBody(delivery: Delivery): unknown;
   /** What to declare and which queues to take from. */
   queues(): { readonly names: readonly string[]; readonly topology: Topology };
-  /** The messages that follow a task whose SUCCESS or FAILURE an earlier attempt stored before its worker died; their ids are those of the first time. */
+  /** The messages that follow a task whose SUCCESS or FAILURE an earlier attempt stored before its worker died; their ids are those of the first time. Throws what makes the message unusable. */
   followUp?(request: TaskRequest, body: Uint8Array, stored: StoredResult): Promise<readonly Outgoing[]>;
+  /** Does this FAILURE say that the task rejected its message? */
+  wasRejected?(stored: StoredResult): boolean;
 }

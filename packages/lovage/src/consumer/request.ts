@@ -26,6 +26,8 @@ export interface Entry {
   controller: AbortController | undefined;
   /** A shutdown asked the task to stop: its message goes back uncounted. */
   interrupted: boolean;
+  /** Epoch seconds until which it waits here for its eta or its rate. */
+  heldUntil: number | undefined;
   /** Stops waiting for the eta or the rate. */
   release: (() => void) | undefined;
   /** Epoch seconds of the start. */
@@ -55,6 +57,7 @@ export function entryOf(
     state: 'received',
     controller: undefined,
     interrupted: false,
+    heldUntil: undefined,
     release: undefined,
     startedAt: undefined,
   };

@@ -4,7 +4,7 @@ import type { Job, Outcome } from '../task/index.ts';
 export interface RunOptions {
   /** Aborting asks the task to stop (its `ctx.signal`); the pool ends the slot if it can. The reason tells why. */
   readonly signal: AbortSignal;
-  /** Called once, when a slot has begun. */
+  /** Called once, when a slot has begun; never for a message that cannot be read, so that it is not acknowledged early. */
   readonly onStart?: (slot: { readonly pid: number; readonly name: string }) => void;
 }
 

@@ -121,9 +121,9 @@ export class LoopPool implements Pool {
       this.#next();
     };
     try {
-      options.onStart?.({ pid: process.pid, name: this.name });
       const body = this.#execute(job, {
         signal: options.signal,
+        onStart: () => options.onStart?.({ pid: process.pid, name: this.name }),
         onAbandoned: (running) => this.#abandoned(job, running),
       });
       return await this.#bounded(job, options.signal, body);

@@ -30,6 +30,11 @@ export function notRegisteredException(task: string): WireException {
   return wireException('celery.exceptions', 'NotRegistered', task);
 }
 
+/** Was this written for a task that rejected its message? */
+export function isRejection(wire: unknown): boolean {
+  return isRecord(wire) && own(wire, 'exc_type') === 'Reject' && own(wire, 'exc_module') === 'celery.exceptions';
+}
+
 /** A class may be called `Error` by its prototype and something better by itself. */
 function typeName(error: Error): string {
   const { name } = error.constructor;

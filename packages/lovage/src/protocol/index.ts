@@ -2,6 +2,7 @@
 // to be written. Goes out: checked plain data. Nobody else knows a snake_case name.
 export { createErrorRegistry, type ErrorRegistry, type ErrorTwin } from './error-registry.ts';
 export {
+  isRejection,
   notRegisteredException,
   OWN_MODULE,
   readException,

@@ -21,7 +21,7 @@ import { notRegistered } from './registry.ts';
 export interface ExecuteOptions {
   /** Aborts at a shutdown, or with TaskRevokedError when the task is terminated. */
   readonly signal?: AbortSignal;
-  /** Called once, before anything of the task runs. */
+  /** Called once, before anything of the task runs, and not at all when its message is unusable. */
   readonly onStart?: (slot: { readonly pid: number; readonly name: string }) => void;
   /** Called with a body that still runs when its hard limit has passed: nobody can stop it, and its attempt is over without it. */
   readonly onAbandoned?: (body: Promise<unknown>) => void;
@@ -108,9 +108,9 @@ export async function execute(job: Job, environment: ExecuteEnvironment, options
   const began = environment.clock.monotonic();
   const runtime = (): number => (environment.clock.monotonic() - began) / 1000;
   try {
-    options.onStart?.({ pid: process.pid, name: 'slot' });
     const opened = open(environment, job, options.signal);
     if (opened.error !== undefined) return await refuse(opened, runtime);
+    options.onStart?.({ pid: process.pid, name: 'slot' });
     using limits = opened.attempt.limits;
     const ending = await perform(opened.attempt);
     if (limits.abandoned !== undefined) options.onAbandoned?.(limits.abandoned);

@@ -2,8 +2,8 @@
 import type { Lovage, Queue } from '../app/index.ts';
 import type { Topology } from '../broker/index.ts';
 import type { ConsumerObserver, ConsumerSettings, RecordWriter, ResultOwner, WorkerApp } from '../consumer/index.ts';
-import { formatTime, notRegisteredException, type ResultMeta, revokedException } from '../protocol/index.ts';
-import type { ResultBackend } from '../result/index.ts';
+import { formatTime, isRejection, notRegisteredException, type ResultMeta, revokedException } from '../protocol/index.ts';
+import type { ResultBackend, StoredResult } from '../result/index.ts';
 import {
   type ExecuteEnvironment,
   execute,
@@ -74,6 +74,15 @@ function withQueues({ exchanges, queues, bindings }: Topology, more: readonly Qu
   };
 }
 
+function wasRejected(app: Lovage, stored: StoredResult): boolean {
+  try {
+    return isRejection(app.results.codec.decode(stored).result);
+  } catch {
+    // A record that cannot be read says nothing.
+    return false;
+  }
+}
+
 /** The settings with this worker's own options over them. */
 function settingsOf({ settings }: Lovage, { prefetchMultiplier }: WorkerOptions): ConsumerSettings {
   return { ...settings, workerPrefetchMultiplier: prefetchMultiplier ?? settings.workerPrefetchMultiplier };
@@ -123,6 +132,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
       if (stored.state === 'FAILURE') return followUpFailure(request, body, environment);
       return stored.state === 'SUCCESS' ? followUp(request, body, app.results.codec.decode(stored).result, environment) : [];
     },
+    wasRejected: (stored) => wasRejected(app, stored),
   };
   return {
     app: port,

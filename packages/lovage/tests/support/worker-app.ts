@@ -147,8 +147,9 @@ export async function harness(options: HarnessOptions = {}): Promise<Harness> {
   const pool = await openPool('async', {
     concurrency: options.concurrency ?? 10,
     grace: 0.05,
-    execute: async (job, { signal }) => {
+    execute: async (job, { signal, onStart }) => {
       started.push(job.request.id);
+      onStart?.({ pid: process.pid, name: 'slot' });
       return (await tasks.get(job.request.task)?.body(job, signal)) ?? outcomeOf('SUCCESS');
     },
   });

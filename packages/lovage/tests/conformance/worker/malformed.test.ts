@@ -138,6 +138,18 @@ const rows: readonly Row[] = [
 ];
 
 describe.each(brokers)('a message on %s', (_, place) => {
+  it('that cannot be read is a dead letter even where messages are acknowledged early', async () => {
+    await using s = await setup(place, { taskAcksLate: false });
+    s.app.task('known', { params: [] }, () => 'fine');
+    await using _worker = await startWorker(s.app);
+    const broker = await s.app.openBroker('write');
+    const properties = { contentType: 'application/json', contentEncoding: 'utf-8' };
+    const headers = { ...known, id: `m1-${s.queue}` };
+    const message = { exchange: '', routingKey: s.queue, headers, properties, body: bytes('{nope') };
+    await broker.publish([message], { signal: AbortSignal.timeout(10_000) });
+    await ends(s, ['FAILURE', undefined, 'undecodable'], headers.id);
+  });
+
   it.each(rows)('with $name', async ({ headers, body = '[[], {}, {}]', contentType = 'application/json', fails, reason }) => {
     await using s = await setup(place);
     const id = `m1-${s.queue}`;

@@ -31,7 +31,11 @@ describe.each(['async', 'solo'])('the pool %s', (name) => {
   });
 
   it('tells once when a job starts, and where', async () => {
-    await using pool = await openPool(name, { execute: async () => outcomeOf('SUCCESS') });
+    const execute: Execute = async (_, options) => {
+      options.onStart?.({ pid: 0, name: 'slot' });
+      return outcomeOf('SUCCESS');
+    };
+    await using pool = await openPool(name, { execute });
     const onStart = vi.fn();
     await pool.run(jobOf('t'), { signal: never, onStart });
     expect(onStart.mock.calls).toEqual([[{ pid: process.pid, name }]]);

@@ -2,9 +2,9 @@
 // looks like that no slot wrote.
 import { describe, expect, it, vi } from 'vitest';
 import { Lovage } from '../../../src/app/index.ts';
-import type { Delivery } from '../../../src/broker/index.ts';
+import { type Delivery, deadLetterQueue } from '../../../src/broker/index.ts';
 import { parseTask } from '../../../src/protocol/index.ts';
-import { execute, type Outcome } from '../../../src/task/index.ts';
+import { execute, type Outcome, Reject } from '../../../src/task/index.ts';
 import { uuid } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
 import { soon } from '../../support/worker-app.ts';
@@ -67,6 +67,51 @@ describe('an attempt that stored its end and died', () => {
       expect(await result.state()).toBe(state);
     },
   );
+});
+
+describe('an attempt that stored a FAILURE and died before it said what becomes of its message', () => {
+  const bodies = [
+    ['undecodable', 'application/json', '{nope'],
+    ['refused-content', 'application/x-python-serialize', 'pickled'],
+    ['malformed', 'application/json', '[[], {}]'],
+  ] as const;
+
+  it.each(bodies)('leaves a message that is %s to the dead letters', async (reason, contentType, text) => {
+    await using s = setup();
+    s.app.task('known', () => undefined);
+    const broker = await s.app.openBroker('write');
+    const routingKey = s.app.settings.taskDefaultQueue;
+    await broker.declare(s.app.queues.topology([routingKey]));
+    const message = {
+      exchange: '',
+      routingKey,
+      headers: { task: 'known', id: 'bad' },
+      properties: { contentType, contentEncoding: 'utf-8' },
+      body: new TextEncoder().encode(text),
+    };
+    await broker.publish([message], { signal: AbortSignal.timeout(5000) });
+    expect((await s.die()).state).toBe('FAILURE');
+    await using _worker = await startWorker(s.app);
+    await soon(async () => expect(await s.left()).toEqual({ ready: 0, held: 0 }));
+    const [dead] = await broker.peek(deadLetterQueue(routingKey), 1);
+    expect(dead?.headers['x-lovage-death']).toMatchObject({ reason, attempts: 2 });
+  });
+
+  it('leaves a message that its task rejected to the dead letters, and sends its errbacks', async () => {
+    await using s = setup();
+    const told = vi.fn();
+    const task = s.app.task('rejects', { params: [] }, () => {
+      throw new Reject('not mine');
+    });
+    const errback = s.app.task('told', { params: ['of'], errback: 'task' }, told);
+    const result = await task.applyAsync([], { linkError: errback.s() });
+    expect((await s.die()).state).toBe('REJECTED');
+    await using _worker = await startWorker(s.app);
+    await soon(() => expect(told).toHaveBeenCalledExactlyOnceWith(result.id));
+    await soon(async () => expect(await s.left()).toEqual({ ready: 0, held: 0 }));
+    const [dead] = await (await s.app.openBroker('read')).peek(deadLetterQueue(s.app.settings.taskDefaultQueue), 1);
+    expect(dead?.headers['x-lovage-death']).toMatchObject({ reason: 'rejected' });
+  });
 });
 
 describe('a task that nobody registered', () => {
