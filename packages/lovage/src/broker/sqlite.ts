@@ -22,11 +22,11 @@ import { virtualBroker } from './virtual.ts';
 
 /** Opens the broker of a `sqlite:` URL; the file is made at the first call. */
 export function open(options: BrokerOptions): Broker {
-  const { path, durability } = sqliteLocation(options.url, options.appName, options.transportOptions);
-  return virtualBroker(sqliteStore(openSqliteFile(path, { schema: SCHEMA, durability }), options.deadLetters));
+  const { path, durability, lease } = sqliteLocation(options.url, options.appName, options.transportOptions);
+  return virtualBroker(sqliteStore(openSqliteFile(path, { schema: SCHEMA, durability }), options.deadLetters, lease));
 }
 
-function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy): QueueStore {
+function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number): QueueStore {
   let keeper: Keeper | undefined;
   return {
     name: 'sqlite',
@@ -45,7 +45,7 @@ function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy): QueueStore {
     push: (entries, signal) => push(file, entries, signal),
     jointPush: (entries) => ({ database: file.database, payload: jointPush(entries) }),
     hold: ({ node, generation }) => {
-      keeper ??= createKeeper(file);
+      keeper ??= createKeeper(file, lease);
       return openHolder({ file, keeper, policy, node, generation });
     },
     isWatched: (queue) => keeper?.isWatched(queue) ?? Promise.resolve(false),

@@ -20,11 +20,16 @@ const ROOT_MARKS = [
 export interface SqliteLocation {
   readonly path: string;
   readonly durability: Durability;
+  /** Seconds after which a process that stands still is given up. */
+  readonly lease: number;
 }
+
+const DEFAULT_LEASE = 10;
 
 /**
  * `sqlite:` alone is `.lovage/<app>.db` in the nearest folder upwards that has a lockfile or `.git`; `sqlite:///var/a.db` and
  * `sqlite:data/a.db` name a file. `?durability=power` (or the option of that name) syncs every commit to the disk.
+ * The option `leaseSeconds` has to be the same in all processes of a file.
  */
 export function sqliteLocation(
   url: string,
@@ -41,13 +46,17 @@ export function sqliteLocation(
   if (name === ':memory:')
     throw new ConfigurationError('sqlite::memory: cannot be shared between connections. Use memory:// instead.');
   const query = new URLSearchParams(parts[2] ?? '');
-  const given = readOptionNames('SQLite', options, { names: ['durability'] });
+  const given = readOptionNames('SQLite', options, { names: ['durability', 'leaseSeconds'] });
   const durability = given.durability ?? query.get('durability') ?? 'process';
   if (durability !== 'process' && durability !== 'power') {
     throw new ConfigurationError(`durability is "${String(durability)}" and must be "process" or "power".`);
   }
+  const lease = given.leaseSeconds ?? DEFAULT_LEASE;
+  // Signs of life take whole ticks of half a second, so a shorter lease could not be kept.
+  if (typeof lease !== 'number' || !(lease >= 1))
+    throw new ConfigurationError(`leaseSeconds is ${JSON.stringify(lease)} and must be a number of seconds, at least 1.`);
   const path = name === '' ? join(projectRoot(cwd), '.lovage', `${fileName(appName)}.db`) : resolve(cwd, name);
-  return { path, durability };
+  return { path, durability, lease };
 }
 
 function decode(text: string, url: string): string {

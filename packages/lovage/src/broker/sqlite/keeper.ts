@@ -1,5 +1,5 @@
 // Life and death of the processes that hold messages. Each has a row, a lock that the system frees when it dies, and a beat.
-// Every half second each looks at a few of the others: lock free → dead, beat and pulse unchanged for 10 s → frozen (a blocked loop
+// Every half second each looks at a few of the others: lock free → dead, beat and pulse unchanged for the lease → frozen (a blocked loop
 // beats no more, but its pulse, kept by a thread, goes on); either way what it held
 // is given back, counted, and its row goes. A frozen one that wakes up finds its row gone, and its late verdicts are lost.
 import { rmSync } from 'node:fs';
@@ -21,14 +21,12 @@ import { giveBack } from './settle.ts';
 import { wakeOne } from './wake.ts';
 
 const TICK_MS = 500;
-/** A beat every so many ticks. */
-const BEAT_TICKS = 4;
-/** A process whose beat stands still for so long is taken for frozen (ms). */
-const LEASE_MS = 10_000;
+/** Signs of life within a lease. */
+const BEATS = 5;
 /** Locks looked at per tick; with many processes each dead one is still seen at once by some of them. */
 const MAX_LOOKS = 4;
-/** After a longer pause between ticks this process itself was frozen, and what it remembers of others is stale (ms). */
-const STALE_MS = 3000;
+/** After a pause between ticks of this part of a lease this process itself was frozen, and what it remembers of others is stale. */
+const STALE = 0.3;
 
 const log = logger('broker', 'sqlite');
 
@@ -53,11 +51,16 @@ interface Owner {
 
 export function lostHolder(path: string): BrokerConnectionError {
   return new BrokerConnectionError(
-    `${path}: this process stood still for longer than ${LEASE_MS / 1000} s (or the file was replaced), so others took over what it held.`,
+    `${path}: this process stood still for longer than its lease (or the file was replaced), so others took over what it held.`,
   );
 }
 
-export function createKeeper(file: SqliteFile): Keeper {
+/** `lease`: seconds after which a process whose beat stands still is taken for frozen. */
+export function createKeeper(file: SqliteFile, lease: number): Keeper {
+  const leaseMs = lease * 1000;
+  const beatMs = leaseMs / BEATS;
+  const beatTicks = Math.max(1, Math.round(beatMs / TICK_MS));
+  const staleMs = Math.max(2 * TICK_MS, STALE * leaseMs);
   const own = uuid();
   const lockPath = `${file.path}-${own.slice(0, 8)}.lock`;
   const holders = new Map<number, (error: Error) => void>();
@@ -71,9 +74,9 @@ export function createKeeper(file: SqliteFile): Keeper {
 
   async function tick(): Promise<void> {
     const now = performance.now();
-    if (now - lastTick > STALE_MS) seen.clear();
+    if (now - lastTick > staleMs) seen.clear();
     lastTick = now;
-    if (ticks++ % BEAT_TICKS === 0) await beat();
+    if (ticks++ % beatTicks === 0) await beat();
     await look(now);
     await sweep();
   }
@@ -98,7 +101,7 @@ export function createKeeper(file: SqliteFile): Keeper {
       const before = seen.get(owner.id);
       if (before?.beat !== owner.beat || before.pulse !== owner.pulse) {
         seen.set(owner.id, { beat: owner.beat, pulse: owner.pulse, since: now });
-      } else if (now - before.since > LEASE_MS) await bury(owner, 'stands still');
+      } else if (now - before.since > leaseMs) await bury(owner, 'stands still');
     }
     const start = Math.floor(Math.random() * others.length);
     for (let at = 0; at < Math.min(MAX_LOOKS, others.length); at++) {
@@ -139,7 +142,7 @@ export function createKeeper(file: SqliteFile): Keeper {
       const address = await file.address();
       await file.read(() => undefined); // the folder exists from here on
       lock ??= holdLock(lockPath);
-      pulse ??= startPulse(lockPath);
+      pulse ??= startPulse(lockPath, beatMs);
       const id = await file.write((db) => {
         db.statement('INSERT OR IGNORE INTO lovage_owners (id, lock, address, beat) VALUES (?, ?, ?, 0)').run(
           own,

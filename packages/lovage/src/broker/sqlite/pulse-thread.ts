@@ -1,4 +1,4 @@
-// The pulse's thread: a new time on the lock file every two seconds, whatever the main loop does, as long as that has turned within
+// The pulse's thread: a new time on the lock file several times in a lease, whatever the main loop does, as long as that has turned within
 // ten minutes. Started by pulse.ts.
 import { utimesSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';

@@ -4,7 +4,6 @@ import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { logger } from '../../util/index.ts';
 
-const BEAT_MS = 2000;
 /** A main loop that stands still for longer is given up: others take over what it holds (ms). */
 const MAX_BLOCK_MS = 600_000;
 const TICK_MS = 500;
@@ -19,12 +18,12 @@ export interface PulseData {
   readonly maxBlockMs: number;
 }
 
-/** Starts the thread; never keeps the process alive. */
-export function startPulse(lock: string): AsyncDisposable {
+/** Starts the thread, which gives a sign of life every `beatMs`; never keeps the process alive. */
+export function startPulse(lock: string, beatMs: number): AsyncDisposable {
   const turns = new SharedArrayBuffer(4);
   const counter = new Int32Array(turns);
   const ticker = setInterval(() => Atomics.add(counter, 0, 1), TICK_MS).unref();
-  const thread = startThread({ lock, turns, beatMs: BEAT_MS, maxBlockMs: MAX_BLOCK_MS });
+  const thread = startThread({ lock, turns, beatMs, maxBlockMs: MAX_BLOCK_MS });
   return {
     [Symbol.asyncDispose]: async () => {
       clearInterval(ticker);
@@ -35,9 +34,12 @@ export function startPulse(lock: string): AsyncDisposable {
 
 function startThread(workerData: PulseData): Worker | undefined {
   const failed = (error: unknown): void =>
-    log.error('No thread keeps the lease of this process; an event loop blocked for 10 s may lose what it holds: {error}', {
-      error,
-    });
+    log.error(
+      'No thread keeps the lease of this process; an event loop blocked for longer than the lease may lose what it holds: {error}',
+      {
+        error,
+      },
+    );
   try {
     const file = new URL(`./pulse-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
     // The options of the program (inspectors, loaders, test runners) are not the thread's.

@@ -36,3 +36,10 @@ test('durability comes from the option, then from the URL', () => {
 test.each(['sqlite::memory:', 'sqlite:///a.db?durability=none', 'sqlite:///%E0%A4%A', 'redis://x'])('%s is refused', (url) => {
   expect(() => path(url)).toThrow(ConfigurationError);
 });
+
+test('the lease is ten seconds unless an option says so, and never shorter than a tick can keep', () => {
+  expect(sqliteLocation('sqlite:///a.db', 'x').lease).toBe(10);
+  expect(sqliteLocation('sqlite:///a.db', 'x', { lease_seconds: 2 }).lease).toBe(2);
+  expect(() => sqliteLocation('sqlite:///a.db', 'x', { leaseSeconds: 0.5 })).toThrow('leaseSeconds is 0.5');
+  expect(() => sqliteLocation('sqlite:///a.db', 'x', { leaseSeconds: '2' })).toThrow('leaseSeconds is "2"');
+});
