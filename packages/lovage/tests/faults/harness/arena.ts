@@ -1,0 +1,127 @@
+// One run of one scenario: an open stack, a load, and the evidence. Scenarios are written with these few gestures.
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type Final,
+  inFlightAt,
+  type Judgement,
+  judge,
+  type PublishLine,
+  type RunLine,
+  readPublished,
+  readRuns,
+} from './ledger.ts';
+import { openLovageStack } from './lovage-stack.ts';
+import { type Random, seededRandom } from './random.ts';
+import type { ScenarioContext, ScenarioResult, StackName } from './scenario.ts';
+import type { OpenStack, OpensStack, StackOptions } from './stack.ts';
+
+/** How often the result store is read, to see a final state that changes (ms). */
+const LOOK_MS = 250;
+const POLL_MS = 50;
+
+/** Peers that are no Lovage; whoever writes their stack adds it here. */
+const OTHERS = new Map<StackName, OpensStack>();
+
+export function addStack(name: StackName, open: OpensStack): void {
+  OTHERS.set(name, open);
+}
+
+export interface Arena extends AsyncDisposable {
+  readonly context: ScenarioContext;
+  readonly stack: OpenStack;
+  readonly random: Random;
+  readonly isShort: boolean;
+  runs(): readonly RunLine[];
+  published(): readonly PublishLine[];
+  /** Polls until it is true; throws with what was waited for. */
+  until(what: string, seconds: number, isTrue: () => boolean | Promise<boolean>): Promise<void>;
+  /** Until everything confirmed has finished or is explained, and the broker holds nothing; what is not by then is counted. */
+  quiesce(seconds: number): Promise<void>;
+  judgement(): Promise<Judgement>;
+  /** The result, with whatever the scenario measured. */
+  result(measured: Pick<ScenarioResult, 'inFlight' | 'recoverySeconds'> & Partial<ScenarioResult>): Promise<ScenarioResult>;
+}
+
+export async function openArena(context: ScenarioContext, options: StackOptions = {}): Promise<Arena> {
+  const stack = await (OTHERS.get(context.stack) ?? openLovageStack)(context, options);
+  const seen = new Map<string, Final>();
+  let looking: Promise<void> | undefined;
+
+  const runs = (): readonly RunLine[] => readRuns(stack.folder);
+  const published = (): readonly PublishLine[] => readPublished(stack.folder);
+
+  async function look(): Promise<void> {
+    const ids = [...new Set(runs().map(({ id }) => id))];
+    if (ids.length === 0) return;
+    for (const final of await stack.finals(ids)) seen.set(`${final.id} ${final.state} ${final.by}`, final);
+  }
+
+  const watch = setInterval(() => {
+    // A store that is away is read later.
+    looking ??= look()
+      .catch(() => undefined)
+      .finally(() => {
+        looking = undefined;
+      });
+  }, LOOK_MS);
+
+  async function until(what: string, seconds: number, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+    const limit = performance.now() + seconds * 1000;
+    while (!(await isTrue())) {
+      if (performance.now() > limit) throw new Error(`Not within ${seconds} s: ${what}. Ledger: ${stack.folder}`);
+      await delay(POLL_MS);
+    }
+  }
+
+  async function judgement(): Promise<Judgement> {
+    await looking;
+    await look().catch(() => undefined);
+    return judge({ published: published(), runs: runs(), finals: [...seen.values()], explained: await stack.deadLetters() });
+  }
+
+  async function isQuiet(): Promise<boolean> {
+    const done = new Set(runs().flatMap(({ what, id }) => (what === 'end' ? [id] : [])));
+    const open = published().filter(({ mark, id }) => mark === 'ok' && !done.has(id));
+    if (open.length > 0) {
+      const explained = await stack.deadLetters().catch(() => new Map<string, string>());
+      if (open.some(({ id }) => !explained.has(id))) return false;
+    }
+    return (await stack.waiting().catch(() => 1)) === 0;
+  }
+
+  return {
+    context,
+    stack,
+    random: seededRandom(context.seed),
+    isShort: context.scale === 'short',
+    runs,
+    published,
+    until,
+    quiesce: (seconds) => until('quiet', seconds, isQuiet).catch(() => undefined),
+    judgement,
+    result: async (measured) => {
+      const { lost, doubled, phantom, doubleFinal, withoutFinal } = await judgement();
+      const violations = [...(measured.violations ?? [])];
+      if (withoutFinal.length > 0) violations.push(`${withoutFinal.length} finished without a stored result`);
+      return {
+        lost: lost.length,
+        doubled,
+        phantom: phantom.length,
+        doubleFinal: doubleFinal.length,
+        folder: stack.folder,
+        ...measured,
+        violations,
+      };
+    },
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(watch);
+      await looking;
+      await stack[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Executions under way now, of all workers. */
+export function inFlight(arena: Arena): number {
+  return inFlightAt(arena.runs(), Date.now());
+}

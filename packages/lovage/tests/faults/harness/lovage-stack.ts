@@ -1,0 +1,210 @@
+// Lovage on its brokers, as the scenarios see it: private servers, proxies before them, real processes.
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type RabbitServer,
+  type RedisServer,
+  type Server,
+  startRabbit,
+  startRedis,
+} from '../../../../../scripts/servers/index.ts';
+import { DEFAULT_DEAD_LETTERS, openBroker, readDeath } from '../../../src/broker/index.ts';
+import { Lovage, type SettingsInput } from '../../../src/index.ts';
+import { openBackend, READY_STATES } from '../../../src/result/index.ts';
+import { type Child, startChild } from './child.ts';
+import type { Final } from './ledger.ts';
+import type { Orders } from './orders.ts';
+import { type FaultProxy, startFaultProxy } from './proxy.ts';
+import type { ScenarioContext } from './scenario.ts';
+import type { OpenStack, OpensStack, StackOptions, Ways } from './stack.ts';
+
+const QUEUE = 'faults';
+const PEEK = 10_000;
+/** Seconds. */
+const LEASES = { short: 2, long: undefined } as const;
+const HEARTBEATS = { short: 2, long: 10 } as const;
+const PUBLISH_TIMEOUTS = { short: 3, long: 10 } as const;
+const DEFAULT_LEASE = { redis: 30, sqlite: 10 } as const;
+
+/** RabbitMQ takes seconds to start: the scenarios of one process, which run one after another, share one. */
+let rabbit: Promise<RabbitServer> | undefined;
+
+async function sharedRabbit(): Promise<RabbitServer> {
+  rabbit ??= startRabbit();
+  const server = await rabbit;
+  server.resume();
+  if (server.pid === undefined) await server.restart();
+  return server;
+}
+
+/** At the end of a process that ran scenarios. */
+export async function closeSharedServers(): Promise<void> {
+  await (await rabbit)?.[Symbol.asyncDispose]();
+  rabbit = undefined;
+}
+
+interface Place {
+  readonly brokerUrl: string;
+  readonly resultUrl: string;
+  readonly transportOptions: Readonly<Record<string, unknown>>;
+  readonly settings: SettingsInput;
+  readonly broker: Server | undefined;
+  readonly results: Server | undefined;
+  readonly lease: number | undefined;
+  readonly takeover: number;
+  /** Servers that live and die with the scenario. */
+  readonly owned: readonly Server[];
+}
+
+async function placeOf(
+  { stack, scale }: ScenarioContext,
+  { appendonly = 'off', lease = LEASES[scale] }: StackOptions,
+  folder: string,
+): Promise<Place> {
+  if (stack === 'sqlite') {
+    const url = `sqlite://${join(folder, 'faults.db')}`;
+    const transportOptions = lease === undefined ? {} : { leaseSeconds: lease };
+    const none = { broker: undefined, results: undefined, owned: [], settings: {} };
+    return { ...none, brokerUrl: url, resultUrl: url, transportOptions, lease: lease ?? DEFAULT_LEASE.sqlite, takeover: 2 };
+  }
+  const redis: RedisServer = await startRedis({ appendonly });
+  if (stack === 'redis' || stack === 'redis-celery') {
+    const transportOptions = lease === undefined ? {} : { leaseSeconds: lease };
+    const settings: SettingsInput = stack === 'redis' ? {} : { redisInFlight: 'celery' };
+    const seconds = lease ?? DEFAULT_LEASE.redis;
+    const common = { broker: redis, results: redis, owned: [redis], settings, lease: seconds, takeover: seconds + 2 };
+    return { ...common, brokerUrl: redis.url, resultUrl: redis.url, transportOptions };
+  }
+  if (stack !== 'rabbitmq-classic' && stack !== 'rabbitmq-quorum')
+    throw new Error(`Lovage has no processes on the stack '${stack}'.`);
+  const server = await sharedRabbit();
+  const settings: SettingsInput = stack === 'rabbitmq-quorum' ? { taskDefaultQueueType: 'quorum' } : {};
+  const common = { broker: server, results: redis, owned: [redis], settings, lease: undefined, takeover: 2 };
+  return { ...common, brokerUrl: server.url, resultUrl: redis.url, transportOptions: {} };
+}
+
+export const openLovageStack: OpensStack = async (context, options = {}) => {
+  const { scale, stack, seed } = context;
+  const folder = mkdtempSync(join(tmpdir(), `lovage-fault-${stack}-${seed}-`));
+  const place = await placeOf(context, options, folder);
+  // RabbitMQ outlives the scenario, so its queues have names of their own.
+  const queue = `${QUEUE}-${folder.slice(-6)}`;
+  const publishTimeout = options.publishTimeout ?? PUBLISH_TIMEOUTS[scale];
+  const brokerProxy = place.broker === undefined ? undefined : await startFaultProxy(place.brokerUrl);
+  const resultProxy =
+    place.results === undefined || place.resultUrl === place.brokerUrl ? brokerProxy : await startFaultProxy(place.resultUrl);
+  const heartbeat = options.heartbeat ?? HEARTBEATS[scale];
+
+  const settingsFor = ({ broker, results }: Ways): SettingsInput => {
+    const via = (url: string, proxy: FaultProxy | undefined, way: Ways['broker']): string =>
+      way === 'proxy' && proxy !== undefined ? proxy.url(url) : url;
+    // A backend with the broker's own address commits jointly with it.
+    const isJoint = place.resultUrl === place.brokerUrl;
+    return {
+      brokerUrl: via(place.brokerUrl, brokerProxy, broker),
+      resultBackend: via(place.resultUrl, resultProxy, isJoint ? broker : results),
+      brokerTransportOptions: place.transportOptions,
+      brokerHeartbeat: heartbeat,
+      taskDefaultQueue: queue,
+      taskPublishTimeout: publishTimeout,
+      resultExpires: 3600,
+      ...place.settings,
+      ...options.settings,
+    };
+  };
+
+  const start = (program: string, orders: Omit<Orders, 'folder'>): Promise<Child> =>
+    startChild({
+      name: orders.name,
+      folder,
+      command: process.execPath,
+      args: [join(import.meta.dirname, program)],
+      env: { FAULT_ORDERS: JSON.stringify({ ...orders, folder } satisfies Orders) },
+    });
+
+  const common = { appName: 'faults', connectTimeout: 4, transportOptions: place.transportOptions };
+  const reader = await openBroker({ ...common, url: place.brokerUrl, heartbeat: 10, deadLetters: DEFAULT_DEAD_LETTERS });
+  const store = await openBackend({
+    ...common,
+    transportOptions: {},
+    url: place.resultUrl,
+    broker: { url: place.brokerUrl, transportOptions: place.transportOptions },
+    oid: 'faults',
+    expires: 3600,
+    persistent: false,
+  });
+
+  const children: AsyncDisposable[] = [];
+  const kept = <Item extends AsyncDisposable>(child: Item): Item => {
+    children.push(child);
+    return child;
+  };
+
+  const open: OpenStack = {
+    folder,
+    queue,
+    takeover: place.takeover,
+    lease: place.lease,
+    publishTimeout,
+    broker: place.broker,
+    brokerProxy,
+    resultProxy,
+    worker: async ({ name, concurrency, tasks, ...ways }) =>
+      kept(
+        await start('worker-program.ts', {
+          name,
+          settings: settingsFor(ways),
+          ...(concurrency === undefined ? {} : { concurrency }),
+          ...(tasks === undefined ? {} : { tasks }),
+        }),
+      ),
+    producer: async ({ name, ...ways }) => {
+      const child = kept(await start('producer-program.ts', { name, settings: settingsFor(ways) }));
+      return {
+        child,
+        produce: async (load) => {
+          const done = child.heard(`produced ${load.prefix}`);
+          child.tell(JSON.stringify(load));
+          await done;
+        },
+        [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),
+      };
+    },
+    waiter: async (ways) => {
+      const app = new Lovage('faults', settingsFor(ways));
+      return kept({
+        wait: (id: string, seconds: number) => app.result(id).get({ timeout: seconds }),
+        [Symbol.asyncDispose]: () => app.close(),
+      });
+    },
+    finals: async (ids) => {
+      const stored = await store.get(ids);
+      return [...stored.values()]
+        .filter(({ state }) => READY_STATES.has(state))
+        .map(({ id, state, body }): Final => ({ id, state, by: resultIn(body) }));
+    },
+    deadLetters: async () => {
+      const dead = await reader.peek(`lovage.dead.${queue}`, PEEK).catch(() => []);
+      return new Map(dead.map((message) => [String(message.headers.id), readDeath(message)?.reason ?? 'dead-letter']));
+    },
+    waiting: async () => {
+      const count = await reader.count(queue);
+      return (count?.ready ?? 0) + (count?.held ?? 0) + (count?.parked ?? 0);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(children.map((child) => child[Symbol.asyncDispose]()));
+      if (place.owned.length > 0 && place.owned[0] !== place.broker) {
+        for (const name of [queue, `lovage.dead.${queue}`]) await reader.remove(name).catch(() => undefined);
+      }
+      for (const part of [reader, store, brokerProxy, resultProxy, ...place.owned]) await part?.[Symbol.asyncDispose]();
+    },
+  };
+  return open;
+};
+
+/** What the task returned, as text: it names the execution. */
+function resultIn(body: Uint8Array): string {
+  const { result } = JSON.parse(Buffer.from(body).toString()) as { readonly result: unknown };
+  return JSON.stringify(result).replaceAll(' ', '_');
+}

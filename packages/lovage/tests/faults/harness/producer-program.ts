@@ -1,0 +1,70 @@
+// A producer of a fault run, as a process of its own: each line on its standard input is a Load; `produced` answers when the broker has
+// confirmed all of it. What was not confirmed is sent again under the same id.
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Lovage } from '../../../src/index.ts';
+import { PublishError } from '../../../src/util/index.ts';
+import { configureLogging } from '../../../src/worker/index.ts';
+import { openAppender, PUBLISHED, type PublishMark, publishLine } from './ledger.ts';
+import { type Load, readOrders, say } from './orders.ts';
+
+/** Milliseconds between batches; what was confirmed in one is synced together. */
+const BATCH_MS = 20;
+const AGAIN_MS = 50;
+
+const orders = readOrders();
+await configureLogging({ level: 'INFO' });
+const app = new Lovage('faults', orders.settings);
+const ledger = openAppender(orders.folder, PUBLISHED);
+let confirmed: string[] = [];
+
+function sync(): void {
+  if (confirmed.length === 0) return;
+  ledger.append(confirmed, { sync: true });
+  confirmed = [];
+}
+
+function markOf(error: unknown): PublishMark {
+  return error instanceof PublishError && error.safeToRepeat ? 'no' : 'maybe';
+}
+
+async function publish(id: string, { task = 'fault.work', args = [5] }: Load): Promise<void> {
+  for (;;) {
+    const began = performance.now();
+    const took = (): number => (performance.now() - began) / 1000;
+    try {
+      await app.sendTask(task, { args, taskId: id });
+      confirmed.push(publishLine('ok', id, took()));
+      return;
+    } catch (error) {
+      ledger.append([publishLine(markOf(error), id, took())]);
+      process.stderr.write(`${id}: ${error}\n`);
+      await delay(AGAIN_MS);
+    }
+  }
+}
+
+async function produce(load: Load): Promise<void> {
+  const each = Math.max(1, Math.round((load.perSecond * BATCH_MS) / 1000));
+  const pause = (each / load.perSecond) * 1000;
+  const began = performance.now();
+  const all: Promise<void>[] = [];
+  for (let sent = 0; sent < load.count; sent += each) {
+    const ids = Array.from({ length: Math.min(each, load.count - sent) }, (_, at) => `${load.prefix}-${sent + at}`);
+    ledger.append(ids.map((id) => publishLine('try', id)));
+    all.push(...ids.map((id) => publish(id, load)));
+    // By the clock, so that a slow turn is made up for.
+    await delay(Math.max(0, began + (sent / each + 1) * pause - performance.now()));
+    sync();
+  }
+  const syncing = setInterval(sync, BATCH_MS);
+  await Promise.all(all);
+  clearInterval(syncing);
+  sync();
+  say(`produced ${load.prefix}`);
+}
+
+const lines = createInterface({ input: process.stdin });
+lines.on('line', (line) => void produce(JSON.parse(line) as Load));
+lines.on('close', () => process.exit(0));
+say('ready');

@@ -1,0 +1,67 @@
+// The table of docs/reliability.md, out of the rows that runs have written.
+import { brokenPromises, type Scenario, type ScenarioResult, STACKS, type StackName } from './scenario.ts';
+
+/** One run, as a line of the results file. */
+export interface Row extends ScenarioResult {
+  readonly scenario: string;
+  readonly stack: StackName;
+  readonly seed: number;
+  readonly scale: 'short' | 'long';
+}
+
+export const BEGIN = '<!-- faults:begin (written by npm run test:faults) -->';
+export const END = '<!-- faults:end -->';
+
+/** The value below which `part` of the values lie; undefined of none. */
+export function percentile(values: readonly number[], part: number): number | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(part * sorted.length) - 1)];
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+const seconds = (value: number | undefined): string => (value === undefined ? '–' : value.toFixed(value < 10 ? 2 : 1));
+
+function line(scenario: Scenario, stack: StackName, rows: readonly Row[]): string {
+  const recovery = rows.flatMap(({ recoverySeconds }) => recoverySeconds);
+  const noticed = rows.flatMap(({ detectionSeconds }) => detectionSeconds ?? []);
+  const doubled = sum(rows.map((row) => row.doubled));
+  const inFlight = sum(rows.map((row) => row.inFlight));
+  const broken = rows.filter((row) => brokenPromises(row).length > 0).length;
+  const notes = [...new Set(rows.flatMap(({ note }) => note ?? []))].join('; ');
+  const cells = [
+    scenario.title,
+    stack,
+    `${rows.length}`,
+    `${sum(rows.map(({ lost }) => lost))}`,
+    doubled === 0 ? '0' : `${doubled} of ${inFlight}`,
+    `${sum(rows.map(({ phantom }) => phantom))}`,
+    `${sum(rows.map(({ doubleFinal }) => doubleFinal))}`,
+    seconds(percentile(noticed, 0.5)),
+    seconds(percentile(recovery, 0.5)),
+    seconds(percentile(recovery, 0.99)),
+    [broken === 0 ? '' : `${broken} runs broke the promise`, notes].filter((text) => text !== '').join('; '),
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+/** Fault × broker, in the order of the scenarios. */
+export function renderTable(scenarios: readonly Scenario[], rows: readonly Row[]): string {
+  const head = [
+    '| fault | broker | runs | lost | doubled (of in flight) | phantom | two finals | noticed p50 (s) | recovery p50 (s) | recovery p99 (s) | |',
+    '|---|---|---|---|---|---|---|---|---|---|---|',
+  ];
+  const body = scenarios.flatMap((scenario) =>
+    STACKS.flatMap((stack) => {
+      const mine = rows.filter((row) => row.scenario === scenario.id && row.stack === stack);
+      return mine.length === 0 ? [] : [line(scenario, stack, mine)];
+    }),
+  );
+  return [...head, ...body].join('\n');
+}
+
+/** The page with a new table between its marks. */
+export function withTable(page: string, table: string): string {
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`The page lacks the marks ${BEGIN} and ${END}.`);
+  return `${page.slice(0, begin + BEGIN.length)}\n\n${table}\n\n${page.slice(end)}`;
+}

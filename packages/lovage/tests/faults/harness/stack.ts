@@ -1,0 +1,71 @@
+// What the scenarios need of a broker and of those who run on it. Lovage's stacks are in lovage-stack.ts; a peer brings its own.
+import type { Server } from '../../../../../scripts/servers/index.ts';
+import type { Child } from './child.ts';
+import type { Final } from './ledger.ts';
+import type { Load } from './orders.ts';
+import type { FaultProxy } from './proxy.ts';
+import type { ScenarioContext } from './scenario.ts';
+
+export interface StackOptions {
+  /** How hard Redis tries to keep what it confirmed. @default 'off' */
+  readonly appendonly?: 'off' | 'everysec' | 'always';
+  /** Seconds; on Redis and the embedded broker. @default 2 (short) or the broker's own (long) */
+  readonly lease?: number;
+  /** Seconds. @default 2 (short) or 10 (long) */
+  readonly heartbeat?: number;
+  /** Seconds in which a publish has to be confirmed. @default 3 (short) or 10 (long) */
+  readonly publishTimeout?: number;
+  /** Further settings of producers and workers (Lovage's names; a peer reads what it knows). */
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+/** Which lines go through the proxies. */
+export interface Ways {
+  readonly broker?: 'direct' | 'proxy';
+  readonly results?: 'direct' | 'proxy';
+}
+
+export interface WorkerOptions extends Ways {
+  readonly name: string;
+  readonly concurrency?: number;
+  /** A module with tasks of its own; see Orders. */
+  readonly tasks?: string;
+}
+
+export interface Producer extends AsyncDisposable {
+  readonly child: Child;
+  /** Resolves when the broker has confirmed all of it. */
+  produce(load: Load): Promise<void>;
+}
+
+/** Somebody who waits for results in this process. */
+export interface Waiter extends AsyncDisposable {
+  /** Resolves to what the task returned. */
+  wait(id: string, seconds: number): Promise<unknown>;
+}
+
+export interface OpenStack extends AsyncDisposable {
+  /** A fresh folder for the ledger, the logs, and the embedded file. */
+  readonly folder: string;
+  readonly queue: string;
+  /** Seconds within which a dead process' messages run elsewhere: the promise. */
+  readonly takeover: number;
+  /** Seconds of silence after which a frozen holder is given up; undefined: the broker sees only that the line ends. */
+  readonly lease: number | undefined;
+  readonly publishTimeout: number;
+  /** Servers that can be killed and stopped; the embedded broker has none. */
+  readonly broker: Server | undefined;
+  readonly brokerProxy: FaultProxy | undefined;
+  readonly resultProxy: FaultProxy | undefined;
+  worker(options: WorkerOptions): Promise<Child>;
+  producer(options: Ways & { readonly name: string }): Promise<Producer>;
+  waiter?(ways: Ways): Promise<Waiter>;
+  /** What the result store shows now for these ids; those without a final state are left out. */
+  finals(ids: readonly string[]): Promise<readonly Final[]>;
+  /** Ids in the dead letters, with the reason. */
+  deadLetters(): Promise<ReadonlyMap<string, string>>;
+  /** What the broker still has of the queue, held messages included. */
+  waiting(): Promise<number>;
+}
+
+export type OpensStack = (context: ScenarioContext, options?: StackOptions) => Promise<OpenStack>;

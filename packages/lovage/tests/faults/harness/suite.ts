@@ -1,0 +1,20 @@
+// The short runs of all scenarios that apply to some stacks, as tests of one file: its scenarios share the servers of its process.
+import { afterAll, describe, expect, test } from 'vitest';
+import { scenarios } from '../scenarios/index.ts';
+import { closeSharedServers } from './lovage-stack.ts';
+import { brokenPromises, type StackName } from './scenario.ts';
+
+/** A new one each run, so that many runs see many moments; `FAULT_SEED` repeats one. */
+const seed = Number(process.env.FAULT_SEED ?? Date.now() % 1_000_000);
+
+export function describeFaults(...stacks: readonly StackName[]): void {
+  afterAll(closeSharedServers);
+  describe.each(stacks)('%s', (stack) => {
+    const applying = scenarios.filter(({ applies }) => applies.includes(stack));
+    test.each(applying)('$title', async (scenario) => {
+      const result = await scenario.run({ stack, seed, scale: 'short' });
+      const where = `FAULT_SEED=${seed} repeats it; the ledger is in ${result.folder}`;
+      expect(brokenPromises(result), where).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,69 @@
+// `npm run test:faults -- [--seeds 20] [--seed 1] [--scale long|short] [--only id] [--stack name] [--results file] [--no-page]`: runs the
+// scenarios again and again, writes each run as a line of JSON, and the table of docs/reliability.md from all lines of the file.
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { closeSharedServers } from './harness/lovage-stack.ts';
+import { type Row, renderTable, withTable } from './harness/report.ts';
+import { brokenPromises, type Scenario, type ScenarioContext, type StackName } from './harness/scenario.ts';
+import { scenarios } from './scenarios/index.ts';
+
+const ROOT = resolve(import.meta.dirname, '../../../..');
+const PAGE = join(ROOT, 'docs/reliability.md');
+
+const { values: options } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1' },
+    seed: { type: 'string', default: '1' },
+    scale: { type: 'string', default: 'long' },
+    only: { type: 'string', multiple: true },
+    stack: { type: 'string', multiple: true },
+    results: { type: 'string', default: join(ROOT, '.faults/results.jsonl') },
+    'no-page': { type: 'boolean', default: false },
+  },
+});
+
+async function runOne(scenario: Scenario, context: ScenarioContext): Promise<boolean> {
+  const name = `${scenario.id} ${context.stack} seed ${context.seed}`;
+  const began = performance.now();
+  try {
+    const result = await scenario.run(context);
+    const row: Row = { scenario: scenario.id, ...context, ...result };
+    appendFileSync(options.results, `${JSON.stringify(row)}\n`);
+    const wrong = brokenPromises(result);
+    const took = `${((performance.now() - began) / 1000).toFixed(0)} s`;
+    console.log(
+      wrong.length === 0 ? `ok    ${name} (${took})` : `WRONG ${name} (${took}): ${wrong.join('; ')}; ledger: ${result.folder}`,
+    );
+    return wrong.length === 0;
+  } catch (error) {
+    console.log(`ERROR ${name}: ${error instanceof Error ? error.stack : error}`);
+    return false;
+  }
+}
+
+function readRows(): readonly Row[] {
+  if (!existsSync(options.results)) return [];
+  const lines = readFileSync(options.results, 'utf8').split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Row);
+}
+
+async function main(): Promise<void> {
+  const scale = options.scale === 'short' ? 'short' : 'long';
+  const wanted = scenarios.filter(({ id }) => options.only?.includes(id) ?? true);
+  mkdirSync(dirname(options.results), { recursive: true });
+  let failed = 0;
+  for (let seed = Number(options.seed); seed < Number(options.seed) + Number(options.seeds); seed++) {
+    for (const scenario of wanted) {
+      for (const stack of scenario.applies.filter((name: StackName) => options.stack?.includes(name) ?? true)) {
+        if (!(await runOne(scenario, { stack, seed, scale }))) failed++;
+      }
+    }
+  }
+  await closeSharedServers();
+  if (!options['no-page']) writeFileSync(PAGE, withTable(readFileSync(PAGE, 'utf8'), renderTable(scenarios, readRows())));
+  console.log(failed === 0 ? 'All promises were kept.' : `${failed} runs went wrong.`);
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+await main();
