@@ -36,6 +36,8 @@ export interface DeliverOptions {
 
 /** Messages in one publish. */
 const MAX_BATCH = 1000;
+/** Messages whose ages differ by no more than this part of the time they have go out together. */
+const SAME_AGE = 1 / 8;
 
 /** How a message fared: undefined when the broker has it. */
 type Fate = PublishFailure | undefined;
@@ -129,30 +131,68 @@ function worthARepeat(fate: Fate): boolean {
   return fate.cause instanceof QueueNotFoundError || (fate.cause instanceof LovageError && fate.cause.transient);
 }
 
+/** A parcel, and when it was given (performance.now()): its time runs from then, however long it waits for those before it. */
+interface Waiting {
+  readonly parcel: Parcel;
+  readonly since: number;
+}
+
+/** Parcels that go out together, and the index of the first of them in its batch. */
+interface Group {
+  readonly first: number;
+  readonly group: Waiting[];
+}
+
 /** Joins the parcels of one turn into one delivery. */
 export function createOutbox(
   host: () => OutboxHost,
   limits: () => { readonly timeout: number; readonly retry: boolean },
 ): (parcel: Parcel) => Promise<Fate> {
-  return batcher(
-    async (parcels: readonly Parcel[]) => {
+  const join = batcher(
+    async (waiting: readonly Waiting[], answer: (index: number, fate: Fate) => void) => {
       const { timeout, retry } = limits();
-      using limit = publishDeadline(timeout, undefined);
-      return deliver(parcels, host(), { signal: limit.signal, retry });
+      const fates = await Promise.all(
+        ofOneAge(waiting, timeout).map(async ({ first, group }) => {
+          const waited = (performance.now() - (group[0]?.since ?? 0)) / 1000;
+          using limit = publishDeadline(timeout, undefined, waited);
+          const parcels = group.map(({ parcel }) => parcel);
+          // Awaited here: the deadline ends with this function.
+          const own = await deliver(parcels, host(), { signal: limit.signal, retry });
+          for (const [index, fate] of own.entries()) answer(first + index, fate);
+          return own;
+        }),
+      );
+      return fates.flat();
     },
     { maxSize: MAX_BATCH },
   );
+  return (parcel) => join({ parcel, since: performance.now() });
 }
 
-/** The one deadline of a publish. Its timer keeps the process alive: a program must not end before its messages are out. */
-export function publishDeadline(seconds: number, parent: AbortSignal | undefined): ReturnType<typeof deadline> {
+/** Usually all of a batch are one group. Behind a broker that stands still old and new ones gather, and each keeps its own deadline. */
+function ofOneAge(waiting: readonly Waiting[], timeout: number): readonly Group[] {
+  const step = timeout * 1000 * SAME_AGE;
+  const groups: Group[] = [];
+  for (const [index, entry] of waiting.entries()) {
+    const last = groups.at(-1);
+    const oldest = last?.group[0]?.since ?? Number.NEGATIVE_INFINITY;
+    if (entry.since - oldest <= step) last?.group.push(entry);
+    else groups.push({ first: index, group: [entry] });
+  }
+  return groups;
+}
+
+/** The one deadline of a publish, of which `waited` seconds are over. Its timer keeps the process alive: a program must not end before its messages are out. */
+export function publishDeadline(
+  seconds: number,
+  parent: AbortSignal | undefined,
+  waited: number = 0,
+): ReturnType<typeof deadline> {
   return deadline(
-    seconds,
+    Math.max(0, seconds - waited),
     () => new BrokerConnectionError(`The broker did not confirm within ${seconds} s (taskPublishTimeout).`),
     parent,
-    {
-      ref: true,
-    },
+    { ref: true },
   );
 }
 

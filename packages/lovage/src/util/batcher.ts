@@ -14,9 +14,12 @@ export interface BatcherOptions {
   readonly maxInFlight?: number;
 }
 
-/** A function for one item, made of a function for many. `many` answers in the order of its items, or throws for all of them. */
+/**
+ * A function for one item, made of a function for many. `many` answers in the order of its items, or throws for all of them; with
+ * `answer` it may tell some of them, by their index, before it is done with the others.
+ */
 export function batcher<Item, Out>(
-  many: (items: readonly Item[]) => Promise<readonly Out[]>,
+  many: (items: readonly Item[], answer: (index: number, out: Out) => void) => Promise<readonly Out[]>,
   options: BatcherOptions,
 ): (item: Item) => Promise<Out> {
   const maxInFlight = options.maxInFlight ?? 2;
@@ -27,7 +30,10 @@ export function batcher<Item, Out>(
   async function run(batch: readonly Waiting<Item, Out>[]): Promise<void> {
     inFlight++;
     try {
-      const outs = await many(batch.map((entry) => entry.item));
+      const outs = await many(
+        batch.map((entry) => entry.item),
+        (index, out) => batch[index]?.resolve(out),
+      );
       for (const [index, entry] of batch.entries()) entry.resolve(outs[index] as Out);
     } catch (error) {
       for (const entry of batch) entry.reject(error);

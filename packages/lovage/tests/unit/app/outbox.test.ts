@@ -1,7 +1,7 @@
 // The broker here is a scripted peer: it fails as brokers fail, which the memory broker never does.
 import { expect, test } from 'vitest';
 import { createDeclarations } from '../../../src/app/declarations.ts';
-import { deliver, type OutboxHost, pause, publishDeadline, publishError } from '../../../src/app/outbox.ts';
+import { createOutbox, deliver, type OutboxHost, pause, publishDeadline, publishError } from '../../../src/app/outbox.ts';
 import type { Broker, Outgoing } from '../../../src/broker/index.ts';
 import { BrokerConnectionError, PublishError, QueueNotFoundError, TopologyMismatchError } from '../../../src/util/index.ts';
 
@@ -81,6 +81,32 @@ test('a broker that never answers is left at the deadline, unknown', async () =>
   const fates = await deliver(parcels('a'), peer, { signal: limit.signal, retry: true });
   expect(fates[0]).toMatchObject({ stored: 'unknown' });
   expect(publishError('The call', fates)?.message).toContain('taskPublishTimeout');
+});
+
+test('every call is answered by its own deadline, also those that wait behind a broker that stands still', async () => {
+  const timeout = 0.2;
+  const never: Script = () => new Promise(() => undefined);
+  const peer = host(Array.from({ length: 50 }, () => never));
+  const outbox = createOutbox(
+    () => peer,
+    () => ({ timeout, retry: true }),
+  );
+  const send = async (name: string): Promise<{ readonly took: number; readonly fate: unknown }> => {
+    const began = performance.now();
+    const [parcel] = parcels(name);
+    const fate = parcel === undefined ? undefined : await outbox(parcel);
+    return { took: (performance.now() - began) / 1000, fate };
+  };
+  const sent: ReturnType<typeof send>[] = [];
+  for (let at = 0; at < 15; at++) {
+    sent.push(send(`${at}`));
+    await new Promise((resolve) => setTimeout(resolve, timeout * 100));
+  }
+  const answers = await Promise.all(sent);
+  expect(answers.filter(({ fate }) => fate === undefined)).toEqual([]);
+  // A batch goes by its oldest, so a younger one may be answered an eighth earlier; nobody waits for twice the time.
+  expect(Math.min(...answers.map(({ took }) => took))).toBeGreaterThan(timeout * 0.8);
+  expect(Math.max(...answers.map(({ took }) => took))).toBeLessThan(timeout * 1.5);
 });
 
 test('a broker that cannot be reached was told nothing', async () => {
