@@ -30,12 +30,11 @@ export interface Unusable {
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
 
-/** Who a broken message is about, as far as its headers say. */
-export function ownerOf(delivery: Delivery): ResultOwner | undefined {
-  const headers: unknown = delivery.headers;
-  if (typeof headers !== 'object' || headers === null) return undefined;
+/** Who a broken message is about, as far as its headers say (or the body of protocol 1, which has them). */
+export function ownerOf(delivery: Delivery, fields: unknown = delivery.headers): ResultOwner | undefined {
+  if (typeof fields !== 'object' || fields === null) return undefined;
   const own = (key: string): string | undefined =>
-    Object.hasOwn(headers, key) ? text((headers as Record<string, unknown>)[key]) : undefined;
+    Object.hasOwn(fields, key) ? text((fields as Record<string, unknown>)[key]) : undefined;
   const id = own('id');
   if (id === undefined) return undefined;
   const { replyTo, correlationId } = delivery.properties;
@@ -74,10 +73,18 @@ export function intake(
     return { reason: 'too-large', error, owner: ownerOf(delivery) };
   }
   let request: TaskRequest;
+  let decoded: unknown;
+  const decodeBody = (): unknown => {
+    decoded = app.decodeBody(delivery);
+    return decoded;
+  };
   try {
-    request = parseTask(delivery, { hostname, decodeBody: () => app.decodeBody(delivery) }).request;
+    request = parseTask(delivery, { hostname, decodeBody }).request;
   } catch (error) {
-    return { reason: unusableReason(error) ?? 'malformed', error: asError(error), owner: ownerOf(delivery) };
+    const told = ownerOf(delivery, decoded ?? null);
+    // Only a body that is a task's may say so.
+    const owner = ownerOf(delivery) ?? (told?.name === undefined ? undefined : told);
+    return { reason: unusableReason(error) ?? 'malformed', error: asError(error), owner };
   }
   const definition = app.find(request.task);
   if (definition !== undefined) return { request, definition };

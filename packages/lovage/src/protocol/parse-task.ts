@@ -1,4 +1,5 @@
-// A delivery becomes a TaskRequest: protocol 2 from its headers alone (the body stays in bytes), protocol 1 from its body.
+// A delivery becomes a TaskRequest: protocol 2 from its headers alone (the body stays in bytes), protocol 1 from its body, hybrids of
+// the two from both.
 import { InvalidTaskError } from '../util/index.ts';
 import { parseTime } from './moments.ts';
 import { isRecord, kindOf, own } from './record.ts';
@@ -29,13 +30,13 @@ export interface TaskDelivery {
 export interface ParseTaskOptions<Delivery extends TaskDelivery> {
   /** Node name of the worker. */
   readonly hostname: string;
-  /** Decodes a body by its content headers; called for protocol 1 only. What it throws passes through. */
+  /** Decodes a body by its content headers; called for protocol 1, whose errors pass through, and for headers with gaps. */
   readonly decodeBody: (delivery: Delivery) => unknown;
 }
 
 export interface ParsedTask {
   readonly request: TaskRequest;
-  /** Protocol 1: read already. */
+  /** Protocol 1 and hybrids: read already. */
   readonly body: TaskBody | undefined;
 }
 
@@ -103,10 +104,39 @@ function forwardable(headers: unknown): Record<string, unknown> {
   return Object.fromEntries(Object.entries(headers).filter(([key]) => key !== 'compression' && !key.startsWith('x-lovage-')));
 }
 
+/** Headers that Celery writes always. Where one is missing, the body may be that of protocol 1 and have it. */
+const ALWAYS = ['id', 'eta', 'expires', 'retries', 'timelimit', 'group', 'shadow', 'root_id', 'parent_id'];
+/** What the body of a hybrid says for headers that are missing. */
+const OF_BODY = [...ALWAYS, 'lang', 'meth', 'argsrepr', 'kwargsrepr', 'origin'];
+
+/** The body of a hybrid: headers of protocol 2 over a body of protocol 1. Undefined when it is none, or nobody can read it here. */
+function hybridBody<Delivery extends TaskDelivery>(delivery: Delivery, { decodeBody }: ParseTaskOptions<Delivery>): unknown {
+  if (ALWAYS.every((key) => Object.hasOwn(delivery.headers, key))) return undefined;
+  try {
+    return decodeBody(delivery);
+  } catch {
+    // What is wrong with it is found again where the body is wanted.
+    return undefined;
+  }
+}
+
+function parseHybrid(
+  delivery: TaskDelivery,
+  body: Readonly<Record<string, unknown>>,
+  headers: Readonly<Record<string, unknown>>,
+  hostname: string,
+): ParsedTask {
+  const fields = Object.fromEntries(OF_BODY.filter((key) => Object.hasOwn(body, key)).map((key) => [key, body[key]]));
+  const merged = parseTaskHeaders({ ...fields, ...headers });
+  return { request: requestOf(delivery, merged, hostname, 2, own(body, 'utc') !== false), body: parseMappingBody(body) };
+}
+
 /** Reads a task message of either protocol. Throws InvalidTaskError when it is none, and what decodeBody throws. */
 export function parseTask<Delivery extends TaskDelivery>(delivery: Delivery, options: ParseTaskOptions<Delivery>): ParsedTask {
   // Whatever a driver hands over: `headers: null` comes from the wire, too.
   const headers: unknown = delivery.headers;
   if (!isRecord(headers) || !Object.hasOwn(headers, 'task')) return parseProtocol1(delivery, options);
+  const body = hybridBody(delivery, options);
+  if (isRecord(body) && Object.hasOwn(body, 'args')) return parseHybrid(delivery, body, headers, options.hostname);
   return { request: requestOf(delivery, parseTaskHeaders(headers), options.hostname, 2, true), body: undefined };
 }

@@ -59,9 +59,9 @@ export function parseMappingBody(body: Readonly<Record<string, unknown>>): TaskB
   return { args: argsOf(own(body, 'args')), kwargs: kwargsOf(own(body, 'kwargs')), embed: parseEmbed({ ...body, chain: null }) };
 }
 
-/** The decoded body of a task. Throws InvalidTaskError when it has no shape that Celery writes. */
-export function parseBody(decoded: unknown): TaskBody {
-  if (isRecord(decoded) && Object.hasOwn(decoded, 'args')) return parseMappingBody(decoded);
+/** The decoded body of a task. Throws InvalidTaskError when it has no shape that Celery writes. Protocol 1 may leave its args out. */
+export function parseBody(decoded: unknown, protocol: 1 | 2 = 2): TaskBody {
+  if (isRecord(decoded) && (protocol === 1 || Object.hasOwn(decoded, 'args'))) return parseMappingBody(decoded);
   if (!Array.isArray(decoded) || decoded.length !== 3) {
     throw new InvalidTaskError(`The body of a task is an array of 3 (args, kwargs, embed), not ${kindOf(decoded)}`);
   }

@@ -36,7 +36,8 @@ function unknownTask(name: string): TaskDefinition {
 
 function decode(environment: ExecuteEnvironment, { request, body }: Job): TaskBody {
   const { contentType, contentEncoding, compression } = request;
-  return parseBody(environment.serialization.decode({ body, contentType, contentEncoding, compression }, environment.accept));
+  const decoded = environment.serialization.decode({ body, contentType, contentEncoding, compression }, environment.accept);
+  return parseBody(decoded, request.protocol);
 }
 
 type Unusable = NonNullable<Outcome['unusable']>;

@@ -113,6 +113,16 @@ const rows: readonly Row[] = [
     reason: 'unknown-task',
   },
   { name: 'a body of two parts', headers: known, body: '[[], {}]', fails: true, reason: 'malformed' },
+  { name: 'args that are a text', headers: known, body: '["ab", {}, {}]', fails: true, reason: 'malformed' },
+  { name: 'an eta beyond the year 9999', headers: { ...known, eta: '10000-01-01T00:00:00' }, fails: true, reason: 'malformed' },
+  { name: 'protocol 1 without args', headers: {}, body: '{"task":"known","id":"m1"}', reason: undefined },
+  {
+    name: 'protocol 1 with args that are a text',
+    headers: {},
+    body: '{"task":"known","id":"m1","args":"ab"}',
+    fails: true,
+    reason: 'malformed',
+  },
   { name: 'a body that is null', headers: known, body: 'null', fails: true, reason: 'malformed' },
   { name: 'a body that is a number', headers: known, body: '1', fails: true, reason: 'malformed' },
   { name: 'kwargs that are no object', headers: known, body: '[[], [1], {}]', fails: true, reason: 'malformed' },
@@ -129,7 +139,13 @@ const rows: readonly Row[] = [
   { name: 'an unreadable eta', headers: { ...known, eta: 'garbage' }, fails: true, reason: 'malformed' },
   { name: 'unreadable expires', headers: { ...known, expires: 'never' }, fails: true, reason: 'malformed' },
   { name: 'protocol 1 without an id', headers: {}, body: '{"task":"known","args":[]}', reason: 'malformed' },
-  { name: 'protocol 1 with a list of kwargs', headers: {}, body: '{"task":"known","id":"m1","kwargs":[1]}', reason: 'malformed' },
+  {
+    name: 'protocol 1 with a list of kwargs',
+    headers: {},
+    body: '{"task":"known","id":"m1","kwargs":[1]}',
+    fails: true,
+    reason: 'malformed',
+  },
   { name: 'protocol 1 in broken JSON', headers: {}, body: '{nope', reason: 'undecodable' },
   { name: 'protocol 1 pickled', headers: {}, contentType: 'application/x-python-serialize', reason: 'refused-content' },
   { name: 'a mapping without a task', headers: {}, body: '{"id":"m1"}', reason: 'malformed' },
@@ -138,6 +154,16 @@ const rows: readonly Row[] = [
 ];
 
 describe.each(brokers)('a message on %s', (_, place) => {
+  it('with the last eta there is waits, and the worker lives on', async () => {
+    await using s = await setup(place);
+    const task = s.app.task('known', { params: [] }, () => 'fine');
+    await using _worker = await startWorker(s.app);
+    const far = await task.applyAsync([], { eta: '9999-12-31T23:59:59-23:59' });
+    expect(await (await task.delay()).get({ timeout: 10 })).toBe('fine');
+    await soon(async () => expect(await s.counts()).toMatchObject({ ready: 0, dead: 0 }), 15_000);
+    expect(await far.state()).toBe('PENDING');
+  });
+
   it('that cannot be read is a dead letter even where messages are acknowledged early', async () => {
     await using s = await setup(place, { taskAcksLate: false });
     s.app.task('known', { params: [] }, () => 'fine');

@@ -27,6 +27,18 @@ const rows: readonly Row[] = [
   { name: 'a task name that is no text', headers: { task: {}, id: 'm1' }, reason: 'malformed', state: 'FAILURE' },
   { name: 'an id that is no text', headers: { task: 'known', id: [] }, reason: 'malformed' },
   { name: 'an unreadable eta', headers: { ...known, eta: 'garbage' }, reason: 'malformed', state: 'FAILURE' },
+  {
+    name: 'an eta beyond the year 9999',
+    headers: { ...known, eta: '10000-01-01T00:00:00+00:00' },
+    reason: 'malformed',
+    state: 'FAILURE',
+  },
+  {
+    name: 'an eta on a day that is none',
+    headers: { ...known, eta: '2026-02-30T00:00:00' },
+    reason: 'malformed',
+    state: 'FAILURE',
+  },
   { name: 'an eta that is a number', headers: { ...known, eta: 17 }, reason: 'malformed', state: 'FAILURE' },
   { name: 'unreadable expires', headers: { ...known, expires: 'never' }, reason: 'malformed', state: 'FAILURE' },
   {
@@ -47,6 +59,28 @@ const rows: readonly Row[] = [
     headers: {},
     body: bytes('{"task": "known", "id": "m1", "kwargs": [1]}'),
     reason: 'malformed',
+    state: 'FAILURE',
+  },
+  {
+    name: 'protocol 1 with args that are a text',
+    headers: {},
+    body: bytes('{"task": "known", "id": "m1", "args": "ab"}'),
+    reason: 'malformed',
+    state: 'FAILURE',
+  },
+  {
+    name: 'protocol 1 with an unreadable eta',
+    headers: {},
+    body: bytes('{"task": "known", "id": "m1", "args": [], "eta": "soon"}'),
+    reason: 'malformed',
+    state: 'FAILURE',
+  },
+  {
+    name: 'a hybrid with kwargs that are a list',
+    headers: known,
+    body: bytes('{"args": [], "kwargs": [1]}'),
+    reason: 'malformed',
+    state: 'FAILURE',
   },
   { name: 'protocol 1 with broken JSON', headers: {}, body: bytes('{nope'), reason: 'undecodable' },
   {
@@ -107,6 +141,27 @@ describe('a message that cannot be used', () => {
     expect(dead?.headers['x-lovage-death']).toMatchObject({ reason, error });
     expect(await h.state(id)).toBe('FAILURE');
     await livesOn(h);
+  });
+
+  it.each(['9999-12-31T23:59:59+00:00', '9999-12-31T23:59:59-23:59'])(
+    'with the eta %s waits in the broker for ever',
+    async (eta) => {
+      await using h = await harness();
+      h.task('known', (job) => success(job));
+      await h.start();
+      await h.call('known', { eta });
+      await soon(async () => expect(await h.counts()).toEqual({ ready: 0, held: 0, parked: 1, dead: 0 }));
+      await livesOn(h);
+      expect(h.started).toHaveLength(1);
+    },
+  );
+
+  it('of protocol 1 may leave its args out', async () => {
+    await using h = await harness();
+    h.task('known', (job) => success(job));
+    await h.start();
+    await h.publish({ headers: {}, body: bytes('{"task": "known", "id": "m1"}') });
+    await soon(async () => expect(await h.state('m1')).toBe('SUCCESS'));
   });
 
   it('of a task that lives elsewhere waits for another worker, when the setting says so', async () => {

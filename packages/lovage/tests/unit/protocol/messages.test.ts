@@ -121,6 +121,66 @@ describe('captured task messages of protocol 1', () => {
   });
 });
 
+describe('a hybrid: headers of protocol 2 over a body of protocol 1', () => {
+  const bodyOf = (fields: Record<string, unknown>) => ({ args: [1], kwargs: { a: 2 }, ...fields });
+  const parse = (headers: Record<string, unknown>, fields: unknown) => {
+    const delivery = { exchange: '', routingKey: 'q', properties: {}, body: new Uint8Array(), redelivered: false, attempts: 1 };
+    const decodeBody = () => {
+      if (fields instanceof Error) throw fields;
+      return fields;
+    };
+    return parseTask({ ...delivery, headers }, { hostname: 'celery@here', decodeBody });
+  };
+  const later = '2030-01-01T00:00:00';
+
+  it('has in its body what its headers lack', () => {
+    const fields = { group: 'g', eta: later, expires: later, retries: 2, timelimit: [9, 8], parent_id: 'p', argsrepr: '(1,)' };
+    const { request, body } = parse({ task: 't', id: 'i', mine: 1 }, bodyOf({ ...fields, chord: null, errbacks: null }));
+    expect(request).toMatchObject({
+      id: 'i',
+      group: 'g',
+      eta: later,
+      expires: later,
+      retries: 2,
+      timeLimit: 9,
+      softTimeLimit: 8,
+    });
+    expect(request).toMatchObject({ parentId: 'p', rootId: 'i', argsRepr: '(1,)', headers: { mine: 1 }, protocol: 2 });
+    expect(request.etaAt).toBe(Date.UTC(2030, 0, 1) / 1000);
+    expect(body).toMatchObject({ args: [1], kwargs: { a: 2 } });
+  });
+
+  it('obeys its headers where both speak, null too', () => {
+    const headers = { task: 't', id: 'i', retries: 5, eta: null, group: 'h' };
+    const { request } = parse(headers, bodyOf({ id: 'j', task: 'u', retries: 1, eta: later, group: 'g' }));
+    expect(request).toMatchObject({ id: 'i', task: 't', retries: 5, eta: undefined, etaAt: undefined, group: 'h' });
+  });
+
+  it('has its id in the body when it has none in its headers', () => {
+    expect(parse({ task: 't' }, bodyOf({ id: 'j' })).request.id).toBe('j');
+  });
+
+  it('says with utc false that its times are those of this machine', () => {
+    const { request } = parse({ task: 't', id: 'i' }, bodyOf({ eta: later, utc: false }));
+    expect(request.etaAt).toBe(new Date(2030, 0, 1).getTime() / 1000);
+  });
+
+  it.each([
+    ['an array', [[], {}, {}]],
+    ['a mapping without args', { retries: 3 }],
+    ['no body that can be read', new Error('undecodable')],
+  ])('is none when there is %s', (_, fields) => {
+    const { request, body } = parse({ task: 't', id: 'i' }, fields);
+    expect([request.retries, body]).toEqual([0, undefined]);
+  });
+
+  it('is not looked for when no header is missing', () => {
+    const [, { delivery }] = protocol2[0]!;
+    const parsed = parseTask(delivery, { hostname: 'celery@here', decodeBody: () => bodyOf({ retries: 7 }) });
+    expect([parsed.request.retries, parsed.body]).toEqual([0, undefined]);
+  });
+});
+
 describe('times', () => {
   const etaOf = (name: string): { text: string; at: number | undefined } => {
     const { request } = read(deliveries(name)[0]!.delivery);
