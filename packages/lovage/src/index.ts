@@ -3,6 +3,7 @@ export {
   type Annotation,
   type Annotations,
   Config,
+  type DeadLetters,
   findApp,
   Lovage,
   type LovageParts,
@@ -20,7 +21,7 @@ export {
   type SettingsInput,
   type SignatureOptions,
 } from './app/index.ts';
-export type { Broker, Outgoing } from './broker/index.ts';
+export type { Broker, DeadLetter, Outgoing } from './broker/index.ts';
 export type { ErrorRegistry, ErrorTwin, TaskRequest, WireSignature } from './protocol/index.ts';
 export { AsyncResult, allowJoinResult, type EagerResult, type GetOptions } from './result/index.ts';
 export {

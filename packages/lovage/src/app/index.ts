@@ -10,6 +10,7 @@ export {
   type SettingsRecord,
 } from './config.ts';
 export { type BrokerRole, resultUrl } from './connections.ts';
+export type { DeadLetters } from './dead-letters.ts';
 export { globMatch } from './glob.ts';
 export { type FindAppOptions, findApp, loadApp, pickApp } from './loader.ts';
 export { Lovage, type LovageParts, type SendTaskOptions, type SignatureOptions } from './lovage.ts';

@@ -29,6 +29,7 @@ import { Config, type SettingsInput } from './config.ts';
 import type { BrokerRole } from './connections.ts';
 import { APP_MARK, noticeCopy } from './copies.ts';
 import { Core } from './core.ts';
+import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { findTaskModules, importAll } from './discovery.ts';
 import type { Queues } from './queues.ts';
 import type { Settings } from './settings.ts';
@@ -202,6 +203,11 @@ export class Lovage implements AsyncDisposable {
   /** What runs tasks under a node name. Its properties show the settings of the moment they are read. */
   environment(options: { readonly hostname?: string } = {}): ExecuteEnvironment {
     return this.#core.environment(options.hostname);
+  }
+
+  /** The dead letters of a queue: look at them, send them again. @default queue the setting taskDefaultQueue */
+  deadLetters(queue: string = this.settings.taskDefaultQueue): DeadLetters {
+    return createDeadLetters(queue, { broker: () => this.openBroker('read'), backend: () => this.openBackend() });
   }
 
   /** Names of the queues that a worker takes from when nobody chooses. */

@@ -170,7 +170,11 @@ export interface Broker extends AsyncDisposable {
 export interface Subscription extends AsyncIterable<readonly Delivery[]>, AsyncDisposable {
   /** Settles a batch, with the writes of others in the same transaction. Resolves to the deliveries that were no longer ours (their lease had ended): nothing was done for those. */
   settle(settlements: readonly Settlement[], writes?: readonly JointWrite[]): Promise<readonly Delivery[]>;
-  prefetch(limit: number): void;
+  /**
+   * Sets how many may be held. Resolves when that is in force: what lay ready beyond the limit and nobody has seen yet has gone back,
+   * uncounted, and nothing more comes while `limit` or more are held.
+   */
+  prefetch(limit: number): Promise<void>;
   add(queue: string): Promise<void>;
   /** No queue: take nothing more; what is held can still be settled. */
   cancel(queue?: string): Promise<void>;

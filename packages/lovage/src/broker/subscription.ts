@@ -153,9 +153,13 @@ export class VirtualSubscription implements Subscription {
     });
   }
 
-  prefetch(limit: number): void {
+  async prefetch(limit: number): Promise<void> {
     this.#limit = limit;
     this.#schedule();
+    // What a turn under way brings was asked for under the old limit; whoever iterates gets it before this resolves.
+    await this.#turning;
+    const unseen = this.#options.noAck ? [] : this.#ready.splice(Math.max(0, this.#limit - this.#held.size + this.#ready.length));
+    if (unseen.length > 0) this.#giveBack(unseen);
   }
 
   async add(queue: string): Promise<void> {

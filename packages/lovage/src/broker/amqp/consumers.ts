@@ -17,6 +17,10 @@ export interface ConsumerOptions {
   readonly held: (queue: string) => number;
   /** A change of slots failed; the channel tells why. */
   readonly failed: (error: unknown) => void;
+  /** Is this queue deleted when it has no consumer? */
+  readonly livesByConsumer: (queue: string) => boolean;
+  /** Runs a cancelling while nothing is on its way to this channel. */
+  readonly whenStill: (cancelling: () => Promise<void>) => Promise<void>;
 }
 
 /** One consumer on RabbitMQ, and the slots that it was begun with. */
@@ -83,14 +87,24 @@ export class Consumers implements Disposable {
     });
   }
 
-  limit(limit: number): void {
-    if (limit === this.#limit) return;
-    this.#limit = limit;
-    if (this.#options.noAck) return;
-    this.#quietly(async () => {
-      if (this.#isGlobal) await this.#options.channel.prefetch(prefetchOf(this.#limit), true);
-      else await this.#share();
-    });
+  /** Could more come than that, although so many are held? Only where each consumer has a limit of its own. */
+  exceed(limit: number): boolean {
+    const slots = [...this.#consumers.values()].reduce((sum, { share }) => sum + share, 0);
+    return !this.#isGlobal && (slots > limit || this.#limit > limit);
+  }
+
+  /** Resolves when it is in force. 0, for consumers with limits of their own: nothing comes any more. */
+  limit(limit: number): Promise<void> {
+    if (limit !== this.#limit) {
+      this.#limit = limit;
+      if (!this.#options.noAck) {
+        this.#quietly(async () => {
+          if (this.#isGlobal) await this.#options.channel.prefetch(prefetchOf(this.#limit), true);
+          else await this.#share();
+        });
+      }
+    }
+    return this.#work.then(() => undefined);
   }
 
   /** A message of `queue` has come: remembers how much it uses. */
@@ -147,13 +161,17 @@ export class Consumers implements Disposable {
   }
 
   async #resize(consumer: Consumer, share: number): Promise<void> {
+    if (consumer.share > share && consumer.parts.length > 0) await this.#options.whenStill(() => this.#shrink(consumer, share));
+    if (consumer.share < share) await this.#grow(consumer, share - consumer.share);
+  }
+
+  async #shrink(consumer: Consumer, share: number): Promise<void> {
     while (consumer.share > share) {
       const part = consumer.parts.pop();
       if (part === undefined) break;
       consumer.share -= part.slots;
       await this.#options.channel.cancel(part.tag);
     }
-    if (consumer.share < share) await this.#grow(consumer, share - consumer.share);
   }
 
   #watchNeed(): void {
@@ -162,13 +180,17 @@ export class Consumers implements Disposable {
 
   async #share(): Promise<void> {
     const demands: QueueDemand[] = [...this.#consumers.values()];
-    const shares = shareSlots(this.#limit, demands);
+    const shares = this.#limit === 0 ? this.#paused() : shareSlots(this.#limit, demands);
     // First those that shrink, so that no more are asked for than there are.
     const changes = [...this.#consumers.values()].sort((a, b) => growth(a, shares) - growth(b, shares));
     for (const consumer of changes) {
       consumer.peak = this.#options.held(consumer.queue);
       await this.#resize(consumer, shares.get(consumer.queue) ?? 1);
     }
+  }
+
+  #paused(): ReadonlyMap<string, number> {
+    return new Map(this.queues.map((queue) => [queue, this.#options.livesByConsumer(queue) ? 1 : 0]));
   }
 }
 

@@ -3,6 +3,7 @@
 // A delivery:  RabbitMQ → held → (came before? a copy with a higher count goes to the queue, confirmed, and this one is acked) → ready → iterator
 // A verdict:   ack, reject: written at once, joined · requeue, deadLetter, park: a copy is published, confirmed, then the original is acked
 // The end:     cancelled by us: the iterator ends · line or consumer lost: it throws once · disposed: what is held is given back uncounted
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type AmqpChannel,
   type AmqpConnection,
@@ -29,6 +30,8 @@ const COPY_TIMEOUT = 30;
 const RECOUNT_AGAIN = 1;
 /** Seconds for giving back at the end; the server gives back what this cannot. */
 const DISPOSE_TIMEOUT = 5;
+/** Seconds of a look whether something came, how many in a row have to be in vain, and how many there are at most. */
+const STILL = { seconds: 0.025, rounds: 2, most: 40 };
 const NONE: readonly Delivery[] = [];
 const END: Next = { done: true, value: undefined };
 
@@ -103,6 +106,12 @@ export class AmqpSubscription implements Subscription {
   #limit: number;
   #demand: Demand | undefined;
   #isHandingOut = false;
+  /** The limit was lowered to what is held, where RabbitMQ counts per consumer: no consumer takes until it is less. */
+  #isPaused = false;
+  /** Deliveries so far. */
+  #received = 0;
+  /** Resolves when verdicts may be written again. */
+  #still: Promise<void> | undefined;
   #isLineOpen = true;
   #isCancelled = false;
   #error: BrokerConnectionError | undefined;
@@ -121,6 +130,8 @@ export class AmqpSubscription implements Subscription {
         receive: (queue, message) => this.#receive(queue, message),
         held: (queue) => this.#held.countOf(queue),
         failed: (error) => this.#fail(explain('A change of consumers', error)),
+        whenStill: (cancelling) => this.#whenStill(cancelling),
+        livesByConsumer: (queue) => options.memory.queue(queue)?.autoDelete === true,
       },
       this.#limit,
       options.isGlobal,
@@ -178,6 +189,7 @@ export class AmqpSubscription implements Subscription {
       );
       return;
     }
+    this.#received++;
     const delivery = toDelivery(message, queue, this.#options.generation);
     if (this.#noAck) this.#ready.push(delivery);
     else this.#hold(delivery, message);
@@ -200,6 +212,7 @@ export class AmqpSubscription implements Subscription {
       const failures = await this.#send(open.map(({ delivery }) => copyOf(delivery, delivery.attempts)));
       // Without its queue a message has nowhere to go: the deletion took it.
       const done = open.filter((_, index) => !failures.has(index) || failures.get(index) instanceof QueueNotFoundError);
+      await this.#still;
       if (this.#isLineOpen) this.#held.ack(this.#channel, done);
       open = open.filter((held) => !done.includes(held));
       if (open.length === 0) return;
@@ -283,6 +296,7 @@ export class AmqpSubscription implements Subscription {
   // --- verdicts ---
 
   async settle(settlements: readonly Settlement[]): Promise<readonly Delivery[]> {
+    await this.#still;
     const lost: Delivery[] = [];
     const acks: HeldDelivery[] = [];
     const rejects: HeldDelivery[] = [];
@@ -301,7 +315,9 @@ export class AmqpSubscription implements Subscription {
     }
     if (acks.length > 0) this.#held.ack(this.#channel, acks);
     for (const held of rejects) this.#reject(held, false);
+    this.#resume();
     if (copies.length > 0) lost.push(...(await this.#copy(copies)));
+    this.#resume();
     this.#handOut();
     return lost;
   }
@@ -368,10 +384,47 @@ export class AmqpSubscription implements Subscription {
 
   // --- queues and limits ---
 
-  prefetch(limit: number): void {
+  async prefetch(limit: number): Promise<void> {
+    const grows = limit > this.#limit;
     this.#limit = limit;
-    if (this.#isLineOpen && !this.#isCancelled) this.#consumers.limit(limit);
+    const isPaused = !grows && !this.#noAck && this.#held.out >= limit && this.#consumers.exceed(limit);
+    this.#isPaused = isPaused;
     this.#handOut();
+    if (!this.#isLineOpen || this.#isCancelled) return;
+    await this.#consumers.limit(isPaused ? 0 : limit);
+    if (grows || this.#noAck) return;
+    // All that RabbitMQ sent under the old limit has arrived by now.
+    await nextTurn();
+    const unseen = this.#ready.splice(Math.max(0, this.#limit - this.#held.out));
+    await this.settle(unseen.map((delivery) => ({ verdict: 'requeue', delivery, counted: false })));
+    await Promise.all(this.#pending);
+  }
+
+  /**
+   * A quorum queue counts what is on its way to a consumer that is being cancelled as delivered, although nobody ever sees it. Verdicts
+   * make room for more, so they wait until nothing comes any more and the consumer is cancelled.
+   */
+  async #whenStill(cancelling: () => Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#still = promise;
+    try {
+      for (let round = 0, quiet = 0; quiet < STILL.rounds && round < STILL.most; round++) {
+        const before = this.#received;
+        await sleep(STILL.seconds, this.#ends.signal);
+        quiet = this.#received === before ? quiet + 1 : 0;
+      }
+      await cancelling();
+    } finally {
+      this.#still = undefined;
+      resolve();
+    }
+  }
+
+  /** The held have become fewer than the limit again. */
+  #resume(): void {
+    if (!this.#isPaused || this.#held.out >= this.#limit) return;
+    this.#isPaused = false;
+    if (this.#isLineOpen && !this.#isCancelled) void this.#consumers.limit(this.#limit);
   }
 
   async add(queue: string): Promise<void> {

@@ -188,6 +188,10 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
       const dead = await reader.peek(`lovage.dead.${queue}`, PEEK).catch(() => []);
       return new Map(dead.map((message) => [String(message.headers.id), readDeath(message)?.reason ?? 'dead-letter']));
     },
+    resend: async () => {
+      await using app = new Lovage('faults', settingsFor({}));
+      return (await app.deadLetters().resend()).length;
+    },
     waiting: async () => {
       const count = await reader.count(queue);
       return (count?.ready ?? 0) + (count?.held ?? 0) + (count?.parked ?? 0);

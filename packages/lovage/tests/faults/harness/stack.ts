@@ -64,6 +64,8 @@ export interface OpenStack extends AsyncDisposable {
   finals(ids: readonly string[]): Promise<readonly Final[]>;
   /** Ids in the dead letters, with the reason. */
   deadLetters(): Promise<ReadonlyMap<string, string>>;
+  /** Sends all dead letters of the queue again; resolves to how many. */
+  resend?(): Promise<number>;
   /** What the broker still has of the queue, held messages included. */
   waiting(): Promise<number>;
 }

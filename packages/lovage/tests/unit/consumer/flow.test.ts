@@ -222,8 +222,8 @@ describe('a task that must not run', () => {
     const consumer = await h.start();
     consumer.flow.revoked.add('r1');
     await h.call('unwanted', { id: 'r1' });
-    await soon(async () => expect(await h.state('r1')).toBe('REVOKED'));
-    expect(h.told).toEqual(['taskRevoked']);
+    await soon(() => expect(h.told).toEqual(['taskRevoked']));
+    expect(await h.state('r1')).toBe('REVOKED');
   });
 
   it('because it was revoked while it waited for its eta', async () => {
@@ -260,6 +260,45 @@ describe('a message that was started before', () => {
     for (let index = 0; index < 10; index++) await h.call('plain');
     await soon(async () => expect(await h.counts()).toEqual(empty));
     expect(beside).toEqual([1, 1, 1, 1, 1, 1]);
+  });
+
+  it('has nothing beside it in the hand of its worker, which a death would be counted against', async () => {
+    await using h = await harness({ concurrency: 20 });
+    const held: number[] = [];
+    h.task('suspect', async (job) => {
+      // Some turns of the loop, in which others could be taken.
+      for (let turn = 0; turn < 5; turn++) await setImmediate();
+      held.push((await h.counts()).held);
+      return success(job);
+    });
+    h.task('plain', (job) => success(job));
+    for (let index = 0; index < 4; index++) await h.call('suspect');
+    await started(h, 1);
+    for (let index = 0; index < 30; index++) await h.call('plain');
+    await h.start();
+    await soon(async () => expect(await h.counts()).toEqual(empty));
+    expect(held).toEqual([1, 1, 1, 1]);
+    expect(new Set(h.started).size).toBe(34);
+    expect(h.started).toHaveLength(34);
+  });
+
+  it('lets what waits for its time wait in the broker', async () => {
+    await using h = await harness();
+    const seen: object[] = [];
+    h.task('later', (job) => success(job));
+    h.task('suspect', async (job) => {
+      seen.push(await h.counts());
+      return success(job);
+    });
+    await h.call('suspect');
+    await using other = await h.broker.subscribe([h.queue], { prefetch: 1, node: 'other@test' });
+    const { value } = await other[Symbol.asyncIterator]().next();
+    const consumer = await h.start();
+    const later = await h.call('later', { eta: iso(1) });
+    await soon(() => expect(consumer.flow.requests.count('held')).toBe(1));
+    await other.settle((value as readonly Delivery[]).map((delivery) => ({ verdict: 'requeue', delivery, counted: true })));
+    await soon(() => expect(seen).toEqual([{ ready: 0, held: 1, parked: 1, dead: 0 }]));
+    await soon(async () => expect(await h.state(later)).toBe('SUCCESS'));
   });
 
   it('too often goes to the dead letters, and FAILURE is stored', async () => {

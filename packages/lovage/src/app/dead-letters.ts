@@ -1,0 +1,37 @@
+// What `app.deadLetters(queue)` gives: a look at a queue's dead letters, and the way back for them.
+import { type Broker, type DeadLetter, listDeadLetters, type ResendOptions, resendDeadLetters } from '../broker/index.ts';
+import type { ResultBackend } from '../result/index.ts';
+
+/** The dead letters of one queue. */
+export interface DeadLetters {
+  /** The oldest first, without taking them. @default limit 1000 */
+  list(limit?: number): Promise<readonly DeadLetter[]>;
+  /**
+   * Sends them to the queue where they died, with a delivery count that begins anew; resolves to those that were sent. The FAILURE
+   * that was stored for them is forgotten, so whoever asks for the result waits for the new one.
+   */
+  resend(options?: Pick<ResendOptions, 'where' | 'limit'>): Promise<readonly DeadLetter[]>;
+}
+
+export interface DeadLettersHost {
+  readonly broker: () => Promise<Broker>;
+  readonly backend: () => Promise<ResultBackend>;
+}
+
+export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLetters {
+  return {
+    list: async (limit) => listDeadLetters(await host.broker(), queue, limit),
+    resend: async ({ where, limit } = {}) => {
+      const backend = await host.backend();
+      return resendDeadLetters(await host.broker(), queue, {
+        ...(where === undefined ? {} : { where }),
+        ...(limit === undefined ? {} : { limit }),
+        // Also the fence of the earlier attempts: the new one counts from 1.
+        before: async (letters) => {
+          const ids = letters.flatMap(({ id }) => (id === undefined || id === '' ? [] : [id]));
+          if (ids.length > 0 && backend.features.persistent) await backend.forget(ids);
+        },
+      });
+    },
+  };
+}

@@ -1,0 +1,79 @@
+// Tasks that kill their worker each time they run, among others that do not: they end in the dead letters, alone, and come back from there.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Arena, openArena } from '../harness/arena.ts';
+import type { Child } from '../harness/child.ts';
+import { inFlightAt } from '../harness/ledger.ts';
+import type { Scenario } from '../harness/scenario.ts';
+import { ANTIDOTE } from '../poison/tasks.ts';
+
+const TASKS = join(import.meta.dirname, '../poison/tasks.ts');
+/** The setting maxDeliveries. */
+const STARTS = 5;
+const CONCURRENCY = 100;
+
+/** What a supervisor does: whenever the worker dies, another one is started. */
+function respawning(arena: Arena): { readonly deaths: readonly number[]; stop(): Promise<void> } {
+  const deaths: number[] = [];
+  let worker: Child | undefined;
+  let isOver = false;
+  const loop = (async () => {
+    for (let life = 0; !isOver; life++) {
+      const name = `worker${life}`;
+      const options = { name, concurrency: CONCURRENCY, tasks: TASKS };
+      // One that dies before it said that it is ready was started all the same.
+      worker = await arena.stack.worker(options).catch(() => undefined);
+      await worker?.ended;
+      if (!isOver) deaths.push(inFlightAt(arena.runs(), Date.now(), (runner) => runner.startsWith(`${name}/`)));
+    }
+  })();
+  return {
+    deaths,
+    stop: async () => {
+      isOver = true;
+      worker?.signal('SIGTERM');
+      await loop;
+    },
+  };
+}
+
+export const poison: Scenario = {
+  id: 'poison',
+  title: 'Tasks that kill their worker every time',
+  applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  run: async (context) => {
+    await using arena = await openArena(context, { lease: 2 });
+    const { stack, isShort, random } = arena;
+    const pills = isShort ? 1 : 5;
+    const producer = await stack.producer({ name: 'producer' });
+    const others = random.int(100, 200);
+    await producer.produce({ prefix: 'before', count: others, perSecond: 10_000, args: [20] });
+    await producer.produce({ prefix: 'pill', count: pills, perSecond: 10_000, task: 'fault.poison', args: [] });
+    await producer.produce({ prefix: 'after', count: 300 - others, perSecond: 10_000, args: [20] });
+    const workers = respawning(arena);
+    const began = Date.now();
+    const seconds = (stack.takeover + 5) * STARTS * pills;
+    const isDead = async (): Promise<boolean> => (await stack.deadLetters()).size >= pills;
+    await arena.until('the poison lies among the dead', seconds, isDead).catch(() => undefined);
+    await arena.quiesce(seconds);
+    const recoverySeconds = [(Date.now() - began) / 1000];
+    const dead = await stack.deadLetters();
+    const violations = [...dead].filter(([id, reason]) => !(id.startsWith('pill') && reason === 'delivery-limit')).map(String);
+    const starts = arena.runs().filter(({ what, id }) => what === 'start' && id.startsWith('pill')).length;
+    if (starts !== STARTS * pills) violations.push(`poison ran ${starts} times instead of ${STARTS * pills}`);
+    if (dead.size < pills) violations.push(`${dead.size} of ${pills} pills are among the dead`);
+
+    writeFileSync(join(stack.folder, ANTIDOTE), '');
+    const sent = await stack.resend?.();
+    if (sent !== dead.size) violations.push(`${sent} of ${dead.size} dead letters were sent again`);
+    const cured = (): boolean => arena.runs().filter(({ what, id }) => what === 'end' && id.startsWith('pill')).length === pills;
+    await arena.until('what was sent again has run', 20, cured).catch((error: unknown) => violations.push(String(error)));
+    await arena.quiesce(10);
+    await workers.stop();
+    // Each death may repeat what ran at that moment; what was sent again runs once more.
+    const mayRepeat = workers.deaths.reduce((sum, count) => sum + count, 0) + pills;
+    // The poison's FAILURE was forgotten when it was sent again.
+    const doubleFinal = (await arena.judgement()).doubleFinal.filter((id) => !id.startsWith('pill')).length;
+    return arena.result({ inFlight: mayRepeat, recoverySeconds, violations, doubleFinal });
+  },
+};
