@@ -32,7 +32,7 @@ test('what was sent again runs as if new, and its result replaces the failure', 
   await expect.poll(async () => (await app.deadLetters().list()).length).toBe(2);
   const letters = await app.deadLetters().list();
   expect(letters.map(({ id, task, death }) => ({ id, task, reason: death?.reason, queue: death?.origin.queue }))).toEqual(
-    [first, second].map(({ id }) => ({ id, task: 'dead.care', reason: 'failed', queue: 'work' })),
+    expect.arrayContaining([first, second].map(({ id }) => ({ id, task: 'dead.care', reason: 'failed', queue: 'work' }))),
   );
   const sent = await app.deadLetters().resend({ where: ({ id }) => id === second.id });
   expect(sent.map(({ id }) => id)).toEqual([second.id]);
