@@ -31,7 +31,8 @@ connection.close()
 
 const VALUES = {
   small: 5,
-  negative: -1,
+  negative: -5,
+  wide: 2 ** 40,
   byte: 200,
   short: 300,
   long: 3_000_000_000,

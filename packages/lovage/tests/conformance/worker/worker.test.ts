@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { Ignore, Reject } from '../../../src/task/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
 import { soon } from '../../support/worker-app.ts';
-import { death, empty, places, setup } from './places.ts';
+import { brokers, death, empty, places, setup } from './places.ts';
 
 describe.each(places)('a worker on %s', (name, place) => {
   it('runs 300 tasks, each once, and leaves nothing behind', async () => {
@@ -76,6 +76,16 @@ describe.each(places)('a worker on %s', (name, place) => {
     expect(await (await alive.delay()).get({ timeout: 20 })).toBe('alive');
   });
 
+  it('drops a task that it does not know, with a FAILURE for who waits, when the setting says reject', async () => {
+    await using s = await setup(place, { unknownTask: 'reject' });
+    const known = s.app.task('known', { params: [] }, () => 'fine');
+    await using _worker = await startWorker(s.app);
+    const unknown = await s.app.sendTask('elsewhere');
+    await expect(unknown.get({ timeout: 20 })).rejects.toThrow('elsewhere');
+    expect(await (await known.delay()).get({ timeout: 20 })).toBe('fine');
+    await soon(async () => expect(await s.counts()).toEqual(empty));
+  });
+
   it('runs a task at its eta, not before', async () => {
     await using s = await setup(place);
     const when = s.app.task('when', () => Date.now());
@@ -134,5 +144,21 @@ describe.each(places)('a worker on %s', (name, place) => {
     await expect(result.get({ timeout: 20 })).rejects.toThrow('never came to an end');
     await soon(async () => expect(await s.counts()).toEqual({ ...empty, dead: 1 }));
     expect(await death(s)).toMatchObject({ reason: 'delivery-limit', attempts: 3 });
+  });
+});
+
+describe.each(brokers)('a worker on %s that leaves unknown tasks to others', (_, place) => {
+  it('gives them back, and they run where somebody knows them', { timeout: 40_000 }, async () => {
+    await using s = await setup(place, { unknownTask: 'requeue' });
+    const known = s.app.task('known', { params: [] }, () => 'fine');
+    await using _worker = await startWorker(s.app);
+    const unknown = await s.app.sendTask('elsewhere');
+    expect(await (await known.delay()).get({ timeout: 20 })).toBe('fine');
+    await soon(async () => expect(await s.counts()).toMatchObject({ ready: 0, dead: 0 }));
+    expect(await unknown.state()).toBe('PENDING');
+    // Whoever knows it is this very worker, from now on.
+    s.app.task('elsewhere', { params: [] }, () => 'found');
+    expect(await unknown.get({ timeout: 20 })).toBe('found');
+    await soon(async () => expect(await s.counts()).toEqual(empty));
   });
 });

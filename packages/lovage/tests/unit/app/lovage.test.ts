@@ -37,6 +37,12 @@ test('arguments are checked at the call unless the app says otherwise', async ()
   await using app = setup();
   const add = app.task('add', (x: number, y: number) => x + y);
   await expect(add.delay(...([1, 2, 3] as unknown as [number, number]))).rejects.toThrow(ArgumentsError);
+  const said = await add.delay(...([1, 2, 3] as unknown as [number, number])).catch((error: Error) => error.message);
+  // A call by name of a task that is known here is held to the same, with the same words.
+  await expect(app.sendTask('add', { args: [1, 2, 3] })).rejects.toThrow(new ArgumentsError(String(said)));
+  await expect(app.signature('add', [1, 2, 3]).delay()).rejects.toThrow(ArgumentsError);
+  expect(await waiting(app)).toEqual([]);
+  await app.sendTask('elsewhere', { args: [1, 2, 3] });
   await using loose = setup({ strictTyping: false });
   const task = loose.task('add', (x: number, y: number) => x + y);
   await task.delay(...([1, 2, 3] as unknown as [number, number]));
