@@ -123,9 +123,12 @@ export class Admission implements Disposable {
     entry.state = 'settling';
     const wanted = app.backend !== undefined && !(request.ignoreResult ?? policy.ignoreResult);
     const results = wanted ? app.records.revoked(ownerOfRequest(request), reason) : [];
-    ends
-      .end(entry, { verdict: 'ack' }, results, [])
-      .then(() => app.observer.taskRevoked?.(request, { expired: reason === 'expired', terminated: false }))
-      .catch((error: unknown) => log.error('An observer of revoked tasks failed: {error}', { error }));
+    ends.end(entry, { verdict: 'ack' }, results, [], () => {
+      try {
+        app.observer.taskRevoked?.(request, { expired: reason === 'expired', terminated: false });
+      } catch (error) {
+        log.error('An observer of revoked tasks failed: {error}', { error });
+      }
+    });
   }
 }

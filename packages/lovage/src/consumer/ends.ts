@@ -6,7 +6,7 @@ import { ownerOfRequest, type Unusable } from './intake.ts';
 import { logUnusable } from './lines.ts';
 import type { ResultOwner, WorkerApp } from './port.ts';
 import type { Entry, Requests } from './request.ts';
-import { canPark, type Settled, Settler, type Turn } from './settle.ts';
+import { canPark, type Settled, Settler, type Writes } from './settle.ts';
 import type { Answer } from './verdict.ts';
 
 const log = logger('consumer');
@@ -46,44 +46,49 @@ export class Ends {
 
   /** A verdict, and nothing else. */
   say(delivery: Delivery, answer: Answer): void {
-    void this.#commit({ settlement: this.#settlement(delivery, answer), results: [], next: [] });
+    this.#commit({ settlement: this.#settlement(delivery, answer), results: [], next: [] });
   }
 
-  /** Writes an end and forgets the entry; the verdict goes to the message that we hold by then. */
-  async end(entry: Entry, answer: Answer, results: Turn['results'], next: Turn['next']): Promise<void> {
-    const { requests, changed } = this.#options;
+  /** Writes an end and forgets the entry; the verdict goes to the message that we hold by then. `then` is called when all is said. */
+  end(entry: Entry, answer: Answer, results: Writes['results'], next: Writes['next'], then?: () => void): void {
     const delivery = entry.acked ? undefined : entry.delivery;
     const settlement = delivery === undefined ? undefined : this.#settlement(delivery, answer);
     // What goes back may be here again before its verdict is confirmed: it is a new start then, not a copy of this one.
-    if (settlement?.verdict === 'requeue') requests.delete(entry);
-    const settled = await this.#commit({ settlement, results, next });
+    if (settlement?.verdict === 'requeue') this.#options.requests.delete(entry);
+    this.#commit({ settlement, results, next }, (settled) => {
+      this.#ended(entry, answer, settlement, settled);
+      then?.();
+    });
+  }
+
+  #ended(entry: Entry, answer: Answer, settlement: Settlement | undefined, settled: Settled): void {
+    const { requests } = this.#options;
     requests.delete(entry);
     entry.state = 'done';
-    const newer = entry.acked || entry.delivery === delivery ? undefined : entry.delivery;
+    const newer = entry.acked || entry.delivery === settlement?.delivery ? undefined : entry.delivery;
     if (settled === 'given-up') {
       if (newer !== undefined) this.say(newer, GIVE_BACK);
     } else if (newer !== undefined) this.say(newer, answer);
     else if (!entry.acked && answer.verdict !== 'requeue' && (settled === 'lost' || settlement === undefined)) {
       requests.remember(entry.key, answer);
     }
-    changed();
   }
 
   /** A message back to the queue as if we never had it. */
-  async giveBack(delivery: Delivery | undefined): Promise<void> {
-    if (delivery === undefined) return;
-    await this.#commit({ settlement: this.#settlement(delivery, GIVE_BACK), results: [], next: [] });
+  giveBack(delivery: Delivery | undefined): Promise<void> {
+    if (delivery === undefined) return Promise.resolve();
+    return this.#committed({ settlement: this.#settlement(delivery, GIVE_BACK), results: [], next: [] });
   }
 
   /** Waits in the broker until then. */
   park(delivery: Delivery, until: number): void {
-    void this.#commit({ settlement: { verdict: 'park', delivery, until }, results: [], next: [] });
+    this.#commit({ settlement: { verdict: 'park', delivery, until }, results: [], next: [] });
   }
 
   /** Early acked and never ended: its record says so. */
-  async abandoned(entry: Entry): Promise<void> {
+  abandoned(entry: Entry): Promise<void> {
     const results = this.lost(entry, 'The worker was shut down while the task ran.');
-    await this.#commit({ settlement: undefined, results, next: [] });
+    return this.#committed({ settlement: undefined, results, next: [] });
   }
 
   /** The one funnel for what cannot be used: log, signal, FAILURE where somebody may wait, dead letter. */
@@ -102,7 +107,7 @@ export class Ends {
       reason === 'unknown-task' && app.settings.unknownTask === 'reject'
         ? { verdict: 'reject', delivery }
         : { verdict: 'deadLetter', delivery, reason, error: error.message, node: hostname };
-    void this.#commit({ settlement, results: owner === undefined ? [] : this.#failure(owner, error), next: [] });
+    this.#commit({ settlement, results: owner === undefined ? [] : this.#failure(owner, error), next: [] });
   }
 
   /** The record of a task that nobody else will write one for. */
@@ -133,13 +138,20 @@ export class Ends {
     return answer.verdict === 'deadLetter' ? { ...answer, delivery, node: this.#options.hostname } : { ...answer, delivery };
   }
 
-  async #commit(turn: Turn): Promise<Settled> {
+  /** Written, whatever came of it. */
+  #committed(writes: Writes): Promise<void> {
+    return new Promise((resolve) => this.#commit(writes, () => resolve()));
+  }
+
+  #commit(writes: Writes, ended?: (settled: Settled) => void): void {
     this.#commits++;
-    try {
-      return await this.#settler.commit(turn);
-    } finally {
-      this.#commits--;
-      this.#options.changed();
-    }
+    this.#settler.add({
+      ...writes,
+      done: (settled) => {
+        this.#commits--;
+        ended?.(settled);
+        this.#options.changed();
+      },
+    });
   }
 }

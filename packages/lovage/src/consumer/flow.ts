@@ -9,7 +9,7 @@ import type { Delivery, Subscription } from '../broker/index.ts';
 import type { Pool } from '../pool/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { Outcome } from '../task/index.ts';
-import { type Clock, logger, systemClock, WorkerLostError } from '../util/index.ts';
+import { type Clock, logger, type Maybe, systemClock, WorkerLostError } from '../util/index.ts';
 import { Admission } from './admission.ts';
 import { earlierEnd, rest } from './earlier.ts';
 import { Ends } from './ends.ts';
@@ -17,7 +17,7 @@ import { intake, ownerOfRequest, type Usable } from './intake.ts';
 import { logOutcome, logReceived } from './lines.ts';
 import { policyOf, type TaskPolicy } from './policy.ts';
 import type { WorkerApp } from './port.ts';
-import { type Entry, entryOf, keyOf, Requests } from './request.ts';
+import { type Entry, entryOf, keyOf, Requests, Run } from './request.ts';
 import { Slots } from './slots.ts';
 import { fateOf } from './verdict.ts';
 
@@ -91,17 +91,21 @@ export class Flow {
 
   /** Takes a batch in. */
   receive(deliveries: readonly Delivery[]): void {
-    for (const delivery of suspectsFirst(deliveries)) {
-      try {
-        this.#receive(delivery);
-      } catch (error) {
-        // A defect of ours must not become a poison message that kills one worker after another.
-        log.error('A message could not be taken in: {error}', { error });
-        const cause = error instanceof Error ? error : new Error(String(error));
-        this.#ends.unusable(delivery, { reason: 'malformed', error: cause, owner: undefined });
-      }
-    }
+    this.#slots.together(() => {
+      for (const delivery of suspectsFirst(deliveries)) this.#receiveSafely(delivery);
+    });
     this.#adjust();
+  }
+
+  #receiveSafely(delivery: Delivery): void {
+    try {
+      this.#receive(delivery);
+    } catch (error) {
+      // A defect of ours must not become a poison message that kills one worker after another.
+      log.error('A message could not be taken in: {error}', { error });
+      const cause = error instanceof Error ? error : new Error(String(error));
+      this.#ends.unusable(delivery, { reason: 'malformed', error: cause, owner: undefined });
+    }
   }
 
   /** The line is gone: what was not started comes back by itself, what runs goes on and waits for its message. */
@@ -132,7 +136,7 @@ export class Flow {
     for (const entry of this.requests) {
       if (entry.state !== 'running') continue;
       entry.interrupted = true;
-      entry.controller?.abort(reason);
+      entry.run?.abort(reason);
     }
   }
 
@@ -302,30 +306,39 @@ export class Flow {
     });
     entry.state = 'settling';
     const { next, answer } = await rest(entry, stored, app);
-    await this.#ends.end(entry, answer, [], next);
+    this.#ends.end(entry, answer, [], next);
   }
 
   #start(entry: Entry): void {
     if (this.#admission.refuse(entry)) {
-      // Not in the pump that called us: it would start the next before this one is counted out.
-      queueMicrotask(() => this.#slots.free());
+      this.#slots.free();
       return;
     }
     entry.state = 'running';
-    const controller = new AbortController();
-    entry.controller = controller;
-    const onStart = (): void => {
-      entry.startedAt = this.#clock.now();
-      this.totals.set(entry.request.task, (this.totals.get(entry.request.task) ?? 0) + 1);
-      if (!entry.policy.acksLate) this.#ackEarly(entry);
-    };
-    this.#options.pool
-      .run(entry.job, { signal: controller.signal, onStart })
-      .then(
-        (outcome) => this.#finish(entry, outcome),
-        (error: unknown) => this.#finish(entry, brokenPool(error)),
-      )
-      .catch((error: unknown) => log.error('The end of task {id} failed: {error}', { id: entry.request.id, error }));
+    entry.run = new Run(() => this.#started(entry));
+    const outcome = this.#outcome(entry, entry.run);
+    if (!(outcome instanceof Promise)) this.#finish(entry, outcome);
+    else {
+      outcome
+        .catch(brokenPool)
+        .then((ended) => this.#finish(entry, ended))
+        .catch((error: unknown) => log.error('The end of task {id} failed: {error}', { id: entry.request.id, error }));
+    }
+  }
+
+  #outcome(entry: Entry, run: Run): Maybe<Outcome> {
+    try {
+      return this.#options.pool.run(entry.job, run);
+    } catch (error) {
+      return brokenPool(error);
+    }
+  }
+
+  #started(entry: Entry): void {
+    const { task } = entry.request;
+    entry.startedAt = this.#clock.now();
+    this.totals.set(task, (this.totals.get(task) ?? 0) + 1);
+    if (!entry.policy.acksLate) this.#ackEarly(entry);
   }
 
   #ackEarly(entry: Entry): void {
@@ -335,7 +348,7 @@ export class Flow {
     entry.delivery = undefined;
   }
 
-  async #finish(entry: Entry, outcome: Outcome): Promise<void> {
+  #finish(entry: Entry, outcome: Outcome): void {
     if (entry.acked) this.#acked--;
     if (entry.state !== 'running') {
       // Abandoned by a shutdown: its message has gone back, so this outcome is nobody's.
@@ -343,15 +356,14 @@ export class Flow {
       return;
     }
     entry.state = 'settling';
-    entry.controller = undefined;
+    entry.run = undefined;
     logOutcome(entry.request, outcome);
     const { policy, acked, interrupted, original } = entry;
     const { answer, results, next, lost } = fateOf(outcome, { policy, acked, interrupted, original });
     const failure = lost ? this.#ends.lost(entry, outcome.error?.message ?? outcome.repr) : results;
-    const ended = this.#ends.end(entry, answer, failure, next);
+    this.#ends.end(entry, answer, failure, next);
     this.#slots.free();
     this.#adjust();
-    await ended;
   }
 
   /** Lets go of all that has not started; returns it. */

@@ -1,6 +1,7 @@
 // One task message while this worker has it: received → held (eta, rate) → ready → running → settling → done.
 // A message that comes again while its task is still here is attached to it; the task is never started twice.
 import type { Delivery } from '../broker/index.ts';
+import type { RunOptions } from '../pool/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { Job, TaskDefinition } from '../task/index.ts';
 import type { TaskPolicy } from './policy.ts';
@@ -22,8 +23,8 @@ export interface Entry {
   /** The early ack was given. */
   acked: boolean;
   state: EntryState;
-  /** Aborts the running task. */
-  controller: AbortController | undefined;
+  /** Its run, while it runs. */
+  run: Run | undefined;
   /** A shutdown asked the task to stop: its message goes back uncounted. */
   interrupted: boolean;
   /** Epoch seconds until which it waits here for its eta or its rate. */
@@ -55,7 +56,7 @@ export function entryOf(
     delivery,
     acked: false,
     state: 'received',
-    controller: undefined,
+    run: undefined,
     interrupted: false,
     heldUntil: undefined,
     release: undefined,
@@ -63,9 +64,34 @@ export function entryOf(
   };
 }
 
+/** What the pool is told of a started task. Its signal is made when somebody looks at it: most tasks never do. */
+export class Run implements RunOptions {
+  readonly onStart: () => void;
+  #controller: AbortController | undefined;
+
+  constructor(onStart: () => void) {
+    this.onStart = onStart;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    return this.#controller.signal;
+  }
+
+  get interrupted(): boolean {
+    return this.#controller?.signal.aborted === true;
+  }
+
+  /** Asks the task to stop. */
+  abort(reason: Error): void {
+    this.#controller ??= new AbortController();
+    this.#controller.abort(reason);
+  }
+}
+
 /** One run of one task: a retry has the same id but is another run. */
-export function keyOf(request: TaskRequest): string {
-  return `${request.id} ${request.retries}`;
+export function keyOf({ id, retries }: TaskRequest): string {
+  return retries === 0 ? id : `${id} ${retries}`;
 }
 
 /** Keys remembered of runs that are over but whose message may still come back. */

@@ -2,16 +2,21 @@
 // Else store → send → verdict. A death between two steps repeats the later ones at most.
 import type { Broker, Delivery, JointWrite, Outgoing, Settlement, Subscription } from '../broker/index.ts';
 import { READY_STATES, type StoredResult } from '../result/index.ts';
-import { BrokerConnectionError, batcher, LovageError, logger } from '../util/index.ts';
+import { BrokerConnectionError, LovageError, logger } from '../util/index.ts';
 import { persist, send, store } from './persist.ts';
 import type { WorkerApp } from './port.ts';
 
 /** What one message's end writes. */
-export interface Turn {
+export interface Writes {
   /** Absent when the message is not ours any more (acked early, or its line was lost). */
   readonly settlement: Settlement | undefined;
   readonly results: readonly StoredResult[];
   readonly next: readonly Outgoing[];
+}
+
+/** An end, and who is told what came of it. */
+export interface Turn extends Writes {
+  readonly done: (settled: Settled) => void;
 }
 
 /**
@@ -37,8 +42,9 @@ const log = logger('consumer');
 export class Settler {
   readonly #options: SettlerOptions;
   readonly #joint: boolean;
-  /** Settles one message's end; never rejects. */
-  readonly commit: (turn: Turn) => Promise<Settled>;
+  #waiting: Turn[] = [];
+  #scheduled = false;
+  #inFlight = 0;
 
   constructor(options: SettlerOptions) {
     this.#options = options;
@@ -48,15 +54,38 @@ export class Settler {
       broker.jointPublish !== undefined &&
       broker.database !== undefined &&
       broker.database === backend.database;
-    const batched = batcher((turns: readonly Turn[]) => this.#commit(turns), { maxSize: MAX_BATCH, maxInFlight: MAX_IN_FLIGHT });
-    this.commit = (turn) =>
-      batched(turn).catch((error: unknown): Settled => {
-        if (!this.#options.giveUp.aborted) log.error('Settling failed: {error}', { error: String(error) });
-        return 'given-up';
-      });
   }
 
-  async #commit(turns: readonly Turn[]): Promise<readonly Settled[]> {
+  /** Settles one message's end, together with those of the same turn of the event loop. */
+  add(turn: Turn): void {
+    this.#waiting.push(turn);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // One hop behind the promise jobs of this turn, so that the ends of awaiting code still join.
+    queueMicrotask(() => queueMicrotask(this.#flush));
+  }
+
+  readonly #flush = (): void => {
+    this.#scheduled = false;
+    while (this.#waiting.length > 0 && this.#inFlight < MAX_IN_FLIGHT) {
+      const batch = this.#waiting.length <= MAX_BATCH ? this.#waiting : this.#waiting.slice(0, MAX_BATCH);
+      this.#waiting = this.#waiting.length <= MAX_BATCH ? [] : this.#waiting.slice(MAX_BATCH);
+      void this.#run(batch);
+    }
+  };
+
+  async #run(batch: readonly Turn[]): Promise<void> {
+    this.#inFlight++;
+    const settled = await this.#commit(batch).catch((error: unknown) => {
+      if (!this.#options.giveUp.aborted) log.error('Settling failed: {error}', { error: String(error) });
+      return undefined;
+    });
+    this.#inFlight--;
+    for (const [index, turn] of batch.entries()) turn.done(settled?.[index] ?? 'given-up');
+    this.#flush();
+  }
+
+  async #commit(turns: readonly Writes[]): Promise<readonly Settled[]> {
     const writes = turns.some((turn) => turn.results.length > 0 || turn.next.length > 0);
     const subscription = this.#options.subscription();
     if (this.#joint && writes && subscription !== undefined && turns.every((turn) => turn.settlement !== undefined)) {
@@ -69,7 +98,7 @@ export class Settler {
   }
 
   /** A transaction does nothing for messages that were not ours any more; what they led to is still written, if it is not yet. */
-  async #writeLost(turns: readonly Turn[], lost: ReadonlySet<Delivery>): Promise<void> {
+  async #writeLost(turns: readonly Writes[], lost: ReadonlySet<Delivery>): Promise<void> {
     const apart = turns
       .filter(({ settlement }) => settlement !== undefined && lost.has(settlement.delivery))
       .map((turn) => ({ ...turn, settlement: undefined }));
@@ -77,7 +106,7 @@ export class Settler {
   }
 
   /** Resolves to the lost deliveries. Undefined: the transaction failed, or nobody knows whether it was made. */
-  async #commitJoint(turns: readonly Turn[], subscription: Subscription): Promise<ReadonlySet<Delivery> | undefined> {
+  async #commitJoint(turns: readonly Writes[], subscription: Subscription): Promise<ReadonlySet<Delivery> | undefined> {
     const { broker, backend } = this.#options.app;
     try {
       const results = turns.flatMap((turn) => turn.results);
@@ -94,7 +123,7 @@ export class Settler {
   }
 
   /** After a failed joint commit: a turn whose ready result is stored was committed after all, so it writes nothing again. */
-  async #withoutDone(turns: readonly Turn[]): Promise<readonly Turn[]> {
+  async #withoutDone(turns: readonly Writes[]): Promise<readonly Writes[]> {
     const { backend } = this.#options.app;
     if (backend === undefined) return turns;
     const ids = turns.flatMap((turn) => turn.results.slice(0, 1).map((result) => result.id));
@@ -107,8 +136,8 @@ export class Settler {
     });
   }
 
-  async #commitApart(turns: readonly Turn[]): Promise<readonly Settled[]> {
-    let written = turns;
+  async #commitApart(turns: readonly Writes[]): Promise<readonly Settled[]> {
+    let written: readonly Writes[] = turns;
     try {
       await this.#write(turns);
     } catch (error) {
@@ -119,7 +148,7 @@ export class Settler {
     return this.#settle(written);
   }
 
-  async #write(turns: readonly Turn[]): Promise<void> {
+  async #write(turns: readonly Writes[]): Promise<void> {
     const { backend, publisher } = this.#options.app;
     const { giveUp } = this.#options;
     const foreign = await store(
@@ -136,7 +165,7 @@ export class Settler {
   }
 
   /** The turn with the verdict that it can have: what cannot be written sends its message to the dead letters, from where it can come again. */
-  async #writeAlone(turn: Turn): Promise<Turn> {
+  async #writeAlone(turn: Writes): Promise<Writes> {
     try {
       await this.#write([turn]);
       return turn;
@@ -157,7 +186,7 @@ export class Settler {
     }
   }
 
-  async #settle(turns: readonly Turn[]): Promise<readonly Settled[]> {
+  async #settle(turns: readonly Writes[]): Promise<readonly Settled[]> {
     const settlements = turns.flatMap((turn) => turn.settlement ?? []);
     if (settlements.length === 0) return turns.map(() => 'settled');
     const lost = await this.#verdicts(settlements);

@@ -2,6 +2,9 @@
 // runs alone, with nothing beside it that it could take along.
 import type { Entry } from './request.ts';
 
+/** Tasks that never wait start one after the other for so long (ms); then the loop turns, so that what they wrote goes out. */
+const TURN_MS = 10;
+
 export interface SlotsOptions {
   readonly limit: () => number;
   readonly start: (entry: Entry) => void;
@@ -12,6 +15,7 @@ export class Slots {
   readonly #options: SlotsOptions;
   readonly #ready: Entry[] = [];
   readonly #suspects: Entry[] = [];
+  #pumping = false;
   #running = 0;
   #suspectRuns = false;
   #paused = false;
@@ -52,15 +56,43 @@ export class Slots {
     this.#paused = true;
   }
 
-  #pump(): void {
-    while (!this.#suspectRuns && !this.#paused) {
-      const suspect = this.#suspects.length > 0;
-      if (suspect ? this.#running > 0 : this.#running >= this.#options.limit()) return;
-      const entry = suspect ? this.#suspects.shift() : this.#ready.shift();
-      if (entry === undefined) return;
-      this.#running++;
-      this.#suspectRuns = suspect;
-      this.#options.start(entry);
+  /** Whatever `fill` adds starts behind it. */
+  together(fill: () => void): void {
+    if (this.#pumping) {
+      fill();
+      return;
     }
+    this.#pumping = true;
+    try {
+      fill();
+    } finally {
+      this.#pumping = false;
+    }
+    this.#pump();
+  }
+
+  #pump(): void {
+    // A task that ends at once comes here again from within.
+    if (this.#pumping) return;
+    this.#pumping = true;
+    const until = performance.now() + TURN_MS;
+    while (this.#startNext()) {
+      if (performance.now() < until) continue;
+      setImmediate(() => this.#pump());
+      break;
+    }
+    this.#pumping = false;
+  }
+
+  #startNext(): boolean {
+    if (this.#suspectRuns || this.#paused) return false;
+    const suspect = this.#suspects.length > 0;
+    if (suspect ? this.#running > 0 : this.#running >= this.#options.limit()) return false;
+    const entry = suspect ? this.#suspects.shift() : this.#ready.shift();
+    if (entry === undefined) return false;
+    this.#running++;
+    this.#suspectRuns = suspect;
+    this.#options.start(entry);
+    return true;
   }
 }

@@ -1,13 +1,13 @@
 // Slots on the worker's own event loop: what async and solo share. The execute function decides every outcome; a slot only counts,
 // queues, and gives up on a job that comes back neither after its hard limit nor after its signal.
 import type { ExecuteOptions, Job, Outcome } from '../task/index.ts';
-import { after, logger, type Timer } from '../util/index.ts';
+import { after, logger, type Maybe, type Timer } from '../util/index.ts';
 import type { Pool, RunOptions } from './seam.ts';
 
 const log = logger('pool');
 
-/** Runs one job to its outcome; never rejects for a failing task. */
-export type Execute = (job: Job, options: ExecuteOptions & { readonly signal: AbortSignal }) => Promise<Outcome>;
+/** Runs one job to its outcome; never throws or rejects for a failing task. */
+export type Execute = (job: Job, options: ExecuteOptions & { readonly signal: AbortSignal }) => Maybe<Outcome>;
 
 /** What every pool is made of. */
 export interface PoolOptions {
@@ -23,7 +23,7 @@ export interface PoolOptions {
 interface Waiting {
   readonly job: Job;
   readonly options: RunOptions;
-  readonly resolve: (outcome: Outcome) => void;
+  readonly resolve: (outcome: Maybe<Outcome>) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -43,6 +43,29 @@ function abandoned(job: Job, runtime: number): Outcome {
   };
 }
 
+type Slot = Parameters<NonNullable<RunOptions['onStart']>>[0];
+
+/** A job's options as its execution sees them. The signal stays unmade until somebody looks. */
+class Watched implements ExecuteOptions {
+  readonly #options: RunOptions;
+  readonly onStart: () => void;
+  readonly onAbandoned: (body: Promise<unknown>) => void;
+
+  constructor(options: RunOptions, slot: Slot, onAbandoned: (body: Promise<unknown>) => void) {
+    this.#options = options;
+    this.onStart = () => options.onStart?.(slot);
+    this.onAbandoned = onAbandoned;
+  }
+
+  get signal(): AbortSignal {
+    return this.#options.signal;
+  }
+
+  get interrupted(): boolean {
+    return this.#options.interrupted ?? this.#options.signal.aborted;
+  }
+}
+
 /** A pool whose slots are promises of this process. */
 export class LoopPool implements Pool {
   readonly name: string;
@@ -56,9 +79,12 @@ export class LoopPool implements Pool {
   #zombies = 0;
   #done = 0;
   #idle: PromiseWithResolvers<void> | undefined;
+  #advancing = false;
+  readonly #slot: Slot;
 
   constructor(name: string, options: PoolOptions, resizable: boolean) {
     this.name = name;
+    this.#slot = { pid: process.pid, name };
     this.#execute = options.execute;
     this.#grace = options.grace ?? DEFAULT_GRACE;
     this.#onZombie = options.onZombie;
@@ -79,7 +105,7 @@ export class LoopPool implements Pool {
     return this.#zombies;
   }
 
-  run(job: Job, options: RunOptions): Promise<Outcome> {
+  run(job: Job, options: RunOptions): Maybe<Outcome> {
     if (this.#running < this.#limit) return this.#start(job, options);
     return new Promise((resolve, reject) => this.#queue.push({ job, options, resolve, reject }));
   }
@@ -111,26 +137,23 @@ export class LoopPool implements Pool {
     await this.#idle.promise;
   }
 
-  async #start(job: Job, options: RunOptions): Promise<Outcome> {
+  #start(job: Job, options: RunOptions): Maybe<Outcome> {
     this.#running++;
-    let freed = false;
-    const free = (): void => {
-      if (freed) return;
-      freed = true;
-      this.#running--;
-      this.#next();
-    };
     try {
-      const body = this.#execute(job, {
-        signal: options.signal,
-        onStart: () => options.onStart?.({ pid: process.pid, name: this.name }),
-        onAbandoned: (running) => this.#abandoned(job, running),
-      });
-      return await this.#bounded(job, options.signal, body);
-    } finally {
-      this.#done++;
-      free();
+      const outcome = this.#execute(job, new Watched(options, this.#slot, (body) => this.#abandoned(job, body)));
+      if (outcome instanceof Promise) return this.#bounded(job, options.signal, outcome).finally(() => this.#free());
+      this.#free();
+      return outcome;
+    } catch (error) {
+      this.#free();
+      throw error;
     }
+  }
+
+  #free(): void {
+    this.#running--;
+    this.#done++;
+    this.#next();
   }
 
   /** The attempt is over, its body is not: it gets a moment to heed its signal. */
@@ -186,11 +209,19 @@ export class LoopPool implements Pool {
   }
 
   #next(): void {
+    // A job that ends at once comes here again from within.
+    if (this.#advancing) return;
+    this.#advancing = true;
     while (this.#queue.length > 0 && this.#running < this.#limit) {
       const waiting = this.#queue.shift();
       if (waiting === undefined) break;
-      this.#start(waiting.job, waiting.options).then(waiting.resolve, waiting.reject);
+      try {
+        waiting.resolve(this.#start(waiting.job, waiting.options));
+      } catch (error) {
+        waiting.reject(error);
+      }
     }
+    this.#advancing = false;
     if (this.#running === 0) this.#idle?.resolve();
   }
 }

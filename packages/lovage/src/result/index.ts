@@ -4,7 +4,7 @@ export * from './async-result.ts';
 export { createResultCodec, type EncodeResultOptions, type ResultCodec, type ResultCodecOptions } from './codec.ts';
 export { openBackend } from './drivers.ts';
 export * from './eager.ts';
-export { allowJoinResult, denyJoin } from './join.ts';
+export { allowJoinResult } from './join.ts';
 export * from './record.ts';
 export { attemptNumber } from './rules.ts';
 export * from './seam.ts';

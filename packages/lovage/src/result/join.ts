@@ -1,23 +1,15 @@
 // May this code wait for results? A task that waits for another holds its slot meanwhile, and enough of them stop a worker for good.
-// task/execute runs every body under denyJoin; users open a scope of their own with allowJoinResult.
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { JoinInTaskError } from '../util/index.ts';
-
-const scope = new AsyncLocalStorage<'allowed' | 'denied'>();
+// task/perform runs every body where that is denied; users open a scope of their own with allowJoinResult.
+import { currentScope, inScope, JoinInTaskError } from '../util/index.ts';
 
 /** Runs `body` with waiting for results allowed, also inside a task. Only safe when the tasks waited for run on other workers or queues. */
 export function allowJoinResult<T>(body: () => T): T {
-  return scope.run('allowed', body);
-}
-
-/** Runs `body` with waiting for results refused, as every task's body runs. */
-export function denyJoin<T>(body: () => T): T {
-  return scope.run('denied', body);
+  return inScope({ ...currentScope(), join: 'allowed' }, body);
 }
 
 /** Throws when the running code is a task that must not wait for the result of `id`. */
 export function assertMayJoin(id: string): void {
-  if (scope.getStore() !== 'denied') return;
+  if (currentScope().join !== 'denied') return;
   throw new JoinInTaskError(
     `A running task waits for the result of task ${id}: it would hold its slot until then, and a worker whose slots all wait stands still. ` +
       'Link the tasks with a chain or a chord, or wrap the wait in allowJoinResult() when the other task has workers of its own.',

@@ -1,7 +1,6 @@
 // What a running task knows of itself: the context that `bind: true` puts first, and the current task that calls made inside find.
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Embed, TaskRequest } from '../protocol/index.ts';
-import type { Logger } from '../util/index.ts';
+import { currentScope, inScope, type Logger } from '../util/index.ts';
 import type { CallOptions } from './options.ts';
 import type { Retry } from './steer.ts';
 
@@ -81,14 +80,12 @@ export interface CurrentTask {
   readonly trail: boolean;
 }
 
-const running = new AsyncLocalStorage<CurrentTask | undefined>();
-
 /** The task that is running here, if any: it becomes the parent of whatever is sent. */
 export function currentTask(): CurrentTask | undefined {
-  return running.getStore();
+  return currentScope().task as CurrentTask | undefined;
 }
 
 /** Runs `body` as part of `task`. */
 export function asCurrentTask<T>(task: CurrentTask | undefined, body: () => T): T {
-  return running.run(task, body);
+  return inScope({ ...currentScope(), task }, body);
 }

@@ -5,22 +5,20 @@ import type { Outgoing } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import { EMPTY_EMBED, parseBody, type TaskBody } from '../protocol/index.ts';
 import type { StoredResult } from '../result/index.ts';
-import { BodyTooLargeError, ContentRefusedError, InvalidTaskError, logger } from '../util/index.ts';
+import { BodyTooLargeError, ContentRefusedError, InvalidTaskError, logger, type Maybe } from '../util/index.ts';
 import { type Attempt, currentRequest, storeOptions } from './attempt.ts';
 import type { ExecuteEnvironment } from './environment.ts';
 import { fail, finish } from './finish.ts';
 import { afterError, afterValue } from './follow.ts';
 import type { Job, Outcome } from './job.ts';
-import { Limits } from './limits.ts';
+import { type Interruptible, Limits } from './limits.ts';
 import { exceptionOf, metaOf, tracebackOf } from './meta.ts';
 import type { Call, TaskDefinition } from './options.ts';
-import { perform } from './perform.ts';
+import { type Ending, perform } from './perform.ts';
 import { notRegistered } from './registry.ts';
 
 /** How a slot runs a job. */
-export interface ExecuteOptions {
-  /** Aborts at a shutdown, or with TaskRevokedError when the task is terminated. */
-  readonly signal?: AbortSignal;
+export interface ExecuteOptions extends Interruptible {
   /** Called once, before anything of the task runs, and not at all when its message is unusable. */
   readonly onStart?: (slot: { readonly pid: number; readonly name: string }) => void;
   /** Called with a body that still runs when its hard limit has passed: nobody can stop it, and its attempt is over without it. */
@@ -63,21 +61,21 @@ function attemptOf(
   job: Job,
   definition: TaskDefinition,
   body: TaskBody,
-  signal?: AbortSignal,
+  outer?: Interruptible,
 ): Attempt {
   return {
     environment,
     definition,
     options: environment.options(definition),
     request: currentRequest(job.request, body, { isEager: false, calledDirectly: false }),
-    limits: new Limits({ task: definition.name, soft: job.softTimeLimit, hard: job.timeLimit, outer: signal }),
+    limits: new Limits({ task: definition.name, soft: job.softTimeLimit, hard: job.timeLimit, outer }),
     children: [],
     retries: [],
     storesStates: true,
   };
 }
 
-function open(environment: ExecuteEnvironment, job: Job, signal: AbortSignal | undefined): Opened {
+function open(environment: ExecuteEnvironment, job: Job, outer: Interruptible): Opened {
   const { task } = job.request;
   const found = environment.registry.find(task);
   const definition = found ?? unknownTask(task);
@@ -86,9 +84,9 @@ function open(environment: ExecuteEnvironment, job: Job, signal: AbortSignal | u
     body = decode(environment, job);
   } catch (error) {
     const unusable = { reason: reasonOf(error), error: messageOf(error) };
-    return { attempt: attemptOf(environment, job, definition, EMPTY, signal), error, unusable };
+    return { attempt: attemptOf(environment, job, definition, EMPTY, outer), error, unusable };
   }
-  const attempt = attemptOf(environment, job, definition, body, signal);
+  const attempt = attemptOf(environment, job, definition, body, outer);
   if (found !== undefined) return { attempt };
   // Known too late to be refused by the consumer: the chain behind it and its errbacks are told as for any failure.
   const error = notRegistered(
@@ -104,21 +102,40 @@ async function refuse({ attempt, error, unusable }: Opened, runtime: () => numbe
   return unusable === undefined ? outcome : { ...outcome, unusable };
 }
 
-/** Runs one job to its outcome. Never rejects. */
-export async function execute(job: Job, environment: ExecuteEnvironment, options: ExecuteOptions = {}): Promise<Outcome> {
+const SLOT = { pid: process.pid, name: 'slot' };
+
+/** Runs one job to its outcome, which it returns at once when nothing had to be waited for. Never throws or rejects. */
+export function execute(job: Job, environment: ExecuteEnvironment, options: ExecuteOptions = {}): Maybe<Outcome> {
   const began = environment.clock.monotonic();
   const runtime = (): number => (environment.clock.monotonic() - began) / 1000;
   try {
-    const opened = open(environment, job, options.signal);
-    if (opened.error !== undefined) return await refuse(opened, runtime);
-    options.onStart?.({ pid: process.pid, name: 'slot' });
-    using limits = opened.attempt.limits;
-    const ending = await perform(opened.attempt);
-    if (limits.abandoned !== undefined) options.onAbandoned?.(limits.abandoned);
-    return await finish(opened.attempt, ending, runtime);
+    const outcome = run(job, environment, options, runtime);
+    if (!(outcome instanceof Promise)) return outcome;
+    return outcome.catch((error: unknown) => broken(job, environment, error, runtime()));
   } catch (error) {
     return broken(job, environment, error, runtime());
   }
+}
+
+function run(job: Job, environment: ExecuteEnvironment, options: ExecuteOptions, runtime: () => number): Maybe<Outcome> {
+  const opened = open(environment, job, options);
+  if (opened.error !== undefined) return refuse(opened, runtime);
+  options.onStart?.(SLOT);
+  const ending = perform(opened.attempt);
+  if (ending instanceof Promise) return ending.then((ended) => close(opened.attempt, ended, options, runtime));
+  return close(opened.attempt, ending, options, runtime);
+}
+
+function close(attempt: Attempt, ending: Ending, options: ExecuteOptions, runtime: () => number): Maybe<Outcome> {
+  const { limits } = attempt;
+  if (limits.abandoned !== undefined) options.onAbandoned?.(limits.abandoned);
+  let outcome: Maybe<Outcome> | undefined;
+  try {
+    outcome = finish(attempt, ending, runtime);
+  } finally {
+    if (!(outcome instanceof Promise)) limits[Symbol.dispose]();
+  }
+  return outcome instanceof Promise ? outcome.finally(() => limits[Symbol.dispose]()) : outcome;
 }
 
 /** Lovage itself failed (a store that cannot encode, a publisher without a route): the task fails with that, and the worker goes on. */

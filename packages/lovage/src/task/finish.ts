@@ -3,7 +3,14 @@
 import type { Outgoing } from '../broker/index.ts';
 import { revokedException, saferepr, type WireException } from '../protocol/index.ts';
 import type { StoredResult } from '../result/index.ts';
-import { EncodeError, logger, SoftTimeLimitExceededError, TaskRevokedError, TimeLimitExceededError } from '../util/index.ts';
+import {
+  EncodeError,
+  logger,
+  type Maybe,
+  SoftTimeLimitExceededError,
+  TaskRevokedError,
+  TimeLimitExceededError,
+} from '../util/index.ts';
 import { type Attempt, storeOptions } from './attempt.ts';
 import { afterError, afterValue, chainIds, type Following, runErrbacks } from './follow.ts';
 import type { Outcome } from './job.ts';
@@ -16,7 +23,7 @@ const DEFAULT_REPR = 1024;
 const NOTHING: Following = { calls: [], children: [] };
 
 /** Ends an attempt. `runtime` is asked last, so that it counts everything. */
-export async function finish(attempt: Attempt, ending: Ending, runtime: () => number): Promise<Outcome> {
+export function finish(attempt: Attempt, ending: Ending, runtime: () => number): Maybe<Outcome> {
   switch (ending.kind) {
     case 'value':
       return succeed(attempt, ending.value, runtime);
@@ -33,8 +40,10 @@ export async function finish(attempt: Attempt, ending: Ending, runtime: () => nu
   }
 }
 
-function messagesOf(attempt: Attempt, calls: readonly Call[]): Outgoing[] {
-  return calls.length === 0 ? [] : attempt.environment.publisher.prepare(calls).map((prepared) => prepared.message);
+const NO_MESSAGES: readonly Outgoing[] = [];
+
+function messagesOf(attempt: Attempt, calls: readonly Call[]): readonly Outgoing[] {
+  return calls.length === 0 ? NO_MESSAGES : attempt.environment.publisher.prepare(calls).map((prepared) => prepared.message);
 }
 
 const textOf = (attempt: Attempt, value: unknown): string =>
@@ -78,8 +87,7 @@ function planned(attempt: Attempt, value: unknown): { readonly following: Follow
   }
 }
 
-async function succeed(attempt: Attempt, value: unknown, runtime: () => number): Promise<Outcome> {
-  const { request, definition, environment } = attempt;
+function succeed(attempt: Attempt, value: unknown, runtime: () => number): Maybe<Outcome> {
   const plan = planned(attempt, value);
   if (attempt.options.trail ?? true) attempt.children.push(...plan.following.children);
   let results: StoredResult[];
@@ -89,6 +97,19 @@ async function succeed(attempt: Attempt, value: unknown, runtime: () => number):
     return fail(attempt, unwritable(attempt, error), runtime);
   }
   const next = followed(attempt, plan, results);
+  const outcome = (): Outcome => ({ state: 'SUCCESS', results, next, runtime: runtime(), repr: textOf(attempt, value) });
+  return isWatched(attempt) ? tellSuccess(attempt, value).then(outcome) : outcome();
+}
+
+/** Does anybody want to know of a success? */
+function isWatched({ definition, environment }: Attempt): boolean {
+  const { onSuccess, afterReturn } = definition.handlers;
+  const { taskSuccess, taskPostrun } = environment.signals;
+  return onSuccess !== undefined || afterReturn !== undefined || taskSuccess.observed || taskPostrun.observed;
+}
+
+async function tellSuccess(attempt: Attempt, value: unknown): Promise<void> {
+  const { request, definition, environment } = attempt;
   const { onSuccess, afterReturn } = definition.handlers;
   const { id, args, kwargs } = request;
   if (onSuccess !== undefined) await aside(attempt, 'onSuccess', () => onSuccess(value, id, args, kwargs));
@@ -97,14 +118,13 @@ async function succeed(attempt: Attempt, value: unknown, runtime: () => number):
     await taskSuccess.tell(() => ({ task: definition.name, id, args, kwargs, result: value }), definition.name);
   if (afterReturn !== undefined) await aside(attempt, 'afterReturn', () => afterReturn('SUCCESS', value, id, args, kwargs));
   await postrun(attempt, 'SUCCESS', value);
-  return { state: 'SUCCESS', results, next, runtime: runtime(), repr: textOf(attempt, value) };
 }
 
 /** The messages that follow a value. Adds to `results` the failures of those that can never come. */
 function followed(attempt: Attempt, plan: ReturnType<typeof planned>, results: StoredResult[]): readonly Outgoing[] {
   let error = plan.error;
   try {
-    if (error === undefined) return messagesOf(attempt, [...plan.following.calls, ...attempt.retries]);
+    if (error === undefined) return messagesOf(attempt, joined(plan.following.calls, attempt.retries));
   } catch (thrown) {
     error = thrown;
   }
@@ -112,6 +132,9 @@ function followed(attempt: Attempt, plan: ReturnType<typeof planned>, results: S
   results.push(...chainFailures(attempt, exceptionOf(error), tracebackOf(error)));
   return [];
 }
+
+const joined = (calls: readonly Call[], retries: readonly Call[]): readonly Call[] =>
+  retries.length === 0 ? calls : [...calls, ...retries];
 
 function encoded(attempt: Attempt, state: string, result: unknown, traceback?: string): StoredResult {
   return attempt.environment.results.encode(metaOf(attempt, { state, result, traceback }), storeOptions(attempt.request));

@@ -10,6 +10,7 @@ export type * from './handle.ts';
 export type * from './handlers.ts';
 export { hostOf } from './host.ts';
 export type * from './job.ts';
+export type { Interruptible } from './limits.ts';
 export * from './middleware.ts';
 export { checkCallOptions, checkTaskOptions } from './option-names.ts';
 export { BASIC_RULES, EXEC_RULES, type OptionRule, type OptionRules, TASK_RULES, wrongValue } from './option-rules.ts';

@@ -1,14 +1,20 @@
 // The time limits of one attempt, and the one signal that tells its body to stop: soft limit, hard limit, shutdown or termination.
 // Nothing is allocated for an attempt without limits whose body never looks at the signal.
-import { after, SoftTimeLimitExceededError, TimeLimitExceededError, type Timer } from '../util/index.ts';
+import { after, type Maybe, SoftTimeLimitExceededError, TimeLimitExceededError, type Timer } from '../util/index.ts';
+
+/** Who may stop an attempt from outside: a shutdown, or with TaskRevokedError somebody who terminates the task. */
+export interface Interruptible {
+  readonly signal?: AbortSignal;
+  /** Has `signal` aborted? Given where the signal is made only when somebody looks at it. */
+  readonly interrupted?: boolean;
+}
 
 export interface LimitOptions {
   readonly task: string;
   /** Seconds. */
   readonly soft: number | undefined;
   readonly hard: number | undefined;
-  /** Shutdown or termination. */
-  readonly outer: AbortSignal | undefined;
+  readonly outer: Interruptible | undefined;
 }
 
 /** Limits of one attempt. `start` arms them, disposing disarms them. */
@@ -29,7 +35,7 @@ export class Limits implements Disposable {
     if (this.#controller !== undefined) return this.#controller.signal;
     const controller = new AbortController();
     this.#controller = controller;
-    const { outer } = this.#options;
+    const outer = this.#options.outer?.signal;
     if (this.#reason !== undefined) controller.abort(this.#reason);
     else if (outer?.aborted === true) controller.abort(outer.reason);
     else if (outer !== undefined) {
@@ -51,11 +57,17 @@ export class Limits implements Disposable {
 
   /** Was it stopped from outside? */
   get interrupted(): boolean {
-    return this.#options.outer?.aborted === true;
+    const { outer } = this.#options;
+    return outer !== undefined && (outer.interrupted ?? outer.signal?.aborted === true);
   }
 
-  /** Settles as `body` does, or rejects at the hard limit, whatever the body does then. */
-  async run<T>(body: () => Promise<T>): Promise<T> {
+  /** Ends as `body` does, or rejects at the hard limit, whatever the body does then. */
+  run<T>(body: () => Maybe<T>): Maybe<T> {
+    const { soft, hard } = this.#options;
+    return soft === undefined && hard === undefined ? body() : this.#limited(body);
+  }
+
+  async #limited<T>(body: () => Maybe<T>): Promise<T> {
     const { soft, hard, task } = this.#options;
     const timers: Timer[] = [];
     this.#timers = timers;
@@ -68,11 +80,11 @@ export class Limits implements Disposable {
     }
     if (hard === undefined) return body();
     const over = Promise.withResolvers<never>();
-    let running: Promise<T> | undefined;
+    let running: Maybe<T> | undefined;
     timers.push(
       after(hard, () => {
         const error = new TimeLimitExceededError(`${task} ran longer than its time limit of ${hard} s and was given up.`);
-        this.#abandoned = running;
+        this.#abandoned = Promise.resolve(running);
         this.#pass(error);
         over.reject(error);
       }),
@@ -88,6 +100,6 @@ export class Limits implements Disposable {
 
   [Symbol.dispose](): void {
     for (const timer of this.#timers) timer.cancel();
-    if (this.#follow !== undefined) this.#options.outer?.removeEventListener('abort', this.#follow);
+    if (this.#follow !== undefined) this.#options.outer?.signal?.removeEventListener('abort', this.#follow);
   }
 }

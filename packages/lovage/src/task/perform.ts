@@ -1,7 +1,6 @@
 // The body of one attempt and what stands directly around it, as named steps over one record:
 // prerun → arguments → schema → middleware → STARTED → beforeStart → body → schema of the result. Says how it ended; decides nothing else.
-import { denyJoin } from '../result/index.ts';
-import { logger, SoftTimeLimitExceededError, TimeLimitExceededError } from '../util/index.ts';
+import { inScope, isThenable, logger, type Maybe, SoftTimeLimitExceededError, TimeLimitExceededError } from '../util/index.ts';
 import { bindArguments } from './arguments.ts';
 import { type Attempt, storeOptions } from './attempt.ts';
 import { taskOf } from './attempt-context.ts';
@@ -49,20 +48,37 @@ export function ignores({ request, options }: Attempt): boolean {
   return request.ignoreResult ?? options.ignoreResult ?? false;
 }
 
-async function body(attempt: Attempt, task: CurrentTask): Promise<unknown> {
+/** Input as the schemas make it → middleware → the body. Waits for nothing that is at hand. */
+function body(attempt: Attempt, task: CurrentTask): Maybe<unknown> {
   const { definition, request, environment, options } = attempt;
   const typing = options.typing ?? environment.settings.strictTyping;
-  const args = await parseInput(definition, bindArguments(definition, request.args, request.kwargs, typing));
+  const args = parseInput(definition, bindArguments(definition, request.args, request.kwargs, typing));
+  return args instanceof Promise ? args.then((parsed) => wrapped(attempt, task, parsed)) : wrapped(attempt, task, args);
+}
+
+function wrapped(attempt: Attempt, task: CurrentTask, args: readonly unknown[]): Maybe<unknown> {
+  const { middleware } = attempt.environment;
+  if (middleware.length === 0) return inner(attempt, task, args);
+  return wrapExecution(middleware, task.context, async () => inner(attempt, task, args))();
+}
+
+function inner(attempt: Attempt, task: CurrentTask, args: readonly unknown[]): Maybe<unknown> {
+  const isAnnounced = attempt.options.trackStarted === true || attempt.definition.handlers.beforeStart !== undefined;
+  return isAnnounced ? announce(attempt).then(() => called(attempt, task, args)) : called(attempt, task, args);
+}
+
+async function announce(attempt: Attempt): Promise<void> {
+  await started(attempt);
+  const { request, definition } = attempt;
+  const { beforeStart } = definition.handlers;
+  if (beforeStart !== undefined) await aside(attempt, 'beforeStart', () => beforeStart(request.id, request.args, request.kwargs));
+}
+
+function called({ definition, options }: Attempt, task: CurrentTask, args: readonly unknown[]): Maybe<unknown> {
   const run = definition.run as (...given: readonly unknown[]) => unknown;
-  const inner = async (): Promise<unknown> => {
-    await started(attempt);
-    const { beforeStart } = definition.handlers;
-    if (beforeStart !== undefined)
-      await aside(attempt, 'beforeStart', () => beforeStart(request.id, request.args, request.kwargs));
-    const value = await (definition.bind ? run(task.context, ...args) : run(...args));
-    return options.output === undefined ? value : parseOutput(definition, value);
-  };
-  return wrapExecution(environment.middleware, task.context, inner)();
+  const value = definition.bind ? run(task.context, ...args) : run(...args);
+  if (options.output !== undefined) return Promise.resolve(value).then((settled) => parseOutput(definition, settled));
+  return isThenable(value) ? Promise.resolve(value) : value;
 }
 
 /** Waiting on a signal often throws an AbortError of its own; the limit behind it is the true error. */
@@ -80,20 +96,34 @@ function endingOf(attempt: Attempt, thrown: unknown): Ending {
   return { kind: 'error', error };
 }
 
-/** Runs the body of an attempt to its end. Never rejects. */
-export async function perform(attempt: Attempt): Promise<Ending> {
-  const { environment, request, definition, limits } = attempt;
+/** Runs the body of an attempt to its end, which it returns at once when nothing had to be waited for. Never throws or rejects. */
+export function perform(attempt: Attempt): Maybe<Ending> {
+  const { environment, request, definition } = attempt;
+  const { taskPrerun } = environment.signals;
+  if (!taskPrerun.observed) return attend(attempt);
   const payload = { task: definition.name, id: request.id, args: request.args, kwargs: request.kwargs };
-  if (environment.signals.taskPrerun.observed) await environment.signals.taskPrerun.tell(() => ({ ...payload }), definition.name);
+  return taskPrerun.tell(() => ({ ...payload }), definition.name).then(() => attend(attempt));
+}
+
+function attend(attempt: Attempt): Maybe<Ending> {
+  const { limits } = attempt;
   if (limits.interrupted) return { kind: 'stopped', reason: limits.signal.reason };
   try {
     const task = taskOf(attempt);
-    const value = await limits.run(async () => denyJoin(() => asCurrentTask(task, () => body(attempt, task))));
-    return { kind: 'value', value };
+    const value = limits.run(() => inScope({ task, join: 'denied' }, () => body(attempt, task)));
+    if (!(value instanceof Promise)) return { kind: 'value', value };
+    return value.then(valued, (thrown: unknown) => thrownEnding(attempt, thrown));
   } catch (thrown) {
-    const stopped = limits.interrupted && !(thrown instanceof Retry || thrown instanceof Ignore || thrown instanceof Reject);
-    return stopped ? { kind: 'stopped', reason: limits.signal.reason } : endingOf(attempt, thrown);
+    return thrownEnding(attempt, thrown);
   }
+}
+
+const valued = (value: unknown): Ending => ({ kind: 'value', value });
+
+function thrownEnding(attempt: Attempt, thrown: unknown): Ending {
+  const { limits } = attempt;
+  const stopped = limits.interrupted && !(thrown instanceof Retry || thrown instanceof Ignore || thrown instanceof Reject);
+  return stopped ? { kind: 'stopped', reason: limits.signal.reason } : endingOf(attempt, thrown);
 }
 
 /** Tells that an attempt is over: once for each prerun. */

@@ -1,6 +1,6 @@
 // Standard Schema at a task's borders: what goes in is checked (and transformed) for each argument, what comes out as a whole.
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { ArgumentsError, TaskError } from '../util/index.ts';
+import { ArgumentsError, type Maybe, TaskError } from '../util/index.ts';
 import type { TaskDefinition } from './options.ts';
 
 type Schema = StandardSchemaV1;
@@ -40,10 +40,16 @@ export function checkInput(definition: TaskDefinition, args: readonly unknown[])
   }
 }
 
-/** The arguments as the schemas make them. Throws ArgumentsError. */
-export async function parseInput(definition: TaskDefinition, args: readonly unknown[]): Promise<readonly unknown[]> {
-  const schemas = schemasOf(definition);
-  if (schemas.length === 0) return args;
+/** The arguments as the schemas make them. Throws, or rejects with, ArgumentsError. */
+export function parseInput(definition: TaskDefinition, args: readonly unknown[]): Maybe<readonly unknown[]> {
+  return definition.options.input === undefined ? args : parseEach(definition, schemasOf(definition), args);
+}
+
+async function parseEach(
+  definition: TaskDefinition,
+  schemas: readonly Schema[],
+  args: readonly unknown[],
+): Promise<readonly unknown[]> {
   const parsed = [...args];
   for (const [index, schema] of schemas.entries()) {
     const verdict = await schema['~standard'].validate(args[index]);

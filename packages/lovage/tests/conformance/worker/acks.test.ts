@@ -139,7 +139,7 @@ const rows: readonly Row[] = [
     row: 'terminated while running',
     body: untilAborted,
     meanwhile: ({ consumer }) => {
-      for (const { controller } of consumer?.flow.requests ?? []) controller?.abort(new TaskRevokedError('terminated'));
+      for (const { run } of consumer?.flow.requests ?? []) run?.abort(new TaskRevokedError('terminated'));
     },
     late: revoked,
     early: revoked,

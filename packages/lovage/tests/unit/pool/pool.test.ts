@@ -8,7 +8,7 @@ import { jobOf, outcomeOf } from '../../support/jobs.ts';
 afterEach(() => void vi.useRealTimers());
 
 const never = new AbortController().signal;
-const run = (pool: Pool, job: Job = jobOf('t')): Promise<Outcome> => pool.run(job, { signal: never });
+const run = async (pool: Pool, job: Job = jobOf('t')): Promise<Outcome> => pool.run(job, { signal: never });
 
 /** An execute function whose jobs end when the test says so. */
 function gated(): { readonly execute: Execute; readonly started: string[]; end(id: string): void } {

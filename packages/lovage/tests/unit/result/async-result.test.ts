@@ -8,7 +8,6 @@ import {
   allowJoinResult,
   type BackendOptions,
   createResultCodec,
-  denyJoin,
   eagerResult,
   openBackend,
   pendingRecord,
@@ -16,7 +15,10 @@ import {
   ResultStore,
 } from '../../../src/result/index.ts';
 import { createSerialization } from '../../../src/serialization/index.ts';
-import { BackendDisabledError, ConfigurationError, ResultError } from '../../../src/util/index.ts';
+import { BackendDisabledError, ConfigurationError, inScope, ResultError } from '../../../src/util/index.ts';
+
+/** Runs it as the body of a task runs. */
+const denied = <T>(body: () => T): T => inScope({ join: 'denied' }, body);
 
 const options = (url: string): BackendOptions => ({
   url,
@@ -169,12 +171,12 @@ it('refuses to wait inside a task, unless that is allowed', async () => {
   const { store, write } = setup();
   await write('a', 'SUCCESS', 1);
   const result = store.result('a');
-  await expect(denyJoin(() => result.get())).rejects.toMatchObject({ code: 'LOVAGE_JOIN_IN_TASK' });
-  await expect(denyJoin(() => result.get())).rejects.toBeInstanceOf(ResultError);
-  expect(await denyJoin(() => result.state())).toBe('SUCCESS');
-  expect(await denyJoin(() => result.get({ disableSyncSubtasks: false }))).toBe(1);
-  expect(await denyJoin(() => allowJoinResult(() => result.get()))).toBe(1);
-  expect(await denyJoin(() => eagerResult({ ...pendingRecord('e'), state: 'SUCCESS', value: 2 }).get())).toBe(2);
+  await expect(denied(() => result.get())).rejects.toMatchObject({ code: 'LOVAGE_JOIN_IN_TASK' });
+  await expect(denied(() => result.get())).rejects.toBeInstanceOf(ResultError);
+  expect(await denied(() => result.state())).toBe('SUCCESS');
+  expect(await denied(() => result.get({ disableSyncSubtasks: false }))).toBe(1);
+  expect(await denied(() => allowJoinResult(() => result.get()))).toBe(1);
+  expect(await denied(() => eagerResult({ ...pendingRecord('e'), state: 'SUCCESS', value: 2 }).get())).toBe(2);
 });
 
 it('ends its waits when the store is closed', async () => {
