@@ -36,9 +36,11 @@ export {
   Uuid,
 } from './serialization/index.ts';
 export {
+  type AgainOptions,
   type AnySignalName,
   type ApplyOptions,
   type CallOptions,
+  type CurrentRequest,
   currentTask,
   type DeclareOptions,
   Ignore,

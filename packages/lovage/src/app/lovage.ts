@@ -5,7 +5,9 @@ import type { ErrorRegistry, WireSignature } from '../protocol/index.ts';
 import type { AsyncResult, ResultBackend, ResultStore } from '../result/index.ts';
 import type { Serialization } from '../serialization/index.ts';
 import {
+  type AgainOptions,
   type CallOptions,
+  type CurrentRequest,
   checkCallOptions,
   createSignals,
   createSignature,
@@ -21,6 +23,7 @@ import {
   type Signals,
   type Signature,
   sendCalls,
+  signatureFromRequest,
   signatureFromWire,
   type TaskPort,
 } from '../task/index.ts';
@@ -156,6 +159,11 @@ export class Lovage implements AsyncDisposable {
     const { kwargs = {}, immutable = false, ...rest } = options;
     checkCallOptions(task, rest);
     return createSignature({ task, args, kwargs, options: rest, immutable }, host);
+  }
+
+  /** A running task's call as a signature (`ctx.request`): sent, it is made once more under the same id. The options replace what it was called with. */
+  signatureFromRequest(request: CurrentRequest, options: AgainOptions = {}): Signature<readonly unknown[], unknown> {
+    return signatureFromRequest(request, options, hostOf(this.#port));
   }
 
   /** The result of a task, by its id. Reads nothing yet. */

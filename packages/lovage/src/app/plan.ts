@@ -29,6 +29,7 @@ export interface Plan {
 const EXEC_KEYS: readonly (keyof ExecOptions)[] = [
   'queue',
   'exchange',
+  'exchangeType',
   'routingKey',
   'priority',
   'expires',
@@ -97,7 +98,7 @@ function destinationOf(task: string, options: ExecOptions, { queues, settings }:
   const target = options.queue === undefined ? queues.default : queues.get(options.queue);
   const queue = target.broadcast ? undefined : target;
   const { exchange, routingKey } = options;
-  if (target.exchange.type === 'direct' && !(exchange !== undefined && routingKey !== undefined)) {
+  if ((options.exchangeType ?? target.exchange.type) === 'direct' && !(exchange !== undefined && routingKey !== undefined)) {
     if (routingKey !== undefined && routingKey !== target.name) warnIgnoredKey(task, routingKey, target.name);
     return { exchange: '', routingKey: target.declaration.name, queue, target };
   }

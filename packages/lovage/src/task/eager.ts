@@ -115,6 +115,9 @@ function requestOf(environment: ExecuteEnvironment, definition: TaskDefinition, 
     errbacks: wires(options.linkError),
     chain: options.chain ?? null,
   };
+  // What the message would be given, as far as the call and the task say it; nothing is routed here.
+  const own = environment.options(definition);
+  const { exchange = own.exchange ?? '', routingKey = own.routingKey ?? '' } = options;
   const priority = typeof options.priority === 'number' ? options.priority : undefined;
   return currentRequest(
     {
@@ -127,8 +130,8 @@ function requestOf(environment: ExecuteEnvironment, definition: TaskDefinition, 
       group: options.groupId,
       groupIndex: options.groupIndex,
       retries: options.retries ?? 0,
-      timeLimit: undefined,
-      softTimeLimit: undefined,
+      timeLimit: own.timeLimit ?? undefined,
+      softTimeLimit: own.softTimeLimit ?? undefined,
       rootId: options.rootId ?? parent?.rootId ?? id,
       parentId: options.parentId ?? parent?.id,
       argsRepr: options.argsRepr ?? '',
@@ -141,7 +144,7 @@ function requestOf(environment: ExecuteEnvironment, definition: TaskDefinition, 
       headers: options.headers ?? {},
       correlationId: id,
       replyTo: options.replyTo,
-      deliveryInfo: { exchange: '', routingKey: '', priority, redelivered: false },
+      deliveryInfo: { exchange, routingKey, priority, redelivered: false },
       attempts: 1,
       etaAt: undefined,
       expiresAt: undefined,

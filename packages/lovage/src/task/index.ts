@@ -1,6 +1,7 @@
 // Tasks: what they are, how they are called and what happens when one runs. Comes in: a function with options, a job for a slot.
 // Goes out: a typed handle whose calls go to the Publisher port; an Outcome whose writes the worker does.
 
+export { type AgainOptions, signatureFromRequest } from './again.ts';
 export { checkArguments } from './arguments.ts';
 export * from './context.ts';
 export type * from './declare.ts';

@@ -61,6 +61,10 @@ const isSchema = (value: unknown): boolean =>
 export const EXEC_RULES: OptionRules<ExecOptions> = {
   queue: { must: 'the name of a queue', fits: isText },
   exchange: { must: 'the name of an exchange', fits: isText },
+  exchangeType: {
+    must: "'direct', 'topic' or 'fanout'",
+    fits: (value) => value === 'direct' || value === 'topic' || value === 'fanout',
+  },
   routingKey: text,
   priority: {
     must: "a whole number, 'high', 'normal' or 'low'",

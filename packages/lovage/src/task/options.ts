@@ -1,5 +1,6 @@
 // Options of tasks and of calls, with Celery's names in camelCase. Wire forms are the business of protocol/ and app/producer.
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import type { ExchangeType } from '../broker/index.ts';
 import type { WireSignature } from '../protocol/index.ts';
 import type { TaskHandlers } from './handlers.ts';
 
@@ -10,6 +11,8 @@ export type ErrorClass = abstract new (...args: never[]) => Error;
 export interface ExecOptions {
   readonly queue?: string;
   readonly exchange?: string;
+  /** How the exchange routes. `'direct'` without both exchange and routing key means the queue itself. @default that of the queue's exchange */
+  readonly exchangeType?: ExchangeType;
   readonly routingKey?: string;
   /** As the broker understands it; `'high' | 'normal' | 'low'` mean the same on every broker. */
   readonly priority?: number | 'high' | 'normal' | 'low';

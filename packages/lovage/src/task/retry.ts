@@ -16,10 +16,10 @@ const DEFAULT_BACKOFF_MAX = 600;
 /** What RabbitMQ's delay queues put before the routing key: the delay in 28 binary digits. */
 const DELAY_PREFIX = /^(?:[01]\.){28}/;
 
-type Kept = { -readonly [Key in keyof CallOptions]?: CallOptions[Key] | undefined };
+export type Kept = { -readonly [Key in keyof CallOptions]?: CallOptions[Key] | undefined };
 
 /** Where the message came from, as options that send there again. */
-function origin({ deliveryInfo }: CurrentRequest): Kept {
+export function origin({ deliveryInfo }: CurrentRequest): Kept {
   const { exchange, routingKey } = deliveryInfo;
   const delayed = exchange.startsWith('celery_delayed') || DELAY_PREFIX.test(routingKey);
   if (exchange !== '' && !delayed) return { exchange, routingKey };
@@ -29,7 +29,7 @@ function origin({ deliveryInfo }: CurrentRequest): Kept {
 }
 
 /** Everything of a request that its next attempt keeps. */
-function kept(request: CurrentRequest): Kept {
+export function kept(request: CurrentRequest): Kept {
   return {
     taskId: request.id,
     rootId: request.rootId,
@@ -56,7 +56,8 @@ function kept(request: CurrentRequest): Kept {
   };
 }
 
-function present(options: Kept): CallOptions {
+/** Without what is undefined. */
+export function present(options: Kept): CallOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 

@@ -45,6 +45,7 @@ const SPECIAL: ReadonlySet<string> = new Set([
   'link',
   'link_error',
   'delivery_mode',
+  'exchange_type',
   'stamped_headers',
   'immutable',
   'producer',
@@ -55,6 +56,12 @@ const SPECIAL: ReadonlySet<string> = new Set([
   'route_name',
   'task_type',
   'retry_policy',
+  'declare',
+  'timeout',
+  'confirm_timeout',
+  'immediate',
+  'mandatory',
+  'event_dispatcher',
 ]);
 const BY_WIRE_NAME: ReadonlyMap<string, (typeof PLAIN)[number]> = new Map(PLAIN.map((entry) => [entry[1], entry]));
 
@@ -98,6 +105,7 @@ export function writeOptions(options: Readonly<CallOptions>): Record<string, unk
   if (link.length > 0) wire.link = link.map((next) => next.toWire());
   if (linkError.length > 0) wire.link_error = linkError.map((next) => next.toWire());
   if (options.deliveryMode !== undefined) wire.delivery_mode = options.deliveryMode;
+  if (options.exchangeType !== undefined) wire.exchange_type = options.exchangeType;
   const stampNames = options.stampedHeaders ?? (options.stamps === undefined ? undefined : Object.keys(options.stamps));
   if (stampNames !== undefined) Object.assign(wire, { stamped_headers: stampNames }, options.stamps);
   return { ...options.properties, ...wire };
@@ -118,6 +126,8 @@ export function readOptions(wire: Wire): CallOptions {
   }
   const mode = wire.delivery_mode;
   if (mode === 1 || mode === 2 || mode === 'transient' || mode === 'persistent') options.deliveryMode = mode;
+  const type = wire.exchange_type;
+  if (type === 'direct' || type === 'topic' || type === 'fanout') options.exchangeType = type;
   const links = readLinks(wire.link);
   const linkErrors = readLinks(wire.link_error);
   if (links.length > 0) options.link = links;

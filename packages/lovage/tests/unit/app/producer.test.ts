@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Outgoing } from '../../../src/broker/index.ts';
 import { ArgumentsError, ConfigurationError, EncodeError, PublishError } from '../../../src/util/index.ts';
 import { bodyOf, setup, waiting } from './support.ts';
 
@@ -203,4 +204,26 @@ test('a call may have a retry policy of its own', async () => {
   await expect(app.sendTask('t', { retryPolicy: { max_retries: 0 } } as object)).rejects.toThrow(
     'retryPolicy must be an object with maxRetries, intervalStart',
   );
+});
+
+test('the type of the exchange is that of the queue unless the call says another', async () => {
+  await using app = setup({ taskQueues: { celery: {}, logs: { exchange: 'logs', exchangeType: 'topic', routingKey: 'log.#' } } });
+  const place = (options: object) => {
+    const [{ message }] = app.publisher.prepare([{ task: 't', args: [], kwargs: {}, options }]) as readonly [{ message: Outgoing }];
+    return [message.exchange, message.routingKey];
+  };
+  expect(place({ exchange: 'e' })).toEqual(['', 'celery']);
+  expect(place({ exchange: 'e', exchangeType: 'topic' })).toEqual(['e', 'celery']);
+  expect(place({ exchangeType: 'fanout', routingKey: 'r' })).toEqual(['celery', 'r']);
+  expect(place({ queue: 'logs', routingKey: 'log.a' })).toEqual(['logs', 'log.a']);
+  expect(place({ queue: 'logs', exchangeType: 'direct' })).toEqual(['', 'logs']);
+  await expect(app.sendTask('t', { exchangeType: 'headers' } as object)).rejects.toThrow("'direct', 'topic' or 'fanout'");
+});
+
+test('a signature carries the type of its exchange; what only a sending Celery knows is no property of the message', async () => {
+  await using app = setup();
+  const wire = app.signature('t', [], { exchange: 'e', exchangeType: 'topic' }).toWire();
+  expect(wire.options).toEqual({ exchange: 'e', exchange_type: 'topic' });
+  const options = { ...wire.options, declare: [], timeout: 5, confirm_timeout: 5, mandatory: true, immediate: false };
+  expect(app.signature({ ...wire, options }).options).toEqual({ exchange: 'e', exchangeType: 'topic' });
 });

@@ -48,6 +48,23 @@ describe('apply', () => {
     expect(ids.size).toBe(1);
   });
 
+  test('shows in its request where it would be sent and what limits it would have', async () => {
+    const { task } = world();
+    const seen = task(
+      'seen',
+      { bind: true, exchange: 'e', routingKey: 'r', timeLimit: 9, softTimeLimit: 8 },
+      (ctx) => ctx.request,
+    );
+    expect(await (await seen.apply([])).get()).toMatchObject({
+      deliveryInfo: { exchange: 'e', routingKey: 'r', redelivered: false },
+      timeLimit: 9,
+      softTimeLimit: 8,
+      isEager: true,
+    });
+    const plain = task('plain', { bind: true }, (ctx) => ctx.request.deliveryInfo);
+    expect(await (await plain.apply([])).get()).toMatchObject({ exchange: '', routingKey: '' });
+  });
+
   test('knows IGNORED and REJECTED', async () => {
     const { task } = world();
     const ignored = task('ignored', { bind: true }, (ctx) => ctx.ignore());
