@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import type { Outgoing } from '../../../src/broker/index.ts';
 import { ArgumentsError, ConfigurationError, EncodeError, PublishError } from '../../../src/util/index.ts';
 import { bodyOf, setup, waiting } from './support.ts';
 
@@ -209,7 +208,7 @@ test('a call may have a retry policy of its own', async () => {
 test('the type of the exchange is that of the queue unless the call says another', async () => {
   await using app = setup({ taskQueues: { celery: {}, logs: { exchange: 'logs', exchangeType: 'topic', routingKey: 'log.#' } } });
   const place = (options: object) => {
-    const [{ message }] = app.publisher.prepare([{ task: 't', args: [], kwargs: {}, options }]) as readonly [{ message: Outgoing }];
+    const { message } = app.publisher.prepare([{ task: 't', args: [], kwargs: {}, options }])[0]!;
     return [message.exchange, message.routingKey];
   };
   expect(place({ exchange: 'e' })).toEqual(['', 'celery']);
