@@ -20,7 +20,7 @@ import {
 import { createDeclarations } from './declarations.ts';
 import { findConfigFile } from './discovery.ts';
 import { createPlanner } from './plan.ts';
-import { createProducer, type ProducerHost } from './producer.ts';
+import { createProducer, type Producer, type ProducerHost } from './producer.ts';
 import type { BroadcastNames } from './queues.ts';
 import type { Settings } from './settings.ts';
 import { createState, type State } from './state.ts';
@@ -48,7 +48,7 @@ export class Core {
   readonly #connections = createConnections();
   readonly #declarations = createDeclarations(() => this.state.queues);
   readonly #broadcasts: BroadcastNames = new Map();
-  readonly #pending = new Set<Promise<unknown>>();
+  readonly #producer: Producer;
   readonly #retired: ResultStore[] = [];
   #state: State | undefined;
   #planner: { readonly state: State; readonly plan: ReturnType<typeof createPlanner> } | undefined;
@@ -61,8 +61,8 @@ export class Core {
   constructor(options: CoreOptions) {
     this.#options = options;
     const host = this.#producerHost();
-    const producer = createProducer(() => host);
-    this.publisher = { ...producer, send: (calls) => this.#tracked(producer.send(calls)) };
+    this.#producer = createProducer(() => host);
+    this.publisher = this.#producer;
     options.config.observe((_, changed) => this.#renew(changed));
   }
 
@@ -131,6 +131,18 @@ export class Core {
     return this.#connections.open(brokerOptions(this.#options.name, this.settings, role));
   }
 
+  #writer: { readonly of: Settings; readonly broker: Broker } | undefined;
+
+  /** Asked for every publish: found once for each state of the settings. */
+  #openWriter(): Broker | Promise<Broker> {
+    const { settings } = this;
+    if (this.#writer?.of === settings && this.#isReady) return this.#writer.broker;
+    return this.openBroker('write').then((broker) => {
+      if (this.settings === settings && this.#closing === undefined) this.#writer = { of: settings, broker };
+      return broker;
+    });
+  }
+
   /** What runs tasks here: a worker under its node name, or eager calls. Every property shows the settings of the moment it is read. */
   environment(node: string = hostname()): ExecuteEnvironment {
     const core = this;
@@ -180,16 +192,11 @@ export class Core {
   }
 
   async #close(): Promise<void> {
-    await Promise.allSettled(this.#pending);
+    await this.#producer.idle();
+    this.#writer = undefined;
     const stores = [...this.#retired, ...(this.#results === undefined ? [] : [this.#results])];
     await Promise.all(stores.map((store) => store.close()));
     await this.#connections[Symbol.asyncDispose]();
-  }
-
-  #tracked<T>(work: Promise<T>): Promise<T> {
-    const watched = work.catch(() => undefined).finally(() => this.#pending.delete(watched));
-    this.#pending.add(watched);
-    return work;
   }
 
   /** Lets go of what was made of the old settings; whoever asks next gets the new. */
@@ -219,9 +226,14 @@ export class Core {
   }
 
   #replies(expectsResult: boolean): Promise<void> | undefined {
-    if (!expectsResult || !/^rpc:/i.test(resultUrl(this.settings))) return undefined;
-    return this.#openReplies();
+    if (!expectsResult) return undefined;
+    const { settings } = this;
+    // Asked for every call, so it is worked out once for each state of the settings.
+    if (this.#repliesBy?.of !== settings) this.#repliesBy = { of: settings, rpc: /^rpc:/i.test(resultUrl(settings)) };
+    return this.#repliesBy.rpc ? this.#openReplies() : undefined;
   }
+
+  #repliesBy: { readonly of: Settings; readonly rpc: boolean } | undefined;
 
   /** With 'rpc://' the queue for replies must exist before the first task can answer. */
   async #openReplies(): Promise<void> {
@@ -249,7 +261,7 @@ export class Core {
       signals: this.#options.signals,
       declarations: this.#declarations,
       plan: (call) => this.#plan(call),
-      broker: () => this.openBroker('write'),
+      broker: () => this.#openWriter(),
       ready: ({ expectsResult }) => this.#beforeSend(expectsResult),
       result: (id, options) => this.results.result(id, options),
     };

@@ -4,7 +4,6 @@ import type { Broker, Outgoing } from '../broker/index.ts';
 import {
   BrokerConnectionError,
   BrokerFullError,
-  batcher,
   deadline,
   LovageError,
   orAborted,
@@ -24,7 +23,8 @@ export interface Parcel {
 
 /** What the outbox needs of the app. */
 export interface OutboxHost {
-  broker(): Promise<Broker>;
+  /** The broker itself once it is open. */
+  broker(): Broker | Promise<Broker>;
   readonly declarations: Declarations;
   readonly policy: PublishRetryPolicy;
 }
@@ -34,34 +34,34 @@ export interface DeliverOptions {
   readonly retry: boolean;
 }
 
-/** Messages in one publish. */
-const MAX_BATCH = 1000;
+/** Messages in one publish: so many that its own cost is shared out, so few that the broker works on the first while the next are encoded. */
+const MAX_BATCH = 250;
+/** Publishes under way before what is no full batch waits, and joins. */
+const MAX_UNDER_WAY = 2;
 /** Messages whose ages differ by no more than this part of the time they have go out together. */
 const SAME_AGE = 1 / 8;
 
 /** How a message fared: undefined when the broker has it. */
-type Fate = PublishFailure | undefined;
+export type Fate = PublishFailure | undefined;
 
-interface Try {
-  /** What is still to be sent, with its place in the answer. */
-  readonly waiting: readonly number[];
-  readonly fates: readonly Fate[];
-}
+/** The fates of any number of messages that all arrived. */
+const ALL_WELL: readonly Fate[] = Object.freeze([]);
 
-/** Sends every parcel; answers with the failure of each, or undefined where the broker has it. Never rejects. */
+/** Sends every parcel; answers with the failure of each by its place, and nothing there where the broker has it. Never rejects. */
 export async function deliver(parcels: readonly Parcel[], host: OutboxHost, options: DeliverOptions): Promise<readonly Fate[]> {
-  const fates: Fate[] = parcels.map(() => undefined);
-  let waiting: readonly number[] = parcels.map((_, index) => index);
-  for (let attempt = 0; waiting.length > 0; attempt++) {
-    const tried = await once(parcels, waiting, host, options.signal);
-    for (const [at, index] of waiting.entries()) fates[index] = tried.fates[at];
-    waiting = tried.waiting;
+  const first = await once(parcels, host, options.signal);
+  if (first === ALL_WELL) return first;
+  const fates = parcels.map((_, index) => first[index]);
+  for (let attempt = 0; ; attempt++) {
+    const waiting = [...fates.keys()].filter((index) => worthARepeat(fates[index]));
     const again = options.retry && !options.signal.aborted && attempt < (host.policy.maxRetries ?? Number.POSITIVE_INFINITY);
-    if (!again || waiting.length === 0) break;
+    if (!again || waiting.length === 0) return fates;
     await sleep(pause(attempt, host.policy), options.signal).catch(() => undefined);
-    if (options.signal.aborted) break;
+    if (options.signal.aborted) return fates;
+    const repeated = waiting.flatMap((index) => parcels[index] ?? []);
+    const tried = await once(repeated, host, options.signal);
+    for (const [at, index] of waiting.entries()) fates[index] = tried[at];
   }
-  return fates;
 }
 
 /** Seconds before repeat number `attempt` (0 is the first). */
@@ -70,25 +70,51 @@ export function pause(attempt: number, policy: PublishRetryPolicy): number {
   return Math.min(intervalMax, intervalStart + attempt * intervalStep);
 }
 
-async function once(parcels: readonly Parcel[], indexes: readonly number[], host: OutboxHost, signal: AbortSignal): Promise<Try> {
-  const chosen = indexes.map((index) => parcels[index]).filter((parcel) => parcel !== undefined);
-  let fates: readonly Fate[];
+/** One try. What is ready is not waited for: a publish on an open line is on the wire before this returns. */
+async function once(parcels: readonly Parcel[], host: OutboxHost, signal: AbortSignal): Promise<readonly Fate[]> {
   try {
     signal.throwIfAborted();
-    const broker = await orAborted(host.broker(), signal);
-    const queues = new Set(chosen.map(({ queue }) => queue).filter((queue) => queue !== undefined));
-    const undeclared = await host.declarations.ensure(broker, queues, signal);
-    fates = await publish(broker, chosen, undeclared, signal);
-    forgetMissing(chosen, fates, host.declarations);
+    const opened = host.broker();
+    const broker = opened instanceof Promise ? await orAborted(opened, signal) : opened;
+    const declaring = host.declarations.ensure(broker, queuesOf(parcels), signal);
+    const undeclared = declaring === undefined ? undefined : await declaring;
+    const fates =
+      undeclared === undefined || undeclared.size === 0
+        ? await publish(broker, parcels, signal)
+        : await publishDeclared(broker, parcels, undeclared, signal);
+    forgetMissing(parcels, fates, host.declarations);
+    return fates;
   } catch (error) {
     // Nothing was handed to the broker yet.
-    fates = chosen.map((_, index) => ({ index, stored: 'no', cause: error }));
+    return parcels.map((_, index) => ({ index, stored: 'no', cause: error }));
   }
-  return { fates, waiting: indexes.filter((_, at) => worthARepeat(fates[at])) };
+}
+
+function queuesOf(parcels: readonly Parcel[]): ReadonlySet<string> {
+  const queues = new Set<string>();
+  let last: string | undefined;
+  for (const { queue } of parcels) {
+    if (queue !== undefined && queue !== last) queues.add(queue);
+    last = queue;
+  }
+  return queues;
+}
+
+async function publish(broker: Broker, parcels: readonly Parcel[], signal: AbortSignal): Promise<readonly Fate[]> {
+  try {
+    // The driver keeps the deadline itself; should it fail to, the caller is not kept waiting.
+    const messages = parcels.map(({ message }) => message);
+    await orAborted(broker.publish(messages, { signal }), signal);
+    return ALL_WELL;
+  } catch (error) {
+    const fates: Fate[] = parcels.map(() => undefined);
+    for (const failure of failuresOf(error, parcels.length)) fates[failure.index] = failure;
+    return fates;
+  }
 }
 
 /** Publishes what has its queue; the rest fails with the reason of its declaration. */
-async function publish(
+async function publishDeclared(
   broker: Broker,
   parcels: readonly Parcel[],
   undeclared: ReadonlyMap<string, unknown>,
@@ -99,15 +125,14 @@ async function publish(
   );
   const ready = parcels.map((_, index) => index).filter((index) => fates[index] === undefined);
   if (ready.length === 0) return fates;
-  try {
-    const messages = ready.flatMap((index) => parcels[index]?.message ?? []);
-    // The driver keeps the deadline itself; should it fail to, the caller is not kept waiting.
-    await orAborted(broker.publish(messages, { signal }), signal);
-  } catch (error) {
-    for (const failure of failuresOf(error, ready.length)) {
-      const index = ready[failure.index];
-      if (index !== undefined) fates[index] = { ...failure, index };
-    }
+  const published = await publish(
+    broker,
+    ready.flatMap((index) => parcels[index] ?? []),
+    signal,
+  );
+  for (const [at, index] of ready.entries()) {
+    const fate = published[at];
+    if (fate !== undefined) fates[index] = { ...fate, index };
   }
   return fates;
 }
@@ -131,55 +156,103 @@ function worthARepeat(fate: Fate): boolean {
   return fate.cause instanceof QueueNotFoundError || (fate.cause instanceof LovageError && fate.cause.transient);
 }
 
-/** A parcel, and when it was given (performance.now()): its time runs from then, however long it waits for those before it. */
-interface Waiting {
-  readonly parcel: Parcel;
+/** Told once how a parcel fared; must not throw. */
+export type Told = (fate: Fate) => void;
+
+/** The outbox of a producer. */
+export interface Outbox {
+  /** Sends a parcel along with the others of its turn. */
+  post(parcel: Parcel, told: Told): void;
+  /** Resolves when nothing is on its way. */
+  idle(): Promise<void>;
+}
+
+/** Parcels that go out together, and when the first was given (performance.now()): their time runs from then, however long they wait for those before them. */
+interface Batch {
+  readonly parcels: Parcel[];
+  readonly told: Told[];
   readonly since: number;
 }
 
-/** Parcels that go out together, and the index of the first of them in its batch. */
-interface Group {
-  readonly first: number;
-  readonly group: Waiting[];
-}
-
-/** Joins the parcels of one turn into one delivery. */
+/**
+ * Joins the parcels of one turn into one delivery. A full batch leaves at once, within the turn; what is less leaves in the microtask
+ * after it, or, while enough is under way, when an answer comes: then it has grown. Behind a broker that stands still old and new ones
+ * gather, and each keeps its own deadline. Not util/batcher: one promise for every call is one too many (bench row redis-enqueue-bulk).
+ */
 export function createOutbox(
   host: () => OutboxHost,
   limits: () => { readonly timeout: number; readonly retry: boolean },
-): (parcel: Parcel) => Promise<Fate> {
-  const join = batcher(
-    async (waiting: readonly Waiting[], answer: (index: number, fate: Fate) => void) => {
-      const { timeout, retry } = limits();
-      const fates = await Promise.all(
-        ofOneAge(waiting, timeout).map(async ({ first, group }) => {
-          const waited = (performance.now() - (group[0]?.since ?? 0)) / 1000;
-          using limit = publishDeadline(timeout, undefined, waited);
-          const parcels = group.map(({ parcel }) => parcel);
-          // Awaited here: the deadline ends with this function.
-          const own = await deliver(parcels, host(), { signal: limit.signal, retry });
-          for (const [index, fate] of own.entries()) answer(first + index, fate);
-          return own;
-        }),
-      );
-      return fates.flat();
-    },
-    { maxSize: MAX_BATCH },
-  );
-  return (parcel) => join({ parcel, since: performance.now() });
-}
+): Outbox {
+  const waiting: Batch[] = [];
+  const idlers: (() => void)[] = [];
+  let current: Batch | undefined;
+  let underWay = 0;
+  let scheduled = false;
 
-/** Usually all of a batch are one group. Behind a broker that stands still old and new ones gather, and each keeps its own deadline. */
-function ofOneAge(waiting: readonly Waiting[], timeout: number): readonly Group[] {
-  const step = timeout * 1000 * SAME_AGE;
-  const groups: Group[] = [];
-  for (const [index, entry] of waiting.entries()) {
-    const last = groups.at(-1);
-    const oldest = last?.group[0]?.since ?? Number.NEGATIVE_INFINITY;
-    if (entry.since - oldest <= step) last?.group.push(entry);
-    else groups.push({ first: index, group: [entry] });
+  async function leave({ parcels, told, since }: Batch): Promise<void> {
+    underWay++;
+    let fates: readonly Fate[];
+    try {
+      const { timeout, retry } = limits();
+      using limit = publishDeadline(timeout, undefined, (performance.now() - since) / 1000);
+      fates = await deliver(parcels, host(), { signal: limit.signal, retry });
+    } catch (error) {
+      fates = parcels.map((_, index) => ({ index, stored: 'no', cause: error }));
+    }
+    underWay--;
+    for (let index = 0; index < told.length; index++) told[index]?.(fates[index]);
+    if (underWay < MAX_UNDER_WAY) leaveAll();
+    tellIdlers();
   }
-  return groups;
+
+  function leaveAll(): void {
+    current = undefined;
+    for (const batch of waiting.splice(0)) void leave(batch);
+  }
+
+  function tellIdlers(): void {
+    if (waiting.length > 0 || underWay > 0) return;
+    for (const resolve of idlers.splice(0)) resolve();
+  }
+
+  /** The batch of this turn: the last that waits, if it is of one age with it. */
+  function open(): Batch {
+    const now = performance.now();
+    const last = waiting.at(-1);
+    if (last !== undefined && now - last.since <= limits().timeout * 1000 * SAME_AGE) return last;
+    const batch: Batch = { parcels: [], told: [], since: now };
+    waiting.push(batch);
+    return batch;
+  }
+
+  function endOfTurn(): void {
+    scheduled = false;
+    current = undefined;
+    if (underWay < MAX_UNDER_WAY) leaveAll();
+    tellIdlers();
+  }
+
+  function schedule(): void {
+    if (scheduled) return;
+    scheduled = true;
+    // One hop behind the promise jobs of this turn, so that calls made by awaiting code still join.
+    queueMicrotask(() => queueMicrotask(endOfTurn));
+  }
+
+  return {
+    post: (parcel, told) => {
+      current ??= open();
+      current.parcels.push(parcel);
+      current.told.push(told);
+      if (current.parcels.length >= MAX_BATCH) leaveAll();
+      else schedule();
+    },
+    idle: () =>
+      new Promise((resolve) => {
+        idlers.push(resolve);
+        schedule();
+      }),
+  };
 }
 
 /** The one deadline of a publish, of which `waited` seconds are over. Its timer keeps the process alive: a program must not end before its messages are out. */

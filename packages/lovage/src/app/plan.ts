@@ -24,6 +24,8 @@ export interface Plan {
   readonly expires: ExecOptions['expires'];
   readonly timeLimit: number | undefined;
   readonly softTimeLimit: number | undefined;
+  /** Found once for all calls of its task that do not ask for another. */
+  readonly shared: boolean;
 }
 
 const EXEC_KEYS: readonly (keyof ExecOptions)[] = [
@@ -48,10 +50,10 @@ export function createPlanner(state: State, order: PriorityOrder): (call: Call) 
   const known = new WeakMap<object, Plan>();
   const named = new Map<string, Plan>();
   return (call) => {
-    if (!state.routing.fixed || EXEC_KEYS.some((key) => call.options[key] !== undefined)) return makePlan(call, state, order);
+    if (!state.routing.fixed || asks(call.options)) return makePlan(call, state, order);
     const remembered = call.definition === undefined ? named.get(call.task) : known.get(call.definition);
     if (remembered !== undefined) return remembered;
-    const plan = makePlan(call, state, order);
+    const plan = { ...makePlan(call, state, order), shared: true };
     if (call.definition !== undefined) known.set(call.definition, plan);
     else {
       if (named.size >= REMEMBERED) named.clear();
@@ -59,6 +61,12 @@ export function createPlanner(state: State, order: PriorityOrder): (call: Call) 
     }
     return plan;
   };
+}
+
+/** Does a call ask for a plan of its own? Most have no options at all. */
+function asks(options: Readonly<ExecOptions>): boolean {
+  for (const _ in options) return EXEC_KEYS.some((key) => options[key] !== undefined);
+  return false;
 }
 
 function makePlan(call: Call, state: State, order: PriorityOrder): Plan {
@@ -77,6 +85,7 @@ function makePlan(call: Call, state: State, order: PriorityOrder): Plan {
     expires: options.expires,
     timeLimit: options.timeLimit ?? undefined,
     softTimeLimit: options.softTimeLimit ?? undefined,
+    shared: false,
   };
 }
 

@@ -18,6 +18,7 @@ import type { Call, CallOptions, PreparedCall, SignatureLike } from '../task/ind
 import { ArgumentsError, type Clock, uuid } from '../util/index.ts';
 import type { Plan } from './plan.ts';
 import type { State } from './state.ts';
+import { type Differences, fillHeaders, fillText, type HeaderTemplate, makeTemplate } from './template.ts';
 import { etaOf, expiryOf, type Moment } from './times.ts';
 
 /** What preparing needs of the app. */
@@ -59,6 +60,66 @@ export function prepareCall(call: Call, host: PrepareHost): PreparedCall {
     ...(eta === undefined ? {} : { dueAt: eta.at }),
   };
   return { id, message, queue: plan.queue?.name, ignoreResult: fields.ignoreResult ?? settings.taskIgnoreResult };
+}
+
+/** Templates by plan; null where the headers of a plan's calls differ in more. */
+const templates = new WeakMap<Plan, HeaderTemplate | null>();
+
+/**
+ * The same for a call that has nothing but arguments, in a fifth of the time; undefined for all others. For whoever sends the message
+ * as it is: the text of its headers is made already.
+ */
+export function prepareQuickly(call: Call, host: PrepareHost): PreparedCall | undefined {
+  const { options, args, kwargs } = call;
+  for (const name in options) if (!QUICK.has(name)) return undefined;
+  // A result has no handle without an id; the careful way says so.
+  if (options.taskId === '') return undefined;
+  checkShape(call);
+  const plan = host.plan(call);
+  const template = plan.shared ? templateOf(plan, call, host.state) : null;
+  if (template === null) return undefined;
+  const id = options.taskId ?? uuid();
+  const { body, contentType, contentEncoding } = host.serialization.encode(writeTaskBody(args, kwargs), plan.serializer);
+  const differences = {
+    id,
+    rootId: options.rootId ?? id,
+    parentId: options.parentId,
+    argsRepr: argsRepr(args),
+    kwargsRepr: kwargsRepr(kwargs),
+  };
+  const properties = { contentType, contentEncoding, correlationId: id, replyTo: host.oid, deliveryMode: plan.deliveryMode };
+  const message: Outgoing = {
+    exchange: plan.exchange,
+    routingKey: plan.routingKey,
+    headers: fillHeaders(template, differences),
+    headersText: fillText(template, differences),
+    properties: plan.priority === undefined ? properties : { ...properties, priority: plan.priority },
+    body,
+  };
+  return {
+    id,
+    message,
+    queue: plan.queue?.name,
+    ignoreResult: Boolean(template.headers.ignore_result ?? host.state.settings.taskIgnoreResult),
+  };
+}
+
+/** Options that a call of a template may have: a running task gives them to those that it sends. */
+const QUICK: ReadonlySet<string> = new Set(['taskId', 'rootId', 'parentId']);
+
+function templateOf(plan: Plan, call: Call, state: State): HeaderTemplate | null {
+  const known = templates.get(plan);
+  if (known !== undefined) return known;
+  const named = call.definition !== undefined && state.effective(call.definition).shadowName !== undefined;
+  const plain = !named && state.settings.taskProtocol === 2 && plan.compression === undefined && (plan.expires ?? null) === null;
+  const made = plain ? makeTemplate((same) => writeHeaders(templateFields(call, same, plan, state))) : undefined;
+  templates.set(plan, made ?? null);
+  return made ?? null;
+}
+
+function templateFields(call: Call, { id, parentId, ...rest }: Differences, plan: Plan, state: State): TaskMessageFields {
+  const options = parentId === undefined ? rest : { ...rest, parentId };
+  return fieldsOf({ ...call, args: [], kwargs: {}, options }, id, plan, state, undefined, undefined);
 }
 
 /** Calls come from untyped code too. */

@@ -3,8 +3,8 @@ import type { Outgoing } from '../broker/index.ts';
 import type { AsyncResult } from '../result/index.ts';
 import type { Call, PreparedCall, Publisher, PublishPayload, Signals } from '../task/index.ts';
 import { type Middleware, wrapPublish } from '../task/index.ts';
-import { createOutbox, deliver, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
-import { type PrepareHost, prepareCall } from './prepare.ts';
+import { createOutbox, deliver, type Fate, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
+import { type PrepareHost, prepareCall, prepareQuickly } from './prepare.ts';
 import type { PublishRetryPolicy, Settings } from './settings.ts';
 
 /** What the producer needs of its app. */
@@ -16,8 +16,14 @@ export interface ProducerHost extends PrepareHost, OutboxHost {
   result(id: string, options: { readonly ignored: boolean }): AsyncResult<unknown>;
 }
 
+/** The producer of an app: the port, and when it is at rest. */
+export interface Producer extends Publisher {
+  /** Resolves when no message waits or is under way. */
+  idle(): Promise<void>;
+}
+
 /** The producer of an app. `host` is asked at use, so that it always shows the settings of the moment. */
-export function createProducer(host: () => ProducerHost): Publisher {
+export function createProducer(host: () => ProducerHost): Producer {
   // Which call a message was made of: for the signals, which tell more than the message shows. Kept only while somebody observes.
   const calls = new WeakMap<Outgoing, { readonly call: Call; readonly prepared: PreparedCall }>();
   const outbox = createOutbox(host, () => limitsOf(host().state.settings));
@@ -46,7 +52,44 @@ export function createProducer(host: () => ProducerHost): Publisher {
     }
   };
 
-  const send = async (asked: readonly Call[]): Promise<readonly AsyncResult<unknown>[]> => {
+  // Sends that do more than wait for the outbox.
+  const pending = new Set<Promise<unknown>>();
+  const tracked = <T>(work: Promise<T>): Promise<T> => {
+    const watched = work.catch(() => undefined).finally(() => pending.delete(watched));
+    pending.add(watched);
+    return work;
+  };
+  const idle = async (): Promise<void> => {
+    await Promise.all(pending);
+    await outbox.idle();
+  };
+
+  const post = (parcel: Parcel): Promise<Fate> => new Promise((resolve) => outbox.post(parcel, resolve));
+
+  /** The common case without a promise to spare: one call that nobody observes, wraps or limits. undefined: it is no such call. */
+  const sendQuickly = (asked: readonly Call[], app: ProducerHost): Promise<readonly AsyncResult<unknown>[]> | undefined => {
+    const [call] = asked;
+    if (call === undefined || asked.length > 1 || isObserved() || app.middleware.length > 0) return undefined;
+    if (app.ready({ expectsResult: call.options.ignoreResult !== true }) !== undefined) return undefined;
+    const prepared = prepareQuickly(call, app);
+    if (prepared === undefined) return undefined;
+    return new Promise((resolve, reject) => {
+      outbox.post(prepared, (fate) => {
+        if (fate === undefined) resolve([app.result(prepared.id, { ignored: prepared.ignoreResult })]);
+        else reject(publishError(describe(asked), [fate]) as Error);
+      });
+    });
+  };
+
+  const send = (asked: readonly Call[]): Promise<readonly AsyncResult<unknown>[]> => {
+    try {
+      return sendQuickly(asked, host()) ?? tracked(sendAll(asked));
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  };
+
+  const sendAll = async (asked: readonly Call[]): Promise<readonly AsyncResult<unknown>[]> => {
     if (asked.length === 0) return [];
     const app = host();
     const ready = app.ready({ expectsResult: asked.some(({ options }) => options.ignoreResult !== true) });
@@ -55,10 +98,7 @@ export function createProducer(host: () => ProducerHost): Publisher {
     const messages = prepared.map(({ message }) => message);
     if (isObserved()) await tell('beforeTaskPublish', messages);
     const special = ownLimits(asked, app.state.settings);
-    const fates =
-      special === undefined
-        ? await Promise.all(prepared.map((parcel) => outbox(parcel)))
-        : await deliverAlone(prepared, app, special);
+    const fates = special === undefined ? await Promise.all(prepared.map(post)) : await deliverAlone(prepared, app, special);
     const error = publishError(describe(asked), fates);
     const stored = error === undefined ? messages : messages.filter((_, index) => fates[index] === undefined);
     if (isObserved()) await tell('afterTaskPublish', stored);
@@ -80,7 +120,7 @@ export function createProducer(host: () => ProducerHost): Publisher {
     if (error !== undefined) throw error;
   };
 
-  return { send, publish, prepare: (asked) => asked.map(prepareOne) };
+  return { send, publish, prepare: (asked) => asked.map(prepareOne), idle };
 }
 
 /** The queue to declare for a message that was made elsewhere: the one that its destination names. */

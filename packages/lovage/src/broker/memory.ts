@@ -281,7 +281,7 @@ function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetter
     const now = systemClock.now();
     for (let entry = list?.shift(); queue !== undefined && entry !== undefined; entry = list?.shift()) {
       if (entry.expires !== undefined && entry.expires <= now) continue;
-      const { dueAt: _, ...message } = entry.message;
+      const { dueAt: _, headersText: _text, ...message } = entry.message;
       const delivery = {
         ...message,
         queue: name,

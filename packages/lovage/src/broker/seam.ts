@@ -27,6 +27,8 @@ export interface Message {
 
 /** A message about to be published. */
 export interface Outgoing extends Message {
+  /** The JSON text of `headers`, when the sender has it at hand: a driver that writes JSON need not make it again. Whoever changes the headers leaves it out. */
+  readonly headersText?: string;
   /** Epoch seconds before which no worker should see it; the driver parks it if it can (see docs/decisions/0001). */
   readonly dueAt?: number;
 }

@@ -22,6 +22,15 @@ interface Routed {
   readonly failures: readonly PublishFailure[];
 }
 
+const NONE: readonly never[] = [];
+
+/** The usual case: every message goes straight to its queue, and no table needs to be asked. */
+function straight(messages: readonly Outgoing[]): Routed | undefined {
+  if (messages.some(({ exchange }) => exchange !== '')) return undefined;
+  const entries = messages.map((message) => ({ queue: message.routingKey, message }));
+  return { entries, origins: messages.map((_, index) => index), broadcasts: NONE, failures: NONE };
+}
+
 /** Makes a broker of a store. Nothing is opened before the first call. */
 export function virtualBroker(store: QueueStore): Broker {
   const virtual = new VirtualBroker(store);
@@ -98,22 +107,22 @@ class VirtualBroker {
     if (signal.aborted) throw failed(messages.length, 'no', signal.reason);
     let routed: Routed;
     try {
-      await this.#replay();
-      routed = await this.route(messages);
+      if (this.#stale) await this.#replay();
+      routed = straight(messages) ?? (await this.route(messages));
     } catch (error) {
       this.#noticeLoss(error);
       throw failed(messages.length, 'no', error);
     }
-    const failures = [...routed.failures];
-    if (routed.entries.length > 0) failures.push(...(await this.#push(routed, signal)));
-    if (routed.broadcasts.length > 0) failures.push(...(await this.#broadcast(messages, routed.broadcasts, signal)));
-    if (failures.length > 0) throw publishError(failures, messages.length);
+    const pushed = routed.entries.length > 0 ? await this.#push(routed, signal) : NONE;
+    const told = routed.broadcasts.length > 0 ? await this.#broadcast(messages, routed.broadcasts, signal) : NONE;
+    const failures = routed.failures.length + pushed.length + told.length;
+    if (failures > 0) throw publishError([...routed.failures, ...pushed, ...told], messages.length);
   }
 
   async #push(routed: Routed, signal: AbortSignal): Promise<readonly PublishFailure[]> {
     try {
       await this.#store.push(routed.entries, signal);
-      return [];
+      return NONE;
     } catch (error) {
       return this.#failures(error, routed.origins);
     }

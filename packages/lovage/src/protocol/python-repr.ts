@@ -47,5 +47,5 @@ export function objectRepr(value: object): string | undefined {
 
 /** Text in quotes; only the quote itself is escaped. */
 export function textRepr(text: string): string {
-  return `'${text.replaceAll("'", "\\'")}'`;
+  return text.includes("'") ? `'${text.replaceAll("'", "\\'")}'` : `'${text}'`;
 }

@@ -178,23 +178,83 @@ function primitiveRepr(value: unknown): string {
   return typeof value === 'function' ? `<function ${value.name}>` : String(value);
 }
 
+/** Containers below these are looked at in the quick way. */
+const QUICK_LEVELS = 3;
+
+/**
+ * The same text in one go, for plain values whose whole text stays below the limit; undefined for all others. Nearly every call has
+ * such arguments, and to count piece by piece takes five times as long (bench row redis-enqueue-bulk). `outer` and `inner` are what
+ * the value lies in.
+ */
+function quickRepr(value: unknown, limit: number, level: number, outer?: object, inner?: object): string | undefined {
+  if (typeof value === 'string') return value.length < limit ? textRepr(value) : undefined;
+  if (typeof value !== 'object' || value === null) return primitiveRepr(value);
+  if (level >= QUICK_LEVELS || value === outer || value === inner) return undefined;
+  const inside = level === 0 ? value : outer;
+  const nested = level === 0 ? undefined : value;
+  if (Array.isArray(value)) {
+    const items = quickItems(value, limit, level, inside, nested);
+    return items === undefined ? undefined : `[${items}]`;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return undefined;
+  return quickDict(value as Readonly<Record<string, unknown>>, limit, level, inside, nested);
+}
+
+function quickItems(items: readonly unknown[], limit: number, level: number, outer?: object, inner?: object): string | undefined {
+  let text = '';
+  for (let index = 0; index < items.length; index++) {
+    const item = quickRepr(items[index], limit, level + 1, outer, inner);
+    if (item === undefined || text.length >= limit) return undefined;
+    text += index === 0 ? item : `, ${item}`;
+  }
+  return text;
+}
+
+function quickDict(
+  value: Readonly<Record<string, unknown>>,
+  limit: number,
+  level: number,
+  outer?: object,
+  inner?: object,
+): string | undefined {
+  if (typeof value.toJSON === 'function') return undefined;
+  let text = '';
+  for (const key of Object.keys(value)) {
+    const member = value[key];
+    if (member === undefined) continue;
+    const item = quickRepr(member, limit, level + 1, outer, inner);
+    if (item === undefined || key.length >= limit || text.length >= limit) return undefined;
+    text += `${text === '' ? '' : ', '}${textRepr(key)}: ${item}`;
+  }
+  return `{${text}}`;
+}
+
+/** The quick text, where there is one that no rule would cut. */
+function quickly(value: unknown, options: SafereprOptions, limit: number): string | undefined {
+  if ((options.maxLevels ?? QUICK_LEVELS) < QUICK_LEVELS) return undefined;
+  let text: string | undefined;
+  if (options.tuple === true && Array.isArray(value)) {
+    const items = quickItems(value, limit, 0, value);
+    text = items === undefined ? undefined : `(${items}${value.length === 1 ? ',' : ''})`;
+  } else text = quickRepr(value, limit, 0);
+  return text !== undefined && text.length < limit ? text : undefined;
+}
+
 /** A value as Python prints it, bounded. Never throws: what cannot be looked at is shown as `<unrepresentable>`. */
 export function saferepr(value: unknown, options: SafereprOptions = {}): string {
-  const printer: Printer = {
-    text: '',
-    left: options.maxLength ?? Number.POSITIVE_INFINITY,
-    stopped: false,
-    maxLevels: options.maxLevels ?? 3,
-    open: new Set(),
-  };
+  const left = options.maxLength ?? Number.POSITIVE_INFINITY;
   try {
+    const quick = quickly(value, options, left);
+    if (quick !== undefined) return quick;
+    const printer: Printer = { text: '', left, stopped: false, maxLevels: options.maxLevels ?? 3, open: new Set() };
     if (options.tuple === true && Array.isArray(value)) printArray(printer, value, value.length === 1 ? TUPLE_OF_ONE : TUPLE, 0);
     else print(printer, value, 0);
+    return printer.text;
   } catch {
     // A getter or a toJSON of the user's threw; this text is for display, so it must not fail the call.
     return '<unrepresentable>';
   }
-  return printer.text;
 }
 
 const ARGS: SafereprOptions = { maxLength: REPR_MAX_LENGTH, tuple: true };

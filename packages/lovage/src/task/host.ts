@@ -5,7 +5,7 @@ import type { TaskPort } from './environment.ts';
 import type { Signature, TaskHandle, TypedCallOptions } from './handle.ts';
 import { checkCallOptions } from './option-names.ts';
 import type { Call, CallOptions, TaskDefinition, TaskOptions } from './options.ts';
-import { sendCalls } from './send.ts';
+import { sendCall } from './send.ts';
 import { createSignature, type SignatureHost } from './signature.ts';
 
 type Args = readonly unknown[];
@@ -21,12 +21,11 @@ export function hostOf(port: TaskPort): SignatureHost {
   };
 }
 
-async function sendOne(port: TaskPort, call: Call): Promise<AsyncResult<unknown>> {
+function sendOne(port: TaskPort, call: Call): Promise<AsyncResult<unknown>> {
   const environment = port.environment();
   // A task whose code is elsewhere cannot run here, so it is sent even by an app that is always eager.
-  if (environment.settings.alwaysEager && call.definition !== undefined) return sendEagerly(environment, call);
-  const [result] = await sendCalls(environment, [call]);
-  return result ?? environment.results.result(call.options.taskId ?? '');
+  if (call.definition !== undefined && environment.settings.alwaysEager) return sendEagerly(environment, call);
+  return sendCall(environment, call);
 }
 
 /** The erased handle of a task. */
@@ -39,16 +38,23 @@ export function createHandle(
   defaults: CallOptions = NO_OPTIONS,
 ): TaskHandle<Args, unknown> {
   const make = (all: Args, given: TypedCallOptions<unknown> | undefined): Call => {
-    const { kwargs = NO_KWARGS, ...rest } = given ?? (NO_OPTIONS as TypedCallOptions<unknown>);
-    if (given !== undefined) checkCallOptions(name, rest);
     const args = all.at(-1) === undefined ? withoutTail(all) : all;
-    return {
-      task: name,
-      args,
-      kwargs,
-      options: defaults === NO_OPTIONS ? rest : { ...defaults, ...rest },
-      ...(definition === undefined ? {} : { definition }),
-    };
+    if (given === undefined) return callOf(args, NO_KWARGS, defaults);
+    const { kwargs = NO_KWARGS, ...rest } = given;
+    checkCallOptions(name, rest);
+    return callOf(args, kwargs, defaults === NO_OPTIONS ? rest : { ...defaults, ...rest });
+  };
+  const callOf = (args: Args, kwargs: Call['kwargs'], chosen: CallOptions): Call =>
+    definition === undefined
+      ? { task: name, args, kwargs, options: chosen }
+      : { task: name, args, kwargs, options: chosen, definition };
+  // Not async: each call is one promise less. A call that cannot be sent rejects all the same.
+  const send = (args: Args, given: TypedCallOptions<unknown> | undefined): Promise<AsyncResult<unknown>> => {
+    try {
+      return host.send(make(args, given));
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   };
   const sign = <Kind>(args: Args, immutable: boolean, given?: TypedCallOptions<unknown>): Kind => {
     const { kwargs, options: stored } = make(args, given);
@@ -57,8 +63,8 @@ export function createHandle(
   return {
     name,
     options,
-    delay: async (...args: Args) => host.send(make(args, undefined)),
-    applyAsync: async (args: Args, given?: TypedCallOptions<unknown>) => host.send(make(args, given)),
+    delay: (...args: Args) => send(args, undefined),
+    applyAsync: (args: Args, given?: TypedCallOptions<unknown>) => send(args, given),
     s: (...args: Args) => sign<never>(args, false),
     si: (...args: Args) => sign(args, true),
     signature: (args: Args, given?: TypedCallOptions<unknown>) => sign<Signature<Args, unknown>>(args, false, given),

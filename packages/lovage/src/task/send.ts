@@ -33,14 +33,23 @@ export function inherit(call: Call, parent: CurrentTask, environment: ExecuteEnv
   };
 }
 
+/** Sends one call; throws or rejects when it cannot be sent. */
+export function sendCall(environment: ExecuteEnvironment, call: Call): Promise<AsyncResult<unknown>> {
+  return sendCalls(environment, [call]).then(([result]) => result ?? environment.results.result(call.options.taskId ?? ''));
+}
+
 /** Sends calls and resolves to their results in order. Everything that sends tasks by hand ends here: handles, signatures, `sendTask`. */
-export async function sendCalls(
-  environment: ExecuteEnvironment,
-  calls: readonly Call[],
-): Promise<readonly AsyncResult<unknown>[]> {
+export function sendCalls(environment: ExecuteEnvironment, calls: readonly Call[]): Promise<readonly AsyncResult<unknown>[]> {
   for (const call of calls) checkCall(environment, call);
   const parent = currentTask();
-  if (parent === undefined) return environment.publisher.send(calls);
+  return parent === undefined ? environment.publisher.send(calls) : sendChildren(environment, calls, parent);
+}
+
+async function sendChildren(
+  environment: ExecuteEnvironment,
+  calls: readonly Call[],
+  parent: CurrentTask,
+): Promise<readonly AsyncResult<unknown>[]> {
   const made = calls.map((call) => inherit(call, parent, environment));
   const children = made.filter((call) => call.options.addToParent !== false).map((call) => ({ id: call.options.taskId ?? '' }));
   // Listed before the broker answers, so that children stand in the order of the calls; taken back when nothing was sent.

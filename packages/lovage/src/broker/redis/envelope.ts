@@ -2,31 +2,54 @@
 // one (redelivered, attempts, death) keeps every number and key of the text as it came, also those that JavaScript cannot hold.
 import { uuid } from '../../util/index.ts';
 import { ATTEMPTS_HEADER, DEATH_HEADER, type DeadLetterSettlement, deadLetter } from '../dead-letters.ts';
-import type { Message, MessageProperties } from '../seam.ts';
+import type { Message, MessageProperties, Outgoing } from '../seam.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Writes the envelope; each call gives it a fresh delivery tag. */
-export function writeEnvelope(message: Message, encoding: 'base64' | 'utf-8' = 'base64'): string {
+export function writeEnvelope(message: Outgoing, encoding: BodyEncoding = 'base64'): string {
   const { properties } = message;
-  const body = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.byteLength);
-  const out: Record<string, unknown> = {};
-  if (properties.correlationId !== undefined) out.correlation_id = properties.correlationId;
-  if (properties.replyTo !== undefined) out.reply_to = properties.replyTo;
-  if (properties.extra !== undefined) Object.assign(out, properties.extra);
-  out.delivery_mode = properties.deliveryMode ?? 2;
-  if (properties.expiration !== undefined) out.expiration = properties.expiration;
-  out.delivery_info = { exchange: message.exchange, routing_key: message.routingKey };
-  out.priority = properties.priority ?? 0;
-  out.body_encoding = encoding;
-  out.delivery_tag = uuid();
-  return JSON.stringify({
-    body: body.toString(encoding === 'base64' ? 'base64' : 'utf8'),
-    'content-encoding': properties.contentEncoding,
-    'content-type': properties.contentType,
-    headers: message.headers,
-    properties: out,
-  });
+  // Put together by hand: one JSON.stringify of the whole costs four times as much (bench row redis-enqueue-bulk).
+  const body = `"body":${bodyText(message.body, encoding)}`;
+  const content = `"content-encoding":${quoted(properties.contentEncoding)},"content-type":${quoted(properties.contentType)}`;
+  const headers = `"headers":${message.headersText ?? JSON.stringify(message.headers)}`;
+  const written = properties.extra === undefined ? propertiesText(message, encoding) : extendedProperties(message, encoding);
+  return `{${body},${content},${headers},"properties":${written}}`;
+}
+
+type BodyEncoding = 'base64' | 'utf-8';
+
+function bodyText(body: Uint8Array, encoding: BodyEncoding): string {
+  const bytes = body instanceof Buffer ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  return encoding === 'base64' ? `"${bytes.toString('base64')}"` : JSON.stringify(bytes.toString('utf8'));
+}
+
+const PLAIN = /^[\w./@:-]*$/;
+
+/** A short text as JSON; ids and names are plain. */
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+}
+
+function propertiesText(message: Message, encoding: BodyEncoding): string {
+  const { correlationId, replyTo, deliveryMode, expiration, priority } = message.properties;
+  let text = '{';
+  if (correlationId !== undefined) text += `"correlation_id":${quoted(correlationId)},`;
+  if (replyTo !== undefined) text += `"reply_to":${quoted(replyTo)},`;
+  text += `"delivery_mode":${deliveryMode ?? 2},`;
+  if (expiration !== undefined) text += `"expiration":${quoted(expiration)},`;
+  text += `"delivery_info":{"exchange":${quoted(message.exchange)},"routing_key":${quoted(message.routingKey)}},`;
+  return `${text}"priority":${priority ?? 0},"body_encoding":"${encoding}","delivery_tag":"${uuid()}"}`;
+}
+
+/** Properties of the user's own may take the place of the first two, and only of those. */
+function extendedProperties(message: Message, encoding: BodyEncoding): string {
+  const { extra, correlationId, replyTo, ...rest } = message.properties;
+  const first: Record<string, unknown> = {};
+  if (correlationId !== undefined) first.correlation_id = correlationId;
+  if (replyTo !== undefined) first.reply_to = replyTo;
+  const last = JSON.parse(propertiesText({ ...message, properties: rest }, encoding)) as Fields;
+  return JSON.stringify({ ...first, ...extra, ...last });
 }
 
 /** What an envelope says, as far as it can be read. */

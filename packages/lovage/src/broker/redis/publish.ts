@@ -71,7 +71,7 @@ async function confirmed(context: RedisContext, count: number, signal: AbortSign
   let sent = false;
   try {
     // Waiting for the line is apart from the call, so that a deadline in between says `no`.
-    await context.line.ready(signal);
+    if (!context.line.isConnected) await context.line.ready(signal);
     sent = true;
     await send();
   } catch (error) {
