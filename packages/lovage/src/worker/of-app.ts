@@ -85,7 +85,8 @@ function wasRejected(app: Lovage, stored: StoredResult): boolean {
 
 /** The settings with this worker's own options over them. */
 function settingsOf({ settings }: Lovage, { prefetchMultiplier }: WorkerOptions): ConsumerSettings {
-  return { ...settings, workerPrefetchMultiplier: prefetchMultiplier ?? settings.workerPrefetchMultiplier };
+  const multiplier = prefetchMultiplier ?? settings.workerPrefetchMultiplier;
+  return { ...settings, workerPrefetchMultiplier: settings.workerDisablePrefetch ? 1 : multiplier };
 }
 
 /** A limit of the worker holds for tasks that have none of their own: those whose limit is that of the setting. */

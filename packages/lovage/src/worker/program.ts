@@ -17,7 +17,7 @@ export interface ProgramOptions extends WorkerOptions {
   readonly version?: string;
   /** Where the banner goes. @default standard output */
   readonly write?: (text: string) => void;
-  /** Sets logging up once more as the settings of the app say: formats and colours of lines. @default logging is left alone */
+  /** Sets logging up as the settings of the app say: formats and colours of lines, or not at all (`workerHijackRootLogger`). @default logging is left alone */
   readonly logging?: LoggingOptions;
   /** Where signals come from. @default this process */
   readonly signals?: SignalSource;
@@ -38,7 +38,7 @@ export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}
   const source = sourceOf(app);
   const { workerLogFormat, workerTaskLogFormat, workerLogColor, workerRedirectStdouts, workerRedirectStdoutsLevel } =
     app.settings;
-  if (logging !== undefined) {
+  if (logging !== undefined && app.settings.workerHijackRootLogger) {
     const color = workerLogColor ?? logging.color ?? false;
     await configureLogging({ lineFormat: workerLogFormat, taskFormat: workerTaskLogFormat, ...logging, color });
   }

@@ -709,7 +709,7 @@ export interface Settings {
    */
   readonly unknownTask: 'deadLetter' | 'reject' | 'requeue';
   /**
-   * The worker command sets up logging; false: the application does.
+   * The worker command sets up logging once it has loaded the application; false: what the application set up (LogTape's configure with reset: true) stays.
    * @default true
    */
   readonly workerHijackRootLogger: boolean;

@@ -171,7 +171,8 @@ export const workerSettings: SettingRows = {
     kind: 'boolean',
     default: true,
     old: 'CELERYD_HIJACK_ROOT_LOGGER',
-    about: 'The worker command sets up logging; false: the application does.',
+    about:
+      "The worker command sets up logging once it has loaded the application; false: what the application set up (LogTape's configure with reset: true) stays.",
   },
   workerLogColor: {
     kind: 'boolean',

@@ -1,6 +1,7 @@
 // Settings that change how a worker lives: its own queue, its shutdown, its log lines.
+
 import { EventEmitter } from 'node:events';
-import type { LogRecord } from '@logtape/logtape';
+import { configure, type LogRecord, reset } from '@logtape/logtape';
 import { describe, expect, it, vi } from 'vitest';
 import { Lovage, type SettingsInput } from '../../../src/app/index.ts';
 import { uuid } from '../../../src/util/index.ts';
@@ -104,6 +105,32 @@ describe('log formats', () => {
 });
 
 describe('the lines of a worker program', () => {
+  it.each([true, false])('go where the application says when workerHijackRootLogger is off (it is %s)', async (hijack) => {
+    const own: string[] = [];
+    const lines: string[] = [];
+    const sink = (record: LogRecord) => void own.push(String(record.message.join('')));
+    await configure({
+      reset: true,
+      sinks: { own: sink },
+      loggers: [
+        { category: ['lovage'], lowestLevel: 'info', sinks: ['own'] },
+        { category: ['logtape', 'meta'], lowestLevel: 'warning', sinks: ['own'] },
+      ],
+    });
+    await using app = setup({ workerHijackRootLogger: hijack, workerRedirectStdouts: false });
+    const signals = new FakeProcess();
+    const ready = vi.fn();
+    app.signals.on('workerReady', ready);
+    const logging = { level: 'INFO', write: (line: string) => void lines.push(line) } as const;
+    const exit = runWorkerProgram(app, { signals: signals as SignalSource, banner: false, hostname: 'w@h', logging });
+    await soon(() => expect(ready).toHaveBeenCalled());
+    signals.emit('SIGTERM', 'SIGTERM');
+    expect(await exit).toBe(0);
+    await reset();
+    const said = [own, lines].map((all) => all.some((line) => line.includes('w@h ready.')));
+    expect(said).toEqual(hijack ? [false, true] : [true, false]);
+  });
+
   it('have the formats of the settings, and those of the console of tasks are among them', async () => {
     await using app = setup({
       workerLogFormat: 'worker %(message)s',
@@ -138,5 +165,23 @@ describe('the lines of a worker program', () => {
       ]),
     );
     expect(process.stdout.write).toBe(write);
+  });
+});
+
+describe('workerDisablePrefetch', () => {
+  it.each([
+    [true, 2],
+    [false, 6],
+  ])('%s: two slots hold %i messages of ten', async (workerDisablePrefetch, expected) => {
+    await using app = setup({ workerDisablePrefetch, workerPrefetchMultiplier: 3 });
+    const open = Promise.withResolvers<void>();
+    const task = app.task('waits', { params: [] }, () => open.promise);
+    const results = await Promise.all(Array.from({ length: 10 }, () => task.delay()));
+    await using _worker = await startWorker(app, { concurrency: 2 });
+    const broker = await app.openBroker('read');
+    const [queue = ''] = app.queueNames();
+    await soon(async () => expect(await broker.count(queue)).toMatchObject({ held: expected, ready: 10 - expected }));
+    open.resolve();
+    await Promise.all(results.map((result) => result.get({ timeout: 5 })));
   });
 });
