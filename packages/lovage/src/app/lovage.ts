@@ -28,6 +28,7 @@ import {
   type TaskPort,
 } from '../task/index.ts';
 import { type Clock, ConfigurationError, logger, systemClock } from '../util/index.ts';
+import { bugReport } from './bug-report.ts';
 import { Config, type SettingsInput } from './config.ts';
 import type { BrokerRole } from './connections.ts';
 import { APP_MARK, noticeCopy } from './copies.ts';
@@ -221,6 +222,11 @@ export class Lovage implements AsyncDisposable {
   /** Names of the queues that a worker takes from when nobody chooses. */
   queueNames(): readonly string[] {
     return this.queues.names;
+  }
+
+  /** Versions, addresses and settings as one text to put into a report; passwords and other secrets are blotted out. */
+  bugReport(): string {
+    return bugReport(this.name, this.conf);
   }
 
   /** Waits for publishes under way, then closes brokers and result stores. */

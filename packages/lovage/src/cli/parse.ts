@@ -6,12 +6,11 @@ import type { Parser } from '@optique/core/parser';
 import { command } from '@optique/core/primitives';
 import type { Usage } from '@optique/core/usage';
 import { run } from '@optique/run';
-import { didYouMean } from '../util/index.ts';
+import { didYouMean, version } from '../util/index.ts';
 import { commands } from './commands/index.ts';
 import { type Command, EXIT, type GlobalOptions } from './define.ts';
 import { environmentOptions, optionsOf, withOptions } from './environment.ts';
 import { globalOptions } from './options.ts';
-import { version } from './version.ts';
 
 export interface Parsed {
   readonly command: Command;

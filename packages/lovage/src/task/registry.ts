@@ -30,6 +30,11 @@ export class Registry implements TaskRegistry {
     this.#tasks.set(definition.name, definition);
   }
 
+  /** Forgets a task, so that another may have its name. */
+  unregister(name: string): void {
+    if (!this.#tasks.delete(name)) throw notRegistered(name, this.#tasks.keys());
+  }
+
   [Symbol.iterator](): IterableIterator<TaskDefinition> {
     return this.#tasks.values();
   }

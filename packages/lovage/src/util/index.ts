@@ -22,3 +22,4 @@ export { type SqliteLocation, sqliteLocation } from './sqlite-location.ts';
 export { holdLock, isLockFree, removeLock } from './sqlite-lock.ts';
 export * from './suggest.ts';
 export * from './transport-options.ts';
+export { version } from './version.ts';

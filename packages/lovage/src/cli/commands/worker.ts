@@ -5,10 +5,10 @@ import { multiple, optional } from '@optique/core/modifiers';
 import { argument, option } from '@optique/core/primitives';
 import { choice, integer, string, type ValueParser } from '@optique/core/valueparser';
 import { poolNames } from '../../pool/index.ts';
+import { version } from '../../util/index.ts';
 import { configureLogging, type LoggingOptions, type LogLevel, runWorkerProgram } from '../../worker/index.ts';
 import { type Command, defineCommand } from '../define.ts';
 import { commaList, seconds } from '../options.ts';
-import { version } from '../version.ts';
 import { levels } from './levels.ts';
 
 const parser = object({

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { noticeCopy } from '../../../src/app/copies.ts';
 import { Lovage } from '../../../src/app/lovage.ts';
-import { AlreadyRegisteredError, ArgumentsError, ConfigurationError } from '../../../src/util/index.ts';
+import { AlreadyRegisteredError, ArgumentsError, ConfigurationError, NotRegisteredError } from '../../../src/util/index.ts';
 import { bodyOf, setup, waiting } from './support.ts';
 
 test('making an app opens nothing and reads nothing', async () => {
@@ -209,4 +209,22 @@ test('a second copy of Lovage is named, once', () => {
   noticeCopy('file:///two/lovage.js', (text) => warnings.push(text));
   expect(warnings.at(-1)).toContain('file:///two/lovage.js');
   expect(warnings.filter((text) => text.includes('file:///two'))).toHaveLength(1);
+});
+
+test('a bug report names versions, addresses and settings, and no secret', async () => {
+  await using app = setup({ brokerUrl: 'redis://me:hunter2@h/1', taskRoutes: { a: 'slow' }, securityKey: '/k' });
+  const report = app.bugReport();
+  expect(report).toMatch(/^lovage \d+\.\d+\.\d+\S* · node \d+\./);
+  expect(report).toContain('broker: redis://me:**@h/1\nresults: redis://me:**@h/1\n');
+  expect(report).toContain('  taskRoutes = {"a":"slow"}');
+  expect(report).not.toMatch(/hunter2|\/k\b/);
+});
+
+test('a task may be forgotten, so that another takes its name', async () => {
+  await using app = setup();
+  app.task('t', () => 1);
+  app.tasks.unregister('t');
+  expect(app.tasks.find('t')).toBeUndefined();
+  app.task('t', () => 2);
+  expect(() => app.tasks.unregister('nobody')).toThrow(NotRegisteredError);
 });
