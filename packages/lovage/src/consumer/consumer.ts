@@ -22,7 +22,7 @@ import type { WorkerApp } from './port.ts';
 
 const log = logger('consumer');
 const RECONNECT = { first: 0.2, cap: 30 };
-/** Seconds after which a line counts as good: losing it starts the back-off anew. */
+/** Seconds after which a line counts as good: losing it starts the back-off anew, and the first try is made at once. */
 const GOOD_LINE = 1;
 /** Seconds that giving back may take when the broker does not answer. */
 const GIVE_BACK_PATIENCE = 2;
@@ -156,6 +156,7 @@ export class Consumer implements AsyncDisposable {
           continue;
         }
         const began = this.#clock.monotonic();
+        this.#lastBatch = began;
         const error = await this.#consume(subscription);
         await this.#close(subscription);
         if (this.#stopping) break;
@@ -164,7 +165,9 @@ export class Consumer implements AsyncDisposable {
           error: String(error),
         });
         const good = this.#clock.monotonic() - began > GOOD_LINE * 1000;
-        failures = good ? 0 : failures + 1;
+        // A line that brought something worked, however short it was: cut again and again it comes back as quickly as the first time.
+        const worked = this.#lastBatch > began;
+        failures = good ? 0 : worked ? 1 : failures + 1;
         if (!good) await this.#wait(backoff(failures - 1, RECONNECT));
       }
     } catch (error) {
@@ -236,7 +239,6 @@ export class Consumer implements AsyncDisposable {
   /** Hands batches on until the line ends; resolves to why. */
   async #consume(subscription: Subscription): Promise<unknown> {
     this.#subscription = subscription;
-    this.#lastBatch = this.#clock.monotonic();
     const broken = new Promise<Error>((resolve) => {
       this.#break = resolve;
     });

@@ -41,6 +41,22 @@ describe('a lost line', () => {
     await soon(async () => expect(await h.counts()).toEqual(empty));
   }, 30_000);
 
+  it('that worked comes back quickly, however often it is cut', async () => {
+    const line = cuttable();
+    await using h = await harness({ broker: line.wrap });
+    h.task('add', (job) => success(job));
+    await h.start();
+    const began = performance.now();
+    for (let cut = 1; cut <= 8; cut++) {
+      const id = await h.call('add');
+      await soon(async () => expect(await h.state(id)).toBe('SUCCESS'));
+      line.cut();
+      await soon(() => expect(line.opened()).toBe(cut + 1));
+    }
+    // A back-off that went on growing would have come to 25 s or more.
+    expect(performance.now() - began).toBeLessThan(6000);
+  }, 60_000);
+
   it('does not start a running task twice: its message is attached to it when it comes again', async () => {
     const line = cuttable();
     await using h = await harness({ broker: line.wrap });
