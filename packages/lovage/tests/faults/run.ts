@@ -50,7 +50,9 @@ function readRows(): readonly Row[] {
 
 async function main(): Promise<void> {
   const scale = options.scale === 'short' ? 'short' : 'long';
-  const wanted = scenarios.filter(({ id }) => options.only?.includes(id) ?? true);
+  const wanted = scenarios.filter(
+    ({ id, longOnly }) => (options.only?.includes(id) ?? true) && (scale === 'long' || longOnly !== true),
+  );
   mkdirSync(dirname(options.results), { recursive: true });
   let failed = 0;
   for (let seed = Number(options.seed); seed < Number(options.seed) + Number(options.seeds); seed++) {

@@ -27,7 +27,7 @@ export interface ScenarioResult {
   readonly doubled: number;
   readonly phantom: number;
   readonly doubleFinal: number;
-  /** Executions under way at the instant of the fault: the most that may double. */
+  /** The most that may double: what workers held at the instants of the faults, and publishes in doubt that were sent again. */
   readonly inFlight: number;
   /** From the fault (or its end, where the broker itself was away) until what was held runs again. */
   readonly recoverySeconds: readonly number[];
@@ -45,6 +45,8 @@ export interface Scenario {
   /** A row of the table. */
   readonly title: string;
   readonly applies: readonly StackName[];
+  /** Takes too long for the short tests. */
+  readonly longOnly?: boolean;
   run(context: ScenarioContext): Promise<ScenarioResult>;
 }
 

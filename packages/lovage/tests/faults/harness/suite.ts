@@ -10,7 +10,7 @@ const seed = Number(process.env.FAULT_SEED ?? Date.now() % 1_000_000);
 export function describeFaults(...stacks: readonly StackName[]): void {
   afterAll(closeSharedServers);
   describe.each(stacks)('%s', (stack) => {
-    const applying = scenarios.filter(({ applies }) => applies.includes(stack));
+    const applying = scenarios.filter(({ applies, longOnly }) => applies.includes(stack) && longOnly !== true);
     test.each(applying)('$title', async (scenario) => {
       const result = await scenario.run({ stack, seed, scale: 'short' });
       const where = `FAULT_SEED=${seed} repeats it; the ledger is in ${result.folder}`;

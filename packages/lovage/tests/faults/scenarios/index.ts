@@ -1,6 +1,27 @@
 // All scenarios, in the order of the table. A scenario is added here, and runs in the short tests and in the long runner.
 import type { Scenario } from '../harness/scenario.ts';
+import { brokerKill, brokerKillEverysec } from './broker-kill.ts';
+import { brokerLongStall, brokerStall } from './broker-stall.ts';
+import { cuts } from './cuts.ts';
+import { loopBlock } from './loop-block.ts';
 import { poison } from './poison.ts';
+import { publishCut } from './publish-cut.ts';
+import { settleCut } from './settle-cut.ts';
+import { takeKill } from './take-kill.ts';
+import { workerFreeze } from './worker-freeze.ts';
 import { workerKill } from './worker-kill.ts';
 
-export const scenarios: readonly Scenario[] = [workerKill, poison];
+export const scenarios: readonly Scenario[] = [
+  workerKill,
+  takeKill,
+  workerFreeze,
+  loopBlock,
+  brokerKill,
+  brokerKillEverysec,
+  brokerStall,
+  brokerLongStall,
+  cuts,
+  publishCut,
+  settleCut,
+  poison,
+];

@@ -1,0 +1,95 @@
+// The broker dies by kill -9 under load and comes back: what it confirmed is still there, and everybody goes on by himself. Without a
+// server (the embedded broker) it is the processes that write the file which die in the middle of writing.
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Arena, openArena } from '../harness/arena.ts';
+import { firstStartAfter, inDoubt, keepSending, latePublishes } from '../harness/gestures.ts';
+import type { Scenario, ScenarioContext, ScenarioResult } from '../harness/scenario.ts';
+import type { StackOptions } from '../harness/stack.ts';
+
+const CONCURRENCY = 4;
+const WORKERS = 2;
+/** Seconds in which everybody has to be back after the broker is. Reconnecting backs off, up to 30 s after a long outage. */
+const BACK = 15;
+
+async function brokerDeaths(context: ScenarioContext, options: StackOptions): Promise<ScenarioResult> {
+  await using arena = await openArena(context, options);
+  const { stack, isShort, random } = arena;
+  const { broker } = stack;
+  if (broker === undefined) return await writerDeaths(arena);
+  const producer = await stack.producer({ name: 'producer' });
+  for (let at = 0; at < WORKERS; at++) await stack.worker({ name: `worker${at}`, concurrency: CONCURRENCY });
+  const load = keepSending(producer, { perSecond: 100, args: [20] });
+  const deaths = isShort ? 1 : 3;
+  const recoverySeconds: number[] = [];
+  const moments: number[] = [];
+  for (let death = 0; death < deaths; death++) {
+    const before = arena.runs().length;
+    await arena.until('the load flows', 30, () => arena.runs().length > before + 20);
+    await delay(random.int(0, 500));
+    await broker.kill();
+    moments.push(Date.now());
+    await delay(random.int(0, isShort ? 500 : 5000));
+    await broker.restart();
+    const up = Date.now();
+    moments.push(up);
+    await arena.until('tasks run again', BACK + 15, () => firstStartAfter(arena, up) !== undefined);
+    recoverySeconds.push(firstStartAfter(arena, up) ?? Number.POSITIVE_INFINITY);
+  }
+  await load.stop();
+  await arena.quiesce(stack.takeover + 30);
+  const late = recoverySeconds.filter((seconds) => seconds > BACK);
+  return arena.result({
+    inFlight: deaths * WORKERS * CONCURRENCY + inDoubt(arena, moments),
+    recoverySeconds,
+    violations: [...latePublishes(arena), ...late.map((seconds) => `the workers were back only after ${seconds.toFixed(1)} s`)],
+  });
+}
+
+async function writerDeaths(arena: Arena): Promise<ScenarioResult> {
+  const { stack, isShort, random } = arena;
+  await stack.worker({ name: 'heir', concurrency: CONCURRENCY });
+  const recoverySeconds: number[] = [];
+  const deaths = isShort ? 2 : 10;
+  for (let death = 0; death < deaths; death++) {
+    const producer = await stack.producer({ name: `producer${death}` });
+    const worker = await stack.worker({ name: `victim${death}`, concurrency: CONCURRENCY });
+    const load = keepSending(producer, { perSecond: 300, args: [5] });
+    const before = arena.runs().length;
+    await arena.until('the load flows', 30, () => arena.runs().length > before + 20);
+    await delay(random.int(0, 300));
+    for (const victim of [producer.child, worker]) victim.signal('SIGKILL');
+    await load.stop().catch(() => undefined);
+    const at = Date.now();
+    await arena.until(
+      'tasks run on',
+      15,
+      () => firstStartAfter(arena, at) !== undefined || arena.stack.waiting().then((n) => n === 0),
+    );
+    recoverySeconds.push(firstStartAfter(arena, at) ?? 0);
+  }
+  await arena.quiesce(stack.takeover + 30);
+  return arena.result({ inFlight: deaths * CONCURRENCY, recoverySeconds });
+}
+
+export const brokerKill: Scenario = {
+  id: 'broker-kill',
+  title: 'Broker `kill -9` and restart under load (Redis: AOF `always`; embedded: the writing processes)',
+  applies: [
+    'sqlite',
+    'redis',
+    'redis-celery',
+    'rabbitmq-classic',
+    'rabbitmq-quorum',
+    'celery-redis',
+    'celery-rabbitmq',
+    'bullmq',
+  ],
+  run: (context) => brokerDeaths(context, { appendonly: 'always' }),
+};
+
+export const brokerKillEverysec: Scenario = {
+  id: 'broker-kill-everysec',
+  title: 'Broker `kill -9` and restart under load (Redis: AOF `everysec`)',
+  applies: ['redis', 'redis-celery', 'celery-redis', 'bullmq'],
+  run: (context) => brokerDeaths(context, { appendonly: 'everysec' }),
+};

@@ -1,0 +1,74 @@
+// The broker stands still without a word (SIGSTOP): publishes reject by their deadline, nothing hangs, and all goes on afterwards.
+import { setTimeout as delay } from 'node:timers/promises';
+import { openArena } from '../harness/arena.ts';
+import { firstStartAfter, inDoubt, keepSending, latePublishes } from '../harness/gestures.ts';
+import type { Scenario, ScenarioContext, ScenarioResult } from '../harness/scenario.ts';
+
+const CONCURRENCY = 4;
+/** Seconds in which tasks have to run again after the stall: the reconnecting worker backs off up to 30 s. */
+const BACK = { short: 15, long: 35 } as const;
+
+async function stall(context: ScenarioContext, seconds: number): Promise<ScenarioResult> {
+  await using arena = await openArena(context);
+  const { stack, random } = arena;
+  const limit = BACK[context.scale];
+  const producer = await stack.producer({ name: 'producer' });
+  await stack.worker({ name: 'worker', concurrency: CONCURRENCY });
+  const waiter = await stack.waiter?.({});
+  const load = keepSending(producer, { perSecond: 50, args: [20] });
+  await arena.until('the load flows', 30, () => arena.runs().length > 20);
+  await delay(random.int(0, 500));
+  stack.broker?.pause();
+  const began = Date.now();
+  // Waits that begin in the stall must end too.
+  const asked = [...new Set(arena.published().map(({ id }) => id))].slice(-10);
+  const answers = asked.map((id) => waiter?.wait(id, seconds + 30));
+  const waits = Promise.allSettled(answers);
+  await delay(seconds * 1000);
+  stack.broker?.resume();
+  const up = Date.now();
+  const recovered = (): number | undefined => firstStartAfter(arena, up);
+  await arena.until('tasks run again', limit + 30, () => recovered() !== undefined);
+  await load.stop();
+  await arena.quiesce(stack.takeover + 30);
+  const ended = await waits;
+  const published = arena.published();
+  const refused = published.find(({ mark, time }) => (mark === 'maybe' || mark === 'no') && time >= began && time <= up);
+  const violations = [...latePublishes(arena)];
+  if (seconds > stack.publishTimeout + 1 && refused === undefined) violations.push('no publish was refused in the stall');
+  const unanswered = ended.filter(({ status }) => status === 'rejected').length;
+  if (unanswered > 0) violations.push(`${unanswered} of ${asked.length} waits got no answer`);
+  if ((recovered() ?? 0) > limit) violations.push(`tasks ran again only ${recovered()} s after the stall`);
+  return arena.result({
+    inFlight: CONCURRENCY + inDoubt(arena, [began, up]),
+    recoverySeconds: [recovered() ?? Number.POSITIVE_INFINITY],
+    ...(refused === undefined ? {} : { detectionSeconds: (refused.time - began) / 1000 }),
+    violations,
+  });
+}
+
+const applies: Scenario['applies'] = [
+  'redis',
+  'redis-celery',
+  'rabbitmq-classic',
+  'rabbitmq-quorum',
+  'celery-redis',
+  'celery-rabbitmq',
+  'bullmq',
+];
+
+export const brokerStall: Scenario = {
+  id: 'broker-stall',
+  title: 'Broker stopped (SIGSTOP) for 5 s',
+  applies,
+  run: (context) => stall(context, 5),
+};
+
+/** For the long runs only. */
+export const brokerLongStall: Scenario = {
+  id: 'broker-stall-60',
+  title: 'Broker stopped (SIGSTOP) for 60 s',
+  applies,
+  longOnly: true,
+  run: (context) => stall(context, 60),
+};

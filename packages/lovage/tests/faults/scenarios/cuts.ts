@@ -1,0 +1,54 @@
+// The line is cut 100 times at random, with FIN or RST, while everybody is busy: the worker's, the producer's and the waiter's, to the
+// broker and to the result store. Nobody goes deaf, nothing is lost, and no wait hangs.
+import { setTimeout as delay } from 'node:timers/promises';
+import { openArena } from '../harness/arena.ts';
+import { inDoubt, latePublishes } from '../harness/gestures.ts';
+import type { Scenario } from '../harness/scenario.ts';
+
+const CUTS = 100;
+const CONCURRENCY = 10;
+/** Tasks a cut. */
+const EACH = 4;
+/** Seconds that a worker which is not deaf needs for one more round. */
+const AFTERWARDS = 20;
+
+export const cuts: Scenario = {
+  id: 'cuts',
+  title: `Connections to broker and results cut ${CUTS} times at random under load`,
+  applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum', 'celery-redis', 'celery-rabbitmq', 'bullmq'],
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack, random } = arena;
+    const ways = { broker: 'proxy', results: 'proxy' } as const;
+    const producer = await stack.producer({ name: 'producer', ...ways });
+    await stack.worker({ name: 'worker', concurrency: CONCURRENCY, ...ways });
+    const waiter = await stack.waiter?.(ways);
+    const proxies = [...new Set([stack.brokerProxy, stack.resultProxy])].filter((proxy) => proxy !== undefined);
+    const sent: Promise<void>[] = [];
+    const answers: Promise<unknown>[] = [];
+    const moments: number[] = [];
+    for (let round = 0; round < CUTS; round++) {
+      const load = { prefix: `c${round}`, count: EACH, perSecond: 500, args: [2] };
+      sent.push(producer.produce(load));
+      for (let at = 0; at < EACH && waiter !== undefined; at++) answers.push(waiter.wait(`c${round}-${at}`, 120));
+      // Some of the work goes on before the cut, at a point of its own each round.
+      await delay(random.int(0, 60));
+      moments.push(Date.now());
+      random.pick(proxies).cut(random.pick(['rst', 'fin']));
+    }
+    const last = Date.now();
+    const waits = Promise.allSettled(answers);
+    await Promise.all(sent);
+    await arena.quiesce(60);
+    const quiet = (Date.now() - last) / 1000;
+    const unanswered = (await waits).filter(({ status }) => status === 'rejected').length;
+    const violations = [...latePublishes(arena)];
+    if (unanswered > 0) violations.push(`${unanswered} waits got no answer`);
+    await producer.produce({ prefix: 'last', count: CONCURRENCY, perSecond: 500 });
+    const heard = (): boolean =>
+      arena.runs().filter(({ what, id }) => what === 'end' && id.startsWith('last-')).length >= CONCURRENCY;
+    await arena.until('the last round ran', AFTERWARDS, heard).catch(() => violations.push('the worker went deaf'));
+    await arena.quiesce(30);
+    return arena.result({ inFlight: CUTS * CONCURRENCY + inDoubt(arena, moments), recoverySeconds: [quiet], violations });
+  },
+};

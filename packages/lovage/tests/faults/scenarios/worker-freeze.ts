@@ -1,0 +1,49 @@
+// A worker stands still for two leases (SIGSTOP, as a suspended machine does) and goes on: others have taken over, and what it then
+// still wants to write, results and acks, is refused. It notices, and works again.
+import { setTimeout as delay } from 'node:timers/promises';
+import { openArena } from '../harness/arena.ts';
+import { heldBy, SLACK, takenOverAfter, whenBusy } from '../harness/gestures.ts';
+import type { Scenario } from '../harness/scenario.ts';
+
+const CONCURRENCY = 4;
+/** Seconds of a freeze on RabbitMQ, which notices only that a line ends: the line is cut meanwhile. */
+const WITHOUT_LEASE = 4;
+
+export const workerFreeze: Scenario = {
+  id: 'worker-freeze',
+  title: 'Worker frozen (SIGSTOP) for two leases, then continued (RabbitMQ: its line cut meanwhile)',
+  applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum', 'bullmq'],
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack } = arena;
+    const producer = await stack.producer({ name: 'producer' });
+    const victim = await stack.worker({ name: 'victim', concurrency: CONCURRENCY, broker: 'proxy' });
+    await producer.produce({ prefix: 'frozen', count: CONCURRENCY, perSecond: 500, args: [400] });
+    await whenBusy(arena, 'victim', 100);
+    victim.signal('SIGSTOP');
+    const at = Date.now();
+    const held = await heldBy(arena, 'victim');
+    await stack.worker({ name: 'heir', concurrency: CONCURRENCY });
+    if (stack.lease === undefined) stack.brokerProxy?.cut();
+    const promised = (stack.lease ?? 0) + 2;
+    const back = (): number | undefined => takenOverAfter(arena, held, at);
+    await arena.until('taken over', promised + 15, () => back() !== undefined).catch(() => undefined);
+    // The heir ends what it took over before the frozen one wakes: then its late results meet finished ones.
+    await delay(Math.max(500, 2 * (stack.lease ?? WITHOUT_LEASE) * 1000 - (Date.now() - at)));
+    victim.signal('SIGCONT');
+    const recovered = back() ?? Number.POSITIVE_INFINITY;
+    const violations: string[] = [];
+    // The heir needs a moment to start, which is no part of the promise.
+    if (recovered > promised + SLACK + 1)
+      violations.push(`taken over after ${recovered.toFixed(1)} s, promised were ${promised} s`);
+    const works = (): boolean =>
+      arena.runs().some(({ what, id, worker }) => what === 'end' && id.startsWith('after') && worker.startsWith('victim/'));
+    for (let round = 0; round < 40 && !works(); round++) {
+      await producer.produce({ prefix: `after${round}`, count: 4 * CONCURRENCY, perSecond: 200, args: [30] });
+      await delay(200);
+    }
+    if (!works()) violations.push('the worker that was frozen takes nothing more');
+    await arena.quiesce(stack.takeover + 30);
+    return arena.result({ inFlight: held.size, recoverySeconds: [recovered], violations });
+  },
+};
