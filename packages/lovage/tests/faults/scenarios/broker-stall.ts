@@ -22,7 +22,7 @@ async function stall(context: ScenarioContext, seconds: number): Promise<Scenari
   const began = Date.now();
   // Waits that begin in the stall must end too.
   const asked = [...new Set(arena.published().map(({ id }) => id))].slice(-10);
-  const answers = asked.map((id) => waiter?.wait(id, seconds + 30));
+  const answers = waiter === undefined ? [] : asked.map((id) => waiter.wait(id, seconds + 30));
   const waits = Promise.allSettled(answers);
   await delay(seconds * 1000);
   stack.broker?.resume();
