@@ -30,6 +30,7 @@ export function open(options: BackendOptions): ResultBackend {
   const file = openSqliteFile(path, { schema: SCHEMA, durability });
   const watch = watchFile(file);
   let trimmed = 0;
+  let hasTables = false;
 
   function isTimeToTrim(): boolean {
     if (performance.now() - trimmed < TRIM_EVERY) return false;
@@ -48,13 +49,23 @@ export function open(options: BackendOptions): ResultBackend {
     };
   }
 
+  /** The transaction is the broker's, who does not make our tables. */
+  function jointPut(results: readonly StoredResult[]): (db: SqliteConnection) => void {
+    const write = put(results);
+    return (db) => {
+      if (!hasTables) db.exec(SCHEMA);
+      hasTables = true;
+      write(db);
+    };
+  }
+
   return {
     name: 'sqlite',
     url: `sqlite://${file.path}`,
     database: file.database,
     features: { persistent: true, fence: true, autoExpire: true, states: true },
     put: (results) => (results.length === 0 ? Promise.resolve([]) : ours(file.write(put(results)))),
-    jointPut: (results) => ({ database: file.database, payload: put(results) }),
+    jointPut: (results) => ({ database: file.database, payload: jointPut(results) }),
     get: async (ids) => new Map((await ours(file.read((db) => readRows(db, ids)))).map((result) => [result.id, result])),
     watch: (ids, signal) => watch.watchers.watch(ids, signal),
     forget: (ids) => ours(file.write((db) => forgetRows(db, ids))),

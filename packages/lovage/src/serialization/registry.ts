@@ -16,7 +16,7 @@ export interface SerializationOptions {
 
 /** Everything that turns values into bodies and back. One per app. */
 export interface Serialization {
-  /** Throws EncodeError, and ConfigurationError when a name is not known. */
+  /** Throws EncodeError, BodyTooLargeError, and ConfigurationError when a name is not known. */
   encode(value: unknown, serializer: string, compression?: string): Encoded;
   /** Throws ContentRefusedError, BodyTooLargeError or DecodeError, whatever comes. `accept` holds MIME types (see `accept`). */
   decode(input: EncodedInput, accept: ReadonlySet<string>): unknown;
@@ -86,6 +86,12 @@ class Registry implements Serialization {
   encode(value: unknown, name: string, compression?: string): Encoded {
     const serializer = this.#serializers.get(name) ?? this.serializer(name);
     const body = serializer.encode(value);
+    // Nobody who keeps to the same limit could read it.
+    if (body.byteLength > this.#maxBytes) {
+      throw new BodyTooLargeError(
+        `The body has ${body.byteLength} bytes; the limit (setting maxBodyBytes) is ${this.#maxBytes}. Send a reference to the data, or raise the limit here and where it is read.`,
+      );
+    }
     const { contentType, contentEncoding } = serializer;
     if (compression === undefined) return { body, contentType, contentEncoding, compression };
     const method = this.#compression(compression);

@@ -28,7 +28,7 @@ export const generalSettings: SettingRows = {
     default: 134_217_728,
     min: 1,
     celery: null,
-    about: 'Largest body, in bytes after decompression, that is decoded; a larger one goes to the dead letters.',
+    about: 'Largest body, in bytes before compression: a larger one is not sent, and goes to the dead letters where it comes.',
   },
   strictTyping: {
     kind: 'boolean',

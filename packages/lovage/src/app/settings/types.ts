@@ -19,7 +19,7 @@ export interface Settings {
    */
   readonly jsonTypes: 'tagged' | 'plain';
   /**
-   * Largest body, in bytes after decompression, that is decoded; a larger one goes to the dead letters.
+   * Largest body, in bytes before compression: a larger one is not sent, and goes to the dead letters where it comes.
    * @default 134217728
    */
   readonly maxBodyBytes: number;

@@ -80,7 +80,7 @@ export function peekQueue(db: SqliteConnection, name: string, limit: number): Me
        WHERE r.queue = ? ORDER BY r.rank, r.id LIMIT ?`,
     )
     .all(queue.id, limit);
-  return rows.map((row) => ({ ...readEnvelope(String(row.envelope)), body: row.body as Uint8Array }));
+  return rows.map((row) => readEnvelope(row.envelope, row.body, name));
 }
 
 /** Deletes what waits and what is parked; what is held stays with its holder. */

@@ -79,17 +79,16 @@ function takeFrom(
       expired.push(id);
       continue;
     }
-    const body = row.body as Uint8Array;
+    const message = readEnvelope(row.envelope, row.body, source.name);
     const delivery: Delivery = {
-      ...readEnvelope(String(row.envelope)),
-      body,
+      ...message,
       queue: source.name,
       redelivered: row.redelivered === 1,
       attempts: Number(row.attempts) + 1,
       generation: call.generation,
       tag: id,
     };
-    bytes += body.byteLength;
+    bytes += message.body.byteLength;
     if (taken.push({ delivery, rank }) >= max || bytes > MAX_TAKE_BYTES) break;
   }
   if (last !== undefined) moveToHeld(db, source.id, last, call.holder, expired);

@@ -4,6 +4,7 @@ import { brokerKill, brokerKillEverysec } from './broker-kill.ts';
 import { brokerLongStall, brokerStall } from './broker-stall.ts';
 import { cuts } from './cuts.ts';
 import { loopBlock } from './loop-block.ts';
+import { mutations } from './mutations.ts';
 import { poison } from './poison.ts';
 import { publishCut } from './publish-cut.ts';
 import { settleCut } from './settle-cut.ts';
@@ -24,4 +25,5 @@ export const scenarios: readonly Scenario[] = [
   publishCut,
   settleCut,
   poison,
+  mutations,
 ];
