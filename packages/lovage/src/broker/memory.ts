@@ -324,11 +324,11 @@ function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetter
           wake: () => {
             space.waiters.delete(waiter);
             signal.removeEventListener('abort', waiter.wake);
-            resolve();
+            resolve([]);
           },
         };
         const ready = queues.some((name) => space.queues.get(name)?.lists.some((list) => list.size > 0));
-        if (ready || signal.aborted) return resolve();
+        if (ready || signal.aborted) return resolve([]);
         space.waiters.add(waiter);
         signal.addEventListener('abort', waiter.wake, { once: true });
       }),

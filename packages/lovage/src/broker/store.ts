@@ -31,6 +31,8 @@ export interface TurnResult {
   readonly taken: readonly Delivery[];
   /** Settled too late: the lease had ended and somebody else has them. */
   readonly lost: readonly Delivery[];
+  /** True when there was less than was asked for: another look would be in vain. */
+  readonly drained?: boolean;
 }
 
 /** What one subscription holds: a list and a lease of its own (one incarnation: node and a random part). */
@@ -42,8 +44,13 @@ export interface Holder extends AsyncDisposable {
     readonly queues: readonly string[];
     readonly take: number;
   }): Promise<TurnResult>;
-  /** Resolves when there may be something to take in one of `queues` (or the signal aborts). May wake for nothing; a lost wake-up may cost latency only. */
-  idle(queues: readonly string[], signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when there may be something to take in one of `queues` (or the signal aborts). May wake for nothing; a lost wake-up may cost
+   * latency only. A store that can do so takes up to `take` along with the wake-up, and resolves to them.
+   */
+  idle(queues: readonly string[], signal: AbortSignal, take: number): Promise<readonly Delivery[]>;
+  /** True while `idle` takes by itself what comes, so that a turn need not look. */
+  readonly takesIdly?: boolean;
   /** Resolves (never rejects) with the error when the holder can no longer be used: line lost, lease ended. */
   readonly closed: Promise<Error | undefined>;
   /** Broadcast copies for fanout queues of this holder (no settling needed); absent when fanout queues are ordinary queues. */

@@ -65,6 +65,8 @@ export class VirtualSubscription implements Subscription {
   #turning: Promise<void> | undefined;
   /** Aborts the wait of `Holder.idle`; defined while waiting. */
   #idle: AbortController | undefined;
+  /** The last look took all that there was. */
+  #drained = false;
   #cancelled = false;
   #disposing: Promise<void> | undefined;
   /** Everything was given back. */
@@ -169,6 +171,7 @@ export class VirtualSubscription implements Subscription {
       return;
     }
     this.#queues = [...this.#queues, queue];
+    this.#drained = false;
     this.#idle?.abort();
     this.#schedule();
   }
@@ -209,9 +212,14 @@ export class VirtualSubscription implements Subscription {
   readonly #run = (): void => {
     this.#scheduled = false;
     if (this.#turning !== undefined || this.#error !== undefined || this.#disposing !== undefined) return;
-    const take = this.#freeSlots();
+    const free = this.#freeSlots();
     const speaks = this.#calls.length > 0 || this.#loose.length > 0;
-    if (!speaks && (take === 0 || this.#idle !== undefined)) return;
+    if (!speaks && (free === 0 || this.#idle !== undefined)) return;
+    if (!speaks && this.#drained) {
+      this.#wait();
+      return;
+    }
+    const take = this.#idle !== undefined && this.#holder.takesIdly === true ? 0 : free;
     this.#turning = this.#turn(take).finally(() => {
       this.#turning = undefined;
       this.#schedule();
@@ -244,11 +252,18 @@ export class VirtualSubscription implements Subscription {
   #turned(calls: readonly SettleCall[], result: TurnResult, take: number): void {
     for (const call of calls) call.resolve(lostOf(call, result.lost));
     const { taken } = result;
+    if (take > 0) this.#drained = result.drained === true;
+    this.#accept(taken);
+    if (take > 0 && taken.length === 0) this.#wait();
+  }
+
+  /** What was taken is handed out; what is more than is wanted by now goes back. */
+  #accept(taken: readonly Delivery[]): void {
     if (this.#options.noAck) for (const delivery of taken) this.#loose.push({ verdict: 'ack', delivery });
     else for (const delivery of taken) this.#held.add(delivery);
-    if (this.#cancelled) this.#giveBack(taken);
-    else this.#deliver(taken);
-    if (take > 0 && taken.length === 0) this.#wait();
+    const most = this.#cancelled ? 0 : Math.max(0, taken.length - Math.max(0, this.#held.size - this.#limit));
+    if (most < taken.length) this.#giveBack(taken.slice(most));
+    this.#deliver(most < taken.length ? taken.slice(0, most) : taken);
   }
 
   /** Nothing was there: sleeps until the store says that there may be something. */
@@ -256,12 +271,22 @@ export class VirtualSubscription implements Subscription {
     if (this.#idle !== undefined || this.#cancelled) return;
     const idle = new AbortController();
     this.#idle = idle;
-    const wake = (): void => {
+    const take = this.#freeSlots();
+    this.#drained = false;
+    const wake = (brought: readonly Delivery[]): void => {
       if (this.#idle === idle) this.#idle = undefined;
       this.lastHeard = performance.now();
+      if (brought.length > 0) this.#woken(brought, brought.length < take);
       this.#schedule();
     };
-    this.#holder.idle(this.#queues, idle.signal).then(wake, wake);
+    this.#holder.idle(this.#queues, idle.signal, take).then(wake, () => wake(NONE));
+  }
+
+  /** The wake-up came with messages. At the end of this subscription the holder gives them back with the rest. */
+  #woken(brought: readonly Delivery[], drained: boolean): void {
+    if (this.#error !== undefined || this.#closed) return;
+    this.#drained = drained;
+    this.#accept(brought);
   }
 
   async #turnFailed(calls: readonly SettleCall[], loose: readonly Settlement[], error: unknown): Promise<void> {

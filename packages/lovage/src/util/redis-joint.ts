@@ -106,15 +106,22 @@ local function state_of(key)
   if ok and type(meta) == 'table' then return tostring(meta.status) end
   return whole:match('^status: ([%u_]+)') or whole:match('\\nstatus: ([%u_]+)') or whole:match('\\166status[\\160-\\191]([%u_]+)') or ''
 end
-local function store(key, ttl, body)
-  if ttl > 0 then redis.call('SET', key, body, 'PX', ttl) else redis.call('SET', key, body) end
+local function store(key, ttl, body, ...)
+  if ttl > 0 then return redis.call('SET', key, body, 'PX', ttl, ...) end
+  return redis.call('SET', key, body, ...)
 end
 local WRITES = {}
 function WRITES.put(at)
   local key, fence_key, attempt = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   local ready, ttl, body = ARGV[at + 4] == '1', tonumber(ARGV[at + 5]), ARGV[at + 6]
-  local fence = tonumber(redis.call('GET', fence_key) or 0)
+  -- GETEX, not GET: a connection that is told of changes is not told of what it read by a command that may write.
+  local fence = tonumber(redis.call('GETEX', fence_key) or 0)
   if attempt < fence then return 0 end
+  -- The usual case: nothing is there.
+  if store(key, ttl, body, 'NX') then
+    redis.call('PUBLISH', key, body)
+    return 1
+  end
   local stored = state_of(key)
   if stored == 'SUCCESS' then return 0 end
   if stored and READY[stored] and (not ready or attempt == fence) then return 0 end

@@ -3,8 +3,8 @@
 //
 // A turn whose answer is lost is sent again under the same number: the script does it once and answers the same batch.
 
-import type { RedisWrite } from '../../util/index.ts';
-import { BrokerConnectionError, expireWrite, jointArguments, logger, orAborted, sleep } from '../../util/index.ts';
+import type { RedisArg, RedisWrite } from '../../util/index.ts';
+import { BrokerConnectionError, expireWrite, isReplyError, jointArguments, logger, sleep } from '../../util/index.ts';
 import type { Delivery } from '../seam.ts';
 import type { Holder, TurnResult } from '../store.ts';
 import { brokerError, isAway, type RedisContext } from './context.ts';
@@ -14,6 +14,7 @@ import type { Keeper } from './keeper.ts';
 import { createListener, type Listener } from './listener.ts';
 import { OPEN, TURN } from './scripts.ts';
 import { type HeldTag, settlementArguments } from './settle.ts';
+import { openWaiting, type Waiting } from './waiting.ts';
 
 const log = logger('broker', 'redis');
 const NOTHING: TurnResult = { taken: [], lost: [] };
@@ -22,6 +23,9 @@ const CLOSE_SECONDS = 3;
 
 type TurnCall = Parameters<Holder['turn']>[0];
 type TurnReply = readonly ['ok' | 'again' | 'stale' | 'lost', string[], string[], string[]?];
+const NONE: readonly Delivery[] = [];
+
+const NOBODY = (): void => undefined;
 
 export interface HolderParts {
   readonly context: RedisContext;
@@ -56,7 +60,15 @@ class RedisHolder implements Holder {
   #served = { at: Number.NEGATIVE_INFINITY, queues: '' };
   /** Pushes since the last turn was sent. */
   #wakes = 0;
-  #wake: () => void = () => undefined;
+  #wake: (brought: readonly Delivery[]) => void = NOBODY;
+  #isIdle = false;
+  readonly #waiting: Waiting;
+  /** Lists of which the server will tell the listener. */
+  readonly #told = new Set<string>();
+  /** The list for which a take waits. */
+  #waitingTake: string | undefined;
+  /** What such a take brought when nobody was idle. */
+  readonly #brought: Delivery[] = [];
   #disposed = false;
   #ended: Error | undefined;
 
@@ -71,11 +83,12 @@ class RedisHolder implements Holder {
     this.#listener = createListener(
       context,
       node,
-      () => this.#woken(),
+      (keys) => this.#woken(keys),
       () => void this.#track(),
     );
     this.#line = context.open({ name: `lovage:turn:${node}`.replaceAll(/\s/g, '_') });
     this.#line.observe({ up: () => void this.#track() });
+    this.#waiting = openWaiting(context, node);
   }
 
   async open(): Promise<void> {
@@ -116,13 +129,20 @@ class RedisHolder implements Holder {
         log.debug('The server sends no wake-ups, polling instead: {error}', { error });
       }
     }
-    // What came while nobody told us is found by another look, which also arms the wake-ups.
-    this.#woken();
+    // What came while nobody told us is found by another look.
+    this.#woken(undefined);
   }
 
-  #woken(): void {
+  #woken(keys: readonly string[] | undefined): void {
+    if (keys === undefined) this.#told.clear();
+    // Other keys are those of our own turns.
+    else if (keys.filter((key) => this.#told.delete(key)).length === 0) return;
+    this.#look();
+  }
+
+  #look(): void {
     this.#wakes++;
-    this.#wake();
+    this.#wake(NONE);
   }
 
   async turn(call: TurnCall): Promise<TurnResult> {
@@ -131,29 +151,44 @@ class RedisHolder implements Holder {
     this.#wakes = 0;
     const queues = this.#rotated(call.queues);
     const reply = await this.#send(turn, call, queues);
-    if (reply[0] === 'lost') {
-      this.#end(leaseEnded());
-      return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
-    }
-    for (const list of reply[3] ?? []) this.#warnOfType(list);
-    const lists = this.#lists(queues);
-    const taken = reply[0] === 'ok' ? this.#fresh(turn, reply[2], lists, queues) : this.#adopted(reply[2], queues);
-    if (taken.length > 0) this.#first++;
-    return { taken, lost: lostOf(call, reply[1]) };
+    const taken = this.#taken(turn, reply, queues);
+    if (taken === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
+    const drained = reply[0] === 'ok' && taken.length < call.take;
+    return { taken: [...this.#brought.splice(0), ...taken], lost: lostOf(call, reply[1]), drained };
   }
 
-  async #send(turn: number, call: TurnCall, queues: readonly string[]): Promise<TurnReply> {
-    const { keys, leaseMs } = this.#context;
+  /** The messages of an answer; undefined when the lease had ended. */
+  #taken(turn: number, reply: TurnReply, queues: readonly string[]): readonly Delivery[] | undefined {
+    if (reply[0] === 'lost') {
+      this.#end(leaseEnded());
+      return undefined;
+    }
+    for (const list of reply[3] ?? []) this.#warnOfType(list);
+    const taken = reply[0] === 'ok' ? this.#fresh(turn, reply[2], this.#lists(queues), queues) : this.#adopted(reply[2], queues);
+    if (taken.length > 0) this.#first++;
+    return taken;
+  }
+
+  #send(turn: number, call: TurnCall, queues: readonly string[]): Promise<TurnReply> {
     const lists = this.#lists(queues);
-    const lockKeys = [keys.lease(this.#incarnation), keys.held(this.#incarnation), ...lists];
-    const args = this.#arguments(turn, call, queues);
+    return this.#evaluate(this.#keysOf(lists), [...this.#arguments(turn, call, queues), '']);
+  }
+
+  #keysOf(lists: readonly string[]): readonly string[] {
+    const { keys } = this.#context;
+    return [keys.lease(this.#incarnation), keys.held(this.#incarnation), ...lists];
+  }
+
+  /** Sends a turn until it is answered, for as long as a lease may live. */
+  async #evaluate(keys: readonly string[], args: readonly RedisArg[]): Promise<TurnReply> {
+    const { leaseMs } = this.#context;
     const until = performance.now() + leaseMs;
     for (;;) {
       try {
         // No timer for each turn: a silent server is noticed by the line, and only waiting for a new line needs a limit.
         if (!this.#line.isConnected)
           await this.#line.ready(AbortSignal.timeout(Math.max(1, Math.ceil(until - performance.now()))));
-        return (await this.#line.script(TURN, lockKeys, args)) as unknown as TurnReply;
+        return (await this.#line.script(TURN, keys, args)) as unknown as TurnReply;
       } catch (error) {
         const mendable = error instanceof BrokerConnectionError || isAway(error);
         if (mendable && performance.now() < until && !this.#disposed && this.#ended === undefined) {
@@ -167,7 +202,7 @@ class RedisHolder implements Holder {
     }
   }
 
-  #arguments(turn: number, call: TurnCall, queues: readonly string[]): (string | number | Buffer)[] {
+  #arguments(turn: number, call: TurnCall, queues: readonly string[]): RedisArg[] {
     const { leaseMs, unacked, unackedIndex, expiries, keys } = this.#context;
     const take = queues.length === 0 ? 0 : call.take;
     const writes = call.writes.flatMap(({ payload }) => payload as readonly RedisWrite[]);
@@ -255,16 +290,67 @@ class RedisHolder implements Holder {
     };
   }
 
-  async idle(_queues: readonly string[], signal: AbortSignal): Promise<void> {
-    if (this.#wakes > 0 || this.#ended !== undefined || signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    const poll = setTimeout(resolve, this.#context.transport.pollingInterval * 1000);
-    try {
-      await orAborted(promise, signal).catch(() => undefined);
-    } finally {
+  get takesIdly(): boolean {
+    return this.#waitingTake !== undefined;
+  }
+
+  idle(queues: readonly string[], signal: AbortSignal, take: number): Promise<readonly Delivery[]> {
+    if (this.#brought.length > 0) return Promise.resolve(this.#brought.splice(0));
+    if (this.#wakes > 0 || this.#ended !== undefined || signal.aborted) return Promise.resolve(NONE);
+    if (this.#waitingTake === undefined && this.#waiting.isOpen) this.#layOut(queues, take);
+    const { promise, resolve } = Promise.withResolvers<readonly Delivery[]>();
+    // What a take behind a wait brings comes with its answer, which an end of the wait calls forth.
+    const stop = (): void => (this.#waitingTake === undefined ? this.#wake(NONE) : this.#waiting.stop());
+    const poll = setTimeout(() => this.#wake(NONE), this.#context.transport.pollingInterval * 1000);
+    signal.addEventListener('abort', stop, { once: true });
+    void this.#askToBeTold(this.#lists(queues));
+    this.#isIdle = true;
+    this.#wake = (brought) => {
+      this.#isIdle = false;
+      this.#wake = NOBODY;
       clearTimeout(poll);
-      this.#wake = () => undefined;
+      signal.removeEventListener('abort', stop);
+      resolve(brought);
+    };
+    return promise;
+  }
+
+  /** Lets the server take for us as soon as something comes into the first list; of the others it tells us. */
+  #layOut(queues: readonly string[], take: number): void {
+    const rotated = this.#rotated(queues);
+    const lists = this.#lists(rotated);
+    const [list] = lists;
+    if (list === undefined || take <= 0) return;
+    const turn = ++this.#turn;
+    const keys = this.#keysOf(lists);
+    const args = [...this.#arguments(turn, { settle: [], writes: [], queues, take }, rotated), 'wait'];
+    this.#waitingTake = list;
+    this.#waiting
+      .take(list, keys, args)
+      // The answer is lost: the same take under the same number, over the other connection.
+      .catch((error: unknown) => (isReplyError(error) ? undefined : this.#evaluate(keys, args)))
+      .then((reply) => (reply === undefined ? NONE : (this.#taken(turn, reply as TurnReply, rotated) ?? NONE)))
+      .catch((error: unknown) => {
+        log.debug('A take that waited was not answered: {error}', { error });
+        return NONE;
+      })
+      .then((taken) => {
+        this.#waitingTake = undefined;
+        if (this.#isIdle) this.#wake(taken);
+        else this.#brought.push(...taken);
+      });
+  }
+
+  /** Asks the server to tell the listener of the next push to these lists, as far as it will not yet. */
+  async #askToBeTold(lists: readonly string[]): Promise<void> {
+    const unasked = lists.filter((list) => list !== this.#waitingTake && !this.#told.has(list));
+    if (unasked.length === 0 || this.#listener.id === undefined || !this.#line.isConnected) return;
+    for (const list of unasked) this.#told.add(list);
+    try {
+      // Reading is asking. What came since the last look is found by another one.
+      if (Number(await this.#line.call('EXISTS', unasked)) > 0) this.#look();
+    } catch (error) {
+      log.debug('Wake-ups could not be asked for: {error}', { error });
     }
   }
 
@@ -296,7 +382,7 @@ class RedisHolder implements Holder {
     this.#ended = error;
     this.#parts.keeper.drop(this.#incarnation);
     this.#close(error);
-    this.#wake();
+    this.#wake(NONE);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -304,6 +390,7 @@ class RedisHolder implements Holder {
     this.#disposed = true;
     this.#parts.keeper.drop(this.#incarnation);
     // A turn under way, on a server that is silent, is answered now; what it may have taken goes back when its lease ends.
+    await this.#waiting[Symbol.asyncDispose]();
     await this.#line[Symbol.asyncDispose]();
     // After a lost line the rest is given back at the next chance: now, if the server answers.
     if (this.#context.line.isConnected) {
@@ -318,11 +405,12 @@ class RedisHolder implements Holder {
     }
     await this.#release();
     this.#close(undefined);
-    this.#wake();
+    this.#wake(NONE);
   }
 
   async #release(): Promise<void> {
     this.#disposed = true;
+    await this.#waiting[Symbol.asyncDispose]();
     await this.#line[Symbol.asyncDispose]();
     await this.#listener[Symbol.asyncDispose]();
   }

@@ -20,8 +20,11 @@ export interface Listener extends AsyncDisposable {
   unsubscribe(pattern: string): Promise<void>;
 }
 
+/** Hears which keys have changed; undefined: any. */
+type Woken = (keys: readonly string[] | undefined) => void;
+
 /** Opens the connection. `woken` is called at each invalidation, `changed` when the connection is another one (or gone). */
-export function createListener(context: RedisContext, node: string, woken: () => void, changed: () => void): Listener {
+export function createListener(context: RedisContext, node: string, woken: Woken, changed: () => void): Listener {
   const receivers = new Map<string, Receive>();
   let id: number | undefined;
   const line = context.open({
@@ -65,8 +68,9 @@ export function createListener(context: RedisContext, node: string, woken: () =>
   };
 }
 
-function hear(client: Redis, receivers: ReadonlyMap<string, Receive>, woken: () => void): void {
-  client.on('messageBuffer', woken);
+function hear(client: Redis, receivers: ReadonlyMap<string, Receive>, woken: Woken): void {
+  // Typed as one key by the client; the server sends an array of them, or null when all is gone.
+  client.on('messageBuffer', (_channel: Buffer, keys: unknown) => woken(Array.isArray(keys) ? keys.map(String) : undefined));
   client.on('pmessage', (pattern: string, _channel: string, raw: string) => {
     try {
       receivers.get(pattern)?.(raw);

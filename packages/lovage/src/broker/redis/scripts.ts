@@ -1,7 +1,7 @@
 // The Lua texts of the Redis driver. Each is one atomic step; none decodes an envelope unless it must, since cjson would change it.
 //
 // A holder's messages lie in the hash `held`: field `<turn>.<n>.<list>` → the envelope, or (in Celery's mode) `t` and the tag under
-// which `unacked` has it, or `r` and the envelope where it has no tag of its own. The lease's value is the number of the last turn.
+// which `unacked` has it, or `r` and the envelope where it has no tag of its own. The lease's value are the numbers of the last turn and of the last take that waited.
 import { JOINT_LUA, type RedisScript, redisScript } from '../../util/index.ts';
 
 /** Chunks keep `unpack` below Lua's stack limit. */
@@ -61,7 +61,8 @@ end
 /**
  * One turn of a holder. KEYS: lease, held, then the lists in the order in which they are served.
  * ARGV: turn, lease ms, take, lists per step, unacked, index, number of served-keys, those keys, number of settlements, each
- * (kind, count, arguments), then the joint writes.
+ * (kind, count, arguments), then the joint writes, and 'wait' for a take that waited (see waiting.ts), else ''. Those two
+ * kinds of turn are numbered apart: one that waits is not stale because others came after it.
  * Answers [status, fields lost, taken]: `ok` with list number and envelope in turn, `again` (this turn was done before) with
  * field and value in turn, `stale` (a later turn was done before: nobody waits for this one any more), or `lost` when the lease is
  * gone; then nothing was done. Nothing is done either when it errs because a list to write to is none.
@@ -74,8 +75,13 @@ local LEASE, HELD = KEYS[1], KEYS[2]
 local turn, lease_ms, take, width = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local UNACKED, INDEX = ARGV[5], ARGV[6]
 ${RELEASE_LUA}
-local last = redis.call('GET', LEASE)
-if not last then return { 'lost', {}, {} } end
+-- GETEX, not GET: after a command that only reads, Redis 7.0 would tell this connection of changes of all KEYS, its own lease among them.
+-- It is also a first write that a full server allows; what follows in the same script is then allowed as well.
+local lease = redis.call('GETEX', LEASE, 'PX', lease_ms)
+if not lease then return { 'lost', {}, {} } end
+local last, last_wait = lease:match('^(%d+) ?(%d*)$')
+local waited = ARGV[#ARGV] == 'wait'
+if waited then last, last_wait = last_wait, last end
 if last == turn then
   local again, all = {}, redis.call('HGETALL', HELD)
   for i = 1, #all, 2 do
@@ -91,7 +97,7 @@ if last == turn then
   return { 'again', {}, again }
 end
 -- Sent again over a fresh line, this turn and later ones may have overtaken what still lay in the old line's socket.
-if tonumber(turn) < tonumber(last) then return { 'stale', {}, {} } end
+if tonumber(turn) < (tonumber(last) or 0) then return { 'stale', {}, {} } end
 local at = 8 + tonumber(ARGV[7])
 local settlements = tonumber(ARGV[at])
 local first = at + 1
@@ -104,10 +110,8 @@ for _ = 1, settlements do
 end
 local misfit = misfit_of_writes(at)
 if misfit then return redis.error_reply(misfit) end
--- The first write must be one that a full server allows; what follows in the same script is then allowed as well.
-redis.call('PEXPIRE', LEASE, lease_ms)
 apply_writes(at)
-redis.call('SET', LEASE, turn, 'PX', lease_ms)
+redis.call('SET', LEASE, waited and last_wait .. ' ' .. turn or turn .. ' ' .. last_wait, 'PX', lease_ms)
 for i = 8, 7 + tonumber(ARGV[7]) do redis.call('SET', ARGV[i], '1', 'PX', lease_ms) end
 
 local lost = {}
@@ -210,8 +214,6 @@ while left > 0 and step <= #KEYS do
   end
   step = step + width
 end
--- Reading the lists while there is nothing makes the server tell this connection of the next push.
-if take > 0 and number == 0 then for list = 3, #KEYS do redis.pcall('LLEN', KEYS[list]) end end
 return { 'ok', lost, taken, refused }
 `);
 

@@ -97,15 +97,15 @@ export async function openHolder({ file, keeper, policy, node, generation }: Sql
     }
   }
 
-  function idle(signal: AbortSignal): Promise<void> {
-    if (woken || signal.aborted) return Promise.resolve();
+  function idle(signal: AbortSignal): Promise<readonly Delivery[]> {
+    if (woken || signal.aborted) return Promise.resolve([]);
     return new Promise((resolve) => {
       let alarm: Timer | undefined;
       const done = (): void => {
         wake = undefined;
         alarm?.cancel();
         signal.removeEventListener('abort', done);
-        resolve();
+        resolve([]);
       };
       wake = done;
       signal.addEventListener('abort', done, { once: true });

@@ -1,0 +1,57 @@
+// The wait of an idle holder that knows one hop only. On a connection of its own lie two commands, one behind the other: a BLMOVE of the
+// list onto itself, which blocks while the list is empty and changes nothing, and the holder's next take. The server runs the second the
+// moment the first ends, so a message is on its way to the worker before anybody had to be told and to ask.
+// Called by holder.ts, which also says what becomes of an answer that is lost.
+import { isReplyError, logger, type RedisArg, type RedisLine } from '../../util/index.ts';
+import type { RedisContext } from './context.ts';
+import { TURN } from './scripts.ts';
+
+const log = logger('broker', 'redis');
+/** Seconds of one block at most: a frozen process must not take when its lease may be over, and a silent line must show. */
+const MAX_BLOCK = 1;
+/** Milliseconds without another try after the server refused to block (no memory, no right, a key that is no list). */
+const REFUSED_MS = 10_000;
+
+export interface Waiting extends AsyncDisposable {
+  /** Can a take be laid out now? */
+  readonly isOpen: boolean;
+  /** Lays out a take behind the wait for `list`. Resolves to its answer; rejects when that was lost. */
+  take(list: string, keys: readonly RedisArg[], args: readonly RedisArg[]): Promise<unknown>;
+  /** Ends the wait at once; the take behind it then looks, and is answered. */
+  stop(): void;
+}
+
+/** Opens the connection. */
+export function openWaiting(context: RedisContext, node: string): Waiting {
+  let id: number | undefined;
+  let refusedAt = Number.NEGATIVE_INFINITY;
+  const line: RedisLine = context.open({
+    name: `lovage:wait:${node}`.replaceAll(/\s/g, '_'),
+    prepare: async (client) => {
+      id = Number(await client.client('ID'));
+    },
+  });
+  line.ready().catch(() => undefined);
+  const block = Math.min(MAX_BLOCK, context.transport.pollingInterval, context.leaseMs / 4000);
+
+  const refused = (error: unknown): void => {
+    // UNBLOCKED and the like are answers of a server that goes away, and the take says so too.
+    if (!isReplyError(error) || !/^(OOM|NOPERM|WRONGTYPE|ERR)/.test(error.message)) return;
+    refusedAt = performance.now();
+    log.debug('The server does not let this worker wait for a list, so it is told and asks: {error}', { error });
+  };
+
+  return {
+    get isOpen() {
+      return line.isConnected && performance.now() - refusedAt > REFUSED_MS;
+    },
+    take: (list, keys, args) => {
+      line.call('BLMOVE', [list, list, 'RIGHT', 'RIGHT', block]).catch(refused);
+      return line.script(TURN, keys, args);
+    },
+    stop: () => {
+      if (id !== undefined && context.line.isConnected) context.line.call('CLIENT', ['UNBLOCK', id]).catch(() => undefined);
+    },
+    [Symbol.asyncDispose]: () => line[Symbol.asyncDispose](),
+  };
+}
