@@ -15,7 +15,7 @@ import {
 } from '../protocol/index.ts';
 import type { Encoded, Serialization } from '../serialization/index.ts';
 import type { Call, CallOptions, PreparedCall, SignatureLike } from '../task/index.ts';
-import { ArgumentsError, type Clock, uuid } from '../util/index.ts';
+import { ArgumentsError, type Clock, taskUuid } from '../util/index.ts';
 import type { Plan } from './plan.ts';
 import type { State } from './state.ts';
 import { type Differences, fillHeaders, fillText, type HeaderTemplate, makeTemplate } from './template.ts';
@@ -40,7 +40,7 @@ export function prepareCall(call: Call, host: PrepareHost): PreparedCall {
   checkShape(call);
   const { settings } = host.state;
   const plan = host.plan(call);
-  const id = call.options.taskId ?? uuid();
+  const id = call.options.taskId ?? taskUuid();
   const eta = etaOf(call.task, call.options, host.clock);
   const expiry = expiryOf(call.task, plan.expires, host.clock);
   const fields = fieldsOf(call, id, plan, host.state, eta, expiry?.text);
@@ -78,7 +78,7 @@ export function prepareQuickly(call: Call, host: PrepareHost): PreparedCall | un
   const plan = host.plan(call);
   const template = plan.shared ? templateOf(plan, call, host.state) : null;
   if (template === null) return undefined;
-  const id = options.taskId ?? uuid();
+  const id = options.taskId ?? taskUuid();
   const { body, contentType, contentEncoding } = host.serialization.encode(writeTaskBody(args, kwargs), plan.serializer);
   const differences = {
     id,

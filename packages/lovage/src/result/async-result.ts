@@ -5,13 +5,14 @@ import { ConfigurationError, deadline, ResultTimeoutError } from '../util/index.
 import { assertMayJoin } from './join.ts';
 import { PROPAGATE_STATES, type ResultRecord } from './record.ts';
 import { READY_STATES, type TaskState } from './seam.ts';
+import type { WaitLimit } from './waiter.ts';
 
 /** Where an AsyncResult reads. */
 export interface ResultSource {
   /** The newest record, `PENDING` when nothing is stored. */
   read(id: string): Promise<ResultRecord>;
   /** The ready record, once there is one; rejects with the signal's reason. */
-  wait(id: string, signal: AbortSignal | undefined): Promise<ResultRecord>;
+  wait(id: string, signal: AbortSignal | undefined, limit?: WaitLimit): Promise<ResultRecord>;
   exists(id: string): Promise<boolean>;
   forget(ids: readonly string[]): Promise<void>;
   /** Is everything at hand already, so that even a running task may read it? */
@@ -72,8 +73,10 @@ export class AsyncResult<T = unknown> {
     const timeout = options.timeout === 0 ? undefined : options.timeout;
     const ancestors = followParents ? this.#ancestors() : [];
     if (timeout === undefined && ancestors.length === 0) return this.#source.wait(this.id, options.signal);
-    using limit = deadline(timeout, () => timedOut(this.id, timeout), options.signal);
-    if (ancestors.length === 0) return await this.#source.wait(this.id, limit.signal);
+    const error = (): Error => timedOut(this.id, timeout);
+    if (ancestors.length === 0 && timeout !== undefined)
+      return this.#source.wait(this.id, options.signal, { seconds: timeout, error });
+    using limit = deadline(timeout, error, options.signal);
     return await this.#waitBehind(ancestors, limit.signal);
   }
 
@@ -91,7 +94,7 @@ export class AsyncResult<T = unknown> {
       return await Promise.race([failed, this.#source.wait(this.id, either)]);
     } finally {
       failed.catch(() => undefined);
-      over.abort();
+      over.abort('The wait is over.');
     }
   }
 

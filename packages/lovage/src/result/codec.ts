@@ -82,7 +82,6 @@ export function createResultCodec(options: ResultCodecOptions): ResultCodec {
 function recordOf(meta: ResultMeta, errors: ErrorRegistry): ResultRecord {
   // A retry without an exception stores null; a failure always has one, even when its writer forgot it.
   const isError = EXCEPTION_STATES.has(meta.status) && !(meta.status === 'RETRY' && meta.result === null);
-  const done = meta.dateDone === undefined ? undefined : parseTime(meta.dateDone);
   return {
     id: meta.taskId,
     state: meta.status,
@@ -90,7 +89,11 @@ function recordOf(meta: ResultMeta, errors: ErrorRegistry): ResultRecord {
     error: isError ? readException(meta.result, errors, meta.traceback) : undefined,
     traceback: meta.traceback,
     children: meta.children ?? [],
-    dateDone: done === undefined ? undefined : new Date(done * 1000),
+    // Read when asked for: hardly anybody does, and it is the dearest part of a record.
+    get dateDone() {
+      const done = meta.dateDone === undefined ? undefined : parseTime(meta.dateDone);
+      return done === undefined ? undefined : new Date(done * 1000);
+    },
     groupId: meta.groupId,
     parentId: meta.parentId,
     name: meta.name,

@@ -36,6 +36,7 @@ export function open(options: BackendOptions): ResultBackend {
     put: async (results) => results.filter((result) => !put(shelf, result)).map((result) => result.id),
     get: async (ids) => read(shelf, ids),
     watch: (ids, signal) => watchers.watch(ids, signal),
+    listen: (ids, receiver) => watchers.listen(ids, receiver),
     forget: async (ids) => {
       for (const id of ids) if (shelf.results.delete(id)) shelf.fences.delete(id);
     },

@@ -11,6 +11,7 @@ import {
   sleep,
 } from '../util/index.ts';
 import type { ResultKeys } from './redis-keys.ts';
+import { createOwnResults } from './redis-own.ts';
 import { READY_STATES, type StoredResult } from './seam.ts';
 import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
 
@@ -19,6 +20,8 @@ const HEARTBEAT = 5;
 
 export interface RedisWatch extends AsyncDisposable {
   readonly watchers: Watchers;
+  /** These were deleted: what was heard of them counts no more. */
+  forget(ids: readonly string[]): void;
 }
 
 export interface RedisWatchParts {
@@ -39,16 +42,37 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
     replyTimeout: HEARTBEAT,
     prepare: async (client) => {
       client.on('messageBuffer', hear);
+      client.on('pmessageBuffer', (_pattern: string, channel: Buffer, body: Buffer) => hear(channel, body));
       const channels = watchers.ids().map(parts.keys.meta);
       if (channels.length > 0) await client.subscribe(...channels);
     },
   });
-  line.observe({ up: () => void catchUp() });
+  line.observe({ up: () => void catchUp(), down: () => own.lost() });
+  const own = createOwnResults(parts.keys, (client, pattern) => {
+    // Who waits under the pattern goes on under its own channel, read once more behind that.
+    const ids = watchers.ids();
+    if (ids.length > 0) client.subscribe(...ids.map(parts.keys.meta)).then(catchUp, () => undefined);
+    client.punsubscribe(pattern).catch(() => undefined);
+  });
   let leaving: string[] = [];
   let beating = false;
 
-  async function begin(ids: readonly string[], over: AbortSignal): Promise<void> {
-    const client = await line.ready(over);
+  function begin(all: readonly string[], over: () => AbortSignal): Promise<void> | undefined {
+    const ids: string[] = [];
+    for (const id of all) {
+      const early = own.take(id);
+      if (early !== undefined) give(early);
+      else if (!own.covers(id)) ids.push(id);
+    }
+    beat();
+    if (ids.length > 0) return subscribe(ids, over);
+    own.wanted();
+    return undefined;
+  }
+
+  async function subscribe(ids: readonly string[], over: () => AbortSignal): Promise<void> {
+    const client = await line.ready(over());
+    own.wanted(client);
     beat();
     try {
       await client.subscribe(...ids.map(parts.keys.meta));
@@ -56,13 +80,14 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
       if (isReplyError(error)) throw new BackendError(`Redis refused to subscribe: ${error.message}`, { cause: error });
       return; // The line is gone; the next one subscribes to what is waited for, and reads it.
     }
-    await read(ids, over);
+    await read(ids, over());
   }
 
   /** Subscriptions of one turn of the event loop end together, unless somebody waits anew. */
   function end(ids: readonly string[]): void {
-    if (leaving.length === 0) setImmediate(leave);
-    leaving.push(...ids);
+    for (const id of ids) {
+      if (!own.covers(id) && leaving.push(id) === 1) setImmediate(leave);
+    }
   }
 
   function leave(): void {
@@ -74,7 +99,19 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
 
   function hear(channel: Buffer, body: Buffer): void {
     const id = parts.keys.idOf(channel.toString());
-    if (id !== undefined && watchers.has(id)) watchers.deliver(parts.result(id, body));
+    if (id === undefined) return;
+    const isWaitedFor = watchers.has(id);
+    if (!isWaitedFor && !own.covers(id)) return;
+    const result = parts.result(id, body);
+    if (!READY_STATES.has(result.state)) return;
+    if (isWaitedFor) give(result);
+    else own.keep(result);
+  }
+
+  function give(result: StoredResult): void {
+    const isOwn = own.covers(result.id);
+    watchers.deliver(result);
+    if (isOwn) own.heard(result.id);
   }
 
   async function catchUp(): Promise<void> {
@@ -114,8 +151,10 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
 
   return {
     watchers,
+    forget: own.forget,
     [Symbol.asyncDispose]: async () => {
       closing.abort();
+      own.lost();
       watchers.fail(closedBackend());
       await line[Symbol.asyncDispose]();
     },

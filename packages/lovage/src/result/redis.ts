@@ -105,8 +105,10 @@ export function open(options: BackendOptions): ResultBackend {
     jointPut: (results) => ({ database: target.database, payload: results.map(write) }),
     get: (ids) => patiently((signal) => get(ids, signal)),
     watch: (ids, signal) => watch.watchers.watch(ids, signal),
+    listen: (ids, receiver) => watch.watchers.listen(ids, receiver),
     forget: async (ids) => {
       if (ids.length === 0) return;
+      watch.forget(ids);
       const both = ids.flatMap((id) => [keys.meta(id), keys.fence(id)]);
       await patiently((signal) => line.call('DEL', both, signal));
     },

@@ -105,6 +105,7 @@ export function open(options: BackendOptions): ResultBackend {
     },
     get: async (ids) => new Map(ids.flatMap((id) => entry(recent.get(id)))),
     watch: (ids, signal) => watchers.watch(ids, signal),
+    listen: (ids, receiver) => watchers.listen(ids, receiver),
     forget: async (ids) => {
       for (const id of ids) recent.forget(id);
     },

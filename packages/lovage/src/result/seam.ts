@@ -47,6 +47,8 @@ export interface ResultBackend extends AsyncDisposable {
   get(ids: readonly string[]): Promise<ReadonlyMap<string, StoredResult>>;
   /** Yields each id's ready result once, whether it was there already or lands later; ends when all came; throws the signal's reason, or BackendError when the line cannot be mended. Reconnects by itself and re-reads. */
   watch(ids: readonly string[], signal: AbortSignal): AsyncIterable<StoredResult>;
+  /** The same with callbacks, for who waits one by one; gives how to stop. */
+  listen?(ids: readonly string[], receiver: { arrived(result: StoredResult): void; failed(error: unknown): void }): () => void;
   forget(ids: readonly string[]): Promise<void>;
   /** Writes the number of a redelivered attempt before it runs. Resolves to what is stored, so that a finished task is not run again. */
   fence?(id: string, attempt: number, expires: number | undefined): Promise<StoredResult | undefined>;

@@ -68,6 +68,7 @@ export function open(options: BackendOptions): ResultBackend {
     jointPut: (results) => ({ database: file.database, payload: jointPut(results) }),
     get: async (ids) => new Map((await ours(file.read((db) => readRows(db, ids)))).map((result) => [result.id, result])),
     watch: (ids, signal) => watch.watchers.watch(ids, signal),
+    listen: (ids, receiver) => watch.watchers.listen(ids, receiver),
     forget: (ids) => ours(file.write((db) => forgetRows(db, ids))),
     fence: (id, attempt, expires) =>
       ours(

@@ -22,6 +22,7 @@ export class ResultStore implements AsyncDisposable {
   readonly #put: (results: readonly StoredResult[]) => Promise<readonly string[]>;
   readonly #get: (id: string) => Promise<StoredResult | undefined>;
   #opening: Promise<{ readonly backend: ResultBackend; readonly waiter: ResultWaiter }> | undefined;
+  #waiter: ResultWaiter | undefined;
   #closed = false;
 
   /** `open` is called once, at the first use; a failed try is repeated at the next. */
@@ -41,7 +42,10 @@ export class ResultStore implements AsyncDisposable {
   #opened(): Promise<{ readonly backend: ResultBackend; readonly waiter: ResultWaiter }> {
     if (this.#closed) return Promise.reject(closedBackend());
     this.#opening ??= this.#open().then(
-      (backend) => ({ backend, waiter: createWaiter(backend, this.#alive) }),
+      (backend) => {
+        this.#waiter = createWaiter(backend, this.#alive);
+        return { backend, waiter: this.#waiter };
+      },
       (error: unknown) => {
         this.#opening = undefined;
         throw error;
@@ -96,9 +100,9 @@ export class ResultStore implements AsyncDisposable {
   readonly #source: ResultSource = {
     eager: false,
     read: (id) => this.#record(id),
-    wait: async (id, signal) => {
-      const { waiter } = await this.#opened();
-      return this.codec.record(await waiter.wait(id, signal));
+    wait: async (id, signal, limit) => {
+      const waiter = this.#waiter ?? (await this.#opened()).waiter;
+      return this.codec.record(await waiter.wait(id, signal, limit));
     },
     exists: async (id) => (await this.stored(id)) !== undefined,
     forget: async (ids) => {
@@ -112,6 +116,7 @@ export class ResultStore implements AsyncDisposable {
     if (this.#closed) return;
     const opening = this.#opening;
     this.#closed = true;
+    this.#waiter = undefined;
     const opened = await opening?.catch(() => undefined);
     opened?.waiter.close(closedBackend());
     await opened?.backend[Symbol.asyncDispose]();

@@ -4,20 +4,29 @@ import { BackendError } from '../util/index.ts';
 import { READY_STATES, type StoredResult } from './seam.ts';
 
 export interface WatchMoves {
-  /** Subscribes first, reads second, and hands what it read to `deliver`: so nothing falls between the two. The signal: that watch is over. */
-  begin(ids: readonly string[], over: AbortSignal): Promise<void>;
+  /** Subscribes first, reads second, and hands what it read to `deliver`: so nothing falls between the two. `over` gives a signal: that watch is over. */
+  begin(ids: readonly string[], over: () => AbortSignal): Promise<void> | undefined;
   end(ids: readonly string[]): void;
+}
+
+/** Who is told of the results of a watch, one by one. */
+export interface Receiver {
+  arrived(result: StoredResult): void;
+  /** The watch has ended with an error. */
+  failed(error: unknown): void;
 }
 
 interface Watch {
   readonly open: Set<string>;
-  readonly arrived: StoredResult[];
-  failure: { readonly error: unknown } | undefined;
-  wake: () => void;
+  readonly receiver: Receiver;
+  over: AbortController | undefined;
+  isOver: boolean;
 }
 
 export interface Watchers {
   watch(ids: readonly string[], signal: AbortSignal): AsyncIterable<StoredResult>;
+  /** The same with callbacks; gives how to stop. */
+  listen(ids: readonly string[], receiver: Receiver): () => void;
   /** Gives a result to all who wait for it; unready ones are passed over. */
   deliver(result: StoredResult): void;
   /** Does anybody wait for this id? */
@@ -28,67 +37,109 @@ export interface Watchers {
   fail(error: unknown): void;
 }
 
+/** Without a reason of its own each abort would make an error with a stack. */
+const OVER = 'This watch is over.';
+
 /** The table of one backend. */
 export function createWatchers(moves: WatchMoves): Watchers {
-  const byId = new Map<string, Set<Watch>>();
+  const byId = new Map<string, Watch | Set<Watch>>();
   const all = new Set<Watch>();
 
   function enter(watch: Watch): void {
     all.add(watch);
     for (const id of watch.open) {
-      const set = byId.get(id);
-      if (set === undefined) byId.set(id, new Set([watch]));
-      else set.add(watch);
+      const there = byId.get(id);
+      if (there === undefined) byId.set(id, watch);
+      else if (there instanceof Set) there.add(watch);
+      else byId.set(id, new Set([there, watch]));
     }
   }
 
   function leave(watch: Watch): void {
+    if (watch.isOver) return;
+    watch.isOver = true;
+    watch.over?.abort(OVER);
     all.delete(watch);
     const orphans: string[] = [];
     for (const id of watch.open) {
-      const set = byId.get(id);
-      set?.delete(watch);
-      if (set?.size === 0 && byId.delete(id)) orphans.push(id);
+      const there = byId.get(id);
+      if (there instanceof Set) there.delete(watch);
+      const isOrphan = there === watch || (there instanceof Set && there.size === 0);
+      if (isOrphan && byId.delete(id)) orphans.push(id);
     }
     if (orphans.length > 0) moves.end(orphans);
   }
 
   function deliver(result: StoredResult): void {
-    const watches = byId.get(result.id);
-    if (watches === undefined || !READY_STATES.has(result.state)) return;
+    const there = byId.get(result.id);
+    if (there === undefined || !READY_STATES.has(result.state)) return;
     byId.delete(result.id);
-    for (const watch of watches) {
-      watch.open.delete(result.id);
-      watch.arrived.push(result);
-      watch.wake();
-    }
+    if (there instanceof Set) for (const watch of there) give(watch, result);
+    else give(there, result);
     moves.end([result.id]);
+  }
+
+  function give(watch: Watch, result: StoredResult): void {
+    watch.open.delete(result.id);
+    if (watch.open.size === 0) leave(watch);
+    watch.receiver.arrived(result);
+  }
+
+  function abandon(watch: Watch, error: unknown): void {
+    if (watch.isOver) return;
+    leave(watch);
+    watch.receiver.failed(error);
+  }
+
+  function listen(ids: readonly string[], receiver: Receiver): () => void {
+    const watch: Watch = { open: new Set(ids), receiver, over: undefined, isOver: false };
+    enter(watch);
+    const over = (): AbortSignal => {
+      watch.over ??= new AbortController();
+      if (watch.isOver) watch.over.abort(OVER);
+      return watch.over.signal;
+    };
+    moves.begin([...watch.open], over)?.catch((error: unknown) => abandon(watch, error));
+    return () => leave(watch);
   }
 
   async function* iterate(ids: readonly string[], signal: AbortSignal): AsyncGenerator<StoredResult, void, undefined> {
     signal.throwIfAborted();
-    const over = new AbortController();
-    const watch: Watch = { open: new Set(ids), arrived: [], failure: undefined, wake: () => undefined };
-    const stop = (): void => abandon(watch, signal.reason);
+    const left = new Set(ids);
+    const arrived: StoredResult[] = [];
+    let failure: { readonly error: unknown } | undefined;
+    let wake = (): void => undefined;
+    const failed = (error: unknown): void => {
+      failure ??= { error };
+      wake();
+    };
+    const stop = (): void => failed(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
-    enter(watch);
+    const end = listen([...left], {
+      failed,
+      arrived: (result) => {
+        arrived.push(result);
+        wake();
+      },
+    });
     try {
-      moves.begin([...watch.open], over.signal).catch((error: unknown) => abandon(watch, error));
-      while (watch.open.size > 0 || watch.arrived.length > 0) {
-        const next = watch.arrived.shift();
-        if (next !== undefined) yield next;
-        else if (watch.failure !== undefined) throw watch.failure.error;
-        else await new Promise<void>((resolve) => (watch.wake = resolve));
+      while (left.size > 0) {
+        const next = arrived.shift();
+        if (next !== undefined) {
+          left.delete(next.id);
+          yield next;
+        } else if (failure !== undefined) throw failure.error;
+        else await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
       signal.removeEventListener('abort', stop);
-      over.abort();
-      leave(watch);
+      end();
     }
   }
 
   return {
     watch: iterate,
+    listen,
     deliver,
     has: (id) => byId.has(id),
     ids: () => [...byId.keys()],
@@ -96,11 +147,6 @@ export function createWatchers(moves: WatchMoves): Watchers {
       for (const watch of all) abandon(watch, error);
     },
   };
-}
-
-function abandon(watch: Watch, error: unknown): void {
-  watch.failure ??= { error };
-  watch.wake();
 }
 
 /** What a watch throws when this program closes its backend. */

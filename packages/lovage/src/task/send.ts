@@ -1,7 +1,7 @@
 // One way out for every call: checked, made a child of the task that runs here, and handed to the publisher (or run here, when the
 // app is always eager).
 import type { AsyncResult } from '../result/index.ts';
-import { uuid } from '../util/index.ts';
+import { taskUuid } from '../util/index.ts';
 import { checkArguments } from './arguments.ts';
 import { type CurrentTask, currentTask, type SentChild } from './context.ts';
 import type { ExecuteEnvironment } from './environment.ts';
@@ -26,7 +26,7 @@ export function inherit(call: Call, parent: CurrentTask, environment: ExecuteEnv
     options: {
       ...(priority === undefined ? {} : { priority }),
       ...options,
-      taskId: options.taskId ?? uuid(),
+      taskId: options.taskId ?? taskUuid(),
       rootId: options.rootId ?? (request.rootId === '' ? request.id : request.rootId),
       parentId: options.parentId ?? request.id,
     },

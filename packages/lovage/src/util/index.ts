@@ -21,5 +21,6 @@ export * from './sqlite-file.ts';
 export { type SqliteLocation, sqliteLocation } from './sqlite-location.ts';
 export { holdLock, isLockFree, removeLock } from './sqlite-lock.ts';
 export * from './suggest.ts';
+export * from './task-ids.ts';
 export * from './transport-options.ts';
 export { version } from './version.ts';

@@ -63,6 +63,8 @@ export interface RedisLine extends AsyncDisposable {
   script(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
   /** The same, with replies as Buffers. */
   scriptBuffer(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
+  /** What `send` sends leaves in one write: each costs as much as the work on either side. */
+  together<T>(send: () => T): T;
   /** Called at each connection that is ready, and with the error at each loss. Returns how to stop. */
   observe(observer: { readonly up?: (client: Redis) => void; readonly down?: (error: Error) => void }): () => void;
 }
@@ -210,6 +212,16 @@ class Line implements RedisLine {
     signal?: AbortSignal,
   ): Promise<unknown> {
     return this.#run((client) => evaluate((command, all) => client.callBuffer(command, all), script, keys, args), signal);
+  }
+
+  together<T>(send: () => T): T {
+    const stream = this.#client?.stream;
+    stream?.cork();
+    try {
+      return send();
+    } finally {
+      stream?.uncork();
+    }
   }
 
   observe(observer: Observer): () => void {

@@ -63,6 +63,8 @@ class RedisHolder implements Holder {
   #wake: (brought: readonly Delivery[]) => void = NOBODY;
   #isIdle = false;
   readonly #waiting: Waiting;
+  /** Did the last take leave nothing? */
+  #drained = false;
   /** Lists of which the server will tell the listener. */
   readonly #told = new Set<string>();
   /** The list for which a take waits. */
@@ -150,10 +152,13 @@ class RedisHolder implements Holder {
     const turn = ++this.#turn;
     this.#wakes = 0;
     const queues = this.#rotated(call.queues);
-    const reply = await this.#send(turn, call, queues);
+    const reply = await (this.#drained && call.take > 0
+      ? this.#settleAndWait(turn, call, queues)
+      : this.#send(turn, call, queues));
     const taken = this.#taken(turn, reply, queues);
     if (taken === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
     const drained = reply[0] === 'ok' && taken.length < call.take;
+    if (call.take > 0) this.#drained = drained;
     return { taken: [...this.#brought.splice(0), ...taken], lost: lostOf(call, reply[1]), drained };
   }
 
@@ -172,6 +177,18 @@ class RedisHolder implements Holder {
   #send(turn: number, call: TurnCall, queues: readonly string[]): Promise<TurnReply> {
     const lists = this.#lists(queues);
     return this.#evaluate(this.#keysOf(lists), [...this.#arguments(turn, call, queues), '']);
+  }
+
+  /** After the last take nothing was left: the verdicts, and the next take behind a wait, leave in one write. */
+  #settleAndWait(turn: number, call: TurnCall, queues: readonly string[]): Promise<TurnReply> {
+    if (this.#waitingTake !== undefined || !this.#waiting.isOpen) return this.#send(turn, call, queues);
+    const keys = this.#keysOf(this.#lists(queues));
+    const args = [...this.#arguments(turn, { ...call, take: 0 }, queues), ''];
+    return this.#waiting.together(() => {
+      const answer = this.#orAgain(this.#waiting.turn(keys, args), keys, args);
+      this.#layOut(call.queues, call.take);
+      return answer;
+    });
   }
 
   #keysOf(lists: readonly string[]): readonly string[] {
@@ -325,20 +342,28 @@ class RedisHolder implements Holder {
     const keys = this.#keysOf(lists);
     const args = [...this.#arguments(turn, { settle: [], writes: [], queues, take }, rotated), 'wait'];
     this.#waitingTake = list;
-    this.#waiting
-      .take(list, keys, args)
-      // The answer is lost: the same take under the same number, over the other connection.
-      .catch((error: unknown) => (isReplyError(error) ? undefined : this.#evaluate(keys, args)))
-      .then((reply) => (reply === undefined ? NONE : (this.#taken(turn, reply as TurnReply, rotated) ?? NONE)))
-      .catch((error: unknown) => {
-        log.debug('A take that waited was not answered: {error}', { error });
-        return NONE;
-      })
-      .then((taken) => {
-        this.#waitingTake = undefined;
-        if (this.#isIdle) this.#wake(taken);
-        else this.#brought.push(...taken);
-      });
+    const answer = this.#orAgain(this.#waiting.take(list, keys, args), keys, args);
+    const brought = (reply: TurnReply | undefined): void => {
+      this.#waitingTake = undefined;
+      const taken = (reply === undefined ? undefined : this.#taken(turn, reply, rotated)) ?? NONE;
+      this.#drained = taken.length < take;
+      if (this.#isIdle) this.#wake(taken);
+      else this.#brought.push(...taken);
+    };
+    answer.then(brought, (error: unknown) => {
+      log.debug('A take that waited was not answered: {error}', { error });
+      brought(undefined);
+    });
+  }
+
+  /** An answer of the waiting connection; if it is lost, the same turn under the same number goes over the other one. */
+  async #orAgain(answer: Promise<unknown>, keys: readonly string[], args: readonly RedisArg[]): Promise<TurnReply> {
+    try {
+      return (await answer) as TurnReply;
+    } catch (error) {
+      if (isReplyError(error) && !isAway(error)) throw brokerError(error, 'A turn of the holder failed');
+      return this.#evaluate(keys, args);
+    }
   }
 
   /** Asks the server to tell the listener of the next push to these lists, as far as it will not yet. */

@@ -15,6 +15,10 @@ const REFUSED_MS = 10_000;
 export interface Waiting extends AsyncDisposable {
   /** Can a take be laid out now? */
   readonly isOpen: boolean;
+  /** What `send` sends leaves in one write. */
+  together<T>(send: () => T): T;
+  /** A turn that is not behind a wait, as long as none is. */
+  turn(keys: readonly RedisArg[], args: readonly RedisArg[]): Promise<unknown>;
   /** Lays out a take behind the wait for `list`. Resolves to its answer; rejects when that was lost. */
   take(list: string, keys: readonly RedisArg[], args: readonly RedisArg[]): Promise<unknown>;
   /** Ends the wait at once; the take behind it then looks, and is answered. */
@@ -45,10 +49,13 @@ export function openWaiting(context: RedisContext, node: string): Waiting {
     get isOpen() {
       return line.isConnected && performance.now() - refusedAt > REFUSED_MS;
     },
-    take: (list, keys, args) => {
-      line.call('BLMOVE', [list, list, 'RIGHT', 'RIGHT', block]).catch(refused);
-      return line.script(TURN, keys, args);
-    },
+    together: (send) => line.together(send),
+    turn: (keys, args) => line.script(TURN, keys, args),
+    take: (list, keys, args) =>
+      line.together(() => {
+        line.call('BLMOVE', [list, list, 'RIGHT', 'RIGHT', block]).catch(refused);
+        return line.script(TURN, keys, args);
+      }),
     stop: () => {
       if (id !== undefined && context.line.isConnected) context.line.call('CLIENT', ['UNBLOCK', id]).catch(() => undefined);
     },
