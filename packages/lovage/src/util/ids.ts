@@ -1,7 +1,36 @@
 // Ids: every id that Lovage makes is a UUID; randomness comes from here alone.
-import { randomUUID } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
+
+/** Ids made at a time. Node's own randomUUID puts each together of twenty short texts, which is a sixth of a publish. */
+const AT_ONCE = 128;
+const LENGTH = 36;
+const HEX = Buffer.from('0123456789abcdef', 'latin1');
+const DASH = 0x2d;
+
+const random = new Uint8Array(AT_ONCE * 16);
+const texts = Buffer.alloc(AT_ONCE * LENGTH);
+let next = texts.length;
+
+/** Fills `texts` with new ids (RFC 9562, version 4). */
+function refill(): void {
+  randomFillSync(random);
+  let at = 0;
+  for (let index = 0; index < random.length; index++) {
+    const place = index % 16;
+    let byte = random[index] ?? 0;
+    if (place === 6) byte = (byte & 0x0f) | 0x40;
+    else if (place === 8) byte = (byte & 0x3f) | 0x80;
+    if (place === 4 || place === 6 || place === 8 || place === 10) texts[at++] = DASH;
+    texts[at++] = HEX[byte >> 4] ?? 0;
+    texts[at++] = HEX[byte & 0x0f] ?? 0;
+  }
+  next = 0;
+}
 
 /** A new lower-case UUID version 4. */
 export function uuid(): string {
-  return randomUUID();
+  if (next === texts.length) refill();
+  const at = next;
+  next += LENGTH;
+  return texts.toString('latin1', at, next);
 }

@@ -1,11 +1,12 @@
 // One line to a Redis that mends itself: a fresh ioredis client for each life of the connection, calls that never wait in a hidden
 // queue, and an idle line that lets the process end. Shared by broker/redis and result/redis.
 import { createHash } from 'node:crypto';
-import type { Redis, RedisOptions } from 'ioredis';
+import type { Command, Redis, RedisOptions } from 'ioredis';
 import { backoff } from './backoff.ts';
 import { after, orAborted, type Timer } from './deadline.ts';
 import { BrokerConnectionError, ConfigurationError, type LovageError } from './errors.ts';
 import { logger } from './logger.ts';
+import { createPush, type RedisPush } from './redis-push.ts';
 import type { RedisTarget } from './redis-url.ts';
 
 export type RedisArg = string | Buffer | number;
@@ -57,6 +58,8 @@ export interface RedisLine extends AsyncDisposable {
   ready(signal?: AbortSignal): Promise<Redis>;
   /** One command. Rejects with the server's ReplyError, or with a wrapped RedisLineError when the line is lost. */
   call(command: string, args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
+  /** LPUSH of `count` texts; `textOf` is asked for one after the other, once, and must not throw. */
+  push(list: string, count: number, textOf: (index: number) => string, signal?: AbortSignal): Promise<unknown>;
   /** The same, with replies as Buffers. */
   callBuffer(command: string, args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
   /** EVALSHA, or EVAL where the server does not know the script yet. */
@@ -77,9 +80,14 @@ export function isReplyError(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
 }
 
-async function loadDriver(): Promise<new (options: RedisOptions) => Redis> {
+interface Driver {
+  readonly Redis: new (options: RedisOptions) => Redis;
+  readonly Command: typeof Command;
+}
+
+async function loadDriver(): Promise<Driver> {
   try {
-    return (await import('ioredis')).Redis;
+    return await import('ioredis');
   } catch (cause) {
     throw new ConfigurationError("A redis:// URL needs the package 'ioredis': npm install ioredis", { cause });
   }
@@ -160,6 +168,7 @@ class Line implements RedisLine {
   #attempts = 0;
   #retry: Timer | undefined;
   #failure: Error | undefined;
+  #push: RedisPush | undefined;
   #pending = 0;
   #disposed = false;
   #wakers: { readonly resolve: (client: Redis) => void; readonly reject: (error: Error) => void }[] = [];
@@ -199,6 +208,11 @@ class Line implements RedisLine {
 
   callBuffer(command: string, args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown> {
     return this.#run((client) => client.callBuffer(command, args as RedisArg[]), signal);
+  }
+
+  push(list: string, count: number, textOf: (index: number) => string, signal?: AbortSignal): Promise<unknown> {
+    // A client that is open was opened by #open, which made the pusher.
+    return this.#run(async (client) => this.#push?.(client, list, count, textOf), signal);
   }
 
   script(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown> {
@@ -275,9 +289,10 @@ class Line implements RedisLine {
   }
 
   async #open(): Promise<Redis> {
-    const Client = await loadDriver();
+    const driver = await loadDriver();
+    this.#push ??= createPush(driver.Command);
     this.#failure = undefined;
-    const client = new Client(clientOptions(this.#options));
+    const client = new driver.Redis(clientOptions(this.#options));
     let refused: Error | undefined;
     // Without a listener an error would end the process; a failed SELECT shows nowhere else.
     client.on('error', (error: Error) => {

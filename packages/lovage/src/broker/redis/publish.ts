@@ -42,14 +42,32 @@ export function entryWrites({ keys, transport, expiries, parking }: RedisContext
 
 /** Resolves when all are stored. Rejects with PublishError, or BrokerFullError when the server has no room. */
 export async function pushEntries(context: RedisContext, entries: readonly QueueEntry[], signal: AbortSignal): Promise<void> {
-  const writes = entryWrites(context, entries);
-  const [first] = writes;
+  const [first] = entries;
   if (first === undefined) return;
-  await confirmed(context, entries.length, signal, async () => {
-    // The usual case, one list, needs no script.
-    if (writes.length === 1 && first[0] === 'push') await context.line.call('LPUSH', first.slice(2) as string[], signal);
-    else await applyWrites(context.line, writes, signal);
-  });
+  // The usual case, one list, needs no script. Each envelope is written when its turn comes, so that none is kept.
+  if (isPlain(context, entries, first)) {
+    const list = context.keys.list(first.queue, first.message.properties.priority);
+    const textOf = (index: number): string => writeEnvelope((entries[index] ?? first).message, context.transport.bodyEncoding);
+    await confirmed(context, entries.length, signal, () => context.line.push(list, entries.length, textOf, signal));
+    return;
+  }
+  const writes = entryWrites(context, entries);
+  await confirmed(context, entries.length, signal, () => applyWrites(context.line, writes, signal));
+}
+
+/** Do all entries go to one list, with headers that are text already, and nothing else to be done? */
+function isPlain({ expiries }: RedisContext, entries: readonly QueueEntry[], first: QueueEntry): boolean {
+  const { priority } = first.message.properties;
+  return (
+    expiries.size === 0 &&
+    entries.every(
+      ({ queue, message }) =>
+        queue === first.queue &&
+        message.properties.priority === priority &&
+        message.dueAt === undefined &&
+        message.headersText !== undefined,
+    )
+  );
 }
 
 /** Publishes broadcasts; who does not listen now will never hear them. */
@@ -67,7 +85,7 @@ export async function publishBroadcasts(context: RedisContext, messages: readonl
   });
 }
 
-async function confirmed(context: RedisContext, count: number, signal: AbortSignal, send: () => Promise<void>): Promise<void> {
+async function confirmed(context: RedisContext, count: number, signal: AbortSignal, send: () => Promise<unknown>): Promise<void> {
   let sent = false;
   try {
     // Waiting for the line is apart from the call, so that a deadline in between says `no`.
