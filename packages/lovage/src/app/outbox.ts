@@ -71,22 +71,37 @@ export function pause(attempt: number, policy: PublishRetryPolicy): number {
 }
 
 /** One try. What is ready is not waited for: a publish on an open line is on the wire before this returns. */
-async function once(parcels: readonly Parcel[], host: OutboxHost, signal: AbortSignal): Promise<readonly Fate[]> {
+function once(parcels: readonly Parcel[], host: OutboxHost, signal: AbortSignal): Promise<readonly Fate[]> {
   try {
     signal.throwIfAborted();
-    const opened = host.broker();
-    const broker = opened instanceof Promise ? await orAborted(opened, signal) : opened;
-    const declaring = host.declarations.ensure(broker, queuesOf(parcels), signal);
-    const undeclared = declaring === undefined ? undefined : await declaring;
-    const fates =
-      undeclared === undefined || undeclared.size === 0
-        ? await publish(broker, parcels, signal)
-        : await publishDeclared(broker, parcels, undeclared, signal);
-    forgetMissing(parcels, fates, host.declarations);
-    return fates;
+    const broker = host.broker();
+    const declaring = broker instanceof Promise ? undefined : host.declarations.ensure(broker, queuesOf(parcels), signal);
+    if (!(broker instanceof Promise) && declaring === undefined) return publish(broker, parcels, host, signal);
+    return declareAndPublish(broker, declaring, parcels, host, signal);
   } catch (error) {
-    // Nothing was handed to the broker yet.
-    return parcels.map((_, index) => ({ index, stored: 'no', cause: error }));
+    return Promise.resolve(unsent(parcels, error));
+  }
+}
+
+/** Nothing was handed to the broker yet. */
+function unsent(parcels: readonly Parcel[], cause: unknown): readonly Fate[] {
+  return parcels.map((_, index) => ({ index, stored: 'no', cause }));
+}
+
+async function declareAndPublish(
+  opened: Broker | Promise<Broker>,
+  begun: ReturnType<Declarations['ensure']>,
+  parcels: readonly Parcel[],
+  host: OutboxHost,
+  signal: AbortSignal,
+): Promise<readonly Fate[]> {
+  try {
+    const broker = opened instanceof Promise ? await orAborted(opened, signal) : opened;
+    const undeclared = await (begun ?? host.declarations.ensure(broker, queuesOf(parcels), signal));
+    if (undeclared === undefined || undeclared.size === 0) return await publish(broker, parcels, host, signal);
+    return await publishDeclared(broker, parcels, undeclared, host, signal);
+  } catch (error) {
+    return unsent(parcels, error);
   }
 }
 
@@ -100,7 +115,12 @@ function queuesOf(parcels: readonly Parcel[]): ReadonlySet<string> {
   return queues;
 }
 
-async function publish(broker: Broker, parcels: readonly Parcel[], signal: AbortSignal): Promise<readonly Fate[]> {
+async function publish(
+  broker: Broker,
+  parcels: readonly Parcel[],
+  host: OutboxHost,
+  signal: AbortSignal,
+): Promise<readonly Fate[]> {
   try {
     // The driver keeps the deadline itself; should it fail to, the caller is not kept waiting.
     const messages = parcels.map(({ message }) => message);
@@ -109,6 +129,7 @@ async function publish(broker: Broker, parcels: readonly Parcel[], signal: Abort
   } catch (error) {
     const fates: Fate[] = parcels.map(() => undefined);
     for (const failure of failuresOf(error, parcels.length)) fates[failure.index] = failure;
+    forgetMissing(parcels, fates, host.declarations);
     return fates;
   }
 }
@@ -118,6 +139,7 @@ async function publishDeclared(
   broker: Broker,
   parcels: readonly Parcel[],
   undeclared: ReadonlyMap<string, unknown>,
+  host: OutboxHost,
   signal: AbortSignal,
 ): Promise<readonly Fate[]> {
   const fates: Fate[] = parcels.map(({ queue }, index) =>
@@ -128,6 +150,7 @@ async function publishDeclared(
   const published = await publish(
     broker,
     ready.flatMap((index) => parcels[index] ?? []),
+    host,
     signal,
   );
   for (const [at, index] of ready.entries()) {
@@ -197,7 +220,7 @@ export function createOutbox(
       using limit = publishDeadline(timeout, undefined, (performance.now() - since) / 1000);
       fates = await deliver(parcels, host(), { signal: limit.signal, retry });
     } catch (error) {
-      fates = parcels.map((_, index) => ({ index, stored: 'no', cause: error }));
+      fates = unsent(parcels, error);
     }
     underWay--;
     for (let index = 0; index < told.length; index++) told[index]?.(fates[index]);

@@ -25,10 +25,9 @@ interface Routed {
 const NONE: readonly never[] = [];
 
 /** The usual case: every message goes straight to its queue, and no table needs to be asked. */
-function straight(messages: readonly Outgoing[]): Routed | undefined {
+function straight(messages: readonly Outgoing[]): readonly QueueEntry[] | undefined {
   if (messages.some(({ exchange }) => exchange !== '')) return undefined;
-  const entries = messages.map((message) => ({ queue: message.routingKey, message }));
-  return { entries, origins: messages.map((_, index) => index), broadcasts: NONE, failures: NONE };
+  return messages.map((message) => ({ queue: message.routingKey, message }));
 }
 
 /** Makes a broker of a store. Nothing is opened before the first call. */
@@ -103,12 +102,21 @@ class VirtualBroker {
     this.#stale = false;
   }
 
-  async publish(messages: readonly Outgoing[], signal: AbortSignal): Promise<void> {
+  publish(messages: readonly Outgoing[], signal: AbortSignal): Promise<void> {
+    const entries = this.#stale || signal.aborted ? undefined : straight(messages);
+    if (entries === undefined) return this.#publishRouted(messages, signal);
+    return this.#store.push(entries, signal).catch((error: unknown) => {
+      const origins = messages.map((_, index) => index);
+      throw publishError(this.#failures(error, origins), messages.length);
+    });
+  }
+
+  async #publishRouted(messages: readonly Outgoing[], signal: AbortSignal): Promise<void> {
     if (signal.aborted) throw failed(messages.length, 'no', signal.reason);
     let routed: Routed;
     try {
       if (this.#stale) await this.#replay();
-      routed = straight(messages) ?? (await this.route(messages));
+      routed = await this.route(messages);
     } catch (error) {
       this.#noticeLoss(error);
       throw failed(messages.length, 'no', error);

@@ -168,7 +168,8 @@ class Line implements RedisLine {
   #attempts = 0;
   #retry: Timer | undefined;
   #failure: Error | undefined;
-  #push: RedisPush | undefined;
+  /** Made with the first client: nobody pushes before. */
+  #pusher: RedisPush = () => Promise.reject(this.#lost('The line is not open', undefined, false));
   #pending = 0;
   #disposed = false;
   #wakers: { readonly resolve: (client: Redis) => void; readonly reject: (error: Error) => void }[] = [];
@@ -211,8 +212,7 @@ class Line implements RedisLine {
   }
 
   push(list: string, count: number, textOf: (index: number) => string, signal?: AbortSignal): Promise<unknown> {
-    // A client that is open was opened by #open, which made the pusher.
-    return this.#run(async (client) => this.#push?.(client, list, count, textOf), signal);
+    return this.#run((client) => this.#pusher(client, list, count, textOf), signal);
   }
 
   script(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown> {
@@ -290,7 +290,7 @@ class Line implements RedisLine {
 
   async #open(): Promise<Redis> {
     const driver = await loadDriver();
-    this.#push ??= createPush(driver.Command);
+    this.#pusher = createPush(driver.Command);
     this.#failure = undefined;
     const client = new driver.Redis(clientOptions(this.#options));
     let refused: Error | undefined;

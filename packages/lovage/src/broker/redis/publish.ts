@@ -41,16 +41,17 @@ export function entryWrites({ keys, transport, expiries, parking }: RedisContext
 }
 
 /** Resolves when all are stored. Rejects with PublishError, or BrokerFullError when the server has no room. */
-export async function pushEntries(context: RedisContext, entries: readonly QueueEntry[], signal: AbortSignal): Promise<void> {
+export function pushEntries(context: RedisContext, entries: readonly QueueEntry[], signal: AbortSignal): Promise<void> {
   const [first] = entries;
-  if (first === undefined) return;
+  if (first === undefined) return Promise.resolve();
   // The usual case, one list, needs no script. Each envelope is written when its turn comes, so that none is kept.
-  if (isPlain(context, entries, first)) {
-    const list = context.keys.list(first.queue, first.message.properties.priority);
-    const textOf = (index: number): string => writeEnvelope((entries[index] ?? first).message, context.transport.bodyEncoding);
-    await confirmed(context, entries.length, signal, () => context.line.push(list, entries.length, textOf, signal));
-    return;
-  }
+  if (!isPlain(context, entries, first)) return pushByScript(context, entries, signal);
+  const list = context.keys.list(first.queue, first.message.properties.priority);
+  const textOf = (index: number): string => writeEnvelope((entries[index] ?? first).message, context.transport.bodyEncoding);
+  return confirmed(context, entries.length, signal, () => context.line.push(list, entries.length, textOf, signal));
+}
+
+async function pushByScript(context: RedisContext, entries: readonly QueueEntry[], signal: AbortSignal): Promise<void> {
   const writes = entryWrites(context, entries);
   await confirmed(context, entries.length, signal, () => applyWrites(context.line, writes, signal));
 }
