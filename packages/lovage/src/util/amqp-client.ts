@@ -257,6 +257,7 @@ class OpenConnection implements AmqpConnection {
       const channel = await create();
       // A channel that the server closes reports it here and to whoever waits on it; nobody listening would end the process.
       channel.on('error', () => undefined);
+      settleClose(channel);
       this.#channels.add(channel);
       channel.once('close', () => this.#channels.delete(channel));
       return channel;
@@ -303,6 +304,14 @@ class OpenConnection implements AmqpConnection {
     release();
     this.#socket.destroy();
   }
+}
+
+/** amqplib leaves a close for ever without an answer when the line breaks before RabbitMQ's: whoever declared something would wait for ever. */
+function settleClose(channel: AmqpChannel): void {
+  const close = channel.close.bind(channel);
+  const { promise: gone, resolve } = Promise.withResolvers<void>();
+  channel.once('close', () => resolve());
+  channel.close = () => Promise.race([close(), gone]);
 }
 
 /** Asks a silent server for a sign of life. TCP alone takes minutes to notice a cut line, and the consumer's heartbeats are far apart. */
