@@ -44,6 +44,20 @@ export interface Delivery extends Message {
   readonly generation: number;
   /** The driver's own handle. */
   readonly tag: unknown;
+  /** Set when these headers came before but for a few texts. */
+  readonly likeness?: HeaderLikeness;
+}
+
+/** Headers that differ from others only in these texts: whoever reads headers may keep what it made of `kind` and put in the texts. */
+export interface HeaderLikeness {
+  /** The same object for all that are alike. */
+  readonly kind: object;
+  readonly id: string;
+  readonly rootId: string;
+  /** Absent where all have the same. */
+  readonly parentId?: string | undefined;
+  readonly argsRepr?: string | undefined;
+  readonly kwargsRepr?: string | undefined;
 }
 
 /** Why a message went to the dead letters. Written to `x-lovage-death.reason`. */

@@ -9,6 +9,8 @@ import type { Holder, TurnResult } from './store.ts';
 
 /** Most that one turn takes, however many slots are free: keeps transactions and replies short. */
 const MAX_TAKE = 1000;
+/** Fewer than this are taken in one go. */
+const MIN_HALVED = 16;
 /** Wait before another try when the store has no room to note what was taken (ms). */
 const FULL_RETRY_MS = 1000;
 /** Giving back at the end may not hang on a dead line (ms); the lease gives back what this cannot. */
@@ -29,6 +31,14 @@ interface SettleCall {
   readonly lost: readonly Delivery[];
   readonly resolve: (lost: readonly Delivery[]) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** What was sent to the store, and its answer. */
+interface Turn {
+  readonly calls: readonly SettleCall[];
+  readonly loose: readonly Settlement[];
+  readonly take: number;
+  readonly reply: Promise<TurnResult>;
 }
 
 interface Demand {
@@ -227,43 +237,70 @@ export class VirtualSubscription implements Subscription {
   };
 
   #freeSlots(): number {
-    if (this.#demand === undefined || this.#cancelled || this.#queues.length === 0) return 0;
-    return Math.max(0, Math.min(MAX_TAKE, this.#limit - this.#held.size));
+    return this.#demand === undefined ? 0 : this.#room();
   }
 
+  /** Of many, half at a time: so that one half is fetched while the other is worked on. */
+  get #batch(): number {
+    return this.#limit < MIN_HALVED ? this.#limit : Math.ceil(this.#limit / 2);
+  }
+
+  /** How many more may be held. */
+  #room(): number {
+    if (this.#cancelled || this.#disposing !== undefined || this.#error !== undefined || this.#queues.length === 0) return 0;
+    return Math.max(0, Math.min(MAX_TAKE, this.#batch, this.#limit - this.#held.size));
+  }
+
+  /** One turn, and those sent ahead while it was handed out. */
   async #turn(take: number): Promise<void> {
+    for (let turn: Turn | undefined = this.#send(take); turn !== undefined; ) turn = await this.#answered(turn);
+  }
+
+  #send(take: number): Turn {
     const calls = this.#calls;
     const loose = this.#loose;
     this.#calls = [];
     this.#loose = [];
+    const reply = this.#holder.turn({
+      settle: joined(calls, loose),
+      writes: calls.length === 1 && calls[0] !== undefined ? calls[0].writes : calls.flatMap((call) => call.writes),
+      queues: this.#queues,
+      take,
+    });
+    return { calls, loose, take, reply };
+  }
+
+  /** Resolves to the next turn where one was sent. */
+  async #answered({ calls, loose, take, reply }: Turn): Promise<Turn | undefined> {
     try {
-      const result = await this.#holder.turn({
-        settle: joined(calls, loose),
-        writes: calls.length === 1 && calls[0] !== undefined ? calls[0].writes : calls.flatMap((call) => call.writes),
-        queues: this.#queues,
-        take,
-      });
-      this.#turned(calls, result, take);
+      return this.#turned(calls, await reply, take);
     } catch (error) {
       await this.#turnFailed(calls, loose, error);
+      return undefined;
     }
   }
 
-  #turned(calls: readonly SettleCall[], result: TurnResult, take: number): void {
+  #turned(calls: readonly SettleCall[], result: TurnResult, take: number): Turn | undefined {
     for (const call of calls) call.resolve(lostOf(call, result.lost));
     const { taken } = result;
     if (take > 0) this.#drained = result.drained === true;
-    this.#accept(taken);
+    const kept = this.#keep(taken);
+    // There is more where a full batch came from: the store works on the next while this one is worked on here.
+    const room = taken.length > 0 && taken.length === take ? this.#room() : 0;
+    const ahead = room > 0 ? this.#send(room) : undefined;
+    this.#deliver(kept);
     if (take > 0 && taken.length === 0) this.#wait();
+    return ahead;
   }
 
-  /** What was taken is handed out; what is more than is wanted by now goes back. */
-  #accept(taken: readonly Delivery[]): void {
+  /** What was taken is held; what is more than is wanted by now goes back. */
+  #keep(taken: readonly Delivery[]): readonly Delivery[] {
     if (this.#options.noAck) for (const delivery of taken) this.#loose.push({ verdict: 'ack', delivery });
     else for (const delivery of taken) this.#held.add(delivery);
     const most = this.#cancelled ? 0 : Math.max(0, taken.length - Math.max(0, this.#held.size - this.#limit));
-    if (most < taken.length) this.#giveBack(taken.slice(most));
-    this.#deliver(most < taken.length ? taken.slice(0, most) : taken);
+    if (most === taken.length) return taken;
+    this.#giveBack(taken.slice(most));
+    return taken.slice(0, most);
   }
 
   /** Nothing was there: sleeps until the store says that there may be something. */
@@ -286,7 +323,7 @@ export class VirtualSubscription implements Subscription {
   #woken(brought: readonly Delivery[], drained: boolean): void {
     if (this.#error !== undefined || this.#closed) return;
     this.#drained = drained;
-    this.#accept(brought);
+    this.#deliver(this.#keep(brought));
   }
 
   async #turnFailed(calls: readonly SettleCall[], loose: readonly Settlement[], error: unknown): Promise<void> {

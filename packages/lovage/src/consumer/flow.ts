@@ -15,6 +15,7 @@ import { earlierEnd, rest } from './earlier.ts';
 import { Ends } from './ends.ts';
 import { intake, ownerOfRequest, type Usable } from './intake.ts';
 import { logOutcome, logReceived } from './lines.ts';
+import { Pace } from './pace.ts';
 import { policyOf, type TaskPolicy } from './policy.ts';
 import type { WorkerApp } from './port.ts';
 import { type Entry, entryOf, keyOf, Requests, Run } from './request.ts';
@@ -53,6 +54,7 @@ export class Flow {
   #change: PromiseWithResolvers<void> | undefined;
   /** One message at a time, since the first suspect came. */
   #isolated = false;
+  readonly #pace = new Pace();
   #suspect: Entry | undefined;
 
   constructor(options: FlowOptions) {
@@ -86,7 +88,7 @@ export class Flow {
     if (multiplier === 0) return 65_535;
     const slots = Math.max(1, Math.floor(this.#options.pool.limit * multiplier));
     const held = Math.min(this.#admission.held, etaLimit ?? Number.POSITIVE_INFINITY);
-    return Math.max(1, slots - this.#acked + held);
+    return Math.max(1, slots - this.#acked + held + this.#pace.ahead(slots));
   }
 
   /** Takes a batch in. */
@@ -357,6 +359,7 @@ export class Flow {
     }
     entry.state = 'settling';
     entry.run = undefined;
+    this.#pace.note(outcome.runtime);
     logOutcome(entry.request, outcome);
     const { policy, acked, interrupted, original } = entry;
     const { answer, results, next, lost } = fateOf(outcome, { policy, acked, interrupted, original });

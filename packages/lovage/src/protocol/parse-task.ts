@@ -25,6 +25,17 @@ export interface TaskDelivery {
   readonly queue?: string | undefined;
   readonly redelivered: boolean;
   readonly attempts: number;
+  /** Set when these headers came before but for a few texts. */
+  readonly likeness?: Likeness;
+}
+
+interface Likeness {
+  readonly kind: object;
+  readonly id: string;
+  readonly rootId: string;
+  readonly parentId?: string | undefined;
+  readonly argsRepr?: string | undefined;
+  readonly kwargsRepr?: string | undefined;
 }
 
 export interface ParseTaskOptions<Delivery extends TaskDelivery> {
@@ -60,13 +71,7 @@ function requestOf(delivery: TaskDelivery, headers: TaskHeaders, hostname: strin
     ...headers,
     correlationId: properties.correlationId,
     replyTo: properties.replyTo,
-    deliveryInfo: {
-      exchange: delivery.exchange,
-      routingKey: delivery.routingKey,
-      priority: properties.priority,
-      redelivered: delivery.redelivered,
-      queue: delivery.queue,
-    },
+    deliveryInfo: deliveryInfoOf(delivery),
     attempts: delivery.attempts,
     etaAt: moment(headers, 'eta', utc),
     expiresAt: moment(headers, 'expires', utc),
@@ -76,6 +81,10 @@ function requestOf(delivery: TaskDelivery, headers: TaskHeaders, hostname: strin
     compression: typeof compression === 'string' && compression !== '' ? compression : undefined,
     protocol,
   };
+}
+
+function deliveryInfoOf({ exchange, routingKey, properties, redelivered, queue }: TaskDelivery): TaskRequest['deliveryInfo'] {
+  return { exchange, routingKey, priority: properties.priority, redelivered, queue };
 }
 
 /** A protocol 1 body as headers: `taskset` is an old name of `group` and wins, the reprs are ours to make. */
@@ -131,8 +140,42 @@ function parseHybrid(
   return { request: requestOf(delivery, merged, hostname, 2, own(body, 'utc') !== false), body: parseMappingBody(body) };
 }
 
+/** The first request of each kind of headers that are alike. */
+const kinds = new WeakMap<object, TaskRequest>();
+
 /** Reads a task message of either protocol. Throws InvalidTaskError when it is none, and what decodeBody throws. */
 export function parseTask<Delivery extends TaskDelivery>(delivery: Delivery, options: ParseTaskOptions<Delivery>): ParsedTask {
+  const { likeness } = delivery;
+  if (likeness === undefined) return parseNew(delivery, options);
+  const known = kinds.get(likeness.kind);
+  if (known !== undefined && likeness.id !== '')
+    return { request: alike(known, likeness, delivery, options.hostname), body: undefined };
+  const parsed = parseNew(delivery, options);
+  const { request, body } = parsed;
+  const repeats = body === undefined && request.protocol === 2 && request.etaAt === undefined && request.expiresAt === undefined;
+  if (repeats && request.id === likeness.id) kinds.set(likeness.kind, request);
+  return parsed;
+}
+
+/** A request that differs from a known one in nothing but what each message has of its own. */
+function alike(known: TaskRequest, likeness: Likeness, delivery: TaskDelivery, hostname: string): TaskRequest {
+  const { properties } = delivery;
+  return {
+    ...known,
+    id: likeness.id,
+    rootId: likeness.rootId,
+    parentId: likeness.parentId ?? known.parentId,
+    argsRepr: likeness.argsRepr ?? known.argsRepr,
+    kwargsRepr: likeness.kwargsRepr ?? known.kwargsRepr,
+    correlationId: properties.correlationId,
+    replyTo: properties.replyTo,
+    deliveryInfo: deliveryInfoOf(delivery),
+    attempts: delivery.attempts,
+    hostname,
+  };
+}
+
+function parseNew<Delivery extends TaskDelivery>(delivery: Delivery, options: ParseTaskOptions<Delivery>): ParsedTask {
   // Whatever a driver hands over: `headers: null` comes from the wire, too.
   const headers: unknown = delivery.headers;
   if (!isRecord(headers) || !Object.hasOwn(headers, 'task')) return parseProtocol1(delivery, options);

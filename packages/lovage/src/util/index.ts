@@ -8,6 +8,7 @@ export * from './clock.ts';
 export * from './deadline.ts';
 export * from './errors.ts';
 export * from './ids.ts';
+export { JsonMolds, type Molded } from './json-mold.ts';
 export * from './logger.ts';
 export * from './maybe.ts';
 export * from './redact.ts';

@@ -94,6 +94,8 @@ export interface ReadEnvelope {
   readonly redelivered: boolean;
   /** Header x-lovage-attempts: how often it has been started before. */
   readonly started: number;
+  /** Undefined when its body is no text. */
+  readonly bodyEncoding: 'base64' | 'utf-8' | undefined;
 }
 
 function isRecord(value: unknown): value is Fields {
@@ -105,7 +107,7 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 /** Reads an envelope. What is no envelope becomes a message without headers, whose body is the text: the intake refuses it. */
 export function readEnvelope(raw: string, queue: string): ReadEnvelope {
   const fields = parse(raw);
-  if (fields === undefined) return { message: unreadable(raw, queue), redelivered: false, started: 0 };
+  if (fields === undefined) return { message: unreadable(raw, queue), redelivered: false, started: 0, bodyEncoding: undefined };
   const headers = isRecord(fields.headers) ? fields.headers : {};
   const properties = isRecord(fields.properties) ? fields.properties : {};
   const info = isRecord(properties.delivery_info) ? properties.delivery_info : {};
@@ -120,6 +122,7 @@ export function readEnvelope(raw: string, queue: string): ReadEnvelope {
     },
     redelivered: headers.redelivered === true || info.redelivered === true || fields.redelivered === true,
     started: typeof started === 'number' && started > 0 ? Math.trunc(started) : 0,
+    bodyEncoding: typeof fields.body !== 'string' ? undefined : properties.body_encoding === 'base64' ? 'base64' : 'utf-8',
   };
 }
 

@@ -8,7 +8,7 @@ import { BrokerConnectionError, expireWrite, isReplyError, jointArguments, logge
 import type { Delivery } from '../seam.ts';
 import type { Holder, TurnResult } from '../store.ts';
 import { brokerError, isAway, type RedisContext } from './context.ts';
-import { readEnvelope } from './envelope.ts';
+import { DeliveryReader } from './delivery.ts';
 import { fieldOrder, giveBack, heldEnvelope, incarnationOf, listOfField } from './give-back.ts';
 import type { Keeper } from './keeper.ts';
 import { createListener, type Listener } from './listener.ts';
@@ -54,6 +54,7 @@ class RedisHolder implements Holder {
   readonly #listener: Listener;
   readonly #close: (error: Error | undefined) => void;
   readonly #warned = new Set<string>();
+  readonly #reader = new DeliveryReader();
   #turn = 0;
   /** Rotates with each batch, so that no queue is always first within its step. */
   #first = 0;
@@ -291,20 +292,7 @@ class RedisHolder implements Holder {
   }
 
   #delivery(field: string, raw: string, queue: string): Delivery {
-    const { message, redelivered, started } = readEnvelope(raw, queue);
-    const tag: HeldTag = { field, raw };
-    return {
-      exchange: message.exchange,
-      routingKey: message.routingKey,
-      headers: message.headers,
-      properties: message.properties,
-      body: message.body,
-      queue,
-      redelivered: redelivered || started > 0,
-      attempts: started + 1,
-      generation: this.#parts.generation,
-      tag,
-    };
+    return this.#reader.read(raw, { field, queue, generation: this.#parts.generation });
   }
 
   get takesIdly(): boolean {
