@@ -72,13 +72,21 @@ export class JsonMolds<Shape extends object> {
   /** Which string stands in which gap: asked of the parser itself, with a mark in each gap. */
   #namesOf(literals: readonly string[]): readonly string[] | undefined {
     const marked = literals.reduce((text, literal, index) => `${text}\\u0001${index - 1}${literal}`);
-    const value: unknown = JSON.parse(marked);
+    const value = parsed(marked);
     const names: string[] = [];
     for (const [name, path] of this.#places) {
       const found = at(value, path);
       if (typeof found === 'string' && found.startsWith(MARK)) names[Number(found.slice(1))] = name;
     }
-    return Object.keys(names).length === literals.length - 1 ? names : undefined;
+    return literals.length > 1 && Object.keys(names).length === literals.length - 1 ? names : undefined;
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -12,7 +12,12 @@ const iso = (seconds: number): string => new Date(Date.now() + seconds * 1000).t
 const empty = { ready: 0, held: 0, parked: 0, dead: 0 };
 
 /** A task whose runs end when the test says so. */
-function gate(h: Harness, name: string, options = {}): { running: () => number; most: () => number; open: () => void } {
+function gate(
+  h: Harness,
+  name: string,
+  options = {},
+  runtime = 60,
+): { running: () => number; most: () => number; open: () => void } {
   let running = 0;
   let most = 0;
   let opened = Promise.withResolvers<void>();
@@ -22,7 +27,7 @@ function gate(h: Harness, name: string, options = {}): { running: () => number; 
       most = Math.max(most, ++running);
       await opened.promise;
       running--;
-      return success(job);
+      return success(job, { runtime });
     },
     options,
   );
@@ -117,6 +122,21 @@ describe('prefetch', () => {
     }
     tasks.open();
     await soon(async () => expect(await h.counts()).toEqual(empty));
+    expect(tasks.most()).toBe(3);
+  });
+
+  it('takes as many again, for when these are over, where tasks are quick', async () => {
+    await using h = await harness({ concurrency: 3 });
+    const tasks = gate(h, 'quick', {}, 0.0001);
+    await h.start();
+    await h.call('quick');
+    await soon(() => expect(tasks.running()).toBe(1));
+    tasks.open();
+    await soon(async () => expect(await h.counts()).toEqual(empty));
+    for (let index = 0; index < 8; index++) await h.call('quick');
+    await soon(async () => expect(await h.counts()).toEqual({ ...empty, held: 6, ready: 2 }));
+    expect(tasks.running()).toBe(3);
+    while (tasks.most() > 0 && (await h.counts()).held > 0) tasks.open();
     expect(tasks.most()).toBe(3);
   });
 });
