@@ -14,7 +14,7 @@ import type { Keeper } from './keeper.ts';
 import { createListener, type Listener } from './listener.ts';
 import { OPEN, TURN } from './scripts.ts';
 import { type HeldTag, settlementArguments } from './settle.ts';
-import { openWaiting, type Waiting } from './waiting.ts';
+import { createWaiting, type Waiting } from './waiting.ts';
 
 const log = logger('broker', 'redis');
 const NOTHING: TurnResult = { taken: [], lost: [] };
@@ -63,6 +63,7 @@ class RedisHolder implements Holder {
   #wakes = 0;
   #wake: (brought: readonly Delivery[]) => void = NOBODY;
   #isIdle = false;
+  #isWhole = false;
   readonly #waiting: Waiting;
   /** Did the last take leave nothing? */
   #drained = false;
@@ -91,7 +92,7 @@ class RedisHolder implements Holder {
     );
     this.#line = context.open({ name: `lovage:turn:${node}`.replaceAll(/\s/g, '_') });
     this.#line.observe({ up: () => void this.#track() });
-    this.#waiting = openWaiting(context, node);
+    this.#waiting = createWaiting(context, node, () => this.#look());
   }
 
   async open(): Promise<void> {
@@ -99,8 +100,6 @@ class RedisHolder implements Holder {
     const signal = AbortSignal.timeout(connectTimeout * 1000);
     try {
       await this.#context.line.ready(signal);
-      // The listener mends itself; without it the poll finds what comes.
-      this.#listener.line.ready(signal).catch((error: unknown) => log.debug('No wake-ups yet: {error}', { error }));
       await this.#line.script(
         OPEN,
         [keys.holders, keys.lease(this.#incarnation), ...this.#parts.queues.map(keys.serves)],
@@ -119,6 +118,15 @@ class RedisHolder implements Holder {
     const { keys } = this.#context;
     const [lease, held] = [keys.lease(this.#incarnation), keys.held(this.#incarnation)];
     this.#parts.keeper.keep(this.#incarnation, { lease, held, serves: queues.map(keys.serves) }, () => this.#end(leaseEnded()));
+  }
+
+  /** What only an idle worker needs is opened once the first take is done. These connections mend themselves; without them the poll finds what comes. */
+  #connectRest(): void {
+    if (this.#isWhole || this.#disposed) return;
+    this.#isWhole = true;
+    this.#waiting.connect();
+    const signal = AbortSignal.timeout(this.#context.connectTimeout * 1000);
+    this.#listener.line.ready(signal).catch((error: unknown) => log.debug('No wake-ups yet: {error}', { error }));
   }
 
   /** Asks the server to tell the listener of changes to lists that this connection has read. */
@@ -156,6 +164,7 @@ class RedisHolder implements Holder {
     const reply = await (this.#drained && call.take > 0
       ? this.#settleAndWait(turn, call, queues)
       : this.#send(turn, call, queues));
+    this.#connectRest();
     const taken = this.#taken(turn, reply, queues);
     if (taken === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
     const drained = reply[0] === 'ok' && taken.length < call.take;

@@ -41,6 +41,8 @@ export interface Keeper {
 }
 
 const TICK_MS = 500;
+/** The thread starts a little after the first lease, which is young then: a worker takes its first tasks before. */
+const START_MS = 50;
 const log = logger('broker', 'redis', 'keeper');
 
 /** Often enough for the lease, and in Celery's mode for the visibility time-out by which peers judge. */
@@ -51,11 +53,12 @@ function renewal({ leaseMs, unacked, transport }: RedisContext): number {
 
 /** Starts the thread at the first lease. */
 export function createKeeper(context: RedisContext): Keeper {
-  const kept = new Map<string, () => void>();
+  const kept = new Map<string, { readonly keys: KeptKeys; readonly lost: () => void }>();
   const turns = new SharedArrayBuffer(4);
   const counter = new Int32Array(turns);
   let thread: Worker | undefined;
   let ticker: NodeJS.Timeout | undefined;
+  let starting: NodeJS.Timeout | undefined;
 
   function start(): Worker {
     const data: KeeperData = {
@@ -75,7 +78,7 @@ export function createKeeper(context: RedisContext): Keeper {
     });
     started.unref();
     started.on('message', ({ lost }: KeeperNews) => {
-      kept.get(lost)?.();
+      kept.get(lost)?.lost();
       kept.delete(lost);
     });
     // Without a keeper the turns of the holders renew their leases, as long as the loop turns.
@@ -88,16 +91,24 @@ export function createKeeper(context: RedisContext): Keeper {
   }
 
   const order = (message: KeeperOrder): void => thread?.postMessage(message);
+
+  function begin(): void {
+    starting = undefined;
+    if (kept.size === 0) return;
+    try {
+      thread ??= start();
+    } catch (error) {
+      // TLS options that cannot be copied to a thread, or no threads left.
+      log.error('No keeper for the leases; a blocked event loop may lose them: {error}', { error });
+    }
+    for (const [incarnation, { keys }] of kept) order({ keep: incarnation, ...keys });
+  }
+
   return {
     keep: (incarnation, keys, lost) => {
-      try {
-        thread ??= start();
-      } catch (error) {
-        // TLS options that cannot be copied to a thread, or no threads left.
-        log.error('No keeper for the leases; a blocked event loop may lose them: {error}', { error });
-      }
-      kept.set(incarnation, lost);
-      order({ keep: incarnation, ...keys });
+      kept.set(incarnation, { keys, lost });
+      if (thread === undefined) starting ??= setTimeout(begin, START_MS).unref();
+      else order({ keep: incarnation, ...keys });
     },
     drop: (incarnation) => {
       kept.delete(incarnation);
@@ -105,6 +116,7 @@ export function createKeeper(context: RedisContext): Keeper {
     },
     [Symbol.asyncDispose]: async () => {
       clearInterval(ticker);
+      clearTimeout(starting);
       await thread?.terminate();
       thread = undefined;
     },

@@ -13,6 +13,8 @@ const MAX_BLOCK = 1;
 const REFUSED_MS = 10_000;
 
 export interface Waiting extends AsyncDisposable {
+  /** Connects, and connects again by itself. */
+  connect(): void;
   /** Can a take be laid out now? */
   readonly isOpen: boolean;
   /** What `send` sends leaves in one write. */
@@ -25,8 +27,8 @@ export interface Waiting extends AsyncDisposable {
   stop(): void;
 }
 
-/** Opens the connection. */
-export function openWaiting(context: RedisContext, node: string): Waiting {
+/** A connection that is not open yet; `opened` is called whenever it is. */
+export function createWaiting(context: RedisContext, node: string, opened: () => void): Waiting {
   let id: number | undefined;
   let refusedAt = Number.NEGATIVE_INFINITY;
   const line: RedisLine = context.open({
@@ -35,7 +37,7 @@ export function openWaiting(context: RedisContext, node: string): Waiting {
       id = Number(await client.client('ID'));
     },
   });
-  line.ready().catch(() => undefined);
+  line.observe({ up: opened });
   const block = Math.min(MAX_BLOCK, context.transport.pollingInterval, context.leaseMs / 4000);
 
   const refused = (error: unknown): void => {
@@ -46,6 +48,7 @@ export function openWaiting(context: RedisContext, node: string): Waiting {
   };
 
   return {
+    connect: () => void line.ready().catch(() => undefined),
     get isOpen() {
       return line.isConnected && performance.now() - refusedAt > REFUSED_MS;
     },
