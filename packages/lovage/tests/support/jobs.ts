@@ -52,5 +52,5 @@ export function jobOf(id: string, fields: Partial<Omit<Job, 'request'>> = {}, re
 }
 
 export function outcomeOf(state: Outcome['state'], fields: Partial<Outcome> = {}): Outcome {
-  return { state, results: [], next: [], runtime: 0.01, repr: `'${state}'`, ...fields };
+  return { state, results: [], next: [], runtime: 1, repr: `'${state}'`, ...fields };
 }
