@@ -185,11 +185,15 @@ export class Consumer implements AsyncDisposable {
     try {
       const { names, topology } = app.queues();
       await this.#reach();
-      await orAborted(app.broker.declare(topology), this.#stop.signal);
+      // A broker that answers at first and then falls silent is left too, and asked anew on another line.
+      const patience = 2 * (this.#options.watchdog ?? DEFAULT_WATCHDOG);
+      const late = (): Error => new BrokerConnectionError(`the queues could not be opened within ${patience} s`);
+      using limit = deadline(patience, late, this.#stop.signal);
+      await orAborted(app.broker.declare(topology), limit.signal);
       const prefetch = this.flow.prefetch;
       const opening = app.broker.subscribe(names, { prefetch, node: hostname });
-      const subscription = await orAborted(opening, this.#stop.signal).catch((error: unknown) => {
-        // A stop does not wait for the line; if it opens after all, it is closed again.
+      const subscription = await orAborted(opening, limit.signal).catch((error: unknown) => {
+        // Nobody waits for this line any more; if it opens after all, it is closed again.
         opening.then((late) => late[Symbol.asyncDispose]()).catch(() => undefined);
         throw error;
       });

@@ -14,6 +14,8 @@ export interface Cuttable {
   mend(): void;
   /** The line says nothing any more, and does not say that it is lost. */
   deafen(): void;
+  /** The next subscription is never answered. */
+  hang(): void;
 }
 
 /** A broker whose subscriptions can be cut. */
@@ -21,6 +23,7 @@ export function cuttable(): Cuttable {
   let opened = 0;
   let refused = false;
   let deaf = false;
+  let hangs = false;
   let broken = Promise.withResolvers<never>();
   broken.promise.catch(() => undefined);
   const lost = (): BrokerConnectionError => new BrokerConnectionError('The line was cut.');
@@ -65,6 +68,10 @@ export function cuttable(): Cuttable {
             return async (...given: Parameters<Broker['subscribe']>) => {
               if (refused) throw lost();
               opened++;
+              if (hangs) {
+                hangs = false;
+                return new Promise<Subscription>(() => undefined);
+              }
               return wrap(await target.subscribe(...given));
             };
           }
@@ -88,6 +95,9 @@ export function cuttable(): Cuttable {
     },
     deafen: () => {
       deaf = true;
+    },
+    hang: () => {
+      hangs = true;
     },
   };
 }

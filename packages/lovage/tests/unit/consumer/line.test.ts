@@ -131,6 +131,18 @@ describe('a lost line', () => {
     await soon(async () => expect(await h.counts()).toEqual(empty));
   });
 
+  it('that never comes up is given up, and another one is opened', async () => {
+    const line = cuttable();
+    await using h = await harness({ broker: line.wrap });
+    h.task('add', (job) => success(job));
+    await h.start({ watchdog: 0.05 });
+    line.hang();
+    line.cut();
+    await soon(() => expect(line.opened()).toBe(3));
+    const id = await h.call('add');
+    await soon(async () => expect(await h.state(id)).toBe('SUCCESS'));
+  });
+
   it('that is deaf is noticed: slots are free, tasks wait, and nothing comes', async () => {
     const line = cuttable();
     await using h = await harness({ broker: line.wrap });
