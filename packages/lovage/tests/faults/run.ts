@@ -1,11 +1,12 @@
 // `npm run test:faults -- [--seeds 20] [--seed 1] [--scale long|short] [--only id] [--stack name] [--results file] [--no-page]`: runs the
 // scenarios again and again, writes each run as a line of JSON, and the table of docs/reliability.md from all lines of the file.
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { hasStack } from './harness/arena.ts';
 import { closeSharedServers } from './harness/lovage-stack.ts';
 import { type Row, renderTable, withTable } from './harness/report.ts';
-import { brokenPromises, type Scenario, type ScenarioContext, type StackName } from './harness/scenario.ts';
+import { brokenPromises, PEERS, type Scenario, type ScenarioContext, type StackName } from './harness/scenario.ts';
 import { scenarios } from './scenarios/index.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../../..');
@@ -35,7 +36,10 @@ async function runOne(scenario: Scenario, context: ScenarioContext): Promise<boo
     console.log(
       wrong.length === 0 ? `ok    ${name} (${took})` : `WRONG ${name} (${took}): ${wrong.join('; ')}; ledger: ${result.folder}`,
     );
-    return wrong.length === 0;
+    const isGood = wrong.length === 0 || PEERS.has(context.stack);
+    // The evidence of a run that kept the promise is of no use.
+    if (isGood && result.folder !== undefined) rmSync(result.folder, { recursive: true, force: true });
+    return isGood;
   } catch (error) {
     console.log(`ERROR ${name}: ${error instanceof Error ? error.stack : error}`);
     return false;
@@ -57,7 +61,9 @@ async function main(): Promise<void> {
   let failed = 0;
   for (let seed = Number(options.seed); seed < Number(options.seed) + Number(options.seeds); seed++) {
     for (const scenario of wanted) {
-      for (const stack of scenario.applies.filter((name: StackName) => options.stack?.includes(name) ?? true)) {
+      for (const stack of scenario.applies.filter(
+        (name: StackName) => hasStack(name) && (options.stack?.includes(name) ?? true),
+      )) {
         if (!(await runOne(scenario, { stack, seed, scale }))) failed++;
       }
     }

@@ -12,7 +12,7 @@ import {
 } from './ledger.ts';
 import { openLovageStack } from './lovage-stack.ts';
 import { type Random, seededRandom } from './random.ts';
-import type { ScenarioContext, ScenarioResult, StackName } from './scenario.ts';
+import { PEERS, type ScenarioContext, type ScenarioResult, type StackName } from './scenario.ts';
 import type { OpenStack, OpensStack, StackOptions } from './stack.ts';
 
 /** How often the result store is read, to see a final state that changes (ms). */
@@ -24,6 +24,11 @@ const OTHERS = new Map<StackName, OpensStack>();
 
 export function addStack(name: StackName, open: OpensStack): void {
   OTHERS.set(name, open);
+}
+
+/** Lovage's own stacks, and the peers that were added. */
+export function hasStack(name: StackName): boolean {
+  return !PEERS.has(name) || OTHERS.has(name);
 }
 
 export interface Arena extends AsyncDisposable {

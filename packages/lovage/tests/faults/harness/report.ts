@@ -39,7 +39,7 @@ function line(scenario: Scenario, stack: StackName, rows: readonly Row[]): strin
     seconds(percentile(noticed, 0.5)),
     seconds(percentile(recovery, 0.5)),
     seconds(percentile(recovery, 0.99)),
-    [broken === 0 ? '' : `${broken} runs broke the promise`, notes].filter((text) => text !== '').join('; '),
+    [broken === 0 ? '' : `${broken} of ${rows.length} runs broke the promise`, notes].filter((text) => text !== '').join('; '),
   ];
   return `| ${cells.join(' | ')} |`;
 }

@@ -15,6 +15,9 @@ export const STACKS = [
 /** Broker, and who runs on it: Lovage, in its several modes, or a peer. */
 export type StackName = (typeof STACKS)[number];
 
+/** Those that are no Lovage: their rows are reported, not asserted. */
+export const PEERS: ReadonlySet<StackName> = new Set(['celery-redis', 'celery-rabbitmq', 'bullmq']);
+
 export interface ScenarioContext {
   readonly stack: StackName;
   readonly seed: number;

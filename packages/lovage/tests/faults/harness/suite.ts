@@ -1,4 +1,5 @@
 // The short runs of all scenarios that apply to some stacks, as tests of one file: its scenarios share the servers of its process.
+import { rmSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { scenarios } from '../scenarios/index.ts';
 import { closeSharedServers } from './lovage-stack.ts';
@@ -15,6 +16,7 @@ export function describeFaults(...stacks: readonly StackName[]): void {
       const result = await scenario.run({ stack, seed, scale: 'short' });
       const where = `FAULT_SEED=${seed} repeats it; the ledger is in ${result.folder}`;
       expect(brokenPromises(result), where).toEqual([]);
+      if (result.folder !== undefined) rmSync(result.folder, { recursive: true, force: true });
     });
   });
 }
