@@ -91,7 +91,11 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
       const explained = await stack.deadLetters().catch(() => new Map<string, string>());
       if (open.some(({ id }) => !explained.has(id))) return false;
     }
-    return (await stack.waiting().catch(() => 1)) === 0;
+    if ((await stack.waiting().catch(() => 1)) > 0) return false;
+    // A task ends a moment before its result is stored; not every peer stores results.
+    await look().catch(() => undefined);
+    const stored = new Set(Array.from(seen.values(), ({ id }) => id));
+    return stored.size === 0 || [...done].every((id) => stored.has(id));
   }
 
   return {
