@@ -1,5 +1,6 @@
 // The way out: messages of one turn of the event loop leave in one publish, within one deadline. What surely was not stored is tried
-// again; what may have been stored never is. The only place that decides whether a publish is repeated.
+// again; what may have been stored is not: it is reported so, and the caller decides. (Below this, util/amqp-publisher writes unconfirmed
+// messages again on a new line before it reports: same message, same id.)
 import type { Broker, Outgoing } from '../broker/index.ts';
 import {
   BrokerConnectionError,

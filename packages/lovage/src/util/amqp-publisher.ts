@@ -3,6 +3,8 @@
 //
 // One publish goes in rounds. A round: have a line; wait while RabbitMQ is blocked; write what is open; wait for the confirms.
 // A round ends when all are confirmed, when the line breaks (what was not confirmed is written again in the next), or at the deadline.
+// What is written again may be stored twice: it is the same message with the same id, so it may run twice and has one final state
+// (docs/reliability.md, promise 1). Reporting it as unknown instead would make every caller do just this.
 import type { AmqpConfirmChannel, AmqpConnection, AmqpDelivery, AmqpProperties } from './amqp-client.ts';
 import { backoff } from './backoff.ts';
 import { orAborted, sleep } from './deadline.ts';

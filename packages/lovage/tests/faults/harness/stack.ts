@@ -64,6 +64,11 @@ export interface OpenStack extends AsyncDisposable {
   finals(ids: readonly string[]): Promise<readonly Final[]>;
   /** Ids in the dead letters, with the reason. */
   deadLetters(): Promise<ReadonlyMap<string, string>>;
+  /**
+   * Resolves when the server has written down what it had put off, where a kill before that destroys more than it should; to what a
+   * reader of the table has to know.
+   */
+  settle?(): Promise<string | undefined>;
   /** Sends all dead letters of the queue again; resolves to how many. */
   resend?(): Promise<number>;
   /** What the broker still has of the queue, held messages included. */

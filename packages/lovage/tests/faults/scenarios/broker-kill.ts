@@ -19,6 +19,8 @@ async function brokerDeaths(context: ScenarioContext, options: StackOptions): Pr
   const producer = await stack.producer({ name: 'producer' });
   for (let at = 0; at < WORKERS; at++) await stack.worker({ name: `worker${at}`, concurrency: CONCURRENCY });
   const load = keepSending(producer, { perSecond: 100, args: [20] });
+  await arena.until('the queue is in use', 30, () => arena.runs().length > 0);
+  const note = await stack.settle?.();
   const deaths = isShort ? 1 : 3;
   const recoverySeconds: number[] = [];
   const moments: number[] = [];
@@ -41,6 +43,7 @@ async function brokerDeaths(context: ScenarioContext, options: StackOptions): Pr
   return arena.result({
     inFlight: deaths * WORKERS * CONCURRENCY + inDoubt(arena, moments),
     recoverySeconds,
+    ...(note === undefined ? {} : { note }),
     violations: [...latePublishes(arena), ...late.map((seconds) => `the workers were back only after ${seconds.toFixed(1)} s`)],
   });
 }
