@@ -86,8 +86,8 @@ function setting(): string {
     `Redis ${redis} without persistence, RabbitMQ ${rabbit} with durable classic queues and persistent messages.`,
     `BullMQ ${versionOf('bullmq')} (\`removeOnComplete: true\`; 10,000 kept where the caller waits), bee-queue ${versionOf('bee-queue')}`,
     `(\`removeOnSuccess: true\`), ioredis ${versionOf('ioredis')}; Celery ${celeryVersion} (Debian's; kombu ${kombu}, redis-py ${redisPy}): prefork with 2`,
-    'processes, prefetch multiplier 4, late ack. Workers on Node run 100 tasks at once. Arguments are about 60 bytes. Drains are of 40,000',
-    'no-op tasks that wait before the worker starts, counted from the first run to the last; Celery’s of 4,000 to 8,000, as Python does not warm up.',
+    'processes, prefetch multiplier 4, late ack. Workers on Node run 100 tasks at once. Arguments are about 60 bytes. Drains are of 80,000',
+    'no-op tasks that wait before the worker starts; the first 40,000 warm it up, the second are counted (Celery: half of 6,000 to 12,000).',
   ].join('\n');
 }
 

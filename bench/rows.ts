@@ -41,7 +41,7 @@ function peers(names: readonly string[], common: Pick<Peer, 'count'> & Partial<P
 
 const NODE_PEERS = ['Lovage', 'BullMQ', 'bee-queue'];
 /** Python does not warm up: fewer tasks give the same rate. */
-const CELERY = { 'Celery prefork': { count: 6000 } };
+const CELERY = { 'Celery prefork': { count: 4000 } };
 
 export const ROWS: readonly Row[] = [
   {
@@ -93,7 +93,7 @@ export const ROWS: readonly Row[] = [
       ['Lovage', 'Celery prefork', 'raw loop'],
       { count: 40_000, options: { concurrency: 100, results: true } },
       {
-        'Celery prefork': { count: 4000 },
+        'Celery prefork': { count: 3000 },
       },
     ),
     goals: [{ peer: 'Celery prefork', ratio: 10 }],
@@ -115,7 +115,7 @@ export const ROWS: readonly Row[] = [
       ['Lovage', 'Celery prefork', 'raw loop'],
       { count: 40_000, broker: 'rabbitmq', options: { concurrency: 100 } },
       {
-        'Celery prefork': { count: 8000 },
+        'Celery prefork': { count: 6000 },
         'raw loop': { program: 'raw-amqp.ts' },
       },
     ),

@@ -75,7 +75,7 @@ await serve({
         taken += batch.length;
       }
     };
-    while (taken < options.count) await Promise.all([loop(0), loop(1)]);
+    while (taken < 2 * options.count) await Promise.all([loop(0), loop(1)]);
   },
   get: async (options: Options, answer) => {
     const [client, worker, store, listener] = Array.from({ length: 4 }, () => new Redis(options.url)) as [

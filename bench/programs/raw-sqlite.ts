@@ -31,7 +31,7 @@ await serve({
     );
     answer({ ready: true });
     const ran = counter(options.count, answer);
-    for (let taken = 0; taken < options.count; ) {
+    for (let taken = 0; taken < 2 * options.count; ) {
       database.exec('BEGIN IMMEDIATE');
       forget.run();
       const rows = claim.all();

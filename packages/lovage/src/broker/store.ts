@@ -28,7 +28,10 @@ export interface QueueEntry {
 
 /** What one turn of a holder brought back. */
 export interface TurnResult {
+  /** May be read from the answer when it is first looked at. */
   readonly taken: readonly Delivery[];
+  /** How many were taken. @default `taken.length` */
+  readonly count?: number;
   /** Settled too late: the lease had ended and somebody else has them. */
   readonly lost: readonly Delivery[];
   /** True when there was less than was asked for: another look would be in vain. */

@@ -245,10 +245,10 @@ export class VirtualSubscription implements Subscription {
     return this.#limit < MIN_HALVED ? this.#limit : Math.ceil(this.#limit / 2);
   }
 
-  /** How many more may be held. */
-  #room(): number {
+  /** How many more may be held, beside those that have come and are not counted yet. */
+  #room(coming = 0): number {
     if (this.#cancelled || this.#disposing !== undefined || this.#error !== undefined || this.#queues.length === 0) return 0;
-    return Math.max(0, Math.min(MAX_TAKE, this.#batch, this.#limit - this.#held.size));
+    return Math.max(0, Math.min(MAX_TAKE, this.#batch, this.#limit - this.#held.size - coming));
   }
 
   /** One turn, and those sent ahead while it was handed out. */
@@ -282,14 +282,13 @@ export class VirtualSubscription implements Subscription {
 
   #turned(calls: readonly SettleCall[], result: TurnResult, take: number): Turn | undefined {
     for (const call of calls) call.resolve(lostOf(call, result.lost));
-    const { taken } = result;
+    const { count = result.taken.length } = result;
     if (take > 0) this.#drained = result.drained === true;
-    const kept = this.#keep(taken);
-    // There is more where a full batch came from: the store works on the next while this one is worked on here.
-    const room = taken.length > 0 && taken.length === take ? this.#room() : 0;
+    // There is more where a full batch came from: the store works on the next while this one is read and worked on here.
+    const room = count > 0 && count === take ? this.#room(count) : 0;
     const ahead = room > 0 ? this.#send(room) : undefined;
-    this.#deliver(kept);
-    if (take > 0 && taken.length === 0) this.#wait();
+    this.#deliver(this.#keep(result.taken));
+    if (take > 0 && count === 0) this.#wait();
     return ahead;
   }
 

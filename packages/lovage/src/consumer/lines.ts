@@ -13,6 +13,7 @@ function task(request: TaskRequest): { readonly name: string; readonly id: strin
 
 /** A message was let in. */
 export function logReceived(request: TaskRequest): void {
+  if (!log.isEnabledFor('info')) return;
   log.info('Task {name}[{id}] received', () => ({
     ...task(request),
     args: request.argsRepr,

@@ -97,9 +97,9 @@ export function keyOf({ id, retries }: TaskRequest): string {
 /** Keys remembered of runs that are over but whose message may still come back. */
 const MAX_FINISHED = 10_000;
 
-/** Every request that a worker has, by run. */
+/** Every request that a worker has. */
 export class Requests {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Set<Entry>();
   readonly #finished = new Map<string, Answer>();
 
   get size(): number {
@@ -109,23 +109,22 @@ export class Requests {
   /** How many are in that state. */
   count(state: EntryState): number {
     let count = 0;
-    for (const entry of this.#entries.values()) if (entry.state === state) count++;
+    for (const entry of this.#entries) if (entry.state === state) count++;
     return count;
   }
 
+  /** The first of this run: two clients may send one id. Looked for in all, since only messages that come again are asked for. */
   find(key: string): Entry | undefined {
-    return this.#entries.get(key);
+    for (const entry of this.#entries) if (entry.key === key) return entry;
+    return undefined;
   }
 
-  /** A second message of the same run that was not delivered again gets a key of its own: two clients may send one id. */
   add(entry: Entry): void {
-    let { key } = entry;
-    for (let copy = 2; this.#entries.has(key); copy++) key = `${entry.key} ${copy}`;
-    this.#entries.set(key, key === entry.key ? entry : Object.assign(entry, { key }));
+    this.#entries.add(entry);
   }
 
   delete(entry: Entry): void {
-    if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key);
+    this.#entries.delete(entry);
   }
 
   /** All that was to be written for this run is written, but its message was lost before the verdict: it is given when it comes again. */
@@ -141,11 +140,11 @@ export class Requests {
   /** The verdict owed to a run that was finished here. Answers once. */
   recall(key: string): Answer | undefined {
     const answer = this.#finished.get(key);
-    this.#finished.delete(key);
+    if (answer !== undefined) this.#finished.delete(key);
     return answer;
   }
 
   [Symbol.iterator](): IterableIterator<Entry> {
-    return [...this.#entries.values()].values();
+    return [...this.#entries].values();
   }
 }

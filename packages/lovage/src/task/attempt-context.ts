@@ -66,13 +66,37 @@ class AttemptContext implements TaskContext {
   }
 }
 
+class AttemptTask implements CurrentTask {
+  readonly #attempt: Attempt;
+  #context: TaskContext | undefined;
+
+  constructor(attempt: Attempt) {
+    this.#attempt = attempt;
+  }
+
+  get name(): string {
+    return this.#attempt.definition.name;
+  }
+
+  get request(): CurrentRequest {
+    return this.#attempt.request;
+  }
+
+  get context(): TaskContext {
+    this.#context ??= new AttemptContext(this.#attempt);
+    return this.#context;
+  }
+
+  get children(): CurrentTask['children'] {
+    return this.#attempt.children;
+  }
+
+  get trail(): boolean {
+    return this.#attempt.options.trail ?? true;
+  }
+}
+
 /** The attempt as the calls inside its body see it. */
 export function taskOf(attempt: Attempt): CurrentTask {
-  return {
-    name: attempt.definition.name,
-    request: attempt.request,
-    context: new AttemptContext(attempt),
-    children: attempt.children,
-    trail: attempt.options.trail ?? true,
-  };
+  return new AttemptTask(attempt);
 }

@@ -12,7 +12,11 @@ export interface Attempt {
   readonly definition: TaskDefinition;
   /** Over annotations and settings. */
   readonly options: Readonly<TaskOptions>;
+  /** Its message as it came, body included; made when somebody looks at it. */
   readonly request: CurrentRequest;
+  /** The message without its body. */
+  readonly message: TaskRequest;
+  readonly body: TaskBody;
   readonly limits: Limits;
   /** What the body sent, in order. */
   readonly children: SentChild[];
@@ -32,8 +36,45 @@ export function currentRequest(
   return { ...request, args: body.args, kwargs: body.kwargs, callbacks, errbacks, chain, chord, ...how };
 }
 
+/** A request that has its body, as an attempt has it. */
+export function parts(request: CurrentRequest): Pick<Attempt, 'request' | 'message' | 'body'> {
+  const { args, kwargs, callbacks, errbacks, chain, chord } = request;
+  return { request, message: request, body: { args, kwargs, embed: { callbacks, errbacks, chain, chord } } };
+}
+
 /** With what the records of a request are stored. */
 export function storeOptions(request: TaskRequest): StoreOptions {
   const attempt = attemptNumber(request.retries, request.attempts);
   return { attempt, replyTo: request.replyTo, correlationId: request.correlationId ?? request.id };
+}
+
+/** What an attempt is made of. */
+export type AttemptParts = Omit<Attempt, 'request' | 'children' | 'retries' | 'storesStates'>;
+
+/** The attempt of a task that came as a message. */
+export class MessageAttempt implements Attempt {
+  readonly environment: ExecuteEnvironment;
+  readonly definition: TaskDefinition;
+  readonly options: Readonly<TaskOptions>;
+  readonly message: TaskRequest;
+  readonly body: TaskBody;
+  readonly limits: Limits;
+  readonly children: SentChild[] = [];
+  readonly retries: Call[] = [];
+  readonly storesStates = true;
+  #request: CurrentRequest | undefined;
+
+  constructor({ environment, definition, options, message, body, limits }: AttemptParts) {
+    this.environment = environment;
+    this.definition = definition;
+    this.options = options;
+    this.message = message;
+    this.body = body;
+    this.limits = limits;
+  }
+
+  get request(): CurrentRequest {
+    this.#request ??= currentRequest(this.message, this.body, { isEager: false, calledDirectly: false });
+    return this.#request;
+  }
 }

@@ -2,7 +2,7 @@
 import { EMPTY_EMBED } from '../protocol/index.ts';
 import { uuid } from '../util/index.ts';
 import { bindArguments } from './arguments.ts';
-import { type Attempt, currentRequest } from './attempt.ts';
+import { type Attempt, currentRequest, parts } from './attempt.ts';
 import { taskOf } from './attempt-context.ts';
 import type { TaskPort } from './environment.ts';
 import { Limits } from './limits.ts';
@@ -63,7 +63,7 @@ function directAttempt(port: TaskPort, definition: TaskDefinition, args: readonl
     environment,
     definition,
     options: environment.options(definition),
-    request,
+    ...parts(request),
     limits,
     children: [],
     retries: [],

@@ -3,7 +3,7 @@
 import { EMPTY_EMBED } from '../protocol/index.ts';
 import { type EagerResult, eagerResult, pendingRecord, READY_STATES, type ResultRecord } from '../result/index.ts';
 import { EncodeError, uuid } from '../util/index.ts';
-import { type Attempt, currentRequest } from './attempt.ts';
+import { type Attempt, currentRequest, parts } from './attempt.ts';
 import { type CurrentRequest, currentTask } from './context.ts';
 import type { ExecuteEnvironment } from './environment.ts';
 import { finish } from './finish.ts';
@@ -85,11 +85,12 @@ async function continued(
 function attemptOf(environment: ExecuteEnvironment, definition: TaskDefinition, call: Call): Attempt {
   const options = environment.options(definition);
   const stores = (options.storeEagerResult ?? false) && !(call.options.ignoreResult ?? options.ignoreResult ?? false);
+  const request = { ...requestOf(environment, definition, call), ignoreResult: !stores };
   return {
     environment,
     definition,
     options,
-    request: { ...requestOf(environment, definition, call), ignoreResult: !stores },
+    ...parts(request),
     limits: new Limits({
       task: definition.name,
       soft: undefined,

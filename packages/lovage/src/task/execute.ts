@@ -6,7 +6,7 @@ import type { TaskRequest } from '../protocol/index.ts';
 import { EMPTY_EMBED, parseBody, type TaskBody } from '../protocol/index.ts';
 import type { StoredResult } from '../result/index.ts';
 import { BodyTooLargeError, ContentRefusedError, InvalidTaskError, logger, type Maybe } from '../util/index.ts';
-import { type Attempt, currentRequest, storeOptions } from './attempt.ts';
+import { type Attempt, MessageAttempt, storeOptions } from './attempt.ts';
 import type { ExecuteEnvironment } from './environment.ts';
 import { fail, finish } from './finish.ts';
 import { afterError, afterValue } from './follow.ts';
@@ -58,21 +58,14 @@ interface Opened {
 
 function attemptOf(
   environment: ExecuteEnvironment,
-  job: Job,
+  { request: message, softTimeLimit: soft, timeLimit: hard }: Job,
   definition: TaskDefinition,
   body: TaskBody,
   outer?: Interruptible,
 ): Attempt {
-  return {
-    environment,
-    definition,
-    options: environment.options(definition),
-    request: currentRequest(job.request, body, { isEager: false, calledDirectly: false }),
-    limits: new Limits({ task: definition.name, soft: job.softTimeLimit, hard: job.timeLimit, outer }),
-    children: [],
-    retries: [],
-    storesStates: true,
-  };
+  const options = environment.options(definition);
+  const limits = new Limits({ task: definition.name, soft, hard, outer });
+  return new MessageAttempt({ environment, definition, options, message, body, limits });
 }
 
 function open(environment: ExecuteEnvironment, job: Job, outer: Interruptible): Opened {

@@ -21,6 +21,7 @@ import type { Ignore, Reject, Retry } from './steer.ts';
 
 const DEFAULT_REPR = 1024;
 const NOTHING: Following = { calls: [], children: [] };
+const NOTHING_FOLLOWS = { following: NOTHING };
 
 /** Ends an attempt. `runtime` is asked last, so that it counts everything. */
 export function finish(attempt: Attempt, ending: Ending, runtime: () => number): Maybe<Outcome> {
@@ -80,6 +81,8 @@ function internal(attempt: Attempt, error: unknown): void {
 
 /** What follows the value; when it cannot even be planned, the task keeps its value and the rest of its chain fails. */
 function planned(attempt: Attempt, value: unknown): { readonly following: Following; readonly error?: unknown } {
+  const { callbacks, chain } = attempt.body.embed;
+  if (callbacks === null && chain === null) return NOTHING_FOLLOWS;
   try {
     return { following: afterValue(attempt, value) };
   } catch (error) {
@@ -137,7 +140,7 @@ const joined = (calls: readonly Call[], retries: readonly Call[]): readonly Call
   retries.length === 0 ? calls : [...calls, ...retries];
 
 function encoded(attempt: Attempt, state: string, result: unknown, traceback?: string): StoredResult {
-  return attempt.environment.results.encode(metaOf(attempt, { state, result, traceback }), storeOptions(attempt.request));
+  return attempt.environment.results.encode(metaOf(attempt, { state, result, traceback }), storeOptions(attempt.message));
 }
 
 function unwritable({ definition }: Attempt, error: unknown): EncodeError {
@@ -152,7 +155,7 @@ function chainFailures(attempt: Attempt, exception: Error | WireException, trace
     const { status, result, dateDone } = own;
     return attempt.environment.results.encode(
       { taskId: id, status, result, traceback, dateDone, groupId },
-      { ...storeOptions(attempt.request), correlationId: id },
+      { ...storeOptions(attempt.message), correlationId: id },
     );
   });
 }

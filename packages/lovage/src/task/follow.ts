@@ -18,8 +18,6 @@ export interface Following {
   readonly children: readonly SentChild[];
 }
 
-const NOTHING: Following = { calls: [], children: [] };
-
 /** A UUID made of the id of the task that is followed and the place of the follower. */
 export function derivedId(id: string, place: string): string {
   const hex = createHash('sha256').update(`lovage ${id} ${place}`).digest('hex');
@@ -101,10 +99,9 @@ const groupIdOf = (calls: readonly Call[]): string | undefined => calls[0]?.opti
 
 /** What follows a value: callbacks, then the next step of the chain (its LAST element) with the rest of it. */
 export function afterValue(followed: Followed, returned: unknown): Following {
-  const { callbacks, chain } = followed.request;
-  if (callbacks === null && chain === null) return NOTHING;
   // A task that returns nothing returned null, as its record says too.
   const value = returned === undefined ? null : returned;
+  const { callbacks, chain } = followed.request;
   const linked = callbacks === null ? { calls: [], children: [] } : parallel(followed, callbacks, [value], 'callback');
   const next = chain?.at(-1);
   if (next === undefined) return linked;

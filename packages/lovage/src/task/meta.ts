@@ -23,7 +23,7 @@ export interface MetaFields {
 
 /** A record about the attempt's own task. */
 export function metaOf(attempt: Attempt, fields: MetaFields): ResultMeta {
-  const { environment, request, children } = attempt;
+  const { environment, message: request, children } = attempt;
   return {
     taskId: request.id,
     status: fields.state,

@@ -44,15 +44,15 @@ async function started(attempt: Attempt): Promise<void> {
 }
 
 /** Is nothing stored of this attempt? The message's own word goes before the task's. */
-export function ignores({ request, options }: Attempt): boolean {
-  return request.ignoreResult ?? options.ignoreResult ?? false;
+export function ignores({ message, options }: Attempt): boolean {
+  return message.ignoreResult ?? options.ignoreResult ?? false;
 }
 
 /** Input as the schemas make it → middleware → the body. Waits for nothing that is at hand. */
 function body(attempt: Attempt, task: CurrentTask): Maybe<unknown> {
-  const { definition, request, environment, options } = attempt;
+  const { definition, body: given, environment, options } = attempt;
   const typing = options.typing ?? environment.settings.strictTyping;
-  const args = parseInput(definition, bindArguments(definition, request.args, request.kwargs, typing));
+  const args = parseInput(definition, bindArguments(definition, given.args, given.kwargs, typing));
   return args instanceof Promise ? args.then((parsed) => wrapped(attempt, task, parsed)) : wrapped(attempt, task, args);
 }
 
@@ -98,10 +98,10 @@ function endingOf(attempt: Attempt, thrown: unknown): Ending {
 
 /** Runs the body of an attempt to its end, which it returns at once when nothing had to be waited for. Never throws or rejects. */
 export function perform(attempt: Attempt): Maybe<Ending> {
-  const { environment, request, definition } = attempt;
+  const { environment, message, body: given, definition } = attempt;
   const { taskPrerun } = environment.signals;
   if (!taskPrerun.observed) return attend(attempt);
-  const payload = { task: definition.name, id: request.id, args: request.args, kwargs: request.kwargs };
+  const payload = { task: definition.name, id: message.id, args: given.args, kwargs: given.kwargs };
   return taskPrerun.tell(() => ({ ...payload }), definition.name).then(() => attend(attempt));
 }
 

@@ -40,9 +40,9 @@ export class JsonMolds<Shape extends object> {
     this.#token = new RegExp(`"(?:${[...keys].join('|')})": ?"([^"]*)"`, 'dg');
   }
 
-  /** Undefined when no mold fits: parse the text, and `learn` from it. */
-  read(text: string): Molded<Shape> | undefined {
-    if (this.#molds.length === 0 || text.includes('\\')) return undefined;
+  /** Undefined when no mold fits: parse the text, and `learn` from it. `isPlain`: it is known to have no backslash. */
+  read(text: string, isPlain = false): Molded<Shape> | undefined {
+    if (this.#molds.length === 0 || (!isPlain && text.includes('\\'))) return undefined;
     for (const mold of this.#molds) {
       const texts = fit(mold.literals, text);
       if (texts === undefined) continue;

@@ -2,6 +2,8 @@
 import { JsonMolds, type Molded } from '../../util/index.ts';
 import type { Delivery, HeaderLikeness, MessageProperties } from '../seam.ts';
 import { type ReadEnvelope, readEnvelope } from './envelope.ts';
+import type { HeldPlace } from './held.ts';
+import type { Unpacked } from './packed.ts';
 import type { HeldTag } from './settle.ts';
 
 /** What each message of one kind has of its own. */
@@ -26,23 +28,34 @@ interface Kind {
   readonly at: Readonly<Record<Place, number>>;
 }
 
-/** Where a delivery comes from. */
-export interface Origin {
-  readonly queue: string;
-  readonly generation: number;
-  readonly field: string;
-}
-
 /** Reads what one holder takes. */
 export class DeliveryReader {
+  readonly #generation: number;
   readonly #molds = new JsonMolds<Kind>(PLACES);
 
-  read(raw: string, origin: Origin): Delivery {
-    const molded = this.#molds.read(raw);
-    if (molded !== undefined) return new AlikeDelivery(molded, raw, origin);
-    const envelope = readEnvelope(raw, origin.queue);
+  constructor(generation: number) {
+    this.#generation = generation;
+  }
+
+  read({ raw, isPlain }: Pick<Unpacked, 'raw' | 'isPlain'>, place: HeldPlace, queue: string): Delivery {
+    const molded = this.#molds.read(raw, isPlain);
+    if (molded !== undefined) return new AlikeDelivery(molded, raw, place, queue, this.#generation);
+    const envelope = readEnvelope(raw, queue);
     this.#molds.learn(raw, (index) => kindOf(envelope, index));
-    return deliveryOf(envelope, raw, origin);
+    const { message, redelivered, started } = envelope;
+    const tag: HeldTag = { ...place, raw };
+    return {
+      exchange: message.exchange,
+      routingKey: message.routingKey,
+      headers: message.headers,
+      properties: message.properties,
+      body: message.body,
+      queue,
+      redelivered: redelivered || started > 0,
+      attempts: started + 1,
+      generation: this.#generation,
+      tag,
+    };
   }
 }
 
@@ -53,24 +66,8 @@ function kindOf(first: ReadEnvelope, index: (name: string) => number): Kind | un
   return { first, isBase64: first.bodyEncoding === 'base64', at };
 }
 
-function deliveryOf({ message, redelivered, started }: ReadEnvelope, raw: string, origin: Origin): Delivery {
-  const tag: HeldTag = { field: origin.field, raw };
-  return {
-    exchange: message.exchange,
-    routingKey: message.routingKey,
-    headers: message.headers,
-    properties: message.properties,
-    body: message.body,
-    queue: origin.queue,
-    redelivered: redelivered || started > 0,
-    attempts: started + 1,
-    generation: origin.generation,
-    tag,
-  };
-}
-
 /** A message of a kind that is known: its headers are read only if somebody asks for them. */
-class AlikeDelivery implements Delivery {
+class AlikeDelivery implements Delivery, HeaderLikeness, HeldTag {
   readonly exchange: string;
   readonly routingKey: string;
   readonly properties: MessageProperties;
@@ -79,33 +76,51 @@ class AlikeDelivery implements Delivery {
   readonly redelivered: boolean;
   readonly attempts: number;
   readonly generation: number;
-  readonly tag: HeldTag;
-  readonly likeness: HeaderLikeness;
+  readonly turn: number;
+  readonly place: number;
+  readonly list: string;
+  readonly raw: string;
+  readonly kind: Kind;
+  readonly id: string;
+  readonly rootId: string;
+  readonly parentId: string | undefined;
+  readonly argsRepr: string | undefined;
+  readonly kwargsRepr: string | undefined;
 
-  constructor({ shape, texts }: Molded<Kind>, raw: string, origin: Origin) {
+  constructor({ shape, texts }: Molded<Kind>, raw: string, { turn, place, list }: HeldPlace, queue: string, generation: number) {
     const { first, at, isBase64 } = shape;
     const { message } = first;
     this.exchange = message.exchange;
     this.routingKey = message.routingKey;
-    this.properties = propertiesOf(message.properties, texts[at.correlationId], texts[at.replyTo]);
     this.body = Buffer.from(texts[at.body] ?? '', isBase64 ? 'base64' : 'utf8');
-    this.queue = origin.queue;
+    this.queue = queue;
     this.redelivered = first.redelivered || first.started > 0;
     this.attempts = first.started + 1;
-    this.generation = origin.generation;
-    this.tag = { field: origin.field, raw };
-    this.likeness = {
-      kind: shape,
-      id: texts[at.id] ?? '',
-      rootId: texts[at.rootId] ?? '',
-      parentId: texts[at.parentId],
-      argsRepr: texts[at.argsRepr],
-      kwargsRepr: texts[at.kwargsRepr],
-    };
+    this.generation = generation;
+    this.turn = turn;
+    this.place = place;
+    this.list = list;
+    this.raw = raw;
+    this.kind = shape;
+    this.id = texts[at.id] ?? '';
+    const same = (text: string | undefined): string | undefined => (text === this.id ? this.id : text);
+    this.rootId = same(texts[at.rootId]) ?? '';
+    this.parentId = texts[at.parentId];
+    this.argsRepr = texts[at.argsRepr];
+    this.kwargsRepr = texts[at.kwargsRepr];
+    this.properties = propertiesOf(message.properties, same(texts[at.correlationId]), texts[at.replyTo]);
   }
 
   get headers(): Readonly<Record<string, unknown>> {
-    return readEnvelope(this.tag.raw, this.queue).message.headers;
+    return readEnvelope(this.raw, this.queue).message.headers;
+  }
+
+  get tag(): HeldTag {
+    return this;
+  }
+
+  get likeness(): HeaderLikeness {
+    return this;
   }
 }
 
@@ -114,9 +129,7 @@ function propertiesOf(
   correlationId: string | undefined,
   replyTo: string | undefined,
 ): MessageProperties {
-  if (correlationId === undefined || replyTo === undefined) {
-    const own = { ...(correlationId === undefined ? {} : { correlationId }), ...(replyTo === undefined ? {} : { replyTo }) };
-    return { ...common, ...own };
-  }
-  return { ...common, correlationId, replyTo };
+  if (correlationId !== undefined && replyTo !== undefined) return { ...common, correlationId, replyTo };
+  const own = { ...(correlationId === undefined ? {} : { correlationId }), ...(replyTo === undefined ? {} : { replyTo }) };
+  return { ...common, ...own };
 }

@@ -2,20 +2,10 @@
 import { logger, uuid } from '../../util/index.ts';
 import type { RedisContext } from './context.ts';
 import { readEnvelope, returnedEnvelope, unackedEnvelope } from './envelope.ts';
+import { byPlace, placeOf } from './held.ts';
 import { DEAD, GIVE_BACK, HOLDINGS } from './scripts.ts';
 
 const log = logger('broker', 'redis');
-
-/** The list that a field of a `held` hash came from. */
-export function listOfField(field: string): string {
-  return field.slice(field.indexOf('.', field.indexOf('.') + 1) + 1);
-}
-
-/** Order in which a field was taken: by turn, then by place in it. */
-export function fieldOrder(field: string): number {
-  const [turn, place] = field.split('.', 2);
-  return Number(turn) * 1e6 + Number(place);
-}
 
 /** The envelope behind a value of HOLDINGS; undefined when somebody else took it from `unacked`. */
 export function heldEnvelope(value: string, celery: boolean): string | undefined {
@@ -51,7 +41,7 @@ export async function giveBack(
   const fields: { readonly field: string; readonly value: string }[] = [];
   for (let i = 0; i < entries.length; i += 2) fields.push({ field: entries[i] ?? '', value: entries[i + 1] ?? '' });
   // Newest first, each to the front: the oldest ends up as the next to be taken.
-  fields.sort((a, b) => fieldOrder(b.field) - fieldOrder(a.field));
+  fields.sort((a, b) => byPlace(placeOf(b.field), placeOf(a.field)));
   const args: string[] = [];
   for (const { field, value } of fields) args.push(field, ...returned(field, heldEnvelope(value, celery), counted));
   const given = await line.script(
@@ -69,7 +59,7 @@ function returned(
   counted: boolean,
 ): readonly [list: string, command: string, envelope: string] {
   if (raw === undefined) return ['', '', ''];
-  const list = listOfField(field);
+  const { list } = placeOf(field);
   const started = counted ? { started: readEnvelope(raw, list).started + 1 } : {};
   return [list, 'RPUSH', returnedEnvelope(raw, started)];
 }

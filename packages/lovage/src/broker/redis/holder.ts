@@ -9,9 +9,11 @@ import type { Delivery } from '../seam.ts';
 import type { Holder, TurnResult } from '../store.ts';
 import { brokerError, isAway, type RedisContext } from './context.ts';
 import { DeliveryReader } from './delivery.ts';
-import { fieldOrder, giveBack, heldEnvelope, incarnationOf, listOfField } from './give-back.ts';
+import { giveBack, heldEnvelope, incarnationOf } from './give-back.ts';
+import { byPlace, fieldOf, type HeldPlace, placeOf } from './held.ts';
 import type { Keeper } from './keeper.ts';
 import { createListener, type Listener } from './listener.ts';
+import { countOf, type Packed, unpack } from './packed.ts';
 import { OPEN, TURN } from './scripts.ts';
 import { type HeldTag, settlementArguments } from './settle.ts';
 import { createWaiting, type Waiting } from './waiting.ts';
@@ -22,7 +24,8 @@ const NOTHING: TurnResult = { taken: [], lost: [] };
 const CLOSE_SECONDS = 3;
 
 type TurnCall = Parameters<Holder['turn']>[0];
-type TurnReply = readonly ['ok' | 'again' | 'stale' | 'lost', string[], string[], string[]?];
+/** Status, fields lost, batch, lists that are none. */
+type TurnReply = readonly [Buffer, readonly Buffer[], Packed, (readonly Buffer[])?];
 const NONE: readonly Delivery[] = [];
 
 const NOBODY = (): void => undefined;
@@ -54,7 +57,7 @@ class RedisHolder implements Holder {
   readonly #listener: Listener;
   readonly #close: (error: Error | undefined) => void;
   readonly #warned = new Set<string>();
-  readonly #reader = new DeliveryReader();
+  readonly #reader: DeliveryReader;
   #turn = 0;
   /** Rotates with each batch, so that no queue is always first within its step. */
   #first = 0;
@@ -80,6 +83,7 @@ class RedisHolder implements Holder {
     const { context, node } = parts;
     this.#parts = parts;
     this.#context = context;
+    this.#reader = new DeliveryReader(parts.generation);
     this.#incarnation = incarnationOf(node, context.unacked !== '');
     const { promise, resolve } = Promise.withResolvers<Error | undefined>();
     this.closed = promise;
@@ -165,23 +169,23 @@ class RedisHolder implements Holder {
       ? this.#settleAndWait(turn, call, queues)
       : this.#send(turn, call, queues));
     this.#connectRest();
-    const taken = this.#taken(turn, reply, queues);
-    if (taken === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
-    const drained = reply[0] === 'ok' && taken.length < call.take;
+    const batch = this.#batch(turn, reply, queues);
+    if (batch === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
+    const drained = is(reply, 'ok') && batch.count < call.take;
     if (call.take > 0) this.#drained = drained;
-    return { taken: [...this.#brought.splice(0), ...taken], lost: lostOf(call, reply[1]), drained };
+    return resultOf(joined(this.#brought.splice(0), batch), lostOf(call, reply[1].map(String)), drained);
   }
 
   /** The messages of an answer; undefined when the lease had ended. */
-  #taken(turn: number, reply: TurnReply, queues: readonly string[]): readonly Delivery[] | undefined {
-    if (reply[0] === 'lost') {
+  #batch(turn: number, reply: TurnReply, queues: readonly string[]): Batch | undefined {
+    if (is(reply, 'lost')) {
       this.#end(leaseEnded());
       return undefined;
     }
-    for (const list of reply[3] ?? []) this.#warnOfType(list);
-    const taken = reply[0] === 'ok' ? this.#fresh(turn, reply[2], this.#lists(queues), queues) : this.#adopted(reply[2], queues);
-    if (taken.length > 0) this.#first++;
-    return taken;
+    for (const list of reply[3] ?? []) this.#warnOfType(String(list));
+    const batch = is(reply, 'ok') ? this.#fresh(turn, reply[2], queues) : this.#adopted(reply[2].map(String), queues);
+    if (batch.count > 0) this.#first++;
+    return batch;
   }
 
   #send(turn: number, call: TurnCall, queues: readonly string[]): Promise<TurnReply> {
@@ -215,7 +219,7 @@ class RedisHolder implements Holder {
         // No timer for each turn: a silent server is noticed by the line, and only waiting for a new line needs a limit.
         if (!this.#line.isConnected)
           await this.#line.ready(AbortSignal.timeout(Math.max(1, Math.ceil(until - performance.now()))));
-        return (await this.#line.script(TURN, keys, args)) as unknown as TurnReply;
+        return (await this.#line.scriptBuffer(TURN, keys, args)) as TurnReply;
       } catch (error) {
         const mendable = error instanceof BrokerConnectionError || isAway(error);
         if (mendable && performance.now() < until && !this.#disposed && this.#ended === undefined) {
@@ -276,32 +280,31 @@ class RedisHolder implements Holder {
     return this.#context.keys.steps.flatMap((_, step) => lists.map((each) => each[step] ?? ''));
   }
 
-  #fresh(turn: number, reply: readonly string[], lists: readonly string[], queues: readonly string[]): readonly Delivery[] {
-    const taken: Delivery[] = [];
-    for (let i = 0; i < reply.length; i += 2) {
-      const index = Number(reply[i]) - 1;
-      const field = `${turn}.${i / 2 + 1}.${lists[index]}`;
-      taken.push(this.#delivery(field, reply[i + 1] ?? '', queues[index % queues.length] ?? ''));
-    }
-    return taken;
+  #fresh(turn: number, packed: Packed, queues: readonly string[]): Batch {
+    const lists = this.#lists(queues);
+    const read = (): readonly Delivery[] =>
+      unpack(packed).map((one, index) => {
+        const place = { turn, place: index + 1, list: lists[one.list - 1] ?? '' };
+        return this.#reader.read(one, place, queues[(one.list - 1) % queues.length] ?? '');
+      });
+    return { count: countOf(packed), read };
   }
 
   /** The answer to this turn was lost once: its batch as the hash tells it. */
-  #adopted(reply: readonly string[], queues: readonly string[]): readonly Delivery[] {
+  #adopted(reply: readonly string[], queues: readonly string[]): Batch {
     const lists = this.#lists(queues);
-    const fields: { readonly field: string; readonly raw: string }[] = [];
+    const held: { readonly place: HeldPlace; readonly raw: string }[] = [];
     for (let i = 0; i < reply.length; i += 2) {
       const raw = heldEnvelope(reply[i + 1] ?? '', this.#context.unacked !== '');
-      if (raw !== undefined) fields.push({ field: reply[i] ?? '', raw });
+      if (raw !== undefined) held.push({ place: placeOf(reply[i] ?? ''), raw });
     }
-    fields.sort((a, b) => fieldOrder(a.field) - fieldOrder(b.field));
-    return fields.map(({ field, raw }) =>
-      this.#delivery(field, raw, queues[lists.indexOf(listOfField(field)) % queues.length] ?? ''),
-    );
+    held.sort((a, b) => byPlace(a.place, b.place));
+    const queueOf = (list: string): string => queues[lists.indexOf(list) % queues.length] ?? '';
+    return { count: held.length, read: () => held.map(({ place, raw }) => this.#delivery(place, raw, queueOf(place.list))) };
   }
 
-  #delivery(field: string, raw: string, queue: string): Delivery {
-    return this.#reader.read(raw, { field, queue, generation: this.#parts.generation });
+  #delivery(place: HeldPlace, raw: string, queue: string): Delivery {
+    return this.#reader.read({ raw, isPlain: false }, place, queue);
   }
 
   get takesIdly(): boolean {
@@ -342,7 +345,7 @@ class RedisHolder implements Holder {
     const answer = this.#orAgain(this.#waiting.take(list, keys, args), keys, args);
     const brought = (reply: TurnReply | undefined): void => {
       this.#waitingTake = undefined;
-      const taken = (reply === undefined ? undefined : this.#taken(turn, reply, rotated)) ?? NONE;
+      const taken = (reply === undefined ? undefined : this.#batch(turn, reply, rotated))?.read() ?? NONE;
       this.#drained = taken.length < take;
       if (this.#isIdle) this.#wake(taken);
       else this.#brought.push(...taken);
@@ -381,7 +384,7 @@ class RedisHolder implements Holder {
     for (const queue of queues) {
       for (const pattern of this.#parts.patterns(queue)) {
         patterns.push(pattern);
-        await this.#listener.subscribe(pattern, (raw) => receive([this.#delivery('', raw, queue)]));
+        await this.#listener.subscribe(pattern, (raw) => receive([this.#delivery(NO_PLACE, raw, queue)]));
       }
     }
     return {
@@ -438,10 +441,38 @@ class RedisHolder implements Holder {
   }
 }
 
+/** Broadcast copies lie nowhere. */
+const NO_PLACE: HeldPlace = { turn: 0, place: 0, list: '' };
+
+/** The messages of an answer, not read yet: the next request leaves first. */
+interface Batch {
+  readonly count: number;
+  readonly read: () => readonly Delivery[];
+}
+
+function joined(first: readonly Delivery[], { count, read }: Batch): Batch {
+  return first.length === 0 ? { count, read } : { count: first.length + count, read: () => [...first, ...read()] };
+}
+
+function resultOf({ count, read }: Batch, lost: readonly Delivery[], drained: boolean): TurnResult {
+  let taken: readonly Delivery[] | undefined;
+  return {
+    count,
+    get taken() {
+      taken ??= read();
+      return taken;
+    },
+    lost,
+    drained,
+  };
+}
+
+const is = ([status]: TurnReply, word: string): boolean => status.toString('latin1') === word;
+
 function lostOf(call: TurnCall, fields: readonly string[]): readonly Delivery[] {
   if (fields.length === 0) return [];
   const gone = new Set(fields);
-  return call.settle.map(({ delivery }) => delivery).filter(({ tag }) => gone.has((tag as HeldTag).field));
+  return call.settle.map(({ delivery }) => delivery).filter(({ tag }) => gone.has(fieldOf(tag as HeldTag)));
 }
 
 function timedOut(error: unknown): boolean {

@@ -63,7 +63,7 @@ end
  * ARGV: turn, lease ms, take, lists per step, unacked, index, number of served-keys, those keys, number of settlements, each
  * (kind, count, arguments), then the joint writes, and 'wait' for a take that waited (see waiting.ts), else ''. Those two
  * kinds of turn are numbered apart: one that waits is not stale because others came after it.
- * Answers [status, fields lost, taken]: `ok` with list number and envelope in turn, `again` (this turn was done before) with
+ * Answers [status, fields lost, taken]: `ok` with the batch packed (see packed.ts), `again` (this turn was done before) with
  * field and value in turn, `stale` (a later turn was done before: nobody waits for this one any more), or `lost` when the lease is
  * gone; then nothing was done. Nothing is done either when it errs because a list to write to is none.
  */
@@ -116,22 +116,33 @@ for i = 8, 7 + tonumber(ARGV[7]) do redis.call('SET', ARGV[i], '1', 'PX', lease_
 
 local lost = {}
 local SETTLE = {}
+local function ack(fields)
+  if UNACKED == '' then
+    if redis.call('HDEL', HELD, unpack(fields)) == 0 then for _, field in ipairs(fields) do lost[#lost + 1] = field end end
+    return
+  end
+  local values, tags = redis.call('HMGET', HELD, unpack(fields)), {}
+  redis.call('HDEL', HELD, unpack(fields))
+  for k, value in ipairs(values) do
+    local tag = value and value:sub(1, 1) == 't' and value:sub(2)
+    if tag then
+      tags[#tags + 1] = tag
+      if redis.call('HDEL', UNACKED, tag) == 0 then lost[#lost + 1] = fields[k] end
+    elseif not value then lost[#lost + 1] = fields[k] end
+  end
+  if #tags > 0 then redis.call('ZREM', INDEX, unpack(tags)) end
+end
 function SETTLE.ack(at, count)
-  for i = at, at + count - 1, ${CHUNK} do
-    local upto = math.min(i + ${CHUNK - 1}, at + count - 1)
-    if UNACKED == '' then
-      if redis.call('HDEL', HELD, unpack(ARGV, i, upto)) == 0 then for k = i, upto do lost[#lost + 1] = ARGV[k] end end
-    else
-      local values, tags = redis.call('HMGET', HELD, unpack(ARGV, i, upto)), {}
-      redis.call('HDEL', HELD, unpack(ARGV, i, upto))
-      for k, value in ipairs(values) do
-        local tag = value and value:sub(1, 1) == 't' and value:sub(2)
-        if tag then
-          tags[#tags + 1] = tag
-          if redis.call('HDEL', UNACKED, tag) == 0 then lost[#lost + 1] = ARGV[i + k - 1] end
-        elseif not value then lost[#lost + 1] = ARGV[i + k - 1] end
-      end
-      if #tags > 0 then redis.call('ZREM', INDEX, unpack(tags)) end
+  for i = at, at + count - 1, ${CHUNK} do ack({ unpack(ARGV, i, math.min(i + ${CHUNK - 1}, at + count - 1)) }) end
+end
+-- From and to one field of a turn: most batches end in the order in which they came.
+function SETTLE.acks(at)
+  local last, fields = tonumber(ARGV[at + 3]), {}
+  for n = tonumber(ARGV[at + 2]), last do
+    fields[#fields + 1] = ARGV[at] .. '.' .. n .. '.' .. ARGV[at + 1]
+    if #fields == ${CHUNK} or n == last then
+      ack(fields)
+      fields = {}
     end
   end
 end
@@ -183,9 +194,9 @@ local function hold(list, popped)
     end
     fields[#fields + 1] = turn .. '.' .. number .. '.' .. KEYS[list]
     fields[#fields + 1] = value
-    taken[#taken + 1] = list - 2
-    taken[#taken + 1] = raw
   end
+  taken[#taken + 1] = list - 2
+  taken[#taken + 1] = cmsgpack.pack(popped)
   redis.call('HSET', unpack(fields))
   if #scores > 1 then redis.call('ZADD', unpack(scores)) end
 end

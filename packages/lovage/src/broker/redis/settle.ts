@@ -4,13 +4,12 @@ import { deadLetterQueue } from '../dead-letters.ts';
 import type { Settlement } from '../seam.ts';
 import type { RedisContext } from './context.ts';
 import { deadEnvelope, returnedEnvelope } from './envelope.ts';
-import { fieldOrder, listOfField } from './give-back.ts';
+import { byPlace, fieldOf, type HeldPlace, placeOf } from './held.ts';
 
 const log = logger('broker', 'redis');
 
-/** The handle of a delivery: its field in the holder's hash, and its text. */
-export interface HeldTag {
-  readonly field: string;
+/** The handle of a delivery: its place in the holder's hash, and its text. */
+export interface HeldTag extends HeldPlace {
   readonly raw: string;
 }
 
@@ -18,30 +17,49 @@ type Argument = string | number;
 
 /** Number of settlements, then each as kind, count, arguments. All that just end are one. */
 export function settlementArguments(settlements: readonly Settlement[], context: RedisContext): readonly Argument[] {
-  const ended: Argument[] = [];
+  const ended: HeldPlace[] = [];
   const moved: Argument[][] = [];
   const fronts: Argument[][] = [];
   for (const settlement of settlements) {
     const one = settle(settlement, context);
-    if (one === undefined) ended.push((settlement.delivery.tag as HeldTag).field);
+    if (one === undefined) ended.push(settlement.delivery.tag as HeldTag);
     else (settlement.verdict === 'requeue' && !settlement.counted ? fronts : moved).push(one);
   }
   // To the front newest first, so that the oldest is the next to be taken.
-  fronts.sort((a, b) => fieldOrder(`${b[2]}`) - fieldOrder(`${a[2]}`));
+  fronts.sort((a, b) => byPlace(placeOf(`${b[2]}`), placeOf(`${a[2]}`)));
   moved.push(...fronts);
-  if (ended.length > 0) moved.unshift(['ack', ended.length, ...ended]);
+  moved.unshift(...endedArguments(ended));
   return [moved.length, ...moved.flat()];
+}
+
+interface Run extends HeldPlace {
+  last: number;
+}
+
+/** Each as a field, or, where they came one after the other, from and to. */
+function endedArguments(places: readonly HeldPlace[]): Argument[][] {
+  if (places.length === 0) return [];
+  const runs: Run[] = [];
+  for (const { turn, place, list } of places) {
+    const run = runs.at(-1);
+    if (run !== undefined && run.turn === turn && run.last === place - 1 && run.list === list) run.last = place;
+    else runs.push({ turn, place, list, last: place });
+  }
+  if (runs.length * 6 > places.length) return [['ack', places.length, ...places.map(fieldOf)]];
+  return runs.map(({ turn, list, place, last }) => ['acks', 4, turn, list, place, last]);
 }
 
 /** Undefined when the message just ends. */
 function settle(settlement: Settlement, context: RedisContext): Argument[] | undefined {
-  const { field, raw } = settlement.delivery.tag as HeldTag;
+  const tag = settlement.delivery.tag as HeldTag;
+  const { raw } = tag;
+  const field = fieldOf(tag);
   const { keys } = context;
   if (settlement.verdict === 'requeue') {
     const { counted, delivery } = settlement;
     const envelope = returnedEnvelope(raw, counted ? { started: delivery.attempts } : {});
     // As Celery: what was refused goes to the back, what was never finished to the front.
-    return ['move', 4, field, listOfField(field), counted ? 'LPUSH' : 'RPUSH', envelope];
+    return ['move', 4, field, tag.list, counted ? 'LPUSH' : 'RPUSH', envelope];
   }
   if (settlement.verdict === 'park') {
     const { queue } = settlement.delivery;
@@ -56,7 +74,9 @@ function deadLetterArguments(
   settlement: Extract<Settlement, { readonly verdict: 'deadLetter' }>,
   { keys, deadLetters }: RedisContext,
 ): Argument[] | undefined {
-  const { field, raw } = settlement.delivery.tag as HeldTag;
+  const tag = settlement.delivery.tag as HeldTag;
+  const { raw } = tag;
+  const field = fieldOf(tag);
   const { queue } = settlement.delivery;
   if (deadLetters.mode !== 'lovage') {
     log.warn('A message of {queue} is dropped: {reason}', { queue, reason: settlement.reason, error: settlement.error });

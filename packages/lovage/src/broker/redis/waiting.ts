@@ -53,11 +53,11 @@ export function createWaiting(context: RedisContext, node: string, opened: () =>
       return line.isConnected && performance.now() - refusedAt > REFUSED_MS;
     },
     together: (send) => line.together(send),
-    turn: (keys, args) => line.script(TURN, keys, args),
+    turn: (keys, args) => line.scriptBuffer(TURN, keys, args),
     take: (list, keys, args) =>
       line.together(() => {
         line.call('BLMOVE', [list, list, 'RIGHT', 'RIGHT', block]).catch(refused);
-        return line.script(TURN, keys, args);
+        return line.scriptBuffer(TURN, keys, args);
       }),
     stop: () => {
       if (id !== undefined && context.line.isConnected) context.line.call('CLIENT', ['UNBLOCK', id]).catch(() => undefined);

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { openBroker } from '../../../src/broker/index.ts';
 import { writeEnvelope } from '../../../src/broker/redis/envelope.ts';
+import { type Packed, unpack } from '../../../src/broker/redis/packed.ts';
 import { OPEN, TURN } from '../../../src/broker/redis/scripts.ts';
 import {
   applyWrites,
@@ -35,7 +36,9 @@ async function bareHolder(line: RedisLine, list: string, unacked = '') {
     const settlements = verdict ? [1, ...verdict] : acks.length === 0 ? [0] : [1, 'ack', acks.length, ...acks];
     const index = unacked === '' ? '' : `${unacked}_index`;
     const args = [turn, 10_000, take, 1, unacked, index, 0, ...settlements, ...jointArguments(writes)];
-    return (await line.script(TURN, [lease, held, list], args)) as [string, string[], string[]];
+    const [status, lost, taken] = (await line.scriptBuffer(TURN, [lease, held, list], args)) as [Buffer, Buffer[], Packed];
+    const batch = String(status) === 'ok' ? unpack(taken).map(({ raw }) => raw) : taken.map(String);
+    return [String(status), lost.map(String), batch];
   };
 }
 
@@ -56,9 +59,9 @@ test.each(['', unique('unacked')])('a repeated turn does nothing twice and answe
   const envelopes = ['a', 'b', 'c'].map((body) => writeEnvelope(message(list, body)));
   await line.call('LPUSH', [list, ...envelopes]);
   const turn = await bareHolder(line, list, unacked);
-  expect((await turn({ turn: 1, take: 1 }))[2]).toEqual([1, envelopes[0]]);
+  expect((await turn({ turn: 1, take: 1 }))[2]).toEqual([envelopes[0]]);
   const second: Call = { turn: 2, take: 1, acks: [`1.1.${list}`], writes: [pushWrite(other, ['next'])] };
-  expect((await turn(second)).slice(0, 3)).toEqual(['ok', [], [1, envelopes[1]]]);
+  expect((await turn(second)).slice(0, 3)).toEqual(['ok', [], [envelopes[1]]]);
   const [status, lost, again] = await turn(second);
   expect([status, lost, again[0]]).toEqual(['again', [], `2.1.${list}`]);
   expect(again[1]).toContain(envelopes[1]);
@@ -187,4 +190,38 @@ test('what is in flight in the second mode is what a Python peer would restore',
   const back = await reader.one();
   expect([text(back), back.redelivered]).toEqual(['left', true]);
   await reader.ack(back);
+});
+
+test('a batch comes whole, whatever its envelopes are', async () => {
+  await using line = plainLine(redisUrl());
+  const list = unique('list');
+  const texts = [
+    '',
+    'a',
+    'é'.repeat(20),
+    'x'.repeat(31),
+    'x'.repeat(32),
+    'y'.repeat(255),
+    'z'.repeat(256),
+    '\\"'.repeat(40_000),
+    '{}',
+  ];
+  await line.call('LPUSH', [list, ...texts]);
+  const turn = await bareHolder(line, list);
+  expect((await turn({ turn: 1, take: 100 }))[2]).toEqual(texts);
+  const many = Array.from({ length: 700 }, (_, index) => `${index}`);
+  await line.call('LPUSH', [list, ...many]);
+  expect((await turn({ turn: 2, take: 1000 }))[2]).toEqual(many);
+});
+
+test.each(['', unique('unacked')])('fields that came one after the other are settled by their ends (%s)', async (unacked) => {
+  await using line = plainLine(redisUrl());
+  const list = unique('list');
+  await line.call('LPUSH', [list, ...Array.from({ length: 600 }, (_, index) => writeEnvelope(message(list, `${index}`)))]);
+  const turn = await bareHolder(line, list, unacked);
+  expect((await turn({ turn: 1, take: 600 }))[2]).toHaveLength(600);
+  expect(await turn({ turn: 2, take: 0, verdict: ['acks', 4, 1, list, 1, 550] })).toEqual(['ok', [], []]);
+  expect(await turn({ turn: 3, take: 0, verdict: ['acks', 4, 1, list, 551, 600] })).toEqual(['ok', [], []]);
+  const [, lost] = await turn({ turn: 4, take: 0, verdict: ['acks', 4, 1, list, 1, 2] });
+  expect(lost).toEqual([`1.1.${list}`, `1.2.${list}`]);
 });
