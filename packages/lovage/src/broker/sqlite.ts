@@ -81,7 +81,7 @@ async function push(file: SqliteFile, entries: readonly QueueEntry[], signal: Ab
     }
   }
   const unknown = await file
-    .write((db) => pushRows(db, rows, systemClock.now(), () => undefined), { signal })
+    .write((db) => pushRows(db, rows, systemClock.now(), () => undefined), { signal, prompt: true })
     .catch((error: unknown) => {
       const stored = error === signal.reason || error instanceof BrokerFullError ? 'no' : 'unknown';
       const all = entries.map((_, index): PublishFailure => ({ index, stored, cause: error }));

@@ -18,6 +18,8 @@ import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
 const CHANNEL = 'results';
 /** More ids than these are announced as "look": a line to another process must stay small. */
 const MAX_ANNOUNCED = 200;
+/** Results of so many bytes go along with their announcement, so that who waits need not read them. */
+const MAX_TOLD_BYTES = 16_000;
 /** Expired results are deleted along with a put, once in this time (ms), this many. */
 const TRIM_EVERY = 1000;
 const TRIM_ROWS = 5000;
@@ -44,7 +46,7 @@ export function open(options: BackendOptions): ResultBackend {
     return (db) => {
       const refused = putRows(db, results);
       if (trim) trimRows(db, TRIM_ROWS);
-      announce(db, results);
+      announce(db, refused.length === 0 ? results : results.filter(({ id }) => !refused.includes(id)));
       return refused;
     };
   }
@@ -94,9 +96,28 @@ export function open(options: BackendOptions): ResultBackend {
   };
 }
 
+/** Tells who waits: the results themselves when they are small, else their ids, else that there is something. */
 function announce(db: SqliteConnection, results: readonly StoredResult[]): void {
-  const ids = results.filter((result) => READY_STATES.has(result.state)).map((result) => result.id);
-  if (ids.length > 0) db.notify(CHANNEL, ids.length > MAX_ANNOUNCED ? undefined : ids.join('\n'));
+  const ready = results.filter((result) => READY_STATES.has(result.state));
+  if (ready.length === 0) return;
+  const bytes = ready.reduce((sum, { body }) => sum + body.byteLength, 0);
+  if (bytes <= MAX_TOLD_BYTES) db.notify(CHANNEL, JSON.stringify(ready.map(told)));
+  else db.notify(CHANNEL, ready.length > MAX_ANNOUNCED ? undefined : JSON.stringify(ready.map(({ id }) => [id])));
+}
+
+/** A result in a wake-up; its id alone where its reader shall look. */
+type Told = readonly [
+  id: string,
+  rest?: readonly [state: string, body: string, contentType: string, contentEncoding: string, attempt: number],
+];
+
+function told({ id, state, body, contentType, contentEncoding, attempt }: StoredResult): Told {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1');
+  return [id, [state, text, contentType, contentEncoding, attempt]];
+}
+
+function resultOf(id: string, [state, text, contentType, contentEncoding, attempt]: NonNullable<Told[1]>): StoredResult {
+  return { id, state, body: Buffer.from(text, 'latin1'), contentType, contentEncoding, attempt };
 }
 
 /** Hears of results as long as anybody waits for one. */
@@ -121,8 +142,13 @@ function watchFile(file: SqliteFile): { readonly watchers: Watchers; close(): vo
   }
 
   function hear(payload: string | undefined): void {
-    const ids = payload === undefined ? watchers.ids() : payload.split('\n').filter(watchers.has);
-    deliver(ids).catch((error: unknown) => watchers.fail(error));
+    const look: string[] = [];
+    for (const [id, rest] of payload === undefined ? watchers.ids().map((id): Told => [id]) : (JSON.parse(payload) as Told[])) {
+      if (!watchers.has(id)) continue;
+      if (rest === undefined) look.push(id);
+      else watchers.deliver(resultOf(id, rest));
+    }
+    deliver(look).catch((error: unknown) => watchers.fail(error));
   }
 
   return {

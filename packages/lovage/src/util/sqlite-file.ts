@@ -7,7 +7,7 @@ import { sleep } from './deadline.ts';
 import { BrokerConnectionError } from './errors.ts';
 import { type Durability, explain, isBusy, openDatabase, setDurability, statementCache } from './sqlite-engine.ts';
 import { type Listener, type Mailbox, openMailbox } from './sqlite-mailbox.ts';
-import { createWriter, type Writer } from './sqlite-writer.ts';
+import { createWriter, type WriteOptions, type Writer } from './sqlite-writer.ts';
 
 /** How often waiters look whether another process changed the file, when no wake-up came (ms). */
 const POLL_MS = 1000;
@@ -39,7 +39,7 @@ export interface SqliteFile extends AsyncDisposable {
   /** Names this database towards others that could commit jointly: `sqlite:` and the path. */
   readonly database: string;
   /** Runs `work` in a transaction, together with all other writes of this turn. It may run more than once, so it must only touch the file. */
-  write<T>(work: (db: SqliteConnection) => T, options?: { readonly signal?: AbortSignal }): Promise<T>;
+  write<T>(work: (db: SqliteConnection) => T, options?: WriteOptions): Promise<T>;
   /** Runs `work` outside of a transaction. */
   read<T>(work: (db: SqliteConnection) => T): Promise<T>;
   /**
@@ -256,10 +256,9 @@ function createHandle(shared: Shared, options: SqliteFileOptions): SqliteFile {
     return preparing;
   }
 
-  async function write<T>(work: (db: SqliteConnection) => T, writeOptions: { readonly signal?: AbortSignal } = {}): Promise<T> {
-    const wait = ready();
-    if (wait !== undefined) await wait;
-    return shared.writer.write(() => work(shared.connection), writeOptions.signal);
+  function write<T>(work: (db: SqliteConnection) => T, writeOptions?: WriteOptions): Promise<T> {
+    const run = (): Promise<T> => shared.writer.write(() => work(shared.connection), writeOptions);
+    return ready()?.then(run) ?? run();
   }
 
   async function read<T>(work: (db: SqliteConnection) => T): Promise<T> {

@@ -1,5 +1,5 @@
 // Group commit: writes that come in one turn of the event loop become one transaction. Called by sqlite-file.ts.
-// 1. collect until the end of the turn  2. BEGIN IMMEDIATE; busy → again after a short timer, the loop is never blocked
+// 1. collect until the end of the turn (or not: `prompt`)  2. BEGIN IMMEDIATE; busy → again after a short timer, the loop is never blocked
 // 3. run all  4. COMMIT  5. answer all, send the wake-ups. One that throws is left out and the rest run again.
 import { isBusy, isFull } from './sqlite-engine.ts';
 
@@ -25,9 +25,15 @@ interface Write {
   value: unknown;
 }
 
+export interface WriteOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Commit at once, with what waits: for callers that have collected what comes in their turn already. */
+  readonly prompt?: boolean;
+}
+
 export interface Writer {
   /** `run` may run more than once, so it must do nothing but read and write the file. */
-  write<T>(run: () => T, signal?: AbortSignal): Promise<T>;
+  write<T>(run: () => T, options?: WriteOptions): Promise<T>;
   /** Resolves when nothing waits. */
   idle(): Promise<void>;
 }
@@ -45,6 +51,7 @@ export function createWriter(target: WriterTarget): Writer {
     else setTimeout(flush, Math.min(MAX_RETRY_MS, busyTries) * (0.5 + Math.random()));
   }
 
+  /** Scheduled or called; a later one that finds nothing does nothing. */
   function flush(): void {
     scheduled = false;
     dropAborted();
@@ -129,10 +136,11 @@ export function createWriter(target: WriterTarget): Writer {
   }
 
   return {
-    write: <T>(run: () => T, signal?: AbortSignal) =>
+    write: <T>(run: () => T, { signal, prompt = false }: WriteOptions = {}) =>
       new Promise<T>((resolve, reject) => {
         waiting.push({ run, resolve: resolve as (value: unknown) => void, reject, signal, value: undefined });
-        schedule();
+        if (prompt && busyTries === 0) flush();
+        else schedule();
       }),
     idle: () => (waiting.length === 0 ? Promise.resolve() : new Promise((resolve) => onIdle.push(resolve))),
   };

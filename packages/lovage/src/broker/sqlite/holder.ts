@@ -71,7 +71,7 @@ export async function openHolder({ file, keeper, policy, node, generation }: Sql
 
   async function turn(call: Turn): Promise<TurnResult> {
     woken = false;
-    const outcome = await file.write((db) => work(db, call));
+    const outcome = await file.write((db) => work(db, call), { prompt: true });
     if (outcome.taken === undefined) {
       close(lostHolder(file.path));
       return { taken: [], lost: call.settle.map((settlement) => settlement.delivery) };
