@@ -77,7 +77,8 @@ function open(environment: ExecuteEnvironment, job: Job, outer: Interruptible): 
     body = decode(environment, job);
   } catch (error) {
     const unusable = { reason: reasonOf(error), error: messageOf(error) };
-    return { attempt: attemptOf(environment, job, definition, EMPTY, outer), error, unusable };
+    // Its handlers know of tasks that ran.
+    return { attempt: attemptOf(environment, job, { ...definition, handlers: {} }, EMPTY, outer), error, unusable };
   }
   const attempt = attemptOf(environment, job, definition, body, outer);
   if (found !== undefined) return { attempt };
@@ -91,7 +92,7 @@ function open(environment: ExecuteEnvironment, job: Job, outer: Interruptible): 
 
 /** The failure of a message whose body never ran. */
 async function refuse({ attempt, error, unusable }: Opened, runtime: () => number): Promise<Outcome> {
-  const outcome = await fail({ ...attempt, definition: { ...attempt.definition, handlers: {} } }, error, runtime);
+  const outcome = await fail(attempt, error, runtime);
   return unusable === undefined ? outcome : { ...outcome, unusable };
 }
 
