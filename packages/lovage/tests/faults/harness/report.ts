@@ -19,10 +19,16 @@ export function percentile(values: readonly number[], part: number): number | un
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-const seconds = (value: number | undefined): string => (value === undefined ? '–' : value.toFixed(value < 10 ? 2 : 1));
+const NEVER = Number.POSITIVE_INFINITY;
+
+function seconds(value: number | undefined): string {
+  if (value === undefined) return '–';
+  return value === NEVER ? 'never' : value.toFixed(value < 10 ? 2 : 1);
+}
 
 function line(scenario: Scenario, stack: StackName, rows: readonly Row[]): string {
-  const recovery = rows.flatMap(({ recoverySeconds }) => recoverySeconds);
+  // JSON has no infinity: null stands for what never came back.
+  const recovery = rows.flatMap(({ recoverySeconds }) => recoverySeconds.map((value: number | null) => value ?? NEVER));
   const noticed = rows.flatMap(({ detectionSeconds }) => detectionSeconds ?? []);
   const doubled = sum(rows.map((row) => row.doubled));
   const inFlight = sum(rows.map((row) => row.inFlight));

@@ -8,7 +8,7 @@ import type { Scenario } from '../harness/scenario.ts';
 export const publishCut: Scenario = {
   id: 'publish-cut',
   title: 'Publish cut off before its confirm, sent again under the same id',
-  applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum', 'celery-redis', 'celery-rabbitmq', 'bullmq'],
+  applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, random, isShort } = arena;

@@ -10,7 +10,7 @@ const CONCURRENCY = 6;
 export const settleCut: Scenario = {
   id: 'settle-cut',
   title: 'Line cut before the n-th ack (RabbitMQ), inside a reply (Redis)',
-  applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum', 'celery-redis', 'celery-rabbitmq', 'bullmq'],
+  applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, random, isShort } = arena;
