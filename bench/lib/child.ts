@@ -24,16 +24,19 @@ export function startProgram(file: string, role: string, options: Options): Prog
   const child = spawn(python ? '/usr/bin/python3' : process.execPath, [path, role, JSON.stringify(options)], {
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
-    env: { ...process.env, NODE_ENV: 'production', C_FORCE_ROOT: '1', PYTHONDONTWRITEBYTECODE: '1' },
+    env: { ...process.env, NODE_ENV: 'production', C_FORCE_ROOT: '1', PYTHONDONTWRITEBYTECODE: '1', PYTHONWARNINGS: 'ignore' },
   });
   if (child.pid !== undefined) guardGroup(child.pid);
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   return {
     started,
     next: async () => {
-      const line = await within(lines.next(), `${file} ${role}`);
-      if (line.done === true) throw new Error(`${file} ${role} ended without an answer`);
-      return JSON.parse(line.value) as Answer;
+      for (;;) {
+        const line = await within(lines.next(), `${file} ${role}`);
+        if (line.done === true) throw new Error(`${file} ${role} ended without an answer`);
+        // Celery's worker greets on the same stream.
+        if (line.value.startsWith('{')) return JSON.parse(line.value) as Answer;
+      }
     },
     [Symbol.asyncDispose]: () => end(child, python),
   };

@@ -19,6 +19,7 @@ app.conf.update(
     task_ignore_result=not results,
     task_acks_late=True,
     worker_prefetch_multiplier=4,
+    worker_redirect_stdouts=False,
     broker_transport_options={"confirm_publish": True} if amqp else {},
 )
 ARGUMENTS = ("order-000001", {"amount": 12.5, "currency": "EUR"})
