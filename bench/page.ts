@@ -80,7 +80,7 @@ function setting(): string {
   ]);
   const [celeryVersion, kombu, redisPy] = celery.split(' ');
   const redis = /v=(\S+)/.exec(outputOf(findBinary('redis-server') ?? 'redis-server', ['--version']))?.[1];
-  const rabbit = outputOf('dpkg-query', ['-W', '-f', '${Version}', 'rabbitmq-server']);
+  const rabbit = /Version: (\S+)/.exec(outputOf('dpkg-query', ['-s', 'rabbitmq-server']))?.[1];
   return [
     `${cpus().length} cores (${cpus()[0]?.model.trim()}), Node ${process.version}; clients, workers and broker share them.`,
     `Redis ${redis} without persistence, RabbitMQ ${rabbit} with durable classic queues and persistent messages.`,

@@ -49,7 +49,7 @@ export function describeDelivery({ setup, traits }: Suite): void {
     expect(text(fourth)).toBe('3');
     await expect.poll(async () => (await broker.count(queue))?.ready).toBe(6);
     const more = reader.take(2);
-    reader.subscription.prefetch(5);
+    await reader.subscription.prefetch(5);
     expect((await more).map(text)).toEqual(['4', '5']);
     await expect.poll(async () => (await broker.count(queue))?.ready).toBe(4);
   });

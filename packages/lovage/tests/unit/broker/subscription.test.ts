@@ -85,7 +85,7 @@ test('a prefetch of nothing takes nothing until it grows', async () => {
   await using reader = await read(broker, queue, 0);
   const next = reader.one();
   expect(await broker.count(queue)).toMatchObject({ ready: 1, held: 0 });
-  reader.subscription.prefetch(1);
+  await reader.subscription.prefetch(1);
   expect(text(await next)).toBe('x');
 });
 
