@@ -16,14 +16,20 @@ import { openHolder } from './sqlite/holder.ts';
 import { createKeeper, type Keeper } from './sqlite/keeper.ts';
 import { type PushRow, pushRows } from './sqlite/messages.ts';
 import { bind, bindingsOf, countQueue, declareQueue, findQueue, peekQueue, purgeQueue, removeQueue } from './sqlite/queues.ts';
-import { SCHEMA } from './sqlite/schema.ts';
+import { mend, OF_PROCESSES, SCHEMA, SOUND } from './sqlite/schema.ts';
 import type { QueueEntry, QueueStore } from './store.ts';
 import { virtualBroker } from './virtual.ts';
 
 /** Opens the broker of a `sqlite:` URL; the file is made at the first call. */
 export function open(options: BrokerOptions): Broker {
   const { path, durability, lease } = sqliteLocation(options.url, options.appName, options.transportOptions);
-  return virtualBroker(sqliteStore(openSqliteFile(path, { schema: SCHEMA, durability }), options.deadLetters, lease));
+  return virtualBroker(
+    sqliteStore(
+      openSqliteFile(path, { schema: SCHEMA, durability, ofProcesses: OF_PROCESSES, sound: SOUND, mend }),
+      options.deadLetters,
+      lease,
+    ),
+  );
 }
 
 function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number): QueueStore {
@@ -81,7 +87,7 @@ async function push(file: SqliteFile, entries: readonly QueueEntry[], signal: Ab
     }
   }
   const unknown = await file
-    .write((db) => pushRows(db, rows, systemClock.now(), () => undefined), { signal, prompt: true })
+    .write((db) => pushRows(db, rows, systemClock.now(), () => undefined), { signal, prompt: true, grows: true })
     .catch((error: unknown) => {
       const stored = error === signal.reason || error instanceof BrokerFullError ? 'no' : 'unknown';
       const all = entries.map((_, index): PublishFailure => ({ index, stored, cause: error }));

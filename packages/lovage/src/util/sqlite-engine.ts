@@ -1,8 +1,11 @@
 // Opening one SQLite file safely: which SQLite, which rights, which pragmas, and what its errors mean. Called by sqlite-file.ts.
-import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { BrokerConnectionError, BrokerError, BrokerFullError, ConfigurationError, LovageError } from './errors.ts';
+
+/** A few milliseconds of reading. */
+const MAX_CHECKED_BYTES = 16_000_000;
 
 type SqliteModule = typeof import('node:sqlite');
 
@@ -79,6 +82,60 @@ export function openDatabase(path: string, durability: Durability): DatabaseSync
   }
 }
 
+/** What somebody expects of a file. */
+export interface Expectation {
+  /** Statements that create the tables. */
+  readonly schema: string;
+  /** A question whose `sound` is 0 when the rows do not fit together. */
+  readonly sound?: string;
+}
+
+/** Throws what SQLite throws of a damaged page, for damage that it would read without a word: all of it in files small enough to be read at each start, of the others what their tables are called. */
+export function checkSoundness(database: DatabaseSync, path: string, expected: readonly Expectation[]): void {
+  if (!hasColumns(database, expected)) throw damaged('its tables are not called as they were made');
+  if (statSync(path).size > MAX_CHECKED_BYTES) return;
+  const said = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
+  if (said !== 'ok') throw damaged(String(said));
+  for (const { sound } of expected)
+    if (sound !== undefined && !isSound(database, sound)) throw damaged('its tables do not fit together');
+}
+
+function damaged(text: string): Error {
+  return Object.assign(new Error(text), { errcode: CORRUPT });
+}
+
+/** Names of tables and columns lie in the file, too. */
+function hasColumns(database: DatabaseSync, expected: readonly Expectation[]): boolean {
+  const model = new (sqliteModule().DatabaseSync)(':memory:');
+  try {
+    for (const { schema } of expected) model.exec(schema);
+    const columns =
+      "SELECT m.name || '.' || c.name AS name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'";
+    const there = new Set(
+      database
+        .prepare(columns)
+        .all()
+        .map(({ name }) => name),
+    );
+    return model
+      .prepare(columns)
+      .all()
+      .every(({ name }) => there.has(name));
+  } finally {
+    model.close();
+  }
+}
+
+function isSound(database: DatabaseSync, question: string): boolean {
+  try {
+    return database.prepare(question).get()?.sound !== 0;
+  } catch (error) {
+    if (isBusy(error)) throw error;
+    // Even the names of tables and columns lie in the file.
+    return false;
+  }
+}
+
 /** `PRAGMA synchronous` for what the user chose. */
 export function setDurability(database: DatabaseSync, durability: Durability): void {
   database.exec(`PRAGMA synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`);
@@ -133,6 +190,11 @@ export function isFull(error: unknown): boolean {
   return (number & 0xff) === FULL || number === IOERR_SHMSIZE || error instanceof BrokerFullError;
 }
 
+/** A database, but a damaged one. */
+export function isDamaged(error: unknown): boolean {
+  return ((errorNumber(error) ?? 0) & 0xff) === CORRUPT;
+}
+
 /** An error of SQLite in our words, with the file's name and what to do; other errors come back as they are. */
 export function explain(error: unknown, path: string): unknown {
   const number = errorNumber(error);
@@ -143,9 +205,14 @@ export function explain(error: unknown, path: string): unknown {
     return new BrokerFullError(`${path}: the disk is full. Nothing was stored; free some space and try again.`, options);
   switch (number & 0xff) {
     case CORRUPT:
+      return new BrokerConnectionError(
+        `${path}: the file is damaged (${text}). It is moved aside, and what can be read of it is saved into a new one; the log tells how much.`,
+        options,
+      );
     case NOTADB:
+      // It may be anybody's file: nothing is done to it.
       return new BrokerError(
-        `${path}: the file is damaged or no SQLite file (${text}). Stop its processes and move it away with its -wal and -shm files; ` +
+        `${path}: the file is damaged at its beginning, or no SQLite file (${text}). Stop its processes and move it away with its -wal and -shm files; ` +
           'a new one is made at the next start, and `sqlite3 FILE .recover` can read what is left of the old one.',
         options,
       );

@@ -4,11 +4,25 @@ import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { sleep } from './deadline.ts';
-import { BrokerConnectionError } from './errors.ts';
-import { type Durability, explain, isBusy, openDatabase, setDurability, statementCache } from './sqlite-engine.ts';
+import { BrokerConnectionError, BrokerFullError } from './errors.ts';
+import { logger } from './logger.ts';
+import {
+  checkSoundness,
+  type Durability,
+  explain,
+  isBusy,
+  isDamaged,
+  openDatabase,
+  setDurability,
+  statementCache,
+} from './sqlite-engine.ts';
 import { type Listener, type Mailbox, openMailbox } from './sqlite-mailbox.ts';
+import { createReserve } from './sqlite-reserve.ts';
+import { salvage } from './sqlite-salvage.ts';
 import { createWriter, type WriteOptions, type Writer } from './sqlite-writer.ts';
 
+/** A file that is damaged again right after it was saved lies on a broken disk. */
+const MAX_SALVAGES = 2;
 /** How often waiters look whether another process changed the file, when no wake-up came (ms). */
 const POLL_MS = 1000;
 
@@ -20,6 +34,12 @@ export interface SqliteFileOptions {
   readonly schema: string;
   /** @default 'process' */
   readonly durability?: Durability;
+  /** Of the tables of `schema`: those that speak of processes, whose rows mean nothing in a new file. */
+  readonly ofProcesses?: readonly string[];
+  /** A question whose `sound` is 0 when the rows of `schema` do not fit together; asked at each start of a small file. */
+  readonly sound?: string;
+  /** Mends the rows of `schema` that were saved from a damaged file. May run more than once. */
+  readonly mend?: (database: DatabaseSync) => void;
 }
 
 /** What a piece of work inside a transaction sees. */
@@ -74,6 +94,8 @@ export function openSqliteFile(path: string, options: SqliteFileOptions): Sqlite
   return createHandle(shared, options);
 }
 
+const log = logger('sqlite');
+
 // Not application state: SQLite itself needs that a process opens a file once, or its locks undo each other.
 const open = new Map<string, Shared>();
 
@@ -87,6 +109,10 @@ interface Shared {
   /** Which life of the file: a file that was deleted under us is made anew. */
   life: number;
   durability: Durability;
+  /** What its users said when they joined. */
+  readonly parts: Set<SqliteFileOptions>;
+  /** Called with each error of SQLite. */
+  noticed(error: unknown): void;
   ready(): Promise<void>;
   strengthen(durability: Durability): void;
   startPolling(): void;
@@ -125,7 +151,17 @@ function createShared(path: string, durability: Durability): Shared {
     shared.writer.write(() => statement('DELETE FROM lovage_listeners WHERE address = ?').run(address)).catch(() => undefined);
   });
 
+  const reserve = createReserve(path);
+  let reserving: Promise<void> | undefined;
+
   const writer = createWriter({
+    makeRoom,
+    refusal: () =>
+      reserve.isSpent
+        ? new BrokerFullError(
+            `${path}: the disk is full. What is left of it is kept for acknowledgements and results; free some space and send again.`,
+          )
+        : undefined,
     begin: () => {
       checkFile();
       statement('BEGIN IMMEDIATE').run();
@@ -141,24 +177,85 @@ function createShared(path: string, durability: Durability): Shared {
       outbox = [];
       for (const letter of letters) mailbox.post(letter.address, letter.channel, letter.payload);
     },
-    explain: (error) => explain(error, path),
+    explain: (error) => {
+      shared.noticed(error);
+      return explain(error, path);
+    },
   });
 
   async function start(): Promise<void> {
-    for (;;) {
+    for (let damages = 0; ; ) {
       try {
+        refuseEmpty();
         database = openDatabase(path, shared.durability);
+        for (const { schema } of shared.parts) database.exec(schema);
+        // What was saved just now fits together as well as it can.
+        checkSoundness(database, path, damages > 0 ? [] : [...shared.parts]);
         prepared = statementCache(database);
         inode = statSync(path).ino;
         checkedAt = performance.now();
         database.exec(SCHEMA);
+        reserving = reserve.prepare();
         return;
       } catch (error) {
         shut();
-        if (!isBusy(error)) throw explain(error, path);
+        if (isDamaged(error) && damages++ < MAX_SALVAGES) save();
+        else if (!isBusy(error)) throw explain(error, path);
         await sleep(0.002 + Math.random() * 0.008);
       }
     }
+  }
+
+  function makeRoom(): boolean {
+    if (!reserve.release()) return false;
+    log.error(
+      '{path}: the disk is full. Its reserve is used for what is being finished; new messages are refused until there is room.',
+      {
+        path,
+      },
+    );
+    try {
+      // What lies in the log goes to its place, and the log begins anew.
+      database?.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    } catch {
+      // The write that needs the room tells.
+    }
+    return true;
+  }
+
+  /** SQLite takes an empty file for a new one, and deletes the log that belongs to it. */
+  function refuseEmpty(): void {
+    if (statSync(path, { throwIfNoEntry: false })?.size !== 0) return;
+    if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) save();
+  }
+
+  /** Moves a damaged file aside, with all that can be read of it in a new one. */
+  function save(): void {
+    const parts = [...shared.parts];
+    const found = salvage(path, statSync(path, { throwIfNoEntry: false })?.ino, {
+      schemas: [SCHEMA, ...parts.map(({ schema }) => schema)],
+      forget: ['lovage_listeners', ...parts.flatMap(({ ofProcesses = [] }) => ofProcesses)],
+      mend: parts.flatMap(({ mend }) => mend ?? []),
+    });
+    if (found === undefined) return;
+    const { kept, rows, holes } = found;
+    log.error('{path} was damaged. It lies at {kept} now; saved were {rows}. Not all could be read of: {holes}.', {
+      path,
+      kept,
+      rows: Object.entries(rows)
+        .map(([table, count]) => `${count} of ${table}`)
+        .join(', '),
+      holes: holes.join(', ') || 'none',
+    });
+  }
+
+  /** After an error that says so the file is opened anew, which saves what there is. */
+  function noticed(error: unknown): void {
+    if (!isDamaged(error) || database === undefined) return;
+    shut();
+    // Opening may find nothing wrong with the first page, so the saving is done here.
+    if (statSync(path, { throwIfNoEntry: false })?.ino === inode) save();
+    shared.life++;
   }
 
   function shut(): void {
@@ -201,6 +298,8 @@ function createShared(path: string, durability: Durability): Shared {
     users: 0,
     life: 1,
     durability,
+    parts: new Set(),
+    noticed,
     ready: () => {
       opening ??= start().catch((error: unknown) => {
         opening = undefined;
@@ -225,6 +324,7 @@ function createShared(path: string, durability: Durability): Shared {
       await writer.idle();
       await mailbox[Symbol.asyncDispose]();
       await opening?.catch(() => undefined);
+      await reserving;
       shut();
     },
   };
@@ -236,6 +336,7 @@ function createHandle(shared: Shared, options: SqliteFileOptions): SqliteFile {
   let preparing: Promise<void> | undefined;
   let closed = false;
   const registrations = new Map<string, number>();
+  shared.parts.add(options);
   shared.strengthen(options.durability ?? 'process');
 
   /** Opens the file and creates this user's tables, once per life of the file. */
@@ -243,7 +344,10 @@ function createHandle(shared: Shared, options: SqliteFileOptions): SqliteFile {
     if (closed) throw new BrokerConnectionError(`${shared.path}: was closed by this program.`);
     await shared.ready();
     const life = shared.life;
-    await shared.writer.write(() => shared.connection.exec(options.schema));
+    // All tables that anybody here will want, while there is room for them.
+    await shared.writer.write(() => {
+      for (const { schema } of shared.parts) shared.connection.exec(schema);
+    });
     readyLife = life;
     for (const [channel, registeredLife] of registrations) if (registeredLife !== life) register(channel);
   }
@@ -268,7 +372,10 @@ function createHandle(shared: Shared, options: SqliteFileOptions): SqliteFile {
       try {
         return work(shared.connection);
       } catch (error) {
-        if (!isBusy(error)) throw explain(error, shared.path);
+        if (!isBusy(error)) {
+          shared.noticed(error);
+          throw explain(error, shared.path);
+        }
         await sleep(0.001 + Math.random() * 0.004);
       }
     }

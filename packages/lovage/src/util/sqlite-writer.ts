@@ -15,6 +15,10 @@ export interface WriterTarget {
   /** Sends the wake-ups of the transaction that was just committed. */
   committed(): void;
   explain(error: unknown): unknown;
+  /** Frees some room on a full disk for what must be written; false when there is none to free. */
+  makeRoom(): boolean;
+  /** Why nothing may be added now; undefined when it may. */
+  refusal(): Error | undefined;
 }
 
 interface Write {
@@ -22,6 +26,7 @@ interface Write {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   readonly signal: AbortSignal | undefined;
+  readonly grows: boolean;
   value: unknown;
 }
 
@@ -29,6 +34,8 @@ export interface WriteOptions {
   readonly signal?: AbortSignal | undefined;
   /** Commit at once, with what waits: for callers that have collected what comes in their turn already. */
   readonly prompt?: boolean;
+  /** Adds more than it ends: refused while the disk is full. @default false */
+  readonly grows?: boolean;
 }
 
 export interface Writer {
@@ -55,6 +62,7 @@ export function createWriter(target: WriterTarget): Writer {
   function flush(): void {
     scheduled = false;
     dropAborted();
+    refuseGrowth();
     let batch = waiting;
     waiting = [];
     // Written out one by one once the disk was full: what deletes (an ack) may still pass where what adds does not.
@@ -78,6 +86,7 @@ export function createWriter(target: WriterTarget): Writer {
         alone = batch.length;
         continue;
       }
+      if (outcome.full && batch[0]?.grows === false && target.makeRoom()) continue;
       batch = fail(batch, outcome);
       if (alone > 0) alone--;
     }
@@ -129,6 +138,14 @@ export function createWriter(target: WriterTarget): Writer {
     }
   }
 
+  function refuseGrowth(): void {
+    if (!waiting.some((write) => write.grows)) return;
+    const refusal = target.refusal();
+    if (refusal === undefined) return;
+    for (const write of waiting) if (write.grows) write.reject(refusal);
+    waiting = waiting.filter((write) => !write.grows);
+  }
+
   function dropAborted(): void {
     if (!waiting.some((write) => write.signal?.aborted)) return;
     for (const write of waiting) if (write.signal?.aborted) write.reject(write.signal.reason);
@@ -136,9 +153,9 @@ export function createWriter(target: WriterTarget): Writer {
   }
 
   return {
-    write: <T>(run: () => T, { signal, prompt = false }: WriteOptions = {}) =>
+    write: <T>(run: () => T, { signal, prompt = false, grows = false }: WriteOptions = {}) =>
       new Promise<T>((resolve, reject) => {
-        waiting.push({ run, resolve: resolve as (value: unknown) => void, reject, signal, value: undefined });
+        waiting.push({ run, resolve: resolve as (value: unknown) => void, reject, signal, grows, value: undefined });
         if (prompt && busyTries === 0) flush();
         else schedule();
       }),

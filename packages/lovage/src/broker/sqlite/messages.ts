@@ -76,7 +76,9 @@ export function promoteDue(db: SqliteConnection, now: number): number | undefine
   const names = db
     .statement('SELECT DISTINCT q.name FROM lovage_parked AS p JOIN lovage_queues AS q ON q.id = p.queue WHERE p.due <= ?')
     .all(now);
-  db.statement('INSERT INTO lovage_ready SELECT queue, rank, id, attempts, 0 FROM lovage_parked WHERE due <= ?').run(now);
+  db.statement('INSERT OR REPLACE INTO lovage_ready SELECT queue, rank, id, attempts, 0 FROM lovage_parked WHERE due <= ?').run(
+    now,
+  );
   db.statement('DELETE FROM lovage_parked WHERE due <= ?').run(now);
   for (const row of names) wakeOne(db, String(row.name));
   return nextDue(db);

@@ -51,7 +51,7 @@ function forget(db: SqliteConnection, holder: number, ids: readonly number[]): v
 
 function park(db: SqliteConnection, holder: number, id: number, until: number): void {
   db.statement(
-    `INSERT INTO lovage_parked SELECT ?, m.id, m.queue, m.rank, h.attempts
+    `INSERT OR REPLACE INTO lovage_parked SELECT ?, m.id, m.queue, m.rank, h.attempts
      FROM lovage_held AS h JOIN lovage_messages AS m ON m.id = h.id WHERE h.holder = ? AND h.id = ?`,
   ).run(until, holder, id);
   db.statement('DELETE FROM lovage_held WHERE holder = ? AND id = ?').run(holder, id);
@@ -75,7 +75,7 @@ export function giveBack(db: SqliteConnection, holder: number, counts: 0 | 1, id
      AND id IN (SELECT id FROM lovage_held AS h WHERE h.holder = ? ${chosen})`,
   ).run(holder, ...list);
   db.statement(
-    `INSERT INTO lovage_ready SELECT m.queue, m.rank, h.id, h.attempts + ?, 1
+    `INSERT OR REPLACE INTO lovage_ready SELECT m.queue, m.rank, h.id, h.attempts + ?, 1
      FROM lovage_held AS h JOIN lovage_messages AS m ON m.id = h.id WHERE h.holder = ? ${chosen}`,
   ).run(counts, holder, ...list);
   db.statement(`DELETE FROM lovage_held AS h WHERE h.holder = ? ${chosen}`).run(holder, ...list);

@@ -102,12 +102,10 @@ function moveToHeld(
   holder: number,
   expired: readonly number[],
 ): void {
-  db.statement('INSERT INTO lovage_held SELECT ?, id, attempts FROM lovage_ready WHERE queue = ? AND (rank, id) <= (?, ?)').run(
-    holder,
-    queue,
-    last.rank,
-    last.id,
-  );
+  // OR REPLACE: in a damaged file one message may have two places.
+  db.statement(
+    'INSERT OR REPLACE INTO lovage_held SELECT ?, id, attempts FROM lovage_ready WHERE queue = ? AND (rank, id) <= (?, ?)',
+  ).run(holder, queue, last.rank, last.id);
   db.statement('DELETE FROM lovage_ready WHERE queue = ? AND (rank, id) <= (?, ?)').run(queue, last.rank, last.id);
   for (const id of expired) {
     db.statement('DELETE FROM lovage_held WHERE holder = ? AND id = ?').run(holder, id);
