@@ -34,7 +34,8 @@ export function memorySender(broker: Broker, { queue }: Place): Sender {
           contentEncoding: contentEncoding as string,
           correlationId: properties.correlation_id as string,
           replyTo: properties.reply_to as string,
-          priority: properties.priority as number,
+          // What decides the place in the queue is the publisher's own, and no publisher gets past the driver with anything else.
+          priority: typeof properties.priority === 'number' ? properties.priority : 0,
         },
         body,
       }));
