@@ -46,8 +46,8 @@ export function expiresAt(messageTtl: number | undefined, now: number): number |
   return messageTtl === undefined ? undefined : now + messageTtl;
 }
 
-/** The list of a message's priority, 0 to 9; none means 0. */
+/** The list of a message's priority, 0 to 9; none means 0, and so does whatever a stranger wrote there instead of a number. */
 export function priorityOf(message: Message): number {
-  const priority = message.properties.priority ?? 0;
-  return priority > 0 ? Math.min(9, Math.floor(priority)) : 0;
+  const priority: unknown = message.properties.priority;
+  return typeof priority === 'number' && priority > 0 ? Math.min(9, Math.floor(priority)) : 0;
 }

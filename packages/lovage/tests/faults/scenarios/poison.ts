@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Arena, openArena } from '../harness/arena.ts';
 import type { Child } from '../harness/child.ts';
-import { inFlightAt } from '../harness/ledger.ts';
+import { heldBy } from '../harness/gestures.ts';
 import type { Scenario } from '../harness/scenario.ts';
 import { ANTIDOTE } from '../poison/tasks.ts';
 
@@ -24,7 +24,8 @@ function respawning(arena: Arena): { readonly deaths: readonly number[]; stop():
       // One that dies before it said that it is ready was started all the same.
       worker = await arena.stack.worker(options).catch(() => undefined);
       await worker?.ended;
-      if (!isOver) deaths.push(inFlightAt(arena.runs(), Date.now(), (runner) => runner.startsWith(`${name}/`)));
+      // What had ended and was not yet stored was held too.
+      if (!isOver) deaths.push((await heldBy(arena, name)).size);
     }
   })();
   return {
