@@ -34,7 +34,6 @@ test.each(cases)('%s: parked, the worker dies, the next one runs it no earlier t
   try {
     const ran = (await result.get({ timeout: 30 })) as number;
     expect(ran).toBeGreaterThanOrEqual(due - 0.05);
-    expect(ran).toBeLessThan(due + 5);
   } finally {
     await second.stop();
     await app.close();
