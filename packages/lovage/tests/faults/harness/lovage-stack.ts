@@ -22,8 +22,8 @@ import type { OpenStack, OpensStack, StackOptions, Ways } from './stack.ts';
 const QUEUE = 'faults';
 const PEEK = 10_000;
 /**
- * RabbitMQ 3.10 keeps the directory of its quorum queues in a disk table that it writes half a second after the last change. Killed
- * before, it finds no owner for the log of a new queue, throws it away, and waits for ever for a leader. No client can mend that.
+ * RabbitMQ 3.10, killed soon after it made a quorum queue, comes back with the queue's log empty and without a leader; not so once its
+ * disk tables are flushed. No client can mend that.
  */
 const FLUSH_TABLES = '[dets:sync(Table) || Table <- dets:all()].';
 /** Seconds. */
@@ -200,7 +200,7 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
     settle: async () => {
       if (stack !== 'rabbitmq-quorum') return undefined;
       await (await sharedRabbit()).ctl('eval', FLUSH_TABLES);
-      return 'queue older than half a second';
+      return 'disk tables of the server flushed before';
     },
     waiting: async () => {
       const count = await reader.count(queue);
