@@ -23,7 +23,12 @@ async function measureRow(row: Row, places: Places): Promise<Outcome> {
   const costs = new Map<Peer, number[]>(peers.map((peer) => [peer, []]));
   for (let round = 0; round < rounds; round++) {
     for (const peer of peers) {
-      const answer = await row.measure(peer, places);
+      // A peer that gets stuck costs its own figure, not the run.
+      const answer = await row.measure(peer, places).catch((error: unknown) => {
+        process.stderr.write(`${row.id} ${peer.name}: ${String(error)}\n`);
+        return undefined;
+      });
+      if (answer === undefined) continue;
       figures.get(peer)?.push(answer[row.unit] ?? Number.NaN);
       if (answer.cpuMicros !== undefined) costs.get(peer)?.push(answer.cpuMicros);
       process.stderr.write(`${row.id} ${peer.name}: ${JSON.stringify(answer)}\n`);

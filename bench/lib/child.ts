@@ -15,7 +15,7 @@ export interface Program extends AsyncDisposable {
   readonly started: number;
 }
 
-const LIMIT = 180_000;
+const LIMIT = 60_000;
 
 export function startProgram(file: string, role: string, options: Options): Program {
   const python = file.endsWith('.py');
