@@ -53,7 +53,11 @@ export function defineTasks(app: Lovage): void {
     appendFileSync(path, `js:${value}\n`);
     return value;
   });
-  app.task('both.where', () => 'typescript');
+  // Long enough that one worker alone could not have taken all of them.
+  app.task('both.where', async () => {
+    await delay(100);
+    return 'typescript';
+  });
 }
 
 /** What a value looks like from here, in words that a test can compare. */

@@ -90,4 +90,5 @@ def mark(value, path):
 
 @app.task(name='both.where')
 def where():
+    time.sleep(0.1)
     return 'python'
