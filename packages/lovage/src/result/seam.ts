@@ -1,5 +1,6 @@
 // The seam of result stores. Only codec.ts knows what the bytes say; a backend keeps bytes by id and tells who waits.
 import type { JointWrite } from '../broker/index.ts';
+import type { ChordStore } from './chord-seam.ts';
 
 export type TaskState = string;
 /** States that end a task. */
@@ -56,6 +57,8 @@ export interface ResultBackend extends AsyncDisposable {
   cleanup?(): Promise<number>;
   /** The reply queue of this process, declared before the first send (rpc only). */
   replyTo?(): Promise<string>;
+  /** Counts the parts of chords. Without it, a persistent backend joins through celery.chord_unlock and any other refuses chords when they are sent. */
+  readonly chords?: ChordStore;
   check(signal: AbortSignal): Promise<void>;
 }
 
