@@ -63,7 +63,7 @@ export async function rest(entry: Entry, stored: StoredResult, app: WorkerApp): 
   if (stored.state === 'REVOKED') return { next: [], answer: ACK };
   const failed = stored.state === 'FAILURE';
   try {
-    const next = (await app.followUp?.(entry.request, entry.original.body, stored)) ?? [];
+    const { next = [] } = (await app.followUp?.(entry.request, entry.original.body, stored)) ?? {};
     return { next, answer: failed ? answerOf(entry, stored, app) : ACK };
   } catch (error) {
     const reason = failed ? unusableReason(error) : undefined;

@@ -1,8 +1,8 @@
 // What a consumer needs of the program around it. The worker room makes one of an app; tests may make one by hand.
-import type { Broker, Delivery, Outgoing, Topology } from '../broker/index.ts';
+import type { Broker, Delivery, Topology } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { ResultBackend, StoredResult } from '../result/index.ts';
-import type { Publisher, TaskDefinition, TaskOptions } from '../task/index.ts';
+import type { FollowUp, Publisher, TaskDefinition, TaskOptions } from '../task/index.ts';
 
 /** The settings that decide a message's fate. Names and units are those of the settings table. */
 export interface ConsumerSettings {
@@ -84,8 +84,8 @@ export interface WorkerApp {
   decodeBody(delivery: Delivery): unknown;
   /** What to declare and which queues to take from. */
   queues(): { readonly names: readonly string[]; readonly topology: Topology };
-  /** The messages that follow a task whose SUCCESS or FAILURE an earlier attempt stored before its worker died; their ids are those of the first time. Throws what makes the message unusable. */
-  followUp?(request: TaskRequest, body: Uint8Array, stored: StoredResult): Promise<readonly Outgoing[]>;
+  /** What follows a task whose SUCCESS or FAILURE an earlier attempt stored before its worker died; their ids are those of the first time. Throws what makes the message unusable. */
+  followUp?(request: TaskRequest, body: Uint8Array, stored: StoredResult): Promise<FollowUp>;
   /** Does this FAILURE say that the task rejected its message? */
   wasRejected?(stored: StoredResult): boolean;
 }

@@ -1,8 +1,9 @@
 // All that the task room needs of the world around it. The app builds one for itself, a pool slot gets one; tests build theirs of
 // memory drivers. Nothing in this room finds anything by another way.
-import type { ResultMeta, WireSignature } from '../protocol/index.ts';
-import type { AsyncResult, AsyncResultOptions, StoredResult } from '../result/index.ts';
+import type { ResultMeta, ResultNode, WireSignature } from '../protocol/index.ts';
+import type { AsyncResult, AsyncResultOptions, ChordOpening, StoredResult } from '../result/index.ts';
 import type { Clock } from '../util/index.ts';
+import type { SentChild } from './context.ts';
 import type { Middleware } from './middleware.ts';
 import type { Call, TaskDefinition, TaskOptions } from './options.ts';
 import type { Publisher } from './publisher.ts';
@@ -82,17 +83,31 @@ export interface ExecuteEnvironment {
   /** The number that the priority of a call has on the broker of the app: words mean nothing on the wire. Without it they are refused. */
   readonly priorityOf?: (call: Call) => number | undefined;
   /** Turns a chain, group or chord into calls with fixed ids; the canvas room gives it. Without it such a signature fails with ConfigurationError. */
-  readonly expand?: (signature: WireSignature, call: ExpandInput) => readonly Call[];
+  readonly expand?: (signature: WireSignature, input: ExpandInput) => CanvasPlan;
 }
 
-/** With what a canvas is started from inside a task. */
+/** With what a signature is started from inside a worker. */
 export interface ExpandInput {
+  /** Put before its own arguments. */
   readonly args: readonly unknown[];
   readonly parentId: string;
   readonly rootId: string;
   /** The rest of the chain that it stands in, in reverse. */
   readonly chain: readonly WireSignature[];
+  /** Ids that are not fixed yet follow from this text alone, so that whoever starts the same signature again sends the same ids. */
+  readonly seed: string;
   readonly priority?: number;
+}
+
+/** A canvas as flat calls with fixed ids. Plain data: nothing is sent or opened yet. */
+export interface CanvasPlan {
+  readonly calls: readonly Call[];
+  /** Chords to open before the calls are sent. */
+  readonly openings: readonly ChordOpening[];
+  /** What holds its value in the end, with what comes before it as parents; undefined for an empty chain, which sends nothing. */
+  readonly result: ResultNode | undefined;
+  /** How the record of the task that starts it lists it. */
+  readonly children: readonly SentChild[];
 }
 
 /** What declared tasks need of their app. */

@@ -1,7 +1,6 @@
 // One execution from bytes to outcome: decode body → verify → registry → body (perform.ts) → outcome (finish.ts). Called by every slot
 // of every pool. Nothing that a message or a task does makes it reject.
 
-import type { Outgoing } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import { EMPTY_EMBED, parseBody, type TaskBody } from '../protocol/index.ts';
 import type { StoredResult } from '../result/index.ts';
@@ -9,11 +8,11 @@ import { BodyTooLargeError, ContentRefusedError, InvalidTaskError, logger, type 
 import { type Attempt, MessageAttempt, storeOptions } from './attempt.ts';
 import type { ExecuteEnvironment } from './environment.ts';
 import { fail, finish } from './finish.ts';
-import { afterError, afterValue } from './follow.ts';
-import type { Job, Outcome } from './job.ts';
+import { afterError, afterValue, type Following } from './follow.ts';
+import type { FollowUp, Job, Outcome } from './job.ts';
 import { type Interruptible, Limits } from './limits.ts';
 import { exceptionOf, metaOf, tracebackOf } from './meta.ts';
-import type { Call, TaskDefinition } from './options.ts';
+import type { TaskDefinition } from './options.ts';
 import { type Ending, perform } from './perform.ts';
 import { notRegistered } from './registry.ts';
 
@@ -165,22 +164,16 @@ function lastRecord(job: Job, environment: ExecuteEnvironment, error: unknown): 
 }
 
 /**
- * The messages that follow a task whose SUCCESS is stored already, made anew under the same ids: for a worker that finds the record
+ * What follows a task whose SUCCESS is stored already, made anew under the same ids: for a worker that finds the record
  * of an attempt that died between storing and sending. Throws when the body cannot be read.
  */
-export function followUp(
-  request: TaskRequest,
-  body: Uint8Array,
-  value: unknown,
-  environment: ExecuteEnvironment,
-): readonly Outgoing[] {
-  const attempt = read(request, body, environment);
-  return messagesOf(afterValue(attempt, value).calls, environment);
+export function followUp(request: TaskRequest, body: Uint8Array, value: unknown, environment: ExecuteEnvironment): FollowUp {
+  return followUpOf(afterValue(read(request, body, environment), value), environment);
 }
 
 /** The same for a task whose FAILURE is stored: its errbacks, but for those that ran in its slot, before anything was stored. */
-export function followUpFailure(request: TaskRequest, body: Uint8Array, environment: ExecuteEnvironment): readonly Outgoing[] {
-  return messagesOf(afterError(read(request, body, environment)), environment);
+export function followUpFailure(request: TaskRequest, body: Uint8Array, environment: ExecuteEnvironment): FollowUp {
+  return followUpOf(afterError(read(request, body, environment)), environment);
 }
 
 /** The attempt of a task that is over. */
@@ -190,6 +183,7 @@ function read(request: TaskRequest, body: Uint8Array, environment: ExecuteEnviro
   return attemptOf(environment, job, definition, decode(environment, job));
 }
 
-function messagesOf(calls: readonly Call[], environment: ExecuteEnvironment): readonly Outgoing[] {
-  return calls.length === 0 ? [] : environment.publisher.prepare(calls).map((prepared) => prepared.message);
+function followUpOf({ calls, openings }: Following, environment: ExecuteEnvironment): FollowUp {
+  const next = calls.length === 0 ? [] : environment.publisher.prepare(calls).map((prepared) => prepared.message);
+  return { next, openings };
 }

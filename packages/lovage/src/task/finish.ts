@@ -2,7 +2,7 @@
 // Records are encoded before what follows is prepared, so that a value that nobody can write becomes a failure in time.
 import type { Outgoing } from '../broker/index.ts';
 import { revokedException, saferepr, type WireException } from '../protocol/index.ts';
-import type { StoredResult } from '../result/index.ts';
+import type { ChordOpening, StoredResult } from '../result/index.ts';
 import {
   EncodeError,
   logger,
@@ -20,7 +20,7 @@ import { aside, type Ending, ignores, postrun } from './perform.ts';
 import type { Ignore, Reject, Retry } from './steer.ts';
 
 const DEFAULT_REPR = 1024;
-const NOTHING: Following = { calls: [], children: [] };
+const NOTHING: Following = { calls: [], children: [], openings: [] };
 const NOTHING_FOLLOWS = { following: NOTHING };
 
 /** Ends an attempt. `runtime` is asked last, so that it counts everything. */
@@ -42,6 +42,12 @@ export function finish(attempt: Attempt, ending: Ending, runtime: () => number):
 }
 
 const NO_MESSAGES: readonly Outgoing[] = [];
+
+/** What is to be sent, and the chords to open before it; `openings` is left out of an outcome that has none. */
+type Sent = Pick<Outcome, 'next' | 'openings'>;
+const NOTHING_SENT: Sent = { next: NO_MESSAGES };
+
+const opened = (openings: readonly ChordOpening[]): Pick<Outcome, 'openings'> => (openings.length === 0 ? {} : { openings });
 
 function messagesOf(attempt: Attempt, calls: readonly Call[]): readonly Outgoing[] {
   return calls.length === 0 ? NO_MESSAGES : attempt.environment.publisher.prepare(calls).map((prepared) => prepared.message);
@@ -99,8 +105,8 @@ function succeed(attempt: Attempt, value: unknown, runtime: () => number): Maybe
   } catch (error) {
     return fail(attempt, unwritable(attempt, error), runtime);
   }
-  const next = followed(attempt, plan, results);
-  const outcome = (): Outcome => ({ state: 'SUCCESS', results, next, runtime: runtime(), repr: textOf(attempt, value) });
+  const sent = followed(attempt, plan, results);
+  const outcome = (): Outcome => ({ state: 'SUCCESS', results, ...sent, runtime: runtime(), repr: textOf(attempt, value) });
   return isWatched(attempt) ? tellSuccess(attempt, value).then(outcome) : outcome();
 }
 
@@ -124,16 +130,17 @@ async function tellSuccess(attempt: Attempt, value: unknown): Promise<void> {
 }
 
 /** The messages that follow a value. Adds to `results` the failures of those that can never come. */
-function followed(attempt: Attempt, plan: ReturnType<typeof planned>, results: StoredResult[]): readonly Outgoing[] {
+function followed(attempt: Attempt, plan: ReturnType<typeof planned>, results: StoredResult[]): Sent {
   let error = plan.error;
+  const { calls, openings } = plan.following;
   try {
-    if (error === undefined) return messagesOf(attempt, joined(plan.following.calls, attempt.retries));
+    if (error === undefined) return { next: messagesOf(attempt, joined(calls, attempt.retries)), ...opened(openings) };
   } catch (thrown) {
     error = thrown;
   }
   internal(attempt, error);
   results.push(...chainFailures(attempt, exceptionOf(error), tracebackOf(error)));
-  return [];
+  return NOTHING_SENT;
 }
 
 const joined = (calls: readonly Call[], retries: readonly Call[]): readonly Call[] =>
@@ -164,7 +171,7 @@ function chainFailures(attempt: Attempt, exception: Error | WireException, trace
 async function failure(
   attempt: Attempt,
   error: unknown,
-): Promise<Pick<Outcome, 'results' | 'next'> & { traceback: string | undefined }> {
+): Promise<{ readonly results: Outcome['results']; readonly sent: Sent; readonly traceback: string | undefined }> {
   const traceback = tracebackOf(error);
   const exception = exceptionOf(error);
   const keeps = !ignores(attempt) || attempt.options.storeErrorsEvenIfIgnored === true;
@@ -172,10 +179,11 @@ async function failure(
   const results = [...own, ...chainFailures(attempt, exception, traceback)];
   await runErrbacks(attempt, error, traceback, (thrown) => internal(attempt, thrown));
   try {
-    return { results, next: messagesOf(attempt, [...afterError(attempt), ...attempt.retries]), traceback };
+    const { calls, openings } = afterError(attempt);
+    return { results, sent: { next: messagesOf(attempt, joined(calls, attempt.retries)), ...opened(openings) }, traceback };
   } catch (thrown) {
     internal(attempt, thrown);
-    return { results, next: [], traceback };
+    return { results, sent: NOTHING_SENT, traceback };
   }
 }
 
@@ -195,7 +203,7 @@ function errorOf(attempt: Attempt, error: unknown, traceback: string | undefined
 
 /** Ends an attempt with an error, whoever threw it. */
 export async function fail(attempt: Attempt, error: unknown, runtime: () => number): Promise<Outcome> {
-  const { results, next, traceback } = await failure(attempt, error);
+  const { results, sent, traceback } = await failure(attempt, error);
   const { id, args, kwargs } = attempt.request;
   const { onFailure, afterReturn } = attempt.definition.handlers;
   if (onFailure !== undefined) await aside(attempt, 'onFailure', () => onFailure(error, id, args, kwargs));
@@ -203,7 +211,7 @@ export async function fail(attempt: Attempt, error: unknown, runtime: () => numb
   if (afterReturn !== undefined) await aside(attempt, 'afterReturn', () => afterReturn('FAILURE', error, id, args, kwargs));
   await postrun(attempt, 'FAILURE', error);
   const repr = errorText(error);
-  return { state: 'FAILURE', results, next, runtime: runtime(), repr, error: errorOf(attempt, error, traceback) };
+  return { state: 'FAILURE', results, ...sent, runtime: runtime(), repr, error: errorOf(attempt, error, traceback) };
 }
 
 async function retry(attempt: Attempt, steer: Retry, runtime: () => number): Promise<Outcome> {
@@ -240,11 +248,11 @@ async function reject(attempt: Attempt, steer: Reject, runtime: () => number): P
     await postrun(attempt, 'REJECTED', steer);
     return { ...base, results: [], next: [], runtime: runtime() };
   }
-  const { results, next } = await failure(attempt, steer);
+  const { results, sent } = await failure(attempt, steer);
   await tellFailure(attempt, steer, undefined);
   await postrun(attempt, 'REJECTED', steer);
   const error = { type: 'Reject', message: steer.message, traceback: undefined, expected: false };
-  return { ...base, results, next, runtime: runtime(), error };
+  return { ...base, results, ...sent, runtime: runtime(), error };
 }
 
 /** Stopped from outside: a revoke is a state of its own; after a shutdown the worker decides what becomes of the message. */

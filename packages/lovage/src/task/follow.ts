@@ -2,10 +2,11 @@
 // depend on the finished task alone, so that an attempt that runs twice sends the same messages, not new ones.
 import { createHash } from 'node:crypto';
 import type { WireSignature } from '../protocol/index.ts';
+import type { ChordOpening } from '../result/index.ts';
 import { ConfigurationError } from '../util/index.ts';
 import type { Attempt } from './attempt.ts';
 import type { SentChild } from './context.ts';
-import type { ExecuteEnvironment, ExpandInput } from './environment.ts';
+import type { CanvasPlan, ExecuteEnvironment, ExpandInput } from './environment.ts';
 import type { Call, CallOptions, TaskDefinition } from './options.ts';
 import { readOptions } from './wire-options.ts';
 
@@ -16,6 +17,8 @@ export type Followed = Pick<Attempt, 'environment' | 'request'>;
 export interface Following {
   readonly calls: readonly Call[];
   readonly children: readonly SentChild[];
+  /** Chords to open before the calls are sent. */
+  readonly openings: readonly ChordOpening[];
 }
 
 /** A UUID made of the id of the task that is followed and the place of the follower. */
@@ -26,21 +29,31 @@ export function derivedId(id: string, place: string): string {
 }
 
 interface Step extends ExpandInput {
-  /** Where it stands: fixes its id. */
-  readonly place: string;
-  readonly followed: string;
   readonly group?: { readonly id: string; readonly index: number };
 }
 
 const isContainer = ({ subtask_type: type }: WireSignature): boolean => type === 'chain' || type === 'group' || type === 'chord';
 
-function callsOf(environment: ExecuteEnvironment, wire: WireSignature, step: Step): readonly Call[] {
-  if (!isContainer(wire)) return [callOf(environment, wire, step)];
-  if (environment.expand === undefined) {
-    throw new ConfigurationError(`A ${wire.subtask_type} follows task ${step.followed}, but nothing here can start one.`);
+/** Plans the start of any signature from the wire, plain or a canvas, inside a worker: what follows a task, the body of a chord. Throws ConfigurationError for a canvas that nothing here can start. */
+export function startSignature(environment: ExecuteEnvironment, wire: WireSignature, input: ExpandInput): CanvasPlan {
+  return started(environment, wire, input);
+}
+
+function started(environment: ExecuteEnvironment, wire: WireSignature, step: Step): CanvasPlan {
+  if (!isContainer(wire)) {
+    const call = callOf(environment, wire, step);
+    return { calls: [call], openings: [], result: childOf(call), children: [childOf(call)] };
   }
-  const id = wire.options.task_id ?? derivedId(step.followed, step.place);
-  return environment.expand({ ...wire, options: { ...wire.options, task_id: id } }, step);
+  if (environment.expand === undefined) {
+    throw new ConfigurationError(`A ${wire.subtask_type} follows task ${step.parentId}, but nothing here can start one.`);
+  }
+  return environment.expand(inGroup(wire, step.group), step);
+}
+
+/** A canvas among several callbacks is a member of their group as a plain one is. */
+function inGroup(wire: WireSignature, group: Step['group']): WireSignature {
+  if (group === undefined || typeof wire.options.group_id === 'string') return wire;
+  return { ...wire, options: { ...wire.options, group_id: group.id, group_index: group.index } };
 }
 
 function callOf(environment: ExecuteEnvironment, wire: WireSignature, step: Step): Call {
@@ -49,7 +62,7 @@ function callOf(environment: ExecuteEnvironment, wire: WireSignature, step: Step
   const options: CallOptions = {
     ...(step.priority === undefined ? {} : { priority: step.priority }),
     ...stored,
-    taskId: stored.taskId ?? derivedId(step.followed, step.place),
+    taskId: stored.taskId ?? step.seed,
     rootId: step.rootId,
     parentId: step.parentId,
     ...(step.chain.length === 0 ? {} : { chain: step.chain }),
@@ -63,8 +76,7 @@ function stepOf({ environment, request }: Followed, args: readonly unknown[], pl
   const { priority } = request.deliveryInfo;
   return {
     args,
-    place,
-    followed: request.id,
+    seed: derivedId(request.id, place),
     parentId: request.id,
     rootId: request.rootId === '' ? request.id : request.rootId,
     chain: [],
@@ -72,42 +84,47 @@ function stepOf({ environment, request }: Followed, args: readonly unknown[], pl
   };
 }
 
-/** Groups first, each for itself; several plain ones together are one group. */
+/** Groups first, each for itself; several others together are one group. */
 function parallel(followed: Followed, wires: readonly WireSignature[], args: readonly unknown[], kind: string): Following {
   const { environment, request } = followed;
-  const groups = wires.filter((wire) => wire.subtask_type === 'group');
+  const groups = wires
+    .filter((wire) => wire.subtask_type === 'group')
+    .map((wire, index) => started(environment, wire, stepOf(followed, args, `${kind} group ${index}`)));
   const others = wires.filter((wire) => wire.subtask_type !== 'group');
-  const calls: Call[] = [];
-  const children: SentChild[] = [];
-  for (const [index, wire] of groups.entries()) {
-    const made = callsOf(environment, wire, stepOf(followed, args, `${kind} group ${index}`));
-    calls.push(...made);
-    children.push({ id: groupIdOf(made) ?? derivedId(request.id, `${kind} group ${index}`), members: made.map(childOf) });
-  }
   const id = others.length > 1 ? derivedId(request.id, kind) : undefined;
-  const together = others.flatMap((wire, index) => {
+  const together = others.map((wire, index) => {
     const step = stepOf(followed, args, `${kind} ${index}`);
-    return callsOf(environment, wire, id === undefined ? step : { ...step, group: { id, index } });
+    return started(environment, wire, id === undefined ? step : { ...step, group: { id, index } });
   });
-  calls.push(...together);
-  children.push(...(id === undefined ? together.map(childOf) : [{ id, members: together.map(childOf) }]));
-  return { calls, children };
+  const children = together.flatMap((plan) => plan.children);
+  return followingOf(
+    [...groups, ...together],
+    [...groups.flatMap((plan) => plan.children), ...(id === undefined ? children : [{ id, members: children }])],
+  );
+}
+
+function followingOf(plans: readonly CanvasPlan[], children: readonly SentChild[]): Following {
+  return { calls: plans.flatMap((plan) => plan.calls), openings: plans.flatMap((plan) => plan.openings), children };
 }
 
 const childOf = (call: Call): SentChild => ({ id: call.options.taskId ?? '' });
-const groupIdOf = (calls: readonly Call[]): string | undefined => calls[0]?.options.groupId;
+const NOTHING: Following = { calls: [], children: [], openings: [] };
 
 /** What follows a value: callbacks, then the next step of the chain (its LAST element) with the rest of it. */
 export function afterValue(followed: Followed, returned: unknown): Following {
   // A task that returns nothing returned null, as its record says too.
   const value = returned === undefined ? null : returned;
   const { callbacks, chain } = followed.request;
-  const linked = callbacks === null ? { calls: [], children: [] } : parallel(followed, callbacks, [value], 'callback');
+  const linked = callbacks === null ? NOTHING : parallel(followed, callbacks, [value], 'callback');
   const next = chain?.at(-1);
   if (next === undefined) return linked;
   const step = { ...stepOf(followed, [value], 'chain'), chain: chain?.slice(0, -1) ?? [] };
-  const calls = callsOf(followed.environment, next, step);
-  return { calls: [...linked.calls, ...calls], children: [...linked.children, ...calls.map(childOf)] };
+  const plan = started(followed.environment, next, step);
+  return {
+    calls: [...linked.calls, ...plan.calls],
+    openings: [...linked.openings, ...plan.openings],
+    children: [...linked.children, ...plan.children],
+  };
 }
 
 /** Is this errback run in the slot of the failed task, with (request, error, traceback)? Else it gets a message with the failed id. */
@@ -119,11 +136,11 @@ export function isInline(definition: TaskDefinition | undefined): definition is 
 }
 
 /** Errbacks that are sent, with the failed id as their first argument. */
-export function afterError(followed: Followed): readonly Call[] {
+export function afterError(followed: Followed): Following {
   const { errbacks } = followed.request;
-  if (errbacks === null) return [];
+  if (errbacks === null) return NOTHING;
   const sent = errbacks.filter((wire) => isContainer(wire) || !isInline(followed.environment.registry.find(wire.task)));
-  return parallel(followed, sent, [followed.request.id], 'errback').calls;
+  return parallel(followed, sent, [followed.request.id], 'errback');
 }
 
 /** Runs the errbacks that are functions of this process. What they throw goes to `complain`. */

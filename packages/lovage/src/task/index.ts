@@ -7,6 +7,7 @@ export * from './context.ts';
 export type * from './declare.ts';
 export type * from './environment.ts';
 export { type ExecuteOptions, execute, followUp, followUpFailure } from './execute.ts';
+export { derivedId, startSignature } from './follow.ts';
 export type * from './handle.ts';
 export type * from './handlers.ts';
 export { hostOf } from './host.ts';

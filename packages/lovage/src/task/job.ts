@@ -1,7 +1,7 @@
 // What goes into a slot and what comes out: one execution as plain data, and how it ended. execute.ts turns the one into the other.
 import type { Outgoing } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
-import type { StoredResult } from '../result/index.ts';
+import type { ChordOpening, StoredResult } from '../result/index.ts';
 
 /** One execution, as plain data: what a slot needs and nothing else. */
 export interface Job {
@@ -20,6 +20,8 @@ export interface Outcome {
   readonly results: readonly StoredResult[];
   /** To send: retry, callbacks, next link, errbacks; ids fixed, encoded. */
   readonly next: readonly Outgoing[];
+  /** Chords to open before `next` is sent. */
+  readonly openings?: readonly ChordOpening[];
   /** REJECTED only. */
   readonly requeue?: boolean;
   /** Why its message goes to the dead letters although the task has its result (undecodable, refused content, malformed body). */
@@ -40,4 +42,11 @@ export interface Outcome {
     /** The task ended by a time limit. */
     readonly timedOut?: boolean;
   };
+}
+
+/** What a task that is over still has to send. */
+export interface FollowUp {
+  readonly next: readonly Outgoing[];
+  /** Chords to open before it. */
+  readonly openings: readonly ChordOpening[];
 }

@@ -131,7 +131,8 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
     queues: () => ({ names, topology }),
     followUp: async (request, body, stored) => {
       if (stored.state === 'FAILURE') return followUpFailure(request, body, environment);
-      return stored.state === 'SUCCESS' ? followUp(request, body, app.results.codec.decode(stored).result, environment) : [];
+      if (stored.state !== 'SUCCESS') return { next: [], openings: [] };
+      return followUp(request, body, app.results.codec.decode(stored).result, environment);
     },
     wasRejected: (stored) => wasRejected(app, stored),
   };

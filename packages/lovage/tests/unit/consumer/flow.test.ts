@@ -342,15 +342,14 @@ describe('a message that was started before', () => {
     await using h = await harness({
       followUp: async (request, body, stored) => {
         followUp(request.id, stored.state);
-        return [
-          {
-            exchange: '',
-            routingKey: h.queue,
-            headers: { task: 'second', id: 'follower' },
-            properties: { contentType: 'application/json', contentEncoding: 'utf-8' },
-            body,
-          },
-        ];
+        const follower = {
+          exchange: '',
+          routingKey: h.queue,
+          headers: { task: 'second', id: 'follower' },
+          properties: { contentType: 'application/json', contentEncoding: 'utf-8' },
+          body,
+        };
+        return { next: [follower], openings: [] };
       },
     });
     h.task('first', (job) => success(job));

@@ -1,5 +1,6 @@
 // What follows a task: callbacks, the next step of a chain, errbacks; and messages that are no good.
 import { describe, expect, test } from 'vitest';
+import type { ResultTuple } from '../../../src/protocol/index.ts';
 import { followUp } from '../../../src/task/index.ts';
 import { wire, world } from './world.ts';
 
@@ -75,7 +76,7 @@ describe('callbacks', () => {
     const [sent] = read(outcome);
     const body = environment.serialization.encode([[], {}, { callbacks: [wire('x', { args: [2] })] }], 'json').body;
     const again = followUp(seen.request as never, body, 1, environment);
-    expect(again.map(({ headers }) => headers.id)).toEqual([sent?.request.id]);
+    expect(again.next.map(({ headers }) => headers.id)).toEqual([sent?.request.id]);
   });
 
   test('that nothing here can start leave the value alone, fail the chain and are told', async () => {
@@ -106,14 +107,21 @@ describe('a chain', () => {
 
   test('hands its containers to whoever can start them', async () => {
     const seen: unknown[] = [];
-    const { task, run, read } = world({
+    const header: ResultTuple = [['g', null], []];
+    const opening = { groupId: 'g', size: 1, body: wire('sum'), header, nested: false, expires: undefined };
+    const { task, run, read, metas } = world({
       expand: (signature, input) => {
         seen.push([signature.subtask_type, input.args, input.chain.length]);
-        return [{ task: 'member', args: [...input.args], kwargs: {}, options: { taskId: 'm', groupId: 'g' } }];
+        const call = { task: 'member', args: [...input.args], kwargs: {}, options: { taskId: 'm', groupId: 'g' } };
+        const children = [{ id: 'g', members: [{ id: 'm' }] }];
+        return { calls: [call], openings: [opening], result: children[0], children };
       },
     });
     task('first', () => 'v');
-    const sent = read(await run('first', [], { chain: [wire('z'), wire('celery.group', { subtask_type: 'group' })] }));
+    const outcome = await run('first', [], { chain: [wire('z'), wire('celery.group', { subtask_type: 'group' })] });
+    const sent = read(outcome);
+    expect(outcome.openings).toEqual([opening]);
+    expect(metas(outcome)[0]?.children).toEqual([{ id: 'g', members: [{ id: 'm' }] }]);
     expect(seen).toEqual([['group', ['v'], 1]]);
     expect(sent.map(({ request }) => request.id)).toEqual(['m']);
   });
