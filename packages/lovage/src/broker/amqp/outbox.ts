@@ -126,29 +126,38 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     }
   }
 
-  async function lettersOf(message: Outgoing, now: number, signal: AbortSignal): Promise<readonly AmqpLetter[]> {
-    const delay = message.dueAt === undefined ? 0 : wholeDelay(message.dueAt - now);
-    const way = delay === 0 ? undefined : wayOf(message);
+  /** The way of a message that RabbitMQ shall hold; undefined: it goes to its queue now. */
+  function delayedWay(message: Outgoing, now: number): Way | undefined {
+    return delayOf(message, now) === 0 ? undefined : wayOf(message);
+  }
+
+  function lettersOf(message: Outgoing, now: number): readonly AmqpLetter[] {
+    const way = delayedWay(message, now);
     if (way === undefined) return [toLetter(message, mustArrive(message, memory))];
-    await prepare(way, signal);
     const keys = way.kind === 'queues' ? way.queues : [message.routingKey];
-    return keys.map((key) => toDelayedLetter(message, ENTRY_EXCHANGE, delayKey(delay, key)));
+    return keys.map((key) => toDelayedLetter(message, ENTRY_EXCHANGE, delayKey(delayOf(message, now), key)));
   }
 
   async function collect(
     messages: readonly Outgoing[],
     signal: AbortSignal,
   ): Promise<{ jobs: Job[]; failures: PublishFailure[] }> {
-    const jobs: Job[] = [];
     const failures: PublishFailure[] = [];
-    const now = Date.now() / 1000;
+    const began = Date.now() / 1000;
     for (const [index, message] of messages.entries()) {
       try {
-        for (const letter of await lettersOf(message, now, signal)) jobs.push({ index, letter });
+        const way = delayedWay(message, began);
+        if (way !== undefined) await prepare(way, signal);
       } catch (cause) {
         failures.push({ index, stored: 'no', cause });
       }
     }
+    const failed = new Set(failures.map(({ index }) => index));
+    // On a fresh server the preparation takes seconds, which are over by now: the messages have to wait only for the rest.
+    const now = Date.now() / 1000;
+    const jobs = messages.flatMap((message, index) =>
+      failed.has(index) ? [] : lettersOf(message, now).map((letter): Job => ({ index, letter })),
+    );
     return { jobs, failures };
   }
 
@@ -182,6 +191,11 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     send: (messages, signal) =>
       (messages.some((message) => message.dueAt !== undefined) ? sendDelayed : sendPlain)(messages, signal),
   };
+}
+
+/** Whole seconds for which RabbitMQ is to hold it. */
+function delayOf({ dueAt }: Outgoing, now: number): number {
+  return dueAt === undefined ? 0 : wholeDelay(dueAt - now);
 }
 
 /** Nobody need listen to a broadcast, and nobody need watch events (which are transient); everything else must find a queue. */
