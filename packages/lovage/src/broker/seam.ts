@@ -187,6 +187,11 @@ export interface Subscription extends AsyncIterable<readonly Delivery[]>, AsyncD
   /** Settles a batch, with the writes of others in the same transaction. Resolves to the deliveries that were no longer ours (their lease had ended): nothing was done for those. */
   settle(settlements: readonly Settlement[], writes?: readonly JointWrite[]): Promise<readonly Delivery[]>;
   /**
+   * To be awaited before the start of a delivery with `attempts` above 1: from then on its loss is counted. Absent where whatever was held
+   * counts. Rejects when the line fails; then the task must not start.
+   */
+  starting?(delivery: Delivery): Promise<void>;
+  /**
    * Sets how many may be held. Resolves when that is in force: what lay ready beyond the limit and nobody has seen yet has gone back,
    * uncounted, and nothing more comes while `limit` or more are held.
    */

@@ -65,7 +65,7 @@ export class Flow {
     const changed = (): void => this.#adjust();
     this.#clock = clock;
     const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, changed });
-    const run = (entry: Entry): void => this.#slots.add(entry);
+    const run = (entry: Entry): void => this.#run(entry);
     this.#ends = ends;
     this.#slots = new Slots({ limit: () => pool.limit, start: (entry) => this.#start(entry) });
     this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed });
@@ -253,6 +253,26 @@ export class Flow {
     await nextTurn();
     await this.#until(() => this.#slots.running === 0 && this.#ends.pending === 0);
     if (entry.state === 'received' && entry.delivery !== undefined) await this.#recollect(entry);
+  }
+
+  /** The broker learns of a suspect's start before it: a death that comes then is counted, and nothing else is. */
+  #run(entry: Entry): void {
+    const { request, delivery } = entry;
+    const noted = request.attempts > 1 && delivery !== undefined ? this.#options.subscription()?.starting?.(delivery) : undefined;
+    if (noted === undefined) this.#slots.add(entry);
+    else void this.#runNoted(entry, noted);
+  }
+
+  async #runNoted(entry: Entry, noted: Promise<void>): Promise<void> {
+    try {
+      await noted;
+    } catch (error) {
+      log.debug('The start of task {id} was not noted: {error}', { id: entry.request.id, error: String(error) });
+      return;
+    }
+    if (entry.state === 'done' || entry.delivery === undefined) return;
+    this.#slots.add(entry);
+    this.#adjust();
   }
 
   #policy(definition: Usable['definition']): TaskPolicy {

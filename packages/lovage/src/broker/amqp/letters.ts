@@ -5,7 +5,9 @@ import { ATTEMPTS_HEADER, type DeadLetterSettlement, deadLetter } from '../dead-
 import type { Delivery, Message, MessageProperties } from '../seam.ts';
 import { isDelayed } from './delayed.ts';
 
-/** Quorum queues add it to what comes again. */
+/** Names the ticket of a message that came again, see tickets.ts. */
+export const TICKET_HEADER = 'x-lovage-ticket';
+/** Quorum queues add it to what comes again, started or not. */
 const DELIVERY_COUNT_HEADER = 'x-delivery-count';
 /** What RabbitMQ writes about dead-lettering, the way of native delayed delivery included; a copy begins without it. */
 const BROKER_HEADERS = [
@@ -98,18 +100,18 @@ function counted(value: unknown): number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
 }
 
-/** A message as a worker holds it. */
+/** A message as a worker holds it; one that came again is taken for started. */
 export function toDelivery(message: AmqpDelivery, queue: string, generation: number): Delivery {
   const plain = toMessage(message, queue);
   // Starts before this delivery. Its presence alone says that somebody held the message.
   const before = plain.headers[ATTEMPTS_HEADER];
-  // RabbitMQ's flag alone says that it came before; quorum queues also say how often.
-  const again = message.fields.redelivered ? Math.max(1, counted(plain.headers[DELIVERY_COUNT_HEADER])) : 0;
+  // RabbitMQ's flag says only that somebody held it. Quorum queues count how often, but also what was never more than on its way.
+  const again = message.fields.redelivered;
   return {
     ...plain,
     queue,
-    redelivered: message.fields.redelivered || before !== undefined,
-    attempts: 1 + counted(before) + again,
+    redelivered: again || before !== undefined,
+    attempts: 1 + counted(before) + (again ? 1 : 0),
     generation,
     tag: message.fields.deliveryTag,
   };
@@ -143,5 +145,6 @@ export function parkedCopy(delivery: Delivery): Message {
 /** The message as it lies among the dead, where it shall outlive a restart of RabbitMQ. */
 export function deadCopy(settlement: DeadLetterSettlement): Message {
   const letter = deadLetter(settlement, Date.now() / 1000);
-  return { ...letter, properties: { ...letter.properties, deliveryMode: 2 } };
+  const { [TICKET_HEADER]: _, ...headers } = letter.headers;
+  return { ...letter, headers, properties: { ...letter.properties, deliveryMode: 2 } };
 }

@@ -3,6 +3,7 @@ import { type AmqpChannel, type AmqpConnection, type AmqpDelivery, PublishError,
 import type { Message, QueueCount } from '../seam.ts';
 import { parkedCopy, toDelivery, toMessage } from './letters.ts';
 import type { Outbox } from './outbox.ts';
+import { recounted } from './tickets.ts';
 import { onChannel } from './topology.ts';
 
 /** Seconds in which the copies of what was looked at have to be confirmed. */
@@ -44,21 +45,33 @@ export function peekQueue(
         if (message === false) break;
         seen.push(message);
       }
-      await putBack(channel, seen, queue, send);
+      await putBack(connection, channel, seen, queue, send);
       return seen.map((message) => toMessage(message, queue));
     }),
   );
   return orMissing(peek, []);
 }
 
-async function putBack(channel: AmqpChannel, seen: readonly AmqpDelivery[], queue: string, send: Outbox['send']): Promise<void> {
+/** What they are replaced by: RabbitMQ would not tell any more that they came again, so their copies do. */
+async function copiesOf(connection: AmqpConnection, seen: readonly AmqpDelivery[], queue: string): Promise<readonly Message[]> {
+  const again = seen.filter(({ fields }) => fields.redelivered).map((message) => toDelivery(message, queue, 0));
+  const counted = [...(await recounted(connection, again))];
+  return seen.map(
+    (message) => (message.fields.redelivered ? counted.shift() : undefined) ?? parkedCopy(toDelivery(message, queue, 0)),
+  );
+}
+
+async function putBack(
+  connection: AmqpConnection,
+  channel: AmqpChannel,
+  seen: readonly AmqpDelivery[],
+  queue: string,
+  send: Outbox['send'],
+): Promise<void> {
   const last = seen.at(-1);
   if (last === undefined) return;
   try {
-    await send(
-      seen.map((message) => parkedCopy(toDelivery(message, queue, 0))),
-      AbortSignal.timeout(PUT_BACK_TIMEOUT * 1000),
-    );
+    await send(await copiesOf(connection, seen, queue), AbortSignal.timeout(PUT_BACK_TIMEOUT * 1000));
     channel.ack(last, true);
   } catch (error) {
     const failed = error instanceof PublishError ? new Set(error.failures.map(({ index }) => index)) : undefined;

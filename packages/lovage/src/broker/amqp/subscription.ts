@@ -1,6 +1,7 @@
 // A subscription on RabbitMQ: a connection and a channel of its own, so that alarms that block publishers do not block acks.
 //
-// A delivery:  RabbitMQ → held → (came before? a copy with a higher count goes to the queue, confirmed, and this one is acked) → ready → iterator
+// A delivery:  RabbitMQ → held → (came before? a copy with its count goes to the queue, confirmed, and this one is acked) → ready → iterator
+// A start:     of what came before: its ticket is spent first (tickets.ts), so that a death of it is counted
 // A verdict:   ack, reject: written at once, joined · requeue, deadLetter, park: a copy is published, confirmed, then the original is acked
 // The end:     cancelled by us: the iterator ends · line or consumer lost: it throws once · disposed: what is held is given back uncounted
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -22,12 +23,15 @@ import type { DeadLetterPolicy, Delivery, Outgoing, Settlement, SubscribeOptions
 import { Consumers } from './consumers.ts';
 import { HeldDeliveries, type HeldDelivery } from './held.ts';
 import { copyOf, deadCopy, parkedCopy, toDelivery } from './letters.ts';
+import { recounted, spend, ticketOf } from './tickets.ts';
 import { declareTopology, explain, type TopologyMemory } from './topology.ts';
 
 /** Seconds in which a copy has to be confirmed; else the original goes back to the queue as it is. */
 const COPY_TIMEOUT = 30;
 /** Seconds before another try to write down that a message came again. */
 const RECOUNT_AGAIN = 1;
+/** Seconds in which a ticket has to be spent. */
+const TICKET_TIMEOUT = 10;
 /** Seconds for giving back at the end; the server gives back what this cannot. */
 const DISPOSE_TIMEOUT = 5;
 /** Seconds of a look whether something came, how many in a row have to be in vain, and how many there are at most. */
@@ -112,6 +116,8 @@ export class AmqpSubscription implements Subscription {
   #received = 0;
   /** Resolves when verdicts may be written again. */
   #still: Promise<void> | undefined;
+  /** Tickets of what has been started here and has not ended. */
+  readonly #spent = new Set<string>();
   #isLineOpen = true;
   #isCancelled = false;
   #error: BrokerConnectionError | undefined;
@@ -203,18 +209,24 @@ export class AmqpSubscription implements Subscription {
     else if (this.#again.push(held) === 1) setImmediate(() => this.#track(this.#recount()));
   }
 
-  /** RabbitMQ's classic queues keep no count, so what came again goes to the queue once more with its count; that copy may run. */
+  /** RabbitMQ does not count starts, so what came again goes to the queue once more with its count; that copy may run. */
   async #recount(): Promise<void> {
-    let open = this.#again;
+    const again = this.#again;
     this.#again = [];
-    for (const held of open) held.isSettling = true;
+    for (const held of again) held.isSettling = true;
+    const copies = await recounted(
+      this.#options.connection,
+      again.map(({ delivery }) => delivery),
+    );
+    let open = again.map((held, index) => ({ held, copy: copies[index] ?? copyOf(held.delivery, held.delivery.attempts) }));
     while (open.length > 0 && this.#isLineOpen) {
-      const failures = await this.#send(open.map(({ delivery }) => copyOf(delivery, delivery.attempts)));
+      const failures = await this.#send(open.map(({ copy }) => copy));
       // Without its queue a message has nowhere to go: the deletion took it.
       const done = open.filter((_, index) => !failures.has(index) || failures.get(index) instanceof QueueNotFoundError);
       await this.#still;
-      if (this.#isLineOpen) this.#held.ack(this.#channel, done);
-      open = open.filter((held) => !done.includes(held));
+      const acks = done.map(({ held }) => held);
+      if (this.#isLineOpen) this.#held.ack(this.#channel, acks);
+      open = open.filter(({ held }) => !acks.includes(held));
       if (open.length === 0) return;
       log.warn('{count} redelivered messages wait to be counted: {error}', {
         count: open.length,
@@ -293,6 +305,28 @@ export class AmqpSubscription implements Subscription {
     });
   }
 
+  // --- starts ---
+
+  async starting(delivery: Delivery): Promise<void> {
+    const ticket = ticketOf(delivery);
+    if (ticket === undefined || delivery.generation !== this.#options.generation) return;
+    try {
+      using limit = deadline(TICKET_TIMEOUT, () => new BrokerError('RabbitMQ does not answer.'), this.#ends.signal);
+      await orAborted(spend(this.#options.connection, [ticket]), limit.signal);
+      this.#spent.add(ticket);
+    } catch (error) {
+      // Without it the start would not be counted, so it cannot be made on this line.
+      this.#fail(explain('The ticket of a message that came again', error));
+      throw error;
+    }
+  }
+
+  /** Of what ends without a start. */
+  #spendQuietly(ended: readonly HeldDelivery[]): void {
+    const tickets = ended.flatMap(({ delivery }) => ticketOf(delivery) ?? []).filter((ticket) => !this.#spent.delete(ticket));
+    if (tickets.length > 0) this.#track(spend(this.#options.connection, tickets));
+  }
+
   // --- verdicts ---
 
   async settle(settlements: readonly Settlement[]): Promise<readonly Delivery[]> {
@@ -315,6 +349,7 @@ export class AmqpSubscription implements Subscription {
     }
     if (acks.length > 0) this.#held.ack(this.#channel, acks);
     for (const held of rejects) this.#reject(held, false);
+    this.#spendQuietly([...acks, ...rejects]);
     this.#resume();
     if (copies.length > 0) lost.push(...(await this.#copy(copies)));
     this.#resume();

@@ -7,8 +7,6 @@ import type { Scenario } from '../harness/scenario.ts';
 
 const CUTS = 100;
 const CONCURRENCY = 10;
-/** A quorum queue counts each cut as a delivery of all that was on its way: so many in so few seconds are the fault's, not the task's. */
-const MANY_DELIVERIES = { maxDeliveries: CUTS };
 /** Tasks a cut. */
 const EACH = 4;
 /** Seconds that a worker which is not deaf needs for one more round. */
@@ -19,7 +17,7 @@ export const cuts: Scenario = {
   title: `Connections to broker and results cut ${CUTS} times at random under load`,
   applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum', 'celery-redis', 'celery-rabbitmq', 'bullmq'],
   run: async (context) => {
-    await using arena = await openArena(context, { settings: MANY_DELIVERIES });
+    await using arena = await openArena(context);
     const { stack, random } = arena;
     const ways = { broker: 'proxy', results: 'proxy' } as const;
     const producer = await stack.producer({ name: 'producer', ...ways });
