@@ -12,10 +12,11 @@ export {
 export { type BrokerRole, resultUrl } from './connections.ts';
 export type { DeadLetters } from './dead-letters.ts';
 export { globMatch } from './glob.ts';
-export { type FindAppOptions, findApp, loadApp, pickApp } from './loader.ts';
+export { type FindAppOptions, findApp, findAppModule, loadApp, pickApp } from './loader.ts';
 export { Lovage, type LovageParts, type SendTaskOptions, type SignatureOptions } from './lovage.ts';
 export { importModule, resolveModule, splitExport } from './modules.ts';
 export { priorityNumber } from './plan.ts';
 export type { Queue, Queues } from './queues.ts';
 export * from './settings.ts';
 export { claimEnvironment } from './sources.ts';
+export { noUserOptions, type UserOption, type UserOptions, userValues } from './user-options.ts';

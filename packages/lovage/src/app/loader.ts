@@ -21,6 +21,8 @@ export interface FindAppOptions {
   readonly pairs?: readonly string[];
   /** Without a specifier and with nothing found in the usual places: refuse, unless settings name a broker. @default false */
   readonly strict?: boolean;
+  /** Called with the app before its settings are read and its task modules loaded. */
+  readonly loaded?: (app: Lovage) => Promise<void>;
   /** Folder that paths are relative to. @default the working directory */
   readonly base?: string;
 }
@@ -30,6 +32,7 @@ export async function findApp(specifier: string | undefined, options: FindAppOpt
   const base = options.base ?? process.cwd();
   const file = specifier === undefined ? usualPlace(base) : specifier;
   const app = file === undefined ? new Lovage('lovage') : await loadApp(file, base);
+  await options.loaded?.(app);
   if (options.config !== undefined) app.conf.load(options.config);
   if (options.pairs !== undefined) app.conf.loadCommandLine(options.pairs);
   if (options.overrides !== undefined) app.conf.override(options.overrides);
@@ -37,6 +40,12 @@ export async function findApp(specifier: string | undefined, options: FindAppOpt
   if (file === undefined && options.strict === true && app.conf.originOf('brokerUrl') === 'the default') throw nothingFound(base);
   await app.importTasks();
   return app;
+}
+
+/** The app of `path`, `path:export`, or of the usual places, as its module made it: nothing else is loaded. undefined: there is no such module. */
+export async function findAppModule(specifier: string | undefined, base: string = process.cwd()): Promise<Lovage | undefined> {
+  const file = specifier ?? usualPlace(base);
+  return file === undefined ? undefined : loadApp(file, base);
 }
 
 /** The app that a module exports. */

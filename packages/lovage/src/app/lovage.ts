@@ -37,6 +37,7 @@ import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { findTaskModules, importAll } from './discovery.ts';
 import type { Queues } from './queues.ts';
 import type { Settings } from './settings.ts';
+import { noUserOptions, type UserOptions } from './user-options.ts';
 
 /** What a call by name takes: arguments, and the options of any call. */
 export interface SendTaskOptions extends CallOptions {
@@ -68,6 +69,8 @@ export class Lovage implements AsyncDisposable {
   readonly signals: Signals = createSignals();
   /** Parts that users add to programs, by program; workers start them with their own. */
   readonly steps: { readonly worker: unknown[]; readonly beat: unknown[] } = { worker: [], beat: [] };
+  /** Options that the app adds to the command line, by program: `app.userOptions.worker.push({ name: 'tenant' })`. */
+  readonly userOptions: UserOptions = noUserOptions();
   /** Declares a task: `app.task(name, function)` or `app.task(name, options, function)`. */
   readonly task: DeclareTask;
   /** A typed handle of a task whose code is elsewhere: `app.remote<typeof resize>('shop.resize')`. */

@@ -2,6 +2,7 @@
 // again; what may have been stored is not: it is reported so, and the caller decides. (Below this, util/amqp-publisher writes unconfirmed
 // messages again on a new line before it reports: same message, same id.)
 import type { Broker, Outgoing } from '../broker/index.ts';
+import type { Declarable } from '../task/index.ts';
 import {
   BrokerConnectionError,
   BrokerFullError,
@@ -13,13 +14,14 @@ import {
   QueueNotFoundError,
   sleep,
 } from '../util/index.ts';
-import type { Declarations } from './declarations.ts';
+import { type Declarations, keyOfDeclarable, type Wanted } from './declarations.ts';
 import type { PublishRetryPolicy } from './settings.ts';
 
-/** One message and the queue to declare before it. */
+/** One message and the queue to declare before it, or what its caller wants declared instead. */
 export interface Parcel {
   readonly message: Outgoing;
   readonly queue: string | undefined;
+  readonly declare?: readonly Declarable[];
 }
 
 /** What the outbox needs of the app. */
@@ -76,7 +78,7 @@ function once(parcels: readonly Parcel[], host: OutboxHost, signal: AbortSignal)
   try {
     signal.throwIfAborted();
     const broker = host.broker();
-    const declaring = broker instanceof Promise ? undefined : host.declarations.ensure(broker, queuesOf(parcels), signal);
+    const declaring = broker instanceof Promise ? undefined : host.declarations.ensure(broker, wantedBy(parcels), signal);
     if (!(broker instanceof Promise) && declaring === undefined) return publish(broker, parcels, host, signal);
     return declareAndPublish(broker, declaring, parcels, host, signal);
   } catch (error) {
@@ -98,7 +100,7 @@ async function declareAndPublish(
 ): Promise<readonly Fate[]> {
   try {
     const broker = opened instanceof Promise ? await orAborted(opened, signal) : opened;
-    const undeclared = await (begun ?? host.declarations.ensure(broker, queuesOf(parcels), signal));
+    const undeclared = await (begun ?? host.declarations.ensure(broker, wantedBy(parcels), signal));
     if (undeclared === undefined || undeclared.size === 0) return await publish(broker, parcels, host, signal);
     return await publishDeclared(broker, parcels, undeclared, host, signal);
   } catch (error) {
@@ -106,14 +108,22 @@ async function declareAndPublish(
   }
 }
 
-function queuesOf(parcels: readonly Parcel[]): ReadonlySet<string> {
-  const queues = new Set<string>();
+function wantedBy(parcels: readonly Parcel[]): Wanted {
+  const wanted = new Map<string, Exclude<Declarable, string> | undefined>();
   let last: string | undefined;
-  for (const { queue } of parcels) {
-    if (queue !== undefined && queue !== last) queues.add(queue);
+  for (const { queue, declare } of parcels) {
+    if (queue !== undefined && queue !== last) wanted.set(queue, undefined);
     last = queue;
+    for (const declared of declare ?? []) {
+      wanted.set(keyOfDeclarable(declared), typeof declared === 'string' ? undefined : declared);
+    }
   }
-  return queues;
+  return wanted;
+}
+
+/** Keys of what a parcel needs. */
+function keysOf({ queue, declare = [] }: Parcel): readonly string[] {
+  return [...(queue === undefined ? [] : [queue]), ...declare.map(keyOfDeclarable)];
 }
 
 async function publish(
@@ -143,9 +153,10 @@ async function publishDeclared(
   host: OutboxHost,
   signal: AbortSignal,
 ): Promise<readonly Fate[]> {
-  const fates: Fate[] = parcels.map(({ queue }, index) =>
-    queue !== undefined && undeclared.has(queue) ? { index, stored: 'no', cause: undeclared.get(queue) } : undefined,
-  );
+  const fates: Fate[] = parcels.map((parcel, index) => {
+    const missing = keysOf(parcel).find((key) => undeclared.has(key));
+    return missing === undefined ? undefined : { index, stored: 'no', cause: undeclared.get(missing) };
+  });
   const ready = parcels.map((_, index) => index).filter((index) => fates[index] === undefined);
   if (ready.length === 0) return fates;
   const published = await publish(
@@ -170,8 +181,8 @@ function failuresOf(error: unknown, count: number): readonly PublishFailure[] {
 /** A queue that was declared and is gone (somebody deleted it) is declared anew by the repeat. */
 function forgetMissing(parcels: readonly Parcel[], fates: readonly Fate[], declarations: Declarations): void {
   for (const fate of fates) {
-    const queue = fate?.cause instanceof QueueNotFoundError ? parcels[fate.index]?.queue : undefined;
-    if (queue !== undefined) declarations.forget(queue);
+    const parcel = fate?.cause instanceof QueueNotFoundError ? parcels[fate.index] : undefined;
+    for (const key of parcel === undefined ? [] : keysOf(parcel)) declarations.forget(key);
   }
 }
 

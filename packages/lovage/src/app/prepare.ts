@@ -59,7 +59,14 @@ export function prepareCall(call: Call, host: PrepareHost): PreparedCall {
     body: encoded.body,
     ...(eta === undefined ? {} : { dueAt: eta.at }),
   };
-  return { id, message, queue: plan.queue?.name, ignoreResult: fields.ignoreResult ?? settings.taskIgnoreResult };
+  const { declare } = call.options;
+  return {
+    id,
+    message,
+    queue: declare === undefined ? plan.queue?.name : undefined,
+    ...(declare === undefined ? {} : { declare }),
+    ignoreResult: fields.ignoreResult ?? settings.taskIgnoreResult,
+  };
 }
 
 /** Templates by plan; null where the headers of a plan's calls differ in more. */

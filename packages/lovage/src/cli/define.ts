@@ -20,6 +20,8 @@ export interface CommandContext {
   readonly out: Output;
   /** Colours in what goes to stderr? */
   readonly logColor: boolean;
+  /** What was given of the options that the app adds to this command. */
+  readonly userOptions: Readonly<Record<string, unknown>>;
   /** Loads the app named by `-A`, once, with `key=value` settings over its own; its modules are imported too. Throws ConfigurationError. */
   loadApp(pairs?: readonly string[]): Promise<Lovage>;
 }

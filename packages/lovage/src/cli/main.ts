@@ -1,14 +1,16 @@
 // From argv to an exit code: parse, run the command, and turn whatever goes wrong into one clear line.
 import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { debuglog } from 'node:util';
-import { claimEnvironment, findApp, type Lovage } from '../app/index.ts';
+import { claimEnvironment, findApp, findAppModule, type Lovage, userValues } from '../app/index.ts';
 import { ConfigurationError, LovageError, orAborted } from '../util/index.ts';
 import { commands } from './commands/index.ts';
 import type { CommandContext, GlobalOptions } from './define.ts';
 import { environmentVariables } from './environment.ts';
 import { codeOf, describeError, exitCodeOf, ModuleFailure } from './failure.ts';
 import { createOutput, type Output } from './output.ts';
-import { type Parsed, parse } from './parse.ts';
+import { type Answered, type Parsed, parse } from './parse.ts';
+import { globalWord } from './user-options.ts';
 
 /** Closing must not keep a person waiting for a broker that is away. */
 const CLOSE_MS = 2000;
@@ -29,9 +31,18 @@ function overridesOf({ broker, resultBackend }: GlobalOptions): { brokerUrl?: st
   };
 }
 
-async function load(global: GlobalOptions, pairs: readonly string[]): Promise<Lovage> {
+/** Tells the app what was given of its own options. */
+async function tellPreload(app: Lovage, { command, preload }: Parsed): Promise<void> {
+  if (app.userOptions.preload.length === 0) return;
+  const options = userValues(app.userOptions.preload, preload);
+  await app.signals.userPreloadOptions.tell(() => ({ command: command.name, app: app.name, options }), command.name);
+}
+
+async function load(parsed: Parsed, pairs: readonly string[]): Promise<Lovage> {
+  const { global } = parsed;
   try {
     return await findApp(global.app, {
+      loaded: (app) => tellPreload(app, parsed),
       ...(global.config === undefined ? {} : { config: global.config }),
       overrides: overridesOf(global),
       pairs,
@@ -48,16 +59,18 @@ interface Context extends CommandContext {
   loaded(): Lovage | undefined;
 }
 
-function createContext(global: GlobalOptions, out: Output, logColor: boolean): Context {
+function createContext(parsed: Parsed, out: Output, logColor: boolean): Context {
+  const { global, user } = parsed;
   let loading: Promise<Lovage> | undefined;
   let app: Lovage | undefined;
   return {
     global,
     out,
     logColor,
+    userOptions: user,
     loaded: () => app,
     loadApp: (pairs = []) => {
-      loading ??= load(global, pairs).then((found) => {
+      loading ??= load(parsed, pairs).then((found) => {
         app = found;
         return found;
       });
@@ -89,8 +102,9 @@ async function close(app: Lovage | undefined): Promise<void> {
   }
 }
 
-async function perform({ command, options, global }: Parsed, out: Output, logColor: boolean): Promise<number> {
-  const context = createContext(global, out, logColor);
+async function perform(parsed: Parsed, out: Output, logColor: boolean): Promise<number> {
+  const { command, options, global } = parsed;
+  const context = createContext(parsed, out, logColor);
   try {
     if (global.workdir !== undefined) goTo(global.workdir);
     return await command.run(options, context);
@@ -101,13 +115,34 @@ async function perform({ command, options, global }: Parsed, out: Output, logCol
   }
 }
 
+/** The app that a command line names. A mistake in loading it is told when it is used. */
+async function appOf(argv: readonly string[]): Promise<Lovage | undefined> {
+  const { env } = process;
+  const folder = globalWord(argv, { names: ['--workdir'], variable: 'LOVAGE_WORKDIR' }, env);
+  const named = globalWord(argv, { names: ['-A', '--app'], variable: 'LOVAGE_APP' }, env);
+  try {
+    return await findAppModule(named, folder === undefined ? undefined : resolve(folder));
+  } catch (error) {
+    debuglog('lovage')('options of the app: %s', error);
+    return undefined;
+  }
+}
+
+/** A command line that is not understood may be with the options of its app. */
+async function askApp(argv: readonly string[], answered: Answered, colors: boolean): Promise<Parsed | Answered> {
+  const user = (await appOf(argv))?.userOptions;
+  if (user === undefined || Object.values(user).every((options: readonly unknown[]) => options.length === 0)) return answered;
+  return parse(argv, process.env, { colors, user });
+}
+
 /** Runs one command line. Resolves to the exit code; never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
   claimEnvironment(environmentVariables(commands));
   const color = wantsColor(argv, process.stdout);
   const early = createOutput({ json: argv.includes('--json'), quiet: false, color: wantsColor(argv, process.stderr) });
   try {
-    const parsed = parse(argv, process.env, { colors: color });
+    const plain = parse(argv, process.env, { colors: color });
+    const parsed = 'exitCode' in plain && plain.asksApp === true ? await askApp(argv, plain, color) : plain;
     if (!('exitCode' in parsed)) {
       const { json, quiet } = parsed.global;
       return await perform(parsed, createOutput({ json, quiet, color }), wantsColor(argv, process.stderr));

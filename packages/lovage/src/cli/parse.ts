@@ -6,17 +6,24 @@ import type { Parser } from '@optique/core/parser';
 import { command } from '@optique/core/primitives';
 import type { Usage } from '@optique/core/usage';
 import { run } from '@optique/run';
+import type { UserOptions } from '../app/index.ts';
 import { didYouMean, version } from '../util/index.ts';
 import { commands } from './commands/index.ts';
 import { type Command, EXIT, type GlobalOptions } from './define.ts';
 import { environmentOptions, optionsOf, withOptions } from './environment.ts';
 import { globalOptions } from './options.ts';
+import { checkUserOptions, userOptionsOf, userParser } from './user-options.ts';
 
 export interface Parsed {
   readonly command: Command;
   readonly options: unknown;
   readonly global: GlobalOptions;
+  /** What was given of the app's own options for this command, and of those for every command. */
+  readonly user: Values;
+  readonly preload: Values;
 }
+
+type Values = Readonly<Record<string, unknown>>;
 
 /** A command line that needs no command: help and the like, or a mistake. */
 export interface Answered {
@@ -24,22 +31,27 @@ export interface Answered {
   readonly stdout: string;
   /** Set for a mistake. */
   readonly error?: string;
+  /** An app may have what is missing: an option of its own, or a help page that lists them. */
+  readonly asksApp?: boolean;
 }
 
 export interface ParseOptions {
   readonly colors: boolean;
   /** Columns of help pages. @default the terminal's */
   readonly width?: number;
+  /** Options that the app adds. */
+  readonly user?: UserOptions;
 }
-
-const PLAIN: ParseOptions = { colors: false };
 
 interface Flat extends GlobalOptions {
   readonly command: Command;
   readonly options: unknown;
+  readonly user: Values;
+  readonly preload: Values;
 }
 
-type Branch = Parser<'sync', { command: Command; options: unknown }, unknown>;
+type Branch = Parser<'sync', { command: Command; options: unknown; user: Values }, unknown>;
+type Preload = Parser<'sync', { preload: Values }, unknown>;
 
 /** Thrown by the parsing library's exit hook, and caught right here. */
 class Ended extends Error {
@@ -64,8 +76,21 @@ function shortUsage(usage: Usage): Usage {
   return [{ type: 'literal', value: '[OPTIONS]' }, ...usage.filter(isArgument)];
 }
 
-function commandParser(definition: Command): Branch {
-  const parser = map(definition.parser, (options) => ({ command: definition, options }));
+/** A command's own options, and those that the app adds to it. */
+function bodyOf(definition: Command, user: UserOptions | undefined): Branch {
+  const own = map(definition.parser, (options) => ({ command: definition, options }));
+  const added = user === undefined ? [] : userOptionsOf(user, definition.name);
+  if (user === undefined || added.length === 0) return map(own, (value) => ({ ...value, user: {} }));
+  // Merging needs parsers of objects, which a mapped one is: the library's types do not say so.
+  const both = merge as unknown as (...parsers: readonly Parser<'sync', object, unknown>[]) => Branch;
+  return both(
+    own,
+    map(userParser(added), (values) => ({ user: values })),
+  );
+}
+
+function commandParser(definition: Command, user: UserOptions | undefined): Branch {
+  const parser = bodyOf(definition, user);
   return command(definition.name, parser, {
     description: message`${text(definition.summary)}`,
     footer: inLines(['Examples:', ...definition.examples.map((line) => `  ${line}`)]),
@@ -80,18 +105,23 @@ const ROOT_FOOTER = inLines([
   'Completion: eval "$(lovage completion bash)"; also zsh and fish',
 ]);
 
-function rootParser(): Parser<'sync', Flat, unknown> {
+function rootParser(user: UserOptions | undefined): Parser<'sync', Flat, unknown> {
   // These two count their parsers in their types; ours come from a table, so the types are said here.
   const oneOf = or as unknown as (...parsers: readonly Branch[]) => Branch;
-  const both = merge as unknown as (global: typeof globalOptions, branch: Branch) => Parser<'sync', Flat, unknown>;
-  return both(globalOptions, oneOf(...commands.map(commandParser)));
+  const all = merge as unknown as (
+    global: typeof globalOptions,
+    preload: Preload,
+    branch: Branch,
+  ) => Parser<'sync', Flat, unknown>;
+  const preload = map(userParser(user?.preload ?? []), (values) => ({ preload: values }));
+  return all(globalOptions, preload, oneOf(...commands.map((definition) => commandParser(definition, user))));
 }
 
-function attempt(argv: readonly string[], { colors, width }: ParseOptions): Flat | Answered {
+function attempt(argv: readonly string[], { colors, width, user }: ParseOptions): Flat | Answered {
   const out: string[] = [];
   const errors: string[] = [];
   try {
-    return run(rootParser(), {
+    return run(rootParser(user), {
       programName: 'lovage',
       args: argv.length === 0 ? ['--help'] : argv,
       help: { command: true, option: { names: ['-h', '--help'] } },
@@ -130,8 +160,8 @@ function oneLine(text: string): string {
 }
 
 /** The word that stands where a command's name belongs. */
-export function commandWord(argv: readonly string[]): string | undefined {
-  const global = optionsOf(globalOptions.usage);
+export function commandWord(argv: readonly string[], user?: UserOptions): string | undefined {
+  const global = [...optionsOf(globalOptions.usage), ...optionsOf(userParser(user?.preload ?? []).usage)];
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? '';
     if (!word.startsWith('-')) return word;
@@ -144,19 +174,36 @@ export function commandWord(argv: readonly string[]): string | undefined {
 const HELP: ReadonlySet<string> = new Set(['-h', '--help', '-V', '--version']);
 const BUILT_IN = ['help', 'completion'];
 
+const UNEXPECTED = /Unexpected option or argument: "(--?[^"=]+)/;
+
+/** Options of the app that cannot be: for every command, and for each program. */
+function checkUser(user: UserOptions): void {
+  const global = optionsOf(globalOptions.usage);
+  checkUserOptions(user.preload, [...global, ...commands.flatMap(({ parser }) => optionsOf(parser.usage))], 'every command');
+  const preload = optionsOf(userParser(user.preload).usage);
+  for (const { name, parser } of commands) {
+    checkUserOptions(userOptionsOf(user, name), [...global, ...preload, ...optionsOf(parser.usage)], name);
+  }
+}
+
 /** The library knows the options of all commands, and suggests those of others; this looks only where the word stands. */
-function suggestOption(error: string, known: Command | undefined): string {
-  const [, word] = /Unexpected option or argument: "(--?[^"=]+)/.exec(error) ?? [];
+function suggestOption(error: string, known: Command | undefined, user: UserOptions | undefined): string {
+  const [, word] = UNEXPECTED.exec(error) ?? [];
   if (word === undefined) return error;
-  const options = [...optionsOf(globalOptions.usage), ...(known === undefined ? [] : optionsOf(known.parser.usage))];
+  const added = user === undefined ? [] : [...user.preload, ...userOptionsOf(user, known?.name ?? '')];
+  const options = [
+    ...optionsOf(globalOptions.usage),
+    ...optionsOf(userParser(added).usage),
+    ...(known === undefined ? [] : optionsOf(known.parser.usage)),
+  ];
   const hint = didYouMean(word, [...options.map(({ long }) => long), '--help', '--version']);
   return `There is no option '${word}'${known === undefined ? '' : ` for ${known.name}`}.${hint}`;
 }
 
-function explain(answered: Answered, argv: readonly string[], known: Command | undefined): string {
-  const word = commandWord(argv);
+function explain(answered: Answered, argv: readonly string[], known: Command | undefined, user: UserOptions | undefined): string {
+  const word = commandWord(argv, user);
   const names = [...commands.map(({ name }) => name), ...BUILT_IN];
-  const error = suggestOption(answered.error ?? '', known).replace(
+  const error = suggestOption(answered.error ?? '', known, user).replace(
     /^(Missing shell name)[\s\S]*$/,
     '$1: give bash, zsh, fish, pwsh or nu.',
   );
@@ -169,9 +216,10 @@ function explain(answered: Answered, argv: readonly string[], known: Command | u
 }
 
 /** Which variable of the environment is to blame, when the command line alone is well. */
-function blame(argv: readonly string[], given: ReturnType<typeof environmentOptions>): string {
-  if ('exitCode' in attempt(argv, PLAIN)) return '';
-  const guilty = given.find((option) => 'exitCode' in attempt(withOptions(argv, [option]), PLAIN));
+function blame(argv: readonly string[], given: ReturnType<typeof environmentOptions>, { user }: ParseOptions): string {
+  const plain: ParseOptions = { colors: false, ...(user === undefined ? {} : { user }) };
+  if ('exitCode' in attempt(argv, plain)) return '';
+  const guilty = given.find((option) => 'exitCode' in attempt(withOptions(argv, [option]), plain));
   return guilty === undefined ? '' : `From the environment variable ${guilty.variable}: `;
 }
 
@@ -181,14 +229,17 @@ export function parse(
   environment: Readonly<Record<string, string | undefined>>,
   options: ParseOptions,
 ): Parsed | Answered {
-  const known = commands.find(({ name }) => name === commandWord(argv));
+  const known = commands.find(({ name }) => name === commandWord(argv, options.user));
+  if (options.user !== undefined) checkUser(options.user);
   const asksHelp = argv.some((word) => HELP.has(word));
   const given = known === undefined || asksHelp ? [] : environmentOptions(known, argv, environment);
   const outcome = attempt(withOptions(argv, given), options);
   if ('exitCode' in outcome) {
-    if (outcome.error === undefined) return outcome;
-    return { ...outcome, error: blame(argv, given) + explain(outcome, argv, known) };
+    if (outcome.error === undefined)
+      return argv.some((word) => word === '-h' || word === '--help') ? { ...outcome, asksApp: true } : outcome;
+    const error = blame(argv, given, options) + explain(outcome, argv, known, options.user);
+    return { ...outcome, error, asksApp: UNEXPECTED.test(outcome.error) };
   }
-  const { command: chosen, options: chosenOptions, ...global } = outcome;
-  return { command: chosen, options: chosenOptions, global };
+  const { command: chosen, options: chosenOptions, user, preload, ...global } = outcome;
+  return { command: chosen, options: chosenOptions, user, preload, global };
 }

@@ -20,6 +20,7 @@ import { policyOf, type TaskPolicy } from './policy.ts';
 import type { WorkerApp } from './port.ts';
 import { type Entry, entryOf, keyOf, Requests, Run } from './request.ts';
 import { Slots } from './slots.ts';
+import { Strategies, tellHook, tellOutcome } from './strategies.ts';
 import { fateOf } from './verdict.ts';
 
 const log = logger('consumer');
@@ -45,6 +46,7 @@ export class Flow {
   readonly #ends: Ends;
   readonly #slots: Slots;
   readonly #admission: Admission;
+  readonly #strategies: Strategies;
   readonly #policies = new WeakMap<object, TaskPolicy>();
   #acked = 0;
   #draining = false;
@@ -69,6 +71,8 @@ export class Flow {
     this.#ends = ends;
     this.#slots = new Slots({ limit: () => pool.limit, start: (entry) => this.#start(entry) });
     this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed });
+    const admit = (entry: Entry): void => this.#admission.admit(entry);
+    this.#strategies = new Strategies({ app, hostname, revoked, requests, ends, admit, changed });
   }
 
   get running(): number {
@@ -87,7 +91,7 @@ export class Flow {
     if (this.#isolated) return 1;
     if (multiplier === 0) return 65_535;
     const slots = Math.max(1, Math.floor(this.#options.pool.limit * multiplier));
-    const held = Math.min(this.#admission.held, etaLimit ?? Number.POSITIVE_INFINITY);
+    const held = Math.min(this.#admission.held + this.#strategies.held, etaLimit ?? Number.POSITIVE_INFINITY);
     return Math.max(1, slots - this.#acked + held + this.#pace.ahead(slots));
   }
 
@@ -220,7 +224,7 @@ export class Flow {
     logReceived(entry.request);
     if (isSuspect(delivery)) void this.#alone(entry);
     else if (delivery.redelivered) void this.#recollect(entry);
-    else this.#admission.admit(entry);
+    else this.#strategies.admit(entry);
   }
 
   /** Nothing comes in beside a suspect; it goes back uncounted. */
@@ -317,7 +321,7 @@ export class Flow {
     const stored = await earlierEnd(entry, { app, giveUp: this.#giveUp.signal });
     if (entry.state !== 'received' || entry.delivery === undefined) return;
     if (stored === undefined) {
-      this.#admission.admit(entry);
+      this.#strategies.admit(entry);
       this.#adjust();
       return;
     }
@@ -361,6 +365,7 @@ export class Flow {
     entry.startedAt = this.#clock.now();
     this.totals.set(task, (this.totals.get(task) ?? 0) + 1);
     if (!entry.policy.acksLate) this.#ackEarly(entry);
+    tellHook(entry, (hooks) => hooks.onAccepted?.(entry.request));
   }
 
   #ackEarly(entry: Entry): void {
@@ -381,6 +386,7 @@ export class Flow {
     entry.run = undefined;
     this.#pace.note(outcome.runtime);
     logOutcome(entry.request, outcome);
+    tellOutcome(entry, outcome);
     const { policy, acked, interrupted, original } = entry;
     const { answer, results, next, lost } = fateOf(outcome, { policy, acked, interrupted, original });
     const failure = lost ? this.#ends.lost(entry, outcome.error?.message ?? outcome.repr) : results;

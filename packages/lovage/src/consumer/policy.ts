@@ -1,5 +1,5 @@
 // What a task's own options and the settings say together about one task: made once for each definition.
-import type { TaskOptions } from '../task/index.ts';
+import type { Strategy, TaskOptions } from '../task/index.ts';
 import { ConfigurationError } from '../util/index.ts';
 import type { ConsumerSettings } from './port.ts';
 
@@ -15,6 +15,8 @@ export interface TaskPolicy {
   readonly softTimeLimit: number | undefined;
   /** Starts in a second; undefined: no limit. */
   readonly rate: number | undefined;
+  readonly strategy: Strategy | undefined;
+  readonly requestFactory: TaskOptions['requestFactory'];
 }
 
 const RATE_UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
@@ -45,5 +47,7 @@ export function policyOf(options: Readonly<TaskOptions>, settings: ConsumerSetti
     timeLimit: options.timeLimit ?? settings.taskTimeLimit ?? undefined,
     softTimeLimit: options.softTimeLimit ?? settings.taskSoftTimeLimit ?? undefined,
     rate: settings.workerDisableRateLimits ? undefined : parseRate(rateLimit),
+    strategy: options.strategy,
+    requestFactory: options.requestFactory,
   };
 }

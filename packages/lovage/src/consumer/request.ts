@@ -3,7 +3,7 @@
 import type { Delivery } from '../broker/index.ts';
 import type { RunOptions } from '../pool/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
-import type { Job, TaskDefinition } from '../task/index.ts';
+import type { Job, RequestHooks, TaskDefinition } from '../task/index.ts';
 import type { TaskPolicy } from './policy.ts';
 import type { Answer } from './verdict.ts';
 
@@ -29,10 +29,12 @@ export interface Entry {
   interrupted: boolean;
   /** Epoch seconds until which it waits here for its eta or its rate. */
   heldUntil: number | undefined;
-  /** Stops waiting for the eta or the rate. */
+  /** Stops waiting for the eta, the rate or the word of a strategy. */
   release: (() => void) | undefined;
   /** Epoch seconds of the start. */
   startedAt: number | undefined;
+  /** Made when there is first something to tell. */
+  hooks: RequestHooks | undefined;
 }
 
 /** The entry of a message that was just let in. */
@@ -61,6 +63,7 @@ export function entryOf(
     heldUntil: undefined,
     release: undefined,
     startedAt: undefined,
+    hooks: undefined,
   };
 }
 

@@ -25,5 +25,6 @@ export * from './signals.ts';
 export { createSignature, type SignatureFields, type SignatureHost, signatureFromWire } from './signature.ts';
 export * from './states.ts';
 export * from './steer.ts';
+export type * from './strategy.ts';
 export { createTask, declareTask, defineTask, taskOf } from './task.ts';
 export { likeSignature, linkList, mergeOptions, readOptions, writeOptions } from './wire-options.ts';

@@ -132,6 +132,8 @@ export const TASK_RULES: OptionRules<DeclareOptions> = {
   },
   output: { must: 'a Standard Schema', fits: isSchema },
   errback: { must: "'inline' or 'task'", fits: (value) => value === 'inline' || value === 'task' },
+  strategy: func,
+  requestFactory: func,
   shadowName: func,
   beforeStart: func,
   onSuccess: func,
@@ -159,6 +161,12 @@ export const APPLY_RULES: OptionRules<ApplyOptions> = {
 
 const { throw: _throw, ...SHARED } = APPLY_RULES;
 
+const TOPOLOGY = ['exchanges', 'queues', 'bindings'];
+const isDeclarable = (value: unknown): boolean =>
+  isText(value) ||
+  (isObject(value) &&
+    Object.entries(value).every(([key, items]) => TOPOLOGY.includes(key) && Array.isArray(items) && items.every(isObject)));
+
 /** Options of a call. */
 export const CALL_RULES: OptionRules<CallOptions> = {
   ...EXEC_RULES,
@@ -176,6 +184,10 @@ export const CALL_RULES: OptionRules<CallOptions> = {
   origin: text,
   argsRepr: text,
   kwargsRepr: text,
+  declare: {
+    must: `a list of names of queues and of objects with ${TOPOLOGY.join(', ')}`,
+    fits: (value) => Array.isArray(value) && value.every(isDeclarable),
+  },
   publishTimeout: seconds,
   retry: boolean,
   retryPolicy: bag({ maxRetries: orNull(count), intervalStart: seconds, intervalStep: seconds, intervalMax: seconds }),

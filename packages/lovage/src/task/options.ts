@@ -1,8 +1,9 @@
 // Options of tasks and of calls, with Celery's names in camelCase. Wire forms are the business of protocol/ and app/producer.
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import type { ExchangeType } from '../broker/index.ts';
-import type { WireSignature } from '../protocol/index.ts';
+import type { ExchangeType, Topology } from '../broker/index.ts';
+import type { TaskRequest, WireSignature } from '../protocol/index.ts';
 import type { TaskHandlers } from './handlers.ts';
+import type { RequestHooks, Strategy, StrategyTask } from './strategy.ts';
 
 /** A class of errors, as given to `throws` and `autoretryFor`. */
 export type ErrorClass = abstract new (...args: never[]) => Error;
@@ -71,8 +72,15 @@ export interface TaskOptions extends ExecOptions {
   readonly output?: StandardSchemaV1 | undefined;
   /** How it is called as an errback: `'inline'` in the slot of the failed task with (request, error, traceback), `'task'` by a message with the failed id. @default inline when it takes more than one argument and has no context */
   readonly errback?: 'inline' | 'task';
+  /** What a worker does with the messages of this task, in place of running each. @default run */
+  readonly strategy?: Strategy;
+  /** Makes what is told about one request of this task: its start and its end as the worker sees them, also when its slot is lost. Called when there is first something to tell. */
+  readonly requestFactory?: (request: TaskRequest, task: StrategyTask) => RequestHooks;
   readonly shadowName?: (args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>) => string | undefined;
 }
+
+/** What to declare before a message: a queue by its name, as the settings describe it, or exchanges, queues and bindings in full. */
+export type Declarable = string | Partial<Topology>;
 
 /** A signature or anything that turns into one. */
 export interface SignatureLike {
@@ -111,6 +119,8 @@ export interface CallOptions extends ExecOptions {
   readonly kwargsRepr?: string;
   readonly stamps?: Readonly<Record<string, unknown>>;
   readonly stampedHeaders?: readonly string[];
+  /** Declared before the message goes out, instead of its queue; an empty list declares nothing. @default the queue that it goes to */
+  readonly declare?: readonly Declarable[];
   /** One deadline for the whole publish, seconds. @default the setting taskPublishTimeout */
   readonly publishTimeout?: number;
   /** Repeat a publish that surely was not stored. @default the setting taskPublishRetry */

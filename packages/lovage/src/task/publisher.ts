@@ -1,7 +1,7 @@
 // The port through which task, canvas and consumer send; app/producer.ts is the one implementation.
 import type { Outgoing } from '../broker/index.ts';
 import type { AsyncResult } from '../result/index.ts';
-import type { Call } from './options.ts';
+import type { Call, Declarable } from './options.ts';
 
 /** A call turned into a message: id fixed, routed, encoded. */
 export interface PreparedCall {
@@ -9,6 +9,8 @@ export interface PreparedCall {
   readonly message: Outgoing;
   /** Queue to declare before the first publish, when the destination is a queue we know. */
   readonly queue: string | undefined;
+  /** What the call wants declared instead. */
+  readonly declare?: readonly Declarable[];
   readonly ignoreResult: boolean;
 }
 

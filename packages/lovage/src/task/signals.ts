@@ -76,6 +76,8 @@ export interface SignalPayloads {
     readonly exitCode: number;
   };
   workerShutdown: { readonly hostname: string };
+  /** A command line was read, and its app has options of its own for every command (`app.userOptions.preload`); told before settings are read. */
+  userPreloadOptions: { readonly command: string; readonly app: string; readonly options: Readonly<Record<string, unknown>> };
   onConfigure: { readonly app: string };
   onAfterConfigure: { readonly app: string; readonly source: Readonly<Record<string, unknown>> };
   onAfterFinalize: { readonly app: string };
@@ -126,6 +128,7 @@ const NAMES: Readonly<Record<SignalName, true>> = {
   heartbeatSent: true,
   workerShuttingDown: true,
   workerShutdown: true,
+  userPreloadOptions: true,
   onConfigure: true,
   onAfterConfigure: true,
   onAfterFinalize: true,

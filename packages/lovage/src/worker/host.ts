@@ -30,6 +30,8 @@ export interface WorkerOptions {
   readonly maxZombies?: number | null;
   /** Delete what waits in the queues before the start. */
   readonly purge?: boolean;
+  /** Values of the options that the app adds to workers (`app.userOptions.worker`), by name. @default theirs */
+  readonly userOptions?: Readonly<Record<string, unknown>>;
   /** Further parts of this worker. */
   readonly steps?: readonly Bootstep<WorkerHost>[];
   /** Seconds without a message, with free slots, after which the line is checked. @default 15 */

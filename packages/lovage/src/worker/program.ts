@@ -1,5 +1,5 @@
 // A worker as a program: banner, signals, exit code. `lovage worker` is this with the command line's options.
-import type { Lovage } from '../app/index.ts';
+import { type Lovage, userValues } from '../app/index.ts';
 import { banner } from './banner.ts';
 import type { WorkerOptions } from './host.ts';
 import { configureLogging, type LoggingOptions } from './logging.ts';
@@ -26,9 +26,14 @@ export interface ProgramOptions extends WorkerOptions {
 /** Makes a worker and starts it; resolves when its first take is armed. */
 export async function startWorker(app: Lovage, options: WorkerOptions = {}): Promise<Worker> {
   checkOptions(options);
-  const worker = new Worker(sourceOf(app), options);
+  const worker = new Worker(sourceOf(app), withUserOptions(app, options));
   await worker.start();
   return worker;
+}
+
+/** Options that the app adds are there in any case, with their defaults. */
+function withUserOptions(app: Lovage, options: WorkerOptions): WorkerOptions {
+  return { ...options, userOptions: userValues(app.userOptions.worker, options.userOptions) };
 }
 
 /** Runs a worker until a signal or an error ends it. Resolves to the exit code: 0 after a warm shutdown, 1 after a cold one or an error. */
@@ -43,7 +48,7 @@ export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}
     await configureLogging({ lineFormat: workerLogFormat, taskFormat: workerTaskLogFormat, ...logging, color });
   }
   using _console = workerRedirectStdouts ? redirectConsole(workerRedirectStdoutsLevel) : undefined;
-  const worker = new Worker(source, own);
+  const worker = new Worker(source, withUserOptions(app, own));
   const print = write ?? ((text: string): void => void process.stdout.write(text));
   const show = (facts: WorkerFacts): void => {
     if (!wanted) return;

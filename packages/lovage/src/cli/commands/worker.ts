@@ -90,7 +90,7 @@ export const worker: Command = defineCommand({
     'lovage -A tasks.ts worker -- worker.shutdownTimeout=60',
   ],
   parser,
-  run: async ({ loglevel, logFormat, pairs, ...options }, { loadApp, global, logColor }) => {
+  run: async ({ loglevel, logFormat, pairs, ...options }, { loadApp, global, logColor, userOptions }) => {
     const logging: LoggingOptions = {
       level: (loglevel ?? 'INFO') as LogLevel,
       format: logFormat ?? 'text',
@@ -100,6 +100,6 @@ export const worker: Command = defineCommand({
     await configureLogging(logging);
     const app = await loadApp(pairs);
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    return runWorkerProgram(app, { ...given, banner: !global.quiet, version: version(), logging });
+    return runWorkerProgram(app, { ...given, userOptions, banner: !global.quiet, version: version(), logging });
   },
 });
