@@ -25,7 +25,20 @@ export {
 } from './app/index.ts';
 export type { Broker, DeadLetter, Outgoing } from './broker/index.ts';
 export type { ErrorRegistry, ErrorTwin, TaskRequest, WireSignature } from './protocol/index.ts';
-export { AsyncResult, allowJoinResult, type EagerResult, type GetOptions } from './result/index.ts';
+export {
+  type AnyResult,
+  AsyncResult,
+  allowJoinResult,
+  type EagerResult,
+  type GetOptions,
+  type GraphOptions,
+  GroupResult,
+  type ReadOptions,
+  type ResultGraph,
+  ResultSet,
+  type RevokeOptions,
+  type WaitOptions,
+} from './result/index.ts';
 export {
   type Compression,
   DateTime,

@@ -1,202 +1,234 @@
 // The handle of one task's result. It reads through a ResultSource (store.ts for stored results, eager.ts for those at hand)
 // and keeps a ready record, because a ready task does not change any more.
 import { type ResultNode, type ResultTuple, resultTuple } from '../protocol/index.ts';
-import { ConfigurationError, deadline, ResultTimeoutError } from '../util/index.ts';
+import { ConfigurationError, ResultTimeoutError } from '../util/index.ts';
+import type { BroadcastReply, RevokeOptions, StampQuery } from './broadcaster.ts';
+import { errorOf, gather } from './gather.ts';
+import { buildGraph, type GraphOptions, type ResultGraph } from './graph.ts';
+import {
+  type AnyResult,
+  ancestorsOf,
+  type GetOptions,
+  idsUpwards,
+  type Leaf,
+  type ReadOptions,
+  type ResultSource,
+  type WaitOptions,
+  within,
+} from './handle.ts';
 import { assertMayJoin } from './join.ts';
 import { PROPAGATE_STATES, type ResultRecord } from './record.ts';
 import { READY_STATES, type TaskState } from './seam.ts';
-import type { WaitLimit } from './waiter.ts';
-
-/** Where an AsyncResult reads. */
-export interface ResultSource {
-  /** The newest record, `PENDING` when nothing is stored. */
-  read(id: string): Promise<ResultRecord>;
-  /** The ready record, once there is one; rejects with the signal's reason. */
-  wait(id: string, signal: AbortSignal | undefined, limit?: WaitLimit): Promise<ResultRecord>;
-  exists(id: string): Promise<boolean>;
-  forget(ids: readonly string[]): Promise<void>;
-  /** Is everything at hand already, so that even a running task may read it? */
-  readonly eager: boolean;
-}
-
-export interface GetOptions {
-  /** Seconds to wait; the task itself is not touched. 0 or absent waits without limit. */
-  readonly timeout?: number | undefined;
-  /** Throw the error of a failed or revoked task; `false` returns it. @default true */
-  readonly propagate?: boolean;
-  readonly signal?: AbortSignal | undefined;
-  /** Also stop with the error of a failed parent (an earlier step of a chain). @default true */
-  readonly followParents?: boolean;
-  /** Refuse to wait inside a running task. @default true */
-  readonly disableSyncSubtasks?: boolean;
-}
+import { collect, type Dependency, getLeaf, iterdeps } from './tree.ts';
 
 export interface AsyncResultOptions {
-  readonly parent?: AsyncResult<unknown> | undefined;
+  readonly parent?: AnyResult | undefined;
   /** Sent with `ignoreResult`: nothing will be stored, `get` resolves to undefined at once. */
   readonly ignored?: boolean | undefined;
 }
 
 /** The result of one task, there or still to come. Two of them are the same result when their ids are equal. */
-export class AsyncResult<T = unknown> {
+export class AsyncResult<T = unknown> implements AnyResult<T>, Leaf {
   readonly id: string;
-  /** The step before this one in a chain. */
-  readonly parent: AsyncResult<unknown> | undefined;
+  /** The step before this one in a chain; of a chord's body, its header. */
+  readonly parent: AnyResult | undefined;
   readonly ignored: boolean;
-  readonly #source: ResultSource;
-  #ready: ResultRecord | undefined;
+  /** @internal */
+  readonly source: ResultSource;
+  /** @internal What a ready task left, once it was read. */
+  atHand: ResultRecord | undefined;
 
   constructor(id: string, source: ResultSource, options: AsyncResultOptions = {}) {
     if (id === '') throw new ConfigurationError('A result needs the id of its task; got an empty text.');
     this.id = id;
-    this.#source = source;
+    this.source = source;
     this.parent = options.parent;
     this.ignored = options.ignored ?? false;
   }
 
   /** Waits for the task and gives its value, or throws its error. */
-  get(options?: GetOptions & { readonly propagate?: true }): Promise<T>;
-  get(options: GetOptions): Promise<T | Error>;
-  async get(options: GetOptions = {}): Promise<T | Error> {
+  get(options?: GetOptions<T> & { readonly propagate?: true }): Promise<T>;
+  get(options: GetOptions<T>): Promise<T | Error>;
+  async get(options: GetOptions<T> = {}): Promise<T | Error> {
     if (this.ignored) return undefined as T;
-    if (!this.#source.eager && options.disableSyncSubtasks !== false) assertMayJoin(this.id);
+    if (!this.source.eager && options.disableSyncSubtasks !== false) assertMayJoin(this.id);
     const propagate = options.propagate ?? true;
-    const record = this.#ready ?? (await this.#wait(options, propagate && (options.followParents ?? true)));
-    if (READY_STATES.has(record.state)) this.#ready = record;
-    if (record.error === undefined || !PROPAGATE_STATES.has(record.state)) return record.value as T;
+    if (this.atHand === undefined) await this.#wait(options, propagate);
+    const outcome = this.outcome(propagate);
+    if (options.callback !== undefined && errorOf(this) === undefined) options.callback(this.id, outcome as T);
+    return outcome;
+  }
+
+  async #wait(options: GetOptions<T>, propagate: boolean): Promise<void> {
+    const { timeout = 0, signal, onMessage, onInterval, followParents = true } = options;
+    const behind = propagate && followParents && this.parent !== undefined ? this.#steps() : [];
+    const late = (): Error => timedOut(this.id, timeout);
+    if (behind.length > 0 || onMessage !== undefined || onInterval !== undefined)
+      return gather([this], { ...options, propagate: false, behind, late });
+    // The common case: no timer and no controller unless there is something to cancel.
+    const limit = timeout === 0 ? undefined : { seconds: timeout, error: late };
+    this.atHand = await this.source.wait(this.id, signal, limit);
+  }
+
+  /** The tasks of the steps before it, oldest first. */
+  #steps(): readonly Leaf[] {
+    return ancestorsOf(this).flatMap((step) => step.leaves());
+  }
+
+  /** @internal */
+  leaves(): readonly Leaf[] {
+    return [this];
+  }
+
+  /** @internal */
+  outcome(propagate: boolean): T | Error {
+    const record = this.atHand;
+    if (record?.error === undefined || !PROPAGATE_STATES.has(record.state)) return record?.value as T;
     if (propagate) throw record.error;
     return record.error;
   }
 
-  async #wait(options: GetOptions, followParents: boolean): Promise<ResultRecord> {
-    // Without limit, signal and parents there is nothing to cancel: the common case makes no timer and no controller.
-    const timeout = options.timeout === 0 ? undefined : options.timeout;
-    const ancestors = followParents ? this.#ancestors() : [];
-    if (timeout === undefined && ancestors.length === 0) return this.#source.wait(this.id, options.signal);
-    const error = (): Error => timedOut(this.id, timeout);
-    if (ancestors.length === 0 && timeout !== undefined)
-      return this.#source.wait(this.id, options.signal, { seconds: timeout, error });
-    using limit = deadline(timeout, error, options.signal);
-    return await this.#waitBehind(ancestors, limit.signal);
-  }
-
-  /** A step whose earlier step failed may never get a record, so the error of an ancestor ends the wait too. */
-  async #waitBehind(ancestors: readonly AsyncResult<unknown>[], signal: AbortSignal): Promise<ResultRecord> {
-    const over = new AbortController();
-    const either = AbortSignal.any([signal, over.signal]);
-    const { promise: failed, reject } = Promise.withResolvers<never>();
-    for (const ancestor of ancestors) {
-      ancestor.#settled(either).then((record) => {
-        if (record.error !== undefined && PROPAGATE_STATES.has(record.state)) reject(record.error);
-      }, reject);
-    }
-    try {
-      return await Promise.race([failed, this.#source.wait(this.id, either)]);
-    } finally {
-      failed.catch(() => undefined);
-      over.abort('The wait is over.');
-    }
-  }
-
-  async #settled(signal: AbortSignal): Promise<ResultRecord> {
-    this.#ready ??= await this.#source.wait(this.id, signal);
-    return this.#ready;
-  }
-
-  /** Oldest first. */
-  #ancestors(): readonly AsyncResult<unknown>[] {
-    const found: AsyncResult<unknown>[] = [];
-    for (let at = this.parent; at !== undefined && !found.includes(at); at = at.parent) if (!at.ignored) found.unshift(at);
-    return found;
+  /** Resolves to this handle when the task has ended, well or not: what it left is then at hand. */
+  async whenReady(options: WaitOptions = {}): Promise<this> {
+    const late = (): Error => timedOut(this.id, options.timeout ?? 0);
+    await gather([this], { ...options, propagate: false, late });
+    return this;
   }
 
   /** Everything that is known of the task, in one read. */
-  async record(): Promise<ResultRecord> {
-    if (this.#ready !== undefined) return this.#ready;
-    const record = await this.#source.read(this.id);
-    if (READY_STATES.has(record.state)) this.#ready = record;
+  record(options: ReadOptions = {}): Promise<ResultRecord> {
+    const known = this.atHand;
+    return known === undefined ? within(`the state of task ${this.id}`, options, () => this.#read()) : Promise.resolve(known);
+  }
+
+  async #read(): Promise<ResultRecord> {
+    const record = await this.source.read(this.id);
+    if (READY_STATES.has(record.state)) this.atHand = record;
     return record;
   }
 
   /** `PENDING` (also: unknown), `STARTED`, `RETRY`, `SUCCESS`, `FAILURE`, `REVOKED` or a state of the task's own. */
-  async state(): Promise<TaskState> {
-    return (await this.record()).state;
+  async state(options?: ReadOptions): Promise<TaskState> {
+    return (await this.record(options)).state;
   }
 
-  /** The value, the error of a failure, revoke or retry, or what a custom state says of itself. Never waits. */
-  async result(): Promise<unknown> {
-    const { error, value } = await this.record();
+  /** The value, the error of a failure, revoke or retry, or what a custom state says of itself. Never waits for the task. */
+  async result(options?: ReadOptions): Promise<unknown> {
+    const { error, value } = await this.record(options);
     return error ?? value;
   }
 
   /** The same as `result`, under the name that fits custom states. */
-  async info(): Promise<unknown> {
-    return this.result();
+  info(options?: ReadOptions): Promise<unknown> {
+    return this.result(options);
   }
 
-  async traceback(): Promise<string | undefined> {
-    return (await this.record()).traceback;
+  async traceback(options?: ReadOptions): Promise<string | undefined> {
+    return (await this.record(options)).traceback;
   }
 
   /** Did the task end: with a value, an error or a revoke? */
-  async ready(): Promise<boolean> {
-    return READY_STATES.has(await this.state());
+  async ready(options?: ReadOptions): Promise<boolean> {
+    return READY_STATES.has(await this.state(options));
   }
 
-  async successful(): Promise<boolean> {
-    return (await this.state()) === 'SUCCESS';
+  async successful(options?: ReadOptions): Promise<boolean> {
+    return (await this.state(options)) === 'SUCCESS';
   }
 
-  async failed(): Promise<boolean> {
-    return (await this.state()) === 'FAILURE';
+  async failed(options?: ReadOptions): Promise<boolean> {
+    return (await this.state(options)) === 'FAILURE';
+  }
+
+  /** Throws the error of a task that failed or was revoked; else, also while it runs, gives what is known. Never waits for the task. */
+  async maybeThrow(options: ReadOptions & Pick<GetOptions<T>, 'propagate' | 'callback'> = {}): Promise<unknown> {
+    const { state, value, error } = await this.record(options);
+    if (error !== undefined && PROPAGATE_STATES.has(state) && options.propagate !== false) throw error;
+    if (state === 'SUCCESS') options.callback?.(this.id, value as T);
+    return error ?? value;
+  }
+
+  /** Throws the error of a task that failed or was revoked, and does nothing otherwise. */
+  async throw(options?: ReadOptions): Promise<void> {
+    await this.maybeThrow(options);
   }
 
   /** Is anything stored under this id? Tells a task that waits from one that nobody knows, once tasks record their start. */
-  exists(): Promise<boolean> {
-    return this.#source.exists(this.id);
+  exists(options: ReadOptions = {}): Promise<boolean> {
+    return within(`whether task ${this.id} is known`, options, () => this.source.exists(this.id));
   }
 
-  /** Results of the tasks that this one sent. A group counts as its members. */
-  async children(): Promise<readonly AsyncResult<unknown>[]> {
-    const flat = (child: ResultNode): readonly ResultNode[] => child.members?.flatMap(flat) ?? [child];
-    const seen = (await this.record()).children.flatMap(flat).filter((child) => child.id !== this.id);
-    return seen.map((child) => new AsyncResult(child.id, this.#source));
+  /** Results of the tasks and groups that this one sent. */
+  async children(options?: ReadOptions): Promise<readonly AnyResult[]> {
+    const { children } = await this.record(options);
+    return children.filter((child) => child.id !== this.id).map((child) => this.source.make(child));
   }
 
-  async dateDone(): Promise<Date | undefined> {
-    return (await this.record()).dateDone;
+  /** This result and all below it, breadth first, each with the one that sent it. Throws IncompleteStreamError at one that is not ready. */
+  iterdeps(options: { readonly intermediate?: boolean } = {}): AsyncGenerator<Dependency, void, undefined> {
+    return iterdeps(this, options);
+  }
+
+  /** This result and all below it with their values, breadth first, waiting for each. */
+  collect(options: GetOptions & { readonly intermediate?: boolean } = {}): AsyncGenerator<[AnyResult, unknown], void, undefined> {
+    return collect(this, options);
+  }
+
+  /** Waits for this result and all below it; gives the value of the last. */
+  getLeaf(options: GetOptions = {}): Promise<unknown> {
+    return getLeaf(this, options);
+  }
+
+  /** What was sent by what, below this result, as a graph that can be drawn. */
+  buildGraph(options: GraphOptions = {}): Promise<ResultGraph> {
+    return buildGraph(this, options);
+  }
+
+  async dateDone(options?: ReadOptions): Promise<Date | undefined> {
+    return (await this.record(options)).dateDone;
   }
 
   /** The task's name; like the five below only with the setting `resultExtended`. */
-  async name(): Promise<string | undefined> {
-    return (await this.record()).name;
+  async name(options?: ReadOptions): Promise<string | undefined> {
+    return (await this.record(options)).name;
   }
 
-  async args(): Promise<readonly unknown[] | undefined> {
-    return (await this.record()).args;
+  async args(options?: ReadOptions): Promise<readonly unknown[] | undefined> {
+    return (await this.record(options)).args;
   }
 
-  async kwargs(): Promise<Readonly<Record<string, unknown>> | undefined> {
-    return (await this.record()).kwargs;
+  async kwargs(options?: ReadOptions): Promise<Readonly<Record<string, unknown>> | undefined> {
+    return (await this.record(options)).kwargs;
   }
 
-  async worker(): Promise<string | undefined> {
-    return (await this.record()).worker;
+  async worker(options?: ReadOptions): Promise<string | undefined> {
+    return (await this.record(options)).worker;
   }
 
-  async retries(): Promise<number | undefined> {
-    return (await this.record()).retries;
+  async retries(options?: ReadOptions): Promise<number | undefined> {
+    return (await this.record(options)).retries;
   }
 
-  async queue(): Promise<string | undefined> {
-    return (await this.record()).queue;
+  async queue(options?: ReadOptions): Promise<string | undefined> {
+    return (await this.record(options)).queue;
   }
 
   /** Deletes what is stored of this task and of the steps before it. A task that still runs may store its result anew. */
-  async forget(): Promise<void> {
-    const all = [...this.#ancestors(), this];
-    for (const result of all) result.#ready = undefined;
-    await this.#source.forget(all.map((result) => result.id));
+  async forget(options: ReadOptions = {}): Promise<void> {
+    await this.parent?.forget(options);
+    this.atHand = undefined;
+    if (this.ignored) return;
+    await within(`forgetting task ${this.id}`, options, () => this.source.forget([this.id]));
+  }
+
+  /** Tells the workers not to run this task; with `terminate` also to stop it. */
+  revoke(options: RevokeOptions = {}): Promise<readonly BroadcastReply[]> {
+    return this.source.revoke([this.id], options);
+  }
+
+  /** Tells the workers not to run any task with one of these stamps, whatever its id. */
+  revokeByStampedHeaders(headers: StampQuery, options: RevokeOptions = {}): Promise<readonly BroadcastReply[]> {
+    return this.source.revokeByStampedHeaders(headers, options);
   }
 
   /** Its ids and those of the steps before it. */
@@ -204,13 +236,23 @@ export class AsyncResult<T = unknown> {
     return { id: this.id, parent: this.parent?.node() };
   }
 
-  /** As a task's return value a result is stored as Celery's tuple: `[[id, parent], null]`. */
-  toJSON(): ResultTuple {
+  /** As Celery's tuple: `[[id, parent], null]`. `app.results.fromTuple` reads it. */
+  asTuple(): ResultTuple {
     return resultTuple(this.node());
+  }
+
+  /** Its own id, then those of the steps before it. */
+  asList(): readonly string[] {
+    return idsUpwards(this);
+  }
+
+  /** As a task's return value a result is stored as its tuple. */
+  toJSON(): ResultTuple {
+    return this.asTuple();
   }
 }
 
-function timedOut(id: string, timeout: number | undefined): ResultTimeoutError {
+function timedOut(id: string, timeout: number): ResultTimeoutError {
   return new ResultTimeoutError(
     `Task ${id} has no result after ${timeout} s of waiting; the task itself goes on. Give get() a longer timeout, or read the result later by its id.`,
   );

@@ -2,14 +2,20 @@
 // Slots use it to encode outcomes, readers through store.ts to decode them.
 import {
   type ErrorRegistry,
+  isRecord,
   parseMeta,
+  parseResultTuple,
   parseTime,
   type ResultMeta,
+  type ResultNode,
   readException,
+  resultTuple,
   writeException,
   writeMeta,
 } from '../protocol/index.ts';
 import type { Serialization } from '../serialization/index.ts';
+import { DecodeError } from '../util/index.ts';
+import type { StoredGroup } from './group-seam.ts';
 import { EXCEPTION_STATES, type ResultRecord } from './record.ts';
 import type { StoredResult } from './seam.ts';
 
@@ -40,6 +46,10 @@ export interface ResultCodec {
   decode(stored: StoredResult): ResultMeta;
   /** The same with its exception restored, as readers want it. */
   record(stored: StoredResult): ResultRecord;
+  /** A group as `GroupResult.save` of Celery writes it: `{"result": [[id, parent], members]}`. */
+  encodeGroup(group: ResultNode): StoredGroup;
+  /** Throws DecodeError or ContentRefusedError. */
+  decodeGroup(stored: StoredGroup): ResultNode;
 }
 
 /** The codec of one app. */
@@ -69,14 +79,30 @@ export function createResultCodec(options: ResultCodecOptions): ResultCodec {
     return { id: meta.taskId, state: meta.status, body, contentType, contentEncoding, expires, attempt, replyTo, correlationId };
   }
 
-  function decode(stored: StoredResult): ResultMeta {
+  function read(stored: Pick<StoredResult, 'body' | 'contentType' | 'contentEncoding'>): unknown {
     // A store that keeps no content type gives an empty one: then it is ours, as Celery's readers assume too.
     const own = stored.contentType === '' ? serialization.serializer(serializer) : stored;
-    const input = { body: stored.body, contentType: own.contentType, contentEncoding: own.contentEncoding };
-    return parseMeta(serialization.decode(input, accept), stored.id);
+    return serialization.decode(
+      { body: stored.body, contentType: own.contentType, contentEncoding: own.contentEncoding },
+      accept,
+    );
   }
 
-  return { encode, decode, record: (stored) => recordOf(decode(stored), errors) };
+  const decode = (stored: StoredResult): ResultMeta => parseMeta(read(stored), stored.id);
+
+  function encodeGroup(group: ResultNode): StoredGroup {
+    const { body, contentType, contentEncoding } = serialization.encode({ result: resultTuple(group) }, serializer);
+    return { id: group.id, body, contentType, contentEncoding, expires };
+  }
+
+  function decodeGroup(stored: StoredGroup): ResultNode {
+    const saved = read(stored);
+    const tuple = isRecord(saved) ? saved.result : undefined;
+    if (tuple === undefined) throw new DecodeError(`What is saved as group ${stored.id} is no group: it has no 'result'.`);
+    return parseResultTuple(tuple);
+  }
+
+  return { encode, decode, record: (stored) => recordOf(decode(stored), errors), encodeGroup, decodeGroup };
 }
 
 function recordOf(meta: ResultMeta, errors: ErrorRegistry): ResultRecord {

@@ -103,8 +103,8 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
     const isWaitedFor = watchers.has(id);
     if (!isWaitedFor && !own.covers(id)) return;
     const result = parts.result(id, body);
-    if (!READY_STATES.has(result.state)) return;
-    if (isWaitedFor) give(result);
+    if (!READY_STATES.has(result.state)) watchers.deliver(result);
+    else if (isWaitedFor) give(result);
     else own.keep(result);
   }
 

@@ -1,6 +1,7 @@
 // The seam of result stores. Only codec.ts knows what the bytes say; a backend keeps bytes by id and tells who waits.
 import type { JointWrite } from '../broker/index.ts';
 import type { ChordStore } from './chord-seam.ts';
+import type { GroupStore } from './group-seam.ts';
 
 export type TaskState = string;
 /** States that end a task. */
@@ -22,6 +23,15 @@ export interface StoredResult {
   readonly correlationId?: string | undefined;
 }
 
+/** Who is told of results, one by one. */
+export interface Receiver {
+  arrived(result: StoredResult): void;
+  /** A state that is no end, where the store tells of them. */
+  noticed?: ((result: StoredResult) => void) | undefined;
+  /** Nothing more will come. */
+  failed(error: unknown): void;
+}
+
 export interface BackendFeatures {
   /** Keeps results for any reader, past the life of the sender (rpc does not). */
   readonly persistent: boolean;
@@ -31,6 +41,8 @@ export interface BackendFeatures {
   readonly autoExpire: boolean;
   /** Intermediate states can be read. */
   readonly states: boolean;
+  /** Tells who waits of states that are no end, too (`onMessage`). @default false */
+  readonly messages?: boolean;
 }
 
 export interface ResultBackend extends AsyncDisposable {
@@ -49,7 +61,7 @@ export interface ResultBackend extends AsyncDisposable {
   /** Yields each id's ready result once, whether it was there already or lands later; ends when all came; throws the signal's reason, or BackendError when the line cannot be mended. Reconnects by itself and re-reads. */
   watch(ids: readonly string[], signal: AbortSignal): AsyncIterable<StoredResult>;
   /** The same with callbacks, for who waits one by one; gives how to stop. */
-  listen?(ids: readonly string[], receiver: { arrived(result: StoredResult): void; failed(error: unknown): void }): () => void;
+  listen?(ids: readonly string[], receiver: Receiver): () => void;
   forget(ids: readonly string[]): Promise<void>;
   /** Writes the number of a redelivered attempt before it runs. Resolves to what is stored, so that a finished task is not run again. */
   fence?(id: string, attempt: number, expires: number | undefined): Promise<StoredResult | undefined>;
@@ -59,6 +71,8 @@ export interface ResultBackend extends AsyncDisposable {
   replyTo?(): Promise<string>;
   /** Counts the parts of chords. Without it, a persistent backend joins through celery.chord_unlock and any other refuses chords when they are sent. */
   readonly chords?: ChordStore;
+  /** Keeps which tasks belong to a group. Without it, groups can be neither saved nor restored. */
+  readonly groups?: GroupStore;
   check(signal: AbortSignal): Promise<void>;
 }
 

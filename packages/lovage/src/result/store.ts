@@ -1,34 +1,52 @@
 // The results of one app: a backend, opened when first needed, and the codec, behind the few calls that the rooms above use.
 // Single writes and reads of one turn of the event loop join into one call to the backend.
 
-import type { ResultMeta } from '../protocol/index.ts';
-import { batcher } from '../util/index.ts';
-import { AsyncResult, type AsyncResultOptions, type ResultSource } from './async-result.ts';
+import { parseResultTuple, type ResultMeta, type ResultNode } from '../protocol/index.ts';
+import { batcher, ConfigurationError } from '../util/index.ts';
+import { AsyncResult, type AsyncResultOptions } from './async-result.ts';
+import { type Broadcaster, revokeByStampsCommand, revokeCommand } from './broadcaster.ts';
 import type { EncodeResultOptions, ResultCodec } from './codec.ts';
+import { GroupResult, type GroupResultOptions, type MembersOf } from './group-result.ts';
+import type { GroupStore } from './group-seam.ts';
+import { type AnyResult, type ReadOptions, type RecordReceiver, type ResultSource, within } from './handle.ts';
 import { keepalive } from './keepalive.ts';
 import { pendingRecord, type ResultRecord } from './record.ts';
-import type { ResultBackend, StoredResult } from './seam.ts';
+import { ResultSet } from './result-set.ts';
+import type { Receiver, ResultBackend, StoredResult } from './seam.ts';
 import { createWaiter, type ResultWaiter } from './waiter.ts';
 import { closedBackend } from './watchers.ts';
 
 /** Results in one call to the backend at most. */
 const MAX_BATCH = 1000;
 
+interface Opened {
+  readonly backend: ResultBackend;
+  readonly waiter: ResultWaiter;
+}
+
+/** What a store takes from its app. */
+export interface ResultStoreParts {
+  /** Without one, revoking throws ConfigurationError. */
+  readonly broadcaster?: Broadcaster | undefined;
+}
+
 /** Writes, reads and waits for the results of one app. */
 export class ResultStore implements AsyncDisposable {
   readonly codec: ResultCodec;
   readonly #open: () => Promise<ResultBackend>;
+  readonly #parts: ResultStoreParts;
   readonly #alive = keepalive();
   readonly #put: (results: readonly StoredResult[]) => Promise<readonly string[]>;
   readonly #get: (id: string) => Promise<StoredResult | undefined>;
-  #opening: Promise<{ readonly backend: ResultBackend; readonly waiter: ResultWaiter }> | undefined;
+  #opening: Promise<Opened> | undefined;
   #waiter: ResultWaiter | undefined;
   #closed = false;
 
   /** `open` is called once, at the first use; a failed try is repeated at the next. */
-  constructor(open: () => Promise<ResultBackend>, codec: ResultCodec) {
+  constructor(open: () => Promise<ResultBackend>, codec: ResultCodec, parts: ResultStoreParts = {}) {
     this.#open = open;
     this.codec = codec;
+    this.#parts = parts;
     // One put under way at a time, so that the states of a task are stored in the order in which they were given.
     this.#put = batcher((calls) => this.#putAll(calls), { maxSize: MAX_BATCH, maxInFlight: 1 });
     this.#get = batcher((ids) => this.#getAll(ids), { maxSize: MAX_BATCH });
@@ -39,7 +57,7 @@ export class ResultStore implements AsyncDisposable {
     return (await this.#opened()).backend;
   }
 
-  #opened(): Promise<{ readonly backend: ResultBackend; readonly waiter: ResultWaiter }> {
+  #opened(): Promise<Opened> {
     if (this.#closed) return Promise.reject(closedBackend());
     this.#opening ??= this.#open().then(
       (backend) => {
@@ -57,6 +75,35 @@ export class ResultStore implements AsyncDisposable {
   /** The handle of a task's result. Reads nothing, opens nothing. */
   result<T = unknown>(id: string, options: AsyncResultOptions = {}): AsyncResult<T> {
     return new AsyncResult<T>(id, this.#source, options);
+  }
+
+  /** The handle of a group's result. Stores nothing: see its `save`. */
+  group<T extends readonly unknown[]>(id: string, members: MembersOf<T>, options: GroupResultOptions = {}): GroupResult<T> {
+    return new GroupResult<T>(id, members, this.#source, options);
+  }
+
+  /** Several results, given as handles or ids, to be waited for together. */
+  set<T = unknown>(results: Iterable<AnyResult<T> | string> = []): ResultSet<T> {
+    const members = Array.from(results, (result) => (typeof result === 'string' ? this.result<T>(result) : result));
+    return new ResultSet<T>(members);
+  }
+
+  /** The handle of what a tuple names, as `asTuple` wrote it here or in Python: a group when it has members. A bare id is a task's. Throws DecodeError. */
+  fromTuple<T = unknown>(tuple: unknown): AnyResult<T> {
+    return make(parseResultTuple(tuple), this.#source) as AnyResult<T>;
+  }
+
+  /** The group that was saved under this id, here or in Python; undefined when none is (any more). */
+  async restoreGroup<T extends readonly unknown[] = unknown[]>(
+    id: string,
+    options: ReadOptions = {},
+  ): Promise<GroupResult<T> | undefined> {
+    const stored = await within(`group ${id}`, options, () =>
+      this.#alive.during(this.#groups(async (groups) => (await groups.get([id])).get(id))),
+    );
+    if (stored === undefined) return undefined;
+    const { members = [], ...group } = this.codec.decodeGroup(stored);
+    return make({ ...group, members }, this.#source) as unknown as GroupResult<T>;
   }
 
   /** See ResultCodec.encode. */
@@ -97,6 +144,48 @@ export class ResultStore implements AsyncDisposable {
     return ids.map((id) => found.get(id));
   }
 
+  async #groups<R>(use: (groups: GroupStore) => Promise<R>): Promise<R> {
+    const { backend } = await this.#opened();
+    if (backend.groups === undefined) {
+      throw new ConfigurationError(
+        `The result backend ${backend.name} cannot save groups: it keeps nothing that another program could read. ` +
+          'Set resultBackend to redis://host, sqlite:// or a database, or keep asTuple() of the group yourself.',
+      );
+    }
+    return use(backend.groups);
+  }
+
+  #listen(ids: readonly string[], receiver: RecordReceiver): () => void {
+    const inner = this.#decoding(receiver);
+    const { noticed } = receiver;
+    if (noticed === undefined && this.#waiter !== undefined) return this.#waiter.listen(ids, inner);
+    let stop = (): void => undefined;
+    let isOver = false;
+    // Until the backend is open the waiter, which keeps the process alive, does not know of this wait.
+    this.#alive.during(this.#opened()).then(({ backend, waiter }) => {
+      if (isOver) return;
+      if (noticed !== undefined && backend.features.messages !== true) receiver.failed(noMessages(backend.name));
+      else stop = waiter.listen(ids, inner);
+    }, receiver.failed);
+    return () => {
+      isOver = true;
+      stop();
+    };
+  }
+
+  #decoding({ arrived, failed, noticed }: RecordReceiver): Receiver {
+    const decoded = (give: (record: ResultRecord) => void) => (stored: StoredResult) => {
+      let record: ResultRecord;
+      try {
+        record = this.codec.record(stored);
+      } catch (error) {
+        return failed(error);
+      }
+      give(record);
+    };
+    return { arrived: decoded(arrived), failed, noticed: noticed && decoded(noticed) };
+  }
+
   readonly #source: ResultSource = {
     eager: false,
     read: (id) => this.#record(id),
@@ -104,12 +193,26 @@ export class ResultStore implements AsyncDisposable {
       const waiter = this.#waiter ?? (await this.#opened()).waiter;
       return this.codec.record(await waiter.wait(id, signal, limit));
     },
+    listen: (ids, receiver) => this.#listen(ids, receiver),
     exists: async (id) => (await this.stored(id)) !== undefined,
     forget: async (ids) => {
       const { backend } = await this.#opened();
       await this.#alive.during(backend.forget(ids));
     },
+    make: (node) => make(node, this.#source),
+    saveGroup: (node) => this.#alive.during(this.#groups((groups) => groups.put([this.codec.encodeGroup(node)]))),
+    deleteGroup: (id) => this.#alive.during(this.#groups((groups) => groups.delete([id]))),
+    revoke: async (ids, options) => (ids.length === 0 ? [] : this.#broadcaster().broadcast(revokeCommand(ids, options))),
+    revokeByStampedHeaders: async (headers, options) => this.#broadcaster().broadcast(revokeByStampsCommand(headers, options)),
   };
+
+  #broadcaster(): Broadcaster {
+    const { broadcaster } = this.#parts;
+    if (broadcaster !== undefined) return broadcaster;
+    throw new ConfigurationError(
+      'Revoking tells the workers over the broker, and this result store has no way to it: take the result from an app (app.result(id)).',
+    );
+  }
 
   /** Ends every wait and closes the backend; a store that was never used closes at once. */
   async close(): Promise<void> {
@@ -125,4 +228,22 @@ export class ResultStore implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** The handle of what ids name, with all that stand before it. */
+function make(node: ResultNode, source: ResultSource): AnyResult {
+  const parent = node.parent === undefined ? undefined : make(node.parent, source);
+  if (node.members === undefined) return new AsyncResult(node.id, source, { parent });
+  return new GroupResult(
+    node.id,
+    node.members.map((member) => make(member, source)),
+    source,
+    { parent },
+  );
+}
+
+function noMessages(name: string): ConfigurationError {
+  return new ConfigurationError(
+    `The result backend ${name} does not tell of states by itself, so onMessage would never be called. Ask for state() now and then, or use memory, sqlite, redis or rpc.`,
+  );
 }

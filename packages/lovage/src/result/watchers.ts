@@ -1,19 +1,12 @@
 // The part of `watch` that all drivers share: who waits for which id, and the iterator in which results come out.
 // A driver adds two moves: `begin` (hear of these ids from now on, then read them once) and `end` (nobody waits for these any more).
 import { BackendError } from '../util/index.ts';
-import { READY_STATES, type StoredResult } from './seam.ts';
+import { READY_STATES, type Receiver, type StoredResult } from './seam.ts';
 
 export interface WatchMoves {
   /** Subscribes first, reads second, and hands what it read to `deliver`: so nothing falls between the two. `over` gives a signal: that watch is over. */
   begin(ids: readonly string[], over: () => AbortSignal): Promise<void> | undefined;
   end(ids: readonly string[]): void;
-}
-
-/** Who is told of the results of a watch, one by one. */
-export interface Receiver {
-  arrived(result: StoredResult): void;
-  /** The watch has ended with an error. */
-  failed(error: unknown): void;
 }
 
 interface Watch {
@@ -27,7 +20,7 @@ export interface Watchers {
   watch(ids: readonly string[], signal: AbortSignal): AsyncIterable<StoredResult>;
   /** The same with callbacks; gives how to stop. */
   listen(ids: readonly string[], receiver: Receiver): () => void;
-  /** Gives a result to all who wait for it; unready ones are passed over. */
+  /** Gives a result to all who wait for it; of unready ones they are told, and wait on. */
   deliver(result: StoredResult): void;
   /** Does anybody wait for this id? */
   has(id: string): boolean;
@@ -72,7 +65,11 @@ export function createWatchers(moves: WatchMoves): Watchers {
 
   function deliver(result: StoredResult): void {
     const there = byId.get(result.id);
-    if (there === undefined || !READY_STATES.has(result.state)) return;
+    if (there === undefined) return;
+    if (!READY_STATES.has(result.state)) {
+      for (const watch of there instanceof Set ? there : [there]) watch.receiver.noticed?.(result);
+      return;
+    }
     byId.delete(result.id);
     if (there instanceof Set) for (const watch of there) give(watch, result);
     else give(there, result);

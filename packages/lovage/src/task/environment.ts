@@ -1,7 +1,15 @@
 // All that the task room needs of the world around it. The app builds one for itself, a pool slot gets one; tests build theirs of
 // memory drivers. Nothing in this room finds anything by another way.
 import type { ResultMeta, ResultNode, WireSignature } from '../protocol/index.ts';
-import type { AsyncResult, AsyncResultOptions, ChordOpening, StoredResult } from '../result/index.ts';
+import type {
+  AsyncResult,
+  AsyncResultOptions,
+  ChordOpening,
+  GroupResult,
+  GroupResultOptions,
+  MembersOf,
+  StoredResult,
+} from '../result/index.ts';
 import type { Clock } from '../util/index.ts';
 import type { SentChild } from './context.ts';
 import type { Middleware } from './middleware.ts';
@@ -29,6 +37,7 @@ export interface StoreOptions {
 export interface TaskResults {
   encode(meta: ResultMeta, options: StoreOptions): StoredResult;
   result<T = unknown>(id: string, options?: AsyncResultOptions): AsyncResult<T>;
+  group<T extends readonly unknown[]>(id: string, members: MembersOf<T>, options?: GroupResultOptions): GroupResult<T>;
 }
 
 /** A body as it travels. */

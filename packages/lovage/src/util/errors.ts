@@ -204,6 +204,13 @@ export class ResultTimeoutError extends ResultError {
   }
 }
 
+/** A walk over results came to one that is not ready, so that what it sends is not known yet. */
+export class IncompleteStreamError extends ResultError {
+  constructor(message: string, options: LovageErrorOptions = {}) {
+    super(message, { ...options, code: 'LOVAGE_INCOMPLETE_STREAM' });
+  }
+}
+
 /** A running task waits for the result of another, which would hold its slot. */
 export class JoinInTaskError extends ResultError {
   constructor(message: string, options: LovageErrorOptions = {}) {

@@ -9,6 +9,7 @@ import {
   type BackendOptions,
   createResultCodec,
   eagerResult,
+  GroupResult,
   openBackend,
   pendingRecord,
   type ResultBackend,
@@ -154,11 +155,14 @@ it('forgets its parents too', async () => {
   expect([await store.result('1').state(), await store.result('2').state()]).toEqual(['PENDING', 'PENDING']);
 });
 
-it('counts the members of a group among its children, and never itself', async () => {
+it('gives the tasks and groups that it sent as its children, and never itself', async () => {
   const { store, write } = setup();
   const group = { id: 'g', members: [{ id: 'x' }, { id: 'y' }] };
   await write('a', 'SUCCESS', 1, { children: [{ id: 'a' }, { id: 'b' }, group] });
-  expect((await store.result('a').children()).map((child) => child.id)).toEqual(['b', 'x', 'y']);
+  const [task, sent, ...rest] = await store.result('a').children();
+  expect([task?.id, sent?.id, rest]).toEqual(['b', 'g', []]);
+  expect([task instanceof AsyncResult, sent instanceof GroupResult]).toEqual([true, true]);
+  expect((await sent?.children())?.map(({ id }) => id)).toEqual(['x', 'y']);
 });
 
 it('is stored as its tuple when a task returns it', async () => {

@@ -194,6 +194,7 @@ describe('a message that is no good', () => {
     const { task, run } = world({
       results: {
         result: (id) => broken.results.result(id),
+        group: (id, members) => broken.results.group(id, members),
         encode: () => {
           throw new Error('the store is mad');
         },
