@@ -2,13 +2,15 @@
 // `memory://` alone is private to whoever opens it; backends opened under one name (`memory://shop`) share what they hold.
 
 import { readOptionNames } from '../util/index.ts';
+import type { GroupStore, StoredGroup } from './group-seam.ts';
 import { isStored, mayStore } from './rules.ts';
-import type { BackendOptions, ResultBackend, StoredResult } from './seam.ts';
+import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
 import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
 
 interface Shelf {
   readonly results: Map<string, { readonly stored: StoredResult; readonly until: number }>;
   readonly fences: Map<string, { readonly attempt: number; readonly until: number }>;
+  readonly groups: Map<string, { readonly stored: StoredGroup; readonly until: number }>;
   /** One of each backend that is open. */
   readonly open: Set<Watchers>;
 }
@@ -20,11 +22,11 @@ export function open(options: BackendOptions): ResultBackend {
   readOptionNames('The result store in memory', options.transportOptions, { names: [] });
   const name = /^memory:\/\/([^/?]+)/.exec(options.url)?.[1];
   const known = name === undefined ? undefined : shelves.get(name);
-  const shelf: Shelf = known ?? { results: new Map(), fences: new Map(), open: new Set() };
+  const shelf: Shelf = known ?? { results: new Map(), fences: new Map(), groups: new Map(), open: new Set() };
   if (name !== undefined) shelves.set(name, shelf);
   const watchers = createWatchers({
     begin: async (ids) => {
-      for (const stored of read(shelf, ids).values()) watchers.deliver(stored);
+      for (const stored of read(shelf, ids).values()) if (READY_STATES.has(stored.state)) watchers.deliver(stored);
     },
     end: () => undefined,
   });
@@ -32,7 +34,7 @@ export function open(options: BackendOptions): ResultBackend {
   return {
     name: 'memory',
     url: options.url,
-    features: { persistent: true, fence: true, autoExpire: true, states: true },
+    features: { persistent: true, fence: true, autoExpire: true, states: true, messages: true },
     put: async (results) => results.filter((result) => !put(shelf, result)).map((result) => result.id),
     get: async (ids) => read(shelf, ids),
     watch: (ids, signal) => watchers.watch(ids, signal),
@@ -45,6 +47,7 @@ export function open(options: BackendOptions): ResultBackend {
       shelf.fences.set(id, { attempt: Math.max(held, attempt), until: untilOf(expires) });
       return find(shelf, id);
     },
+    groups: groupsOf(shelf),
     cleanup: async () => sweep(shelf),
     check: async () => undefined,
     [Symbol.asyncDispose]: async () => {
@@ -86,6 +89,21 @@ function fenceOf(shelf: Shelf, id: string): number | undefined {
   return entry !== undefined && entry.until > Date.now() ? entry.attempt : undefined;
 }
 
+function groupsOf({ groups }: Shelf): GroupStore {
+  return {
+    put: async (saved) => {
+      for (const stored of saved) groups.set(stored.id, { stored, until: untilOf(stored.expires) });
+    },
+    get: async (ids) => {
+      const found = ids.flatMap((id) => groups.get(id) ?? []).filter(({ until }) => until > Date.now());
+      return new Map(found.map(({ stored }) => [stored.id, stored]));
+    },
+    delete: async (ids) => {
+      for (const id of ids) groups.delete(id);
+    },
+  };
+}
+
 /** Epoch milliseconds. */
 function untilOf(expires: number | undefined): number {
   return expires === undefined ? Number.POSITIVE_INFINITY : Date.now() + expires * 1000;
@@ -100,6 +118,6 @@ function sweep(shelf: Shelf): number {
   const now = Date.now();
   const results = Array.from(shelf.results).filter(([, entry]) => entry.until <= now);
   for (const [id] of results) shelf.results.delete(id);
-  for (const [id, entry] of shelf.fences) if (entry.until <= now) shelf.fences.delete(id);
+  for (const kept of [shelf.fences, shelf.groups]) for (const [id, { until }] of kept) if (until <= now) kept.delete(id);
   return results.length;
 }

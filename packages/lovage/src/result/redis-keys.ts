@@ -1,11 +1,13 @@
 // Names of what a result leaves in Redis: exactly Celery's, plus the fence, which no Celery looks at.
-import { keyPrefix, resultKey } from '../protocol/index.ts';
+import { groupKey, keyPrefix, resultKey } from '../protocol/index.ts';
 import { type RedisUrlOptions, readOptionNames } from '../util/index.ts';
 import type { BackendOptions } from './seam.ts';
 
 export interface ResultKeys {
   /** Key and pub/sub channel of a result. */
   meta(id: string): string;
+  /** Key of a saved group. */
+  group(id: string): string;
   /** Key of the number of its last redelivered attempt. */
   fence(id: string): string;
   /** The id in a channel's name, if it is one of ours. */
@@ -37,6 +39,7 @@ export function resultKeys({ globalKeyprefix }: RedisResultOptions): ResultKeys 
   const start = resultKey('', prefix);
   return {
     meta: (id) => resultKey(id, prefix),
+    group: (id) => groupKey(id, prefix),
     fence: (id) => `${prefix}lovage-fence-${id}`,
     idOf: (channel) => (channel.startsWith(start) ? channel.slice(start.length) : undefined),
   };

@@ -16,6 +16,7 @@ import {
   type RedisWrite,
   sleep,
 } from '../util/index.ts';
+import { redisGroups } from './redis-groups.ts';
 import { readResultOptions, resultKeys, urlOptions } from './redis-keys.ts';
 import { createRedisWatch } from './redis-watch.ts';
 import { isStored } from './rules.ts';
@@ -100,7 +101,8 @@ export function open(options: BackendOptions): ResultBackend {
     name: 'redis',
     url: target.url,
     database: target.database,
-    features: { persistent: true, fence: true, autoExpire: true, states: true },
+    features: { persistent: true, fence: true, autoExpire: true, states: true, messages: true },
+    groups: redisGroups(line, keys, patiently),
     put,
     jointPut: (results) => ({ database: target.database, payload: results.map(write) }),
     get: (ids) => patiently((signal) => get(ids, signal)),

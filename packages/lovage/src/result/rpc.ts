@@ -13,7 +13,7 @@ import {
 import { RecentResults } from './rpc/recent.ts';
 import { createReplies } from './rpc/replies.ts';
 import { ReplyQueue } from './rpc/reply-queue.ts';
-import type { BackendFeatures, BackendOptions, ResultBackend, StoredResult } from './seam.ts';
+import { type BackendFeatures, type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
 import { stateOf } from './sniff.ts';
 import { createWatchers } from './watchers.ts';
 
@@ -24,7 +24,7 @@ const HEARTBEAT = 600;
 /** Seconds of silence after which the server is asked for a sign of life. */
 const PROBE = 10;
 
-const FEATURES: BackendFeatures = { persistent: false, fence: false, autoExpire: true, states: true };
+const FEATURES: BackendFeatures = { persistent: false, fence: false, autoExpire: true, states: true, messages: true };
 
 /** Celery sends the id twice; a message without either belongs to nobody. */
 function idOf({ properties, content }: AmqpDelivery): string | undefined {
@@ -79,7 +79,7 @@ export function open(options: BackendOptions): ResultBackend {
       await queue.start();
       for (const id of ids) {
         const known = recent.get(id);
-        if (known !== undefined) watchers.deliver(known);
+        if (known !== undefined && READY_STATES.has(known.state)) watchers.deliver(known);
       }
     },
     end: () => undefined,

@@ -80,12 +80,13 @@ export function forgetRows(db: SqliteConnection, ids: readonly string[]): void {
     db.statement(`DELETE FROM ${table} WHERE id IN (SELECT value FROM json_each(?))`).run(JSON.stringify(ids));
 }
 
-/** Deletes at most `limit` expired results and as many fences; gives how many results. */
+/** Deletes at most `limit` expired results, and as many fences and groups; gives how many results. */
 export function trimRows(db: SqliteConnection, limit: number): number {
   const trim = (table: string): number => {
     const expired = `SELECT id FROM ${table} WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit`;
     return Number(db.statement(`DELETE FROM ${table} WHERE id IN (${expired})`).run({ now: now(), limit }).changes);
   };
   trim('lovage_fences');
+  trim('lovage_groups');
   return trim('lovage_results');
 }

@@ -11,7 +11,8 @@ import {
   sqliteLocation,
 } from '../util/index.ts';
 import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
-import { fenceRow, forgetRows, putRows, readRows, SCHEMA, trimRows } from './sqlite-rows.ts';
+import { GROUP_SCHEMA, sqliteGroups } from './sqlite-groups.ts';
+import { fenceRow, forgetRows, putRows, SCHEMA as RESULT_SCHEMA, readRows, trimRows } from './sqlite-rows.ts';
 import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
 
 /** Where ready results are announced, with their ids. */
@@ -25,6 +26,8 @@ const TRIM_EVERY = 1000;
 const TRIM_ROWS = 5000;
 /** Results deleted in one transaction by a clean-up. */
 const CLEANUP_ROWS = 1000;
+
+const SCHEMA = RESULT_SCHEMA + GROUP_SCHEMA;
 
 /** Opens the backend; the file is touched at the first call. */
 export function open(options: BackendOptions): ResultBackend {
@@ -65,7 +68,7 @@ export function open(options: BackendOptions): ResultBackend {
     name: 'sqlite',
     url: `sqlite://${file.path}`,
     database: file.database,
-    features: { persistent: true, fence: true, autoExpire: true, states: true },
+    features: { persistent: true, fence: true, autoExpire: true, states: true, messages: true },
     put: (results) => (results.length === 0 ? Promise.resolve([]) : ours(file.write(put(results)))),
     jointPut: (results) => ({ database: file.database, payload: jointPut(results) }),
     get: async (ids) => new Map((await ours(file.read((db) => readRows(db, ids)))).map((result) => [result.id, result])),
@@ -79,6 +82,7 @@ export function open(options: BackendOptions): ResultBackend {
           return readRows(db, [id])[0];
         }),
       ),
+    groups: sqliteGroups({ read: (work) => ours(file.read(work)), write: (work) => ours(file.write(work)) }),
     cleanup: async () => {
       for (let all = 0; ; ) {
         const some = await ours(file.write((db) => trimRows(db, CLEANUP_ROWS)));
@@ -98,11 +102,10 @@ export function open(options: BackendOptions): ResultBackend {
 
 /** Tells who waits: the results themselves when they are small, else their ids, else that there is something. */
 function announce(db: SqliteConnection, results: readonly StoredResult[]): void {
-  const ready = results.filter((result) => READY_STATES.has(result.state));
-  if (ready.length === 0) return;
-  const bytes = ready.reduce((sum, { body }) => sum + body.byteLength, 0);
-  if (bytes <= MAX_TOLD_BYTES) db.notify(CHANNEL, JSON.stringify(ready.map(told)));
-  else db.notify(CHANNEL, ready.length > MAX_ANNOUNCED ? undefined : JSON.stringify(ready.map(({ id }) => [id])));
+  if (results.length === 0) return;
+  const bytes = results.reduce((sum, { body }) => sum + body.byteLength, 0);
+  if (bytes <= MAX_TOLD_BYTES) db.notify(CHANNEL, JSON.stringify(results.map(told)));
+  else db.notify(CHANNEL, results.length > MAX_ANNOUNCED ? undefined : JSON.stringify(results.map(({ id }) => [id])));
 }
 
 /** A result in a wake-up; its id alone where its reader shall look. */
@@ -127,7 +130,7 @@ function watchFile(file: SqliteFile): { readonly watchers: Watchers; close(): vo
     begin: async (ids) => {
       // Listening comes first, so nothing is stored unheard between the read and the first wake-up.
       listening ??= file.onChange(CHANNEL, hear);
-      await deliver(ids);
+      await look(ids);
     },
     end: () => {
       if (watchers.ids().length > 0) return;
@@ -136,19 +139,21 @@ function watchFile(file: SqliteFile): { readonly watchers: Watchers; close(): vo
     },
   });
 
-  async function deliver(ids: readonly string[]): Promise<void> {
+  /** What is there already is told of once it is an end: other states are heard when they are stored. */
+  async function look(ids: readonly string[], all = false): Promise<void> {
     if (ids.length === 0) return;
-    for (const result of await ours(file.read((db) => readRows(db, ids)))) watchers.deliver(result);
+    for (const result of await ours(file.read((db) => readRows(db, ids))))
+      if (all || READY_STATES.has(result.state)) watchers.deliver(result);
   }
 
   function hear(payload: string | undefined): void {
-    const look: string[] = [];
+    const unread: string[] = [];
     for (const [id, rest] of payload === undefined ? watchers.ids().map((id): Told => [id]) : (JSON.parse(payload) as Told[])) {
       if (!watchers.has(id)) continue;
-      if (rest === undefined) look.push(id);
+      if (rest === undefined) unread.push(id);
       else watchers.deliver(resultOf(id, rest));
     }
-    deliver(look).catch((error: unknown) => watchers.fail(error));
+    look(unread, payload !== undefined).catch((error: unknown) => watchers.fail(error));
   }
 
   return {

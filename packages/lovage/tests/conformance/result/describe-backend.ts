@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openBackend } from '../../../src/result/index.ts';
+import { describeGroups } from './describe-groups.ts';
 import { describeStore } from './describe-store.ts';
 import { describeWatch } from './describe-watch.ts';
 import { type BackendHarness, bodyOf, collect, eventually, maker, never, type Pair, untilEnd } from './harness.ts';
@@ -35,6 +36,10 @@ export function describeBackend(name: string, harness: BackendHarness): void {
       () => id,
     );
     describeStore(
+      () => pair,
+      () => id,
+    );
+    describeGroups(
       () => pair,
       () => id,
     );

@@ -1,7 +1,13 @@
 // The same backend behind the store and its handles: what users see.
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createErrorRegistry, type ResultMeta } from '../../../src/protocol/index.ts';
-import { type AsyncResult, createResultCodec, type ResultCodec, ResultStore } from '../../../src/result/index.ts';
+import {
+  type AsyncResult,
+  createResultCodec,
+  type ResultCodec,
+  ResultStore,
+  type StoredResult,
+} from '../../../src/result/index.ts';
 import { createSerialization } from '../../../src/serialization/index.ts';
 import { ConfigurationError, RemoteTaskError, ResultTimeoutError } from '../../../src/util/index.ts';
 import type { Pair } from './harness.ts';
@@ -52,6 +58,33 @@ function both({ reader, writer, make }: Pair, id: string, serializer = 'json'): 
     reads,
     result: reads.result(id),
     write: (meta) => writes.put([writes.encode({ taskId: id, ...meta }, { attempt: 1, replyTo, correlationId })]),
+  };
+}
+
+/** The stores of a pair, for tests of several results. */
+export function storesOf({ reader, writer, make }: Pair): {
+  readonly reads: ResultStore;
+  readonly writes: ResultStore;
+  write(id: string, meta: Omit<ResultMeta, 'taskId'>): Promise<void>;
+  succeed(id: string, value: unknown): Promise<void>;
+  /** Each with its own id as value, in one call. */
+  succeedAll(ids: readonly string[]): Promise<void>;
+} {
+  const reads = new ResultStore(async () => reader, codec('json'));
+  const writes = new ResultStore(async () => writer, codec('json'));
+  onTestFinished(() => writes.close());
+  const encode = (id: string, meta: Omit<ResultMeta, 'taskId'>): StoredResult => {
+    const { replyTo } = make(id, 'SUCCESS');
+    return writes.encode({ taskId: id, ...meta }, { attempt: 1, replyTo, correlationId: id });
+  };
+  const write = async (id: string, meta: Omit<ResultMeta, 'taskId'>): Promise<void> =>
+    void (await writes.put([encode(id, meta)]));
+  return {
+    reads,
+    writes,
+    write,
+    succeed: (id, result) => write(id, { status: 'SUCCESS', result }),
+    succeedAll: async (ids) => void (await writes.put(ids.map((id) => encode(id, { status: 'SUCCESS', result: id })))),
   };
 }
 
