@@ -1,7 +1,7 @@
 // Makes docs/settings.md and the type Settings from the settings table: `node scripts/settings.ts` writes both, a unit test holds them.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { celeryName, environmentName, type SettingRow, settingParts } from '../packages/lovage/src/app/settings.ts';
+import { celeryName, effectNote, environmentName, type SettingRow, settingParts } from '../packages/lovage/src/app/settings.ts';
 
 export const settingsPagePath: string = fileURLToPath(new URL('../docs/settings.md', import.meta.url));
 export const settingsTypePath: string = fileURLToPath(new URL('../packages/lovage/src/app/settings/types.ts', import.meta.url));
@@ -33,12 +33,18 @@ function literal(value: unknown): string {
   return entries.length === 0 ? '{}' : `{ ${entries.join(', ')} }`;
 }
 
+/** What a setting means, and that it does nothing where that is so. */
+function aboutOf(row: SettingRow): string {
+  const note = effectNote(row);
+  return note === undefined ? row.about : `${row.about} ${note}`;
+}
+
 /** The text of src/app/settings/types.ts. */
 export function settingsType(): string {
   const rows = Object.values(settingParts).flatMap((part) => Object.entries(part));
   const lines = rows.map(
     ([name, row]) =>
-      `  /**\n   * ${row.about}\n   * @default ${literal(row.default)}\n   */\n  readonly ${name}: ${typeOf(row)};`,
+      `  /**\n   * ${aboutOf(row)}\n   * @default ${literal(row.default)}\n   */\n  readonly ${name}: ${typeOf(row)};`,
   );
   return [
     '// Every setting with its type. Made from the settings table by scripts/settings.ts: change the table, then run the script.',
@@ -57,7 +63,7 @@ const cell = (text: string): string => text.replaceAll('|', '\\|');
 function tableOf(title: string, rows: Readonly<Record<string, SettingRow>>): string {
   const lines = Object.entries(rows).map(([name, row]) => {
     const celery = celeryName(name);
-    return `| \`${name}\` | ${celery === undefined ? '–' : `\`${celery}\``} | \`${cell(typeOf(row))}\` | \`${cell(literal(row.default))}\` | ${cell(row.about)} |`;
+    return `| \`${name}\` | ${celery === undefined ? '–' : `\`${celery}\``} | \`${cell(typeOf(row))}\` | \`${cell(literal(row.default))}\` | ${cell(aboutOf(row))} |`;
   });
   return [`## ${title}`, '', '| setting | Celery | type | default | meaning |', '|---|---|---|---|---|', ...lines, ''].join('\n');
 }
@@ -77,6 +83,8 @@ Names are camelCase; Celery's snake_case names work everywhere too. Durations ar
 the wrong kind and two settings that contradict each other are a \`ConfigurationError\` that says what to do. In the environment, lists are
 separated by commas and maps are JSON. The environment names of Celery for addresses (\`CELERY_BROKER_URL\`,
 \`CELERY_BROKER_READ_URL\`, \`CELERY_BROKER_WRITE_URL\`, \`CELERY_RESULT_BACKEND\`) work as well.
+
+A setting that has no effect says so in this table, and an app in which it is set says so in its log.
 `;
   return [intro, ...Object.entries(settingParts).map(([title, rows]) => tableOf(title, rows))].join('\n');
 }

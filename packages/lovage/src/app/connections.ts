@@ -106,6 +106,17 @@ export function backendOptions(appName: string, oid: string, settings: Settings)
     oid,
     expires: settings.resultExpires === null || settings.resultExpires === 0 ? undefined : settings.resultExpires,
     persistent: settings.resultPersistent ?? false,
+    retry: {
+      maxRetries: settings.resultBackendAlwaysRetry ? settings.resultBackendMaxRetries : 0,
+      baseSleep: settings.resultBackendBaseSleepBetweenRetriesMs,
+      maxSleep: settings.resultBackendMaxSleepBetweenRetriesMs,
+    },
+    redis: {
+      clientName: settings.redisClientName ?? undefined,
+      replyTimeout: settings.redisSocketTimeout,
+      healthCheck: settings.redisBackendHealthCheckInterval ?? undefined,
+      keepAlive: settings.redisSocketKeepalive,
+    },
   };
 }
 

@@ -5,7 +5,7 @@ import { createErrorRegistry, type ErrorRegistry } from '../protocol/index.ts';
 import { type BackendOptions, createResultCodec, openBackend, ResultStore } from '../result/index.ts';
 import { createSerialization, type Serialization } from '../serialization/index.ts';
 import { type ExecuteEnvironment, type Middleware, type Publisher, Registry, type Signals } from '../task/index.ts';
-import { type Clock, uuid } from '../util/index.ts';
+import { type Clock, logger, uuid } from '../util/index.ts';
 import type { Config } from './config.ts';
 import {
   type BrokerRole,
@@ -22,7 +22,7 @@ import { findConfigFile } from './discovery.ts';
 import { createPlanner } from './plan.ts';
 import { createProducer, type Producer, type ProducerHost } from './producer.ts';
 import type { BroadcastNames } from './queues.ts';
-import type { Settings } from './settings.ts';
+import { idleSettings, type Settings } from './settings.ts';
 import { createState, type State } from './state.ts';
 
 /** Settings from which the result store is made. */
@@ -92,10 +92,14 @@ export class Core {
       expires: settings.resultExpires ?? undefined,
       errors: this.errors,
     });
-    this.#results = new ResultStore(async () => {
-      await this.ready();
-      return openBackend(this.backendOptions());
-    }, codec);
+    this.#results = new ResultStore(
+      async () => {
+        await this.ready();
+        return openBackend(this.backendOptions());
+      },
+      codec,
+      { cacheMax: cacheLimit(settings.resultCacheMax) },
+    );
     return this.#results;
   }
 
@@ -123,6 +127,7 @@ export class Core {
       if (file !== undefined) config.load(file);
     }
     await config.ready();
+    if (!this.#searched) for (const line of idleSettings(this.settings)) logger('app').warn('{line}', { line });
     this.#searched = true;
   }
 
@@ -276,4 +281,10 @@ function taskSettings(settings: Settings): ExecuteEnvironment['settings'] {
     eagerPropagates: settings.taskEagerPropagates,
     inheritParentPriority: settings.taskInheritParentPriority,
   };
+}
+
+/** Celery's numbers: -1 is none, 0 and null are without limit. */
+function cacheLimit(max: number | null): number {
+  if (max === -1) return 0;
+  return max === 0 || max === null ? Number.POSITIVE_INFINITY : max;
 }

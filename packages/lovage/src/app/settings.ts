@@ -17,7 +17,9 @@ export type {
 } from './settings/shapes.ts';
 export {
   celeryName,
+  effectNote,
   environmentName,
+  idleSettings,
   settingName,
   settingOfEnvironment,
   settingParts,

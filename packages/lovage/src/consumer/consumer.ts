@@ -69,6 +69,8 @@ export class Consumer implements AsyncDisposable {
   #isReady = false;
   #lastBatch = 0;
   #connections = 0;
+  /** What the line that is open was opened with. */
+  #prefetch = 0;
   #dog: Timer | undefined;
 
   constructor(options: ConsumerOptions) {
@@ -197,6 +199,7 @@ export class Consumer implements AsyncDisposable {
         opening.then((late) => late[Symbol.asyncDispose]()).catch(() => undefined);
         throw error;
       });
+      this.#prefetch = prefetch;
       this.#connections++;
       log.info('Connected to {url}', { url: redactUrl(app.broker.url) });
       return subscription;
@@ -246,6 +249,7 @@ export class Consumer implements AsyncDisposable {
     const broken = new Promise<Error>((resolve) => {
       this.#break = resolve;
     });
+    this.flow.lineOpened(this.#prefetch);
     this.#enter('subscribed');
     const error = await Promise.race([this.#iterate(subscription), broken]);
     // A drain still has verdicts to write on this line.

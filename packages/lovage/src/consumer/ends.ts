@@ -49,6 +49,11 @@ export class Ends {
     this.#commit({ settlement: this.#settlement(delivery, answer), results: [], next: [] });
   }
 
+  /** Messages that an earlier attempt may have left unsent. */
+  follow(next: Writes['next']): void {
+    this.#commit({ settlement: undefined, results: [], next });
+  }
+
   /** Writes an end and forgets the entry; the verdict goes to the message that we hold by then. `then` is called when all is said. */
   end(entry: Entry, answer: Answer, results: Writes['results'], next: Writes['next'], then?: () => void): void {
     const delivery = entry.acked ? undefined : entry.delivery;

@@ -8,8 +8,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Delivery, Subscription } from '../broker/index.ts';
 import type { Pool } from '../pool/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
+import type { StoredResult } from '../result/index.ts';
 import type { Outcome } from '../task/index.ts';
-import { type Clock, logger, type Maybe, systemClock, WorkerLostError } from '../util/index.ts';
+import { BrokerConnectionError, type Clock, logger, type Maybe, systemClock, WorkerLostError } from '../util/index.ts';
 import { Admission } from './admission.ts';
 import { earlierEnd, rest } from './earlier.ts';
 import { Ends } from './ends.ts';
@@ -49,6 +50,8 @@ export class Flow {
   readonly #strategies: Strategies;
   readonly #policies = new WeakMap<object, TaskPolicy>();
   #acked = 0;
+  /** Running tasks whose messages went with a lost line and have not come back: they fill slots, and the new line does not know of them. */
+  readonly #orphans = new Set<Entry>();
   #draining = false;
   /** Came after the pause; undefined once all is given back. */
   #late: Delivery[] | undefined = [];
@@ -87,12 +90,15 @@ export class Flow {
 
   /** How many unsettled messages the worker wants: its slots, and whatever only waits for its time. Never less than one, which brokers take for no limit. */
   get prefetch(): number {
-    const { workerPrefetchMultiplier: multiplier, workerEtaTaskLimit: etaLimit } = this.#options.app.settings;
+    const { settings } = this.#options.app;
+    const { workerPrefetchMultiplier: multiplier, workerEtaTaskLimit: etaLimit } = settings;
     if (this.#isolated) return 1;
     if (multiplier === 0) return 65_535;
     const slots = Math.max(1, Math.floor(this.#options.pool.limit * multiplier));
     const held = Math.min(this.#admission.held + this.#strategies.held, etaLimit ?? Number.POSITIVE_INFINITY);
-    return Math.max(1, slots - this.#acked + held + this.#pace.ahead(slots));
+    const ahead = settings.workerDisablePrefetch === true ? 0 : this.#pace.ahead(slots);
+    const orphans = settings.workerEnablePrefetchCountReduction === false ? 0 : this.#orphans.size;
+    return Math.max(1, slots - this.#acked - orphans + held + ahead);
   }
 
   /** Takes a batch in. */
@@ -119,7 +125,31 @@ export class Flow {
     this.#forget();
     this.#isolated = false;
     if (this.#late !== undefined) this.#late = [];
-    for (const entry of this.requests) entry.delivery = undefined;
+    for (const entry of this.requests) {
+      entry.delivery = undefined;
+      if (entry.state === 'running' && !entry.acked) this.#orphans.add(entry);
+    }
+    if (this.#options.app.settings.workerCancelLongRunningTasksOnConnectionLoss === true) this.#cancelOrphans();
+  }
+
+  /** A new line, opened with that prefetch; what has changed since is said on it. */
+  lineOpened(prefetch: number): void {
+    this.#prefetch = prefetch;
+    this.#adjust();
+  }
+
+  /** Their messages may be on another worker by now, where they start anew. */
+  #cancelOrphans(): void {
+    if (this.#orphans.size === 0) return;
+    const setting = 'workerCancelLongRunningTasksOnConnectionLoss';
+    log.warning('{count} running tasks are aborted, because the connection to the broker was lost (setting {setting}).', {
+      count: this.#orphans.size,
+      setting,
+    });
+    const reason = new BrokerConnectionError(
+      `The connection to the broker was lost, so the task runs again when its message comes back (setting ${setting}).`,
+    );
+    for (const entry of this.#orphans) this.#interrupt(entry, reason);
   }
 
   /** Starts nothing any more, at once. What comes now waits for `giveBack`: while the broker still delivers here, it would come straight back. */
@@ -140,10 +170,13 @@ export class Flow {
   /** Asks every running task to stop; their messages go back uncounted. */
   interrupt(reason: Error): void {
     for (const entry of this.requests) {
-      if (entry.state !== 'running') continue;
-      entry.interrupted = true;
-      entry.run?.abort(reason);
+      if (entry.state === 'running') this.#interrupt(entry, reason);
     }
+  }
+
+  #interrupt(entry: Entry, reason: Error): void {
+    entry.interrupted = true;
+    entry.run?.abort(reason);
   }
 
   /** Gives the messages of tasks back that run on although they were interrupted. */
@@ -299,7 +332,10 @@ export class Flow {
     if (entry === undefined) return false;
     // Still held on this line: the newer one is a second copy, which nobody would ever settle if it took the place of the first.
     if (entry.acked || entry.delivery !== undefined) this.#ends.say(delivery, { verdict: 'ack' });
-    else entry.delivery = delivery;
+    else {
+      entry.delivery = delivery;
+      this.#orphans.delete(entry);
+    }
     return true;
   }
 
@@ -325,6 +361,10 @@ export class Flow {
       this.#adjust();
       return;
     }
+    if (stored.state === 'SUCCESS' && app.settings.workerDeduplicateSuccessfulTasks === false) {
+      await this.#runAgain(entry, stored);
+      return;
+    }
     log.info('Task {name}[{id}] ended in an earlier attempt ({state}); it does not run again.', {
       name: request.task,
       id: request.id,
@@ -333,6 +373,15 @@ export class Flow {
     entry.state = 'settling';
     const { next, answer } = await rest(entry, stored, app);
     this.#ends.end(entry, answer, [], next);
+  }
+
+  /** It succeeded, and runs once more all the same: what follows it follows its first result, which stays. */
+  async #runAgain(entry: Entry, stored: StoredResult): Promise<void> {
+    const { next } = await rest(entry, stored, this.#options.app);
+    if (entry.state !== 'received' || entry.delivery === undefined) return;
+    if (next.length > 0) this.#ends.follow(next);
+    this.#strategies.admit(entry);
+    this.#adjust();
   }
 
   #start(entry: Entry): void {
@@ -377,6 +426,7 @@ export class Flow {
 
   #finish(entry: Entry, outcome: Outcome): void {
     if (entry.acked) this.#acked--;
+    this.#orphans.delete(entry);
     if (entry.state !== 'running') {
       // Abandoned by a shutdown: its message has gone back, so this outcome is nobody's.
       this.#slots.free();

@@ -23,6 +23,14 @@ export interface ConsumerSettings {
   readonly workerPrefetchMultiplier: number;
   /** Most messages in memory that wait for their eta. */
   readonly workerEtaTaskLimit?: number | null | undefined;
+  /** Take nothing ahead of free slots. @default false */
+  readonly workerDisablePrefetch?: boolean;
+  /** After a reconnect, slots of tasks that still run without their message take none. @default true */
+  readonly workerEnablePrefetchCountReduction?: boolean;
+  /** Abort tasks with late acknowledgement when the line is lost. @default false */
+  readonly workerCancelLongRunningTasksOnConnectionLoss?: boolean;
+  /** A redelivered message whose task succeeded does not run it again. @default true */
+  readonly workerDeduplicateSuccessfulTasks?: boolean;
   readonly brokerConnectionRetry: boolean;
   readonly brokerConnectionRetryOnStartup?: boolean | null | undefined;
   /** null or 0: for ever. */

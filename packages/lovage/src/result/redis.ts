@@ -3,7 +3,6 @@
 import {
   applyWrites,
   BackendError,
-  backoff,
   deadline,
   fenceWrite,
   isReplyError,
@@ -11,14 +10,15 @@ import {
   openRedis,
   parseRedisUrl,
   putWrite,
+  type RedisLine,
   RedisLineError,
   type RedisLineOptions,
   type RedisWrite,
-  sleep,
 } from '../util/index.ts';
 import { redisGroups } from './redis-groups.ts';
 import { readResultOptions, resultKeys, urlOptions } from './redis-keys.ts';
 import { createRedisWatch } from './redis-watch.ts';
+import { DEFAULT_RETRY, type RetryPolicy, repeatedly } from './retry.ts';
 import { isStored } from './rules.ts';
 import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
 import { stateOf } from './sniff.ts';
@@ -27,7 +27,7 @@ import { stateOf } from './sniff.ts';
 const CHUNK = 500;
 /** Seconds that a call waits for a Redis that is away, as long as Celery's twenty tries. */
 const PATIENCE = 20;
-/** Seconds without a byte while calls wait, after which a line counts as dead. */
+/** Seconds without a byte while calls wait, after which a line counts as dead, when nobody says. */
 const SILENCE = 10;
 
 /** Opens the backend. */
@@ -38,13 +38,22 @@ export function open(options: BackendOptions): ResultBackend {
   const lineOptions: Omit<RedisLineOptions, 'prepare'> = {
     target,
     connectTimeout: options.connectTimeout,
-    name: `${options.appName}-results`,
-    replyTimeout: SILENCE,
+    name: options.redis?.clientName ?? `${options.appName}-results`,
+    replyTimeout: options.redis?.replyTimeout ?? SILENCE,
+    healthCheck: options.redis?.healthCheck,
+    keepAlive: options.redis?.keepAlive,
     wrap: (message, cause) => new BackendError(`Result backend: ${message}`, { cause }),
   };
   const line = openRedis(lineOptions);
   const closing = new AbortController();
-  const patiently = <T>(call: (signal: AbortSignal) => Promise<T>) => patient(call, closing.signal);
+  const patience: Patience = {
+    line,
+    policy: options.retry ?? DEFAULT_RETRY,
+    // Who asked for long answers is not cut off before them.
+    seconds: Math.max(PATIENCE, options.redis?.replyTimeout ?? 0),
+    closing: closing.signal,
+  };
+  const patiently = <T>(call: (signal: AbortSignal) => Promise<T>) => patient(call, patience);
 
   const write = (result: StoredResult): RedisWrite =>
     putWrite({
@@ -138,18 +147,40 @@ function resultOf(id: string, body: Buffer): StoredResult {
   return { id, state: stateOf(body), body, contentType: '', contentEncoding: '', attempt: 1 };
 }
 
+/** How long and how often a call is tried. */
+interface Patience {
+  readonly line: RedisLine;
+  readonly policy: RetryPolicy;
+  readonly seconds: number;
+  readonly closing: AbortSignal;
+}
+
 /** Runs a call that may be repeated until it is answered, for as long as a Redis that restarts may take. */
-async function patient<T>(call: (signal: AbortSignal) => Promise<T>, closing: AbortSignal): Promise<T> {
-  const tooLong = (): Error => new BackendError(`The Redis that holds the results has not answered for ${PATIENCE} s.`);
-  using limit = deadline(PATIENCE, tooLong);
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await call(limit.signal);
-    } catch (error) {
-      if (limit.signal.aborted || !canMend(error, closing)) throw error;
-      // The line waits for its connection by itself; this pause is for the moment in which a dead socket has not said so yet.
-      await sleep(backoff(attempt, { first: 0.01, cap: 1 }), limit.signal, { ref: false });
-    }
+async function patient<T>(call: (signal: AbortSignal) => Promise<T>, { line, policy, seconds, closing }: Patience): Promise<T> {
+  const tooLong = (): Error => new BackendError(`The Redis that holds the results has not answered for ${seconds} s.`);
+  using limit = deadline(seconds, tooLong);
+  return await repeatedly(
+    policy,
+    limit.signal,
+    () => (line.isConnected ? call(limit.signal) : connectFirst(line, call, limit.signal)),
+    (error) => canMend(error, closing),
+  );
+}
+
+/** A try that has no connection yet ends with the next attempt to make one: else it would wait for all of them, and count as one. */
+async function connectFirst<T>(line: RedisLine, call: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+  const failed = new AbortController();
+  const stop = line.observe({
+    down: (cause) => {
+      const error = new BackendError(`The Redis that holds the results cannot be reached: ${cause.message}`, { cause });
+      // Later, for a refused login has an error of its own.
+      setImmediate(() => failed.abort(error));
+    },
+  });
+  try {
+    return await call(AbortSignal.any([signal, failed.signal]));
+  } finally {
+    stop();
   }
 }
 

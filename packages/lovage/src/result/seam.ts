@@ -2,6 +2,7 @@
 import type { JointWrite } from '../broker/index.ts';
 import type { ChordStore } from './chord-seam.ts';
 import type { GroupStore } from './group-seam.ts';
+import type { RetryPolicy } from './retry.ts';
 
 export type TaskState = string;
 /** States that end a task. */
@@ -93,6 +94,19 @@ export interface BackendOptions {
   /** Seconds; the default life of results, and of the rpc queue. */
   readonly expires: number | undefined;
   readonly persistent: boolean;
+  /** When calls to a store that is away are repeated. @default without end, as long as the store is patient */
+  readonly retry?: RetryPolicy;
+  /** Lines to a Redis. */
+  readonly redis?: {
+    /** Shown by CLIENT LIST. @default <app>-results */
+    readonly clientName?: string | undefined;
+    /** Seconds without an answer after which a line is dead. @default 10 */
+    readonly replyTimeout?: number;
+    /** Seconds after which an idle line is asked for a sign of life. @default never */
+    readonly healthCheck?: number | undefined;
+    /** TCP keep-alive. @default true */
+    readonly keepAlive?: boolean;
+  };
 }
 
 /** Every result driver module exports `open`. */

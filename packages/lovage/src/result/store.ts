@@ -5,6 +5,7 @@ import { parseResultTuple, type ResultMeta, type ResultNode } from '../protocol/
 import { batcher, ConfigurationError } from '../util/index.ts';
 import { AsyncResult, type AsyncResultOptions } from './async-result.ts';
 import { type Broadcaster, revokeByStampsCommand, revokeCommand } from './broadcaster.ts';
+import { createResultCache, type ResultCache } from './cache.ts';
 import type { EncodeResultOptions, ResultCodec } from './codec.ts';
 import { GroupResult, type GroupResultOptions, type MembersOf } from './group-result.ts';
 import type { GroupStore } from './group-seam.ts';
@@ -28,6 +29,8 @@ interface Opened {
 export interface ResultStoreParts {
   /** Without one, revoking throws ConfigurationError. */
   readonly broadcaster?: Broadcaster | undefined;
+  /** Results of tasks that succeeded, kept here once they were read. @default 0 */
+  readonly cacheMax?: number;
 }
 
 /** Writes, reads and waits for the results of one app. */
@@ -35,6 +38,7 @@ export class ResultStore implements AsyncDisposable {
   readonly codec: ResultCodec;
   readonly #open: () => Promise<ResultBackend>;
   readonly #parts: ResultStoreParts;
+  readonly #cache: ResultCache;
   readonly #alive = keepalive();
   readonly #put: (results: readonly StoredResult[]) => Promise<readonly string[]>;
   readonly #get: (id: string) => Promise<StoredResult | undefined>;
@@ -45,6 +49,7 @@ export class ResultStore implements AsyncDisposable {
   /** `open` is called once, at the first use; a failed try is repeated at the next. */
   constructor(open: () => Promise<ResultBackend>, codec: ResultCodec, parts: ResultStoreParts = {}) {
     this.#open = open;
+    this.#cache = createResultCache(parts.cacheMax ?? 0);
     this.codec = codec;
     this.#parts = parts;
     // One put under way at a time, so that the states of a task are stored in the order in which they were given.
@@ -123,8 +128,8 @@ export class ResultStore implements AsyncDisposable {
   }
 
   /** What is stored of a task, undecoded. */
-  stored(id: string): Promise<StoredResult | undefined> {
-    return this.#alive.during(this.#get(id));
+  async stored(id: string): Promise<StoredResult | undefined> {
+    return this.#cache.get(id) ?? this.#cache.keep(await this.#alive.during(this.#get(id)));
   }
 
   async #record(id: string): Promise<ResultRecord> {
@@ -177,7 +182,7 @@ export class ResultStore implements AsyncDisposable {
     const decoded = (give: (record: ResultRecord) => void) => (stored: StoredResult) => {
       let record: ResultRecord;
       try {
-        record = this.codec.record(stored);
+        record = this.codec.record(this.#cache.keep(stored));
       } catch (error) {
         return failed(error);
       }
@@ -190,12 +195,15 @@ export class ResultStore implements AsyncDisposable {
     eager: false,
     read: (id) => this.#record(id),
     wait: async (id, signal, limit) => {
+      const known = this.#cache.get(id);
+      if (known !== undefined) return this.codec.record(known);
       const waiter = this.#waiter ?? (await this.#opened()).waiter;
-      return this.codec.record(await waiter.wait(id, signal, limit));
+      return this.codec.record(this.#cache.keep(await waiter.wait(id, signal, limit)));
     },
     listen: (ids, receiver) => this.#listen(ids, receiver),
     exists: async (id) => (await this.stored(id)) !== undefined,
     forget: async (ids) => {
+      this.#cache.forget(ids);
       const { backend } = await this.#opened();
       await this.#alive.during(backend.forget(ids));
     },

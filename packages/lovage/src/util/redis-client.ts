@@ -32,6 +32,10 @@ export interface RedisLineOptions {
   readonly protocol?: 2 | 3;
   /** Seconds; reported through `wrap` when the server is silent while calls wait. @default none */
   readonly replyTimeout?: number;
+  /** Seconds without a byte after which an idle line is asked for a sign of life; needs `replyTimeout`. @default never */
+  readonly healthCheck?: number | undefined;
+  /** TCP keep-alive. @default true */
+  readonly keepAlive?: boolean | undefined;
   /** Runs on every new connection before it counts as ready (subscriptions, tracking). */
   readonly prepare?: (client: Redis) => Promise<void>;
   /** Which error a lost line is. @default BrokerConnectionError */
@@ -171,6 +175,8 @@ class Line implements RedisLine {
   /** Made with the first client: nobody pushes before. */
   #pusher: RedisPush = () => Promise.reject(this.#lost('The line is not open', undefined, false));
   #pending = 0;
+  /** An idle line was asked for a sign of life. */
+  #probing = false;
   #disposed = false;
   #wakers: { readonly resolve: (client: Redis) => void; readonly reject: (error: Error) => void }[] = [];
 
@@ -330,7 +336,10 @@ class Line implements RedisLine {
       return;
     }
     client.stream?.unref();
+    // The client itself only ever switches it on.
+    if (this.#options.keepAlive === false) client.stream?.setKeepAlive(false);
     this.#client = client;
+    this.#probing = false;
     this.#attempts = 0;
     this.#failure = undefined;
     this.lastHeard = performance.now();
@@ -368,11 +377,28 @@ class Line implements RedisLine {
 
   /** A server that is silent while calls wait may be stopped, or the line cut without a word: cut it ourselves. */
   #watch(): void {
-    const limit = this.#options.replyTimeout;
-    if (limit === undefined || this.#client === undefined || this.#pending === 0) return;
-    if (performance.now() - this.lastHeard < limit * 1000) return;
-    this.#failure = new Error(`No answer for ${limit} s`);
-    this.#client.disconnect();
+    const { replyTimeout: limit, healthCheck } = this.#options;
+    const client = this.#client;
+    if (limit === undefined || client === undefined) return;
+    const silence = (performance.now() - this.lastHeard) / 1000;
+    if (this.#pending === 0 && !this.#probing) {
+      if (healthCheck !== undefined && silence >= healthCheck) this.#probe(client);
+    } else if (silence >= limit) {
+      this.#failure = new Error(`No answer for ${limit} s`);
+      client.disconnect();
+    }
+  }
+
+  /** Asks an idle line for a sign of life. Unlike a call it does not keep the process alive. */
+  #probe(client: Redis): void {
+    this.#probing = true;
+    this.lastHeard = performance.now();
+    const answered = (): void => {
+      if (this.#client !== client) return;
+      this.#probing = false;
+      this.lastHeard = performance.now();
+    };
+    client.ping().then(answered, () => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -61,7 +61,8 @@ export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}
         backendUrl: facts.parts.backendUrl,
         concurrency: facts.concurrency,
         pool: facts.pool,
-        events: facts.events,
+        // They come with the room that sends them.
+        events: false,
         queues: facts.parts.queueLines,
         tasks: listTasks ? [...source.taskNames()].sort() : undefined,
         now: new Date(),

@@ -13,9 +13,7 @@ export interface ProgramSettings {
   readonly shutdownTimeout?: number | null | undefined;
   /** Seconds that running tasks get before a cold shutdown aborts them; 0: none. */
   readonly workerSoftShutdownTimeout?: number | undefined;
-  readonly workerEnableSoftShutdownOnIdle?: boolean | undefined;
   readonly maxZombies?: number | null | undefined;
-  readonly workerSendTaskEvents: boolean;
 }
 
 /** An app, as far as a worker needs it before anything is open. */

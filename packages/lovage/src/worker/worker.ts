@@ -16,7 +16,6 @@ export interface WorkerFacts {
   readonly parts: WorkerParts;
   readonly pool: string;
   readonly concurrency: number;
-  readonly events: boolean;
 }
 
 /** One worker. */
@@ -128,7 +127,6 @@ export class Worker implements AsyncDisposable {
       await signals.celerydAfterSetup.tell(() => ({ hostname: this.hostname }), this.hostname);
       const host = this.#makeHost(parts, settings);
       this.#host = host;
-      this.#mention(settings);
       const told: Bootstep<WorkerHost> = {
         name: 'facts',
         requires: ['pool'],
@@ -137,7 +135,6 @@ export class Worker implements AsyncDisposable {
             parts: host.parts,
             pool: host.pool?.name ?? host.poolName,
             concurrency: host.pool?.limit ?? 0,
-            events: settings.workerSendTaskEvents,
           };
           onFacts?.(this.#facts);
         },
@@ -168,14 +165,6 @@ export class Worker implements AsyncDisposable {
   #stayAlive(): void {
     const alive = setInterval(() => undefined, 2 ** 30);
     void this.closed.finally(() => clearInterval(alive));
-  }
-
-  /** Settings that are known, but of no use here. */
-  #mention({ workerEnableSoftShutdownOnIdle }: ProgramSettings): void {
-    if (workerEnableSoftShutdownOnIdle !== true) return;
-    log.warning(
-      'The setting workerEnableSoftShutdownOnIdle has no effect: what an idle worker holds is given back at once, so there is nothing to wait for.',
-    );
   }
 
   #makeHost(parts: WorkerParts, settings: ProgramSettings): WorkerHost {

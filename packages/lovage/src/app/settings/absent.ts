@@ -17,7 +17,7 @@ export const absentSettings: readonly (readonly [start: string, reason: string])
   ['result_backend_thread_safe', 'one store serves one thread'],
   ['override_backends', 'a result store is found by the scheme of resultBackend'],
   ['redis_max_connections', 'one connection carries all commands of the result store'],
-  ['redis_retry_on_timeout', 'see resultBackendAlwaysRetry'],
+  ['redis_retry_on_timeout', 'resultBackendAlwaysRetry, which is on, repeats what had no answer'],
   ['redis_backend_credential_provider', 'put user and password into resultBackend'],
   ['database_url', 'use resultBackend'],
   ['database_', 'SQLAlchemy does not exist here'],

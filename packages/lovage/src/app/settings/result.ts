@@ -45,47 +45,51 @@ export const resultSettings: SettingRows = {
     kind: 'integer',
     default: -1,
     min: -1,
+    nullable: true,
     old: 'CELERY_MAX_CACHED_RESULTS',
-    about: 'Ready results kept in this process; -1: none, 0: without limit.',
+    about: 'Results of tasks that succeeded, kept in this process once they were read; -1: none, 0 or null: without limit.',
   },
   resultChordRetryInterval: {
     kind: 'seconds',
     default: 1,
     old: 'CELERY_RESULT_CHORD_RETRY_INTERVAL',
     about: 'Seconds between two looks at a chord on a store that cannot join.',
+    later: 'the canvas',
   },
   resultChordJoinTimeout: {
     kind: 'seconds',
     default: 3,
     old: 'CELERY_RESULT_CHORD_JOIN_TIMEOUT',
     about: 'Seconds to wait for the results of a chord that is complete.',
+    later: 'the canvas',
   },
   resultBackendAlwaysRetry: {
     kind: 'boolean',
     default: true,
     old: 'CELERY_RESULT_BACKEND_ALWAYS_RETRY',
-    about: 'Repeat calls to the result store that failed for a passing reason.',
+    about:
+      'Repeat a call to a Redis result store that is away, for up to 20 seconds; false: it fails at the first try. A worker stores its results, and a wait for a result goes on, whatever this says.',
   },
   resultBackendMaxRetries: {
     kind: 'number',
     default: Number.POSITIVE_INFINITY,
     min: 0,
     old: 'CELERY_RESULT_BACKEND_MAX_RETRIES',
-    about: 'How often.',
+    about: 'How often such a call is repeated within that time.',
   },
   resultBackendBaseSleepBetweenRetriesMs: {
     kind: 'integer',
     default: 10,
     celery: 'result_backend_base_sleep_between_retries_ms',
     old: 'CELERY_RESULT_BACKEND_BASE_SLEEP_BETWEEN_RETRIES_MS',
-    about: 'Milliseconds before the first repeat; each one after waits twice as long.',
+    about: 'Milliseconds of the back-off between repeats: before repeat n a random time of up to this times 2 to the power of n.',
   },
   resultBackendMaxSleepBetweenRetriesMs: {
     kind: 'integer',
     default: 10_000,
     celery: 'result_backend_max_sleep_between_retries_ms',
     old: 'CELERY_RESULT_BACKEND_MAX_SLEEP_BETWEEN_RETRIES_MS',
-    about: 'Milliseconds of the longest wait.',
+    about: 'Milliseconds of the longest such wait.',
   },
   redisHost: {
     kind: 'string',
@@ -121,7 +125,7 @@ export const resultSettings: SettingRows = {
   redisClientName: {
     kind: 'string',
     default: null,
-    about: 'Name that the connections of the result store carry in CLIENT LIST.',
+    about: 'Name that the connections of the result store carry in CLIENT LIST; null: <app>-results.',
   },
   redisBackendUseSsl: {
     kind: 'any',
@@ -137,13 +141,17 @@ export const resultSettings: SettingRows = {
   redisBackendHealthCheckInterval: {
     kind: 'seconds',
     default: null,
-    about: 'Ping connections of the result store that were idle for this many seconds.',
+    min: 1,
+    about:
+      'Ping a connection of the Redis result store that was idle for this many seconds, and open it anew when no answer comes; null: only while somebody waits for a result.',
   },
   redisSocketTimeout: {
     kind: 'seconds',
-    default: 120,
+    default: 10,
+    min: 1,
     old: 'CELERY_REDIS_SOCKET_TIMEOUT',
-    about: 'Seconds to wait for an answer of a Redis result store.',
+    about:
+      'Seconds without a byte from a Redis result store that owes an answer, after which its connection counts as dead and is opened anew.',
   },
   redisSocketConnectTimeout: {
     kind: 'seconds',
@@ -162,23 +170,27 @@ export const resultSettings: SettingRows = {
     default: null,
     old: 'CELERY_RESULT_DB_TABLENAMES',
     about: 'Table names of a SQL result store, by the keys task and group.',
+    later: 'result stores in SQL databases',
   },
   databaseTableSchemas: {
     kind: 'map',
     default: null,
     old: 'DATABASE_TABLE_SCHEMAS',
     about: 'Schemas of those tables.',
+    later: 'result stores in SQL databases',
   },
   databaseCreateTablesAtSetup: {
     kind: 'boolean',
     default: true,
     old: 'DATABASE_CREATE_TABLES_AT_SETUP',
     about: 'Create those tables at start; false: on first use.',
+    later: 'result stores in SQL databases',
   },
   cacheBackendOptions: {
     kind: 'map',
     default: {},
     old: 'CELERY_CACHE_BACKEND_OPTIONS',
     about: 'Options of the memcached client.',
+    later: 'the result store memcached',
   },
 };

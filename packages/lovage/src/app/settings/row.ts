@@ -39,6 +39,10 @@ export interface SettingRow {
   readonly nullable?: boolean;
   /** What is wrong with a value, beyond its kind. */
   readonly check?: (value: unknown) => string | undefined;
+  /** The part of Lovage, still to come, that it belongs to: until then it is kept and does nothing, which the app says when it is set. */
+  readonly later?: string;
+  /** Why it has no effect here, for one that is only taken so that Celery's configurations load. The app says so when it is set. */
+  readonly ignored?: string;
   /** Its value never appears in a log or a table. */
   readonly secret?: boolean;
 }

@@ -1,4 +1,5 @@
 // The settings table, whole: every setting that exists, in the order of the docs page, and the ways to find one by a name.
+import { isDeepStrictEqual } from 'node:util';
 import { ConfigurationError, didYouMean } from '../../util/index.ts';
 import { absentSettings } from './absent.ts';
 import { brokerSettings } from './broker.ts';
@@ -6,6 +7,7 @@ import { generalSettings } from './general.ts';
 import { resultSettings } from './result.ts';
 import type { SettingRow, SettingRows } from './row.ts';
 import { taskSettings } from './task.ts';
+import type { Settings } from './types.ts';
 import { workerSettings } from './worker.ts';
 
 /** The parts of the table, by the title that the docs page gives them. */
@@ -38,6 +40,21 @@ export function environmentName(name: string): string {
   return `LOVAGE_${snakeCase(name).toUpperCase()}`;
 }
 
+/** Why a setting does nothing, as the end of its description; undefined for those that work. */
+export function effectNote({ later, ignored }: SettingRow): string | undefined {
+  if (ignored !== undefined) return `No effect here: ${ignored}.`;
+  return later === undefined ? undefined : `No effect yet: belongs to ${later}, which is still to come.`;
+}
+
+/** A line for each setting that was given a value although it does nothing (`effectNote`). */
+export function idleSettings(settings: Settings): readonly string[] {
+  return [...settingsTable].flatMap(([name, row]) => {
+    const note = effectNote(row);
+    const isSet = note !== undefined && !isDeepStrictEqual(settings[name as keyof Settings], row.default);
+    return isSet ? [`The setting ${name} is set. ${note}`] : [];
+  });
+}
+
 const bySnake = new Map([...settingsTable.keys()].map((name) => [snakeCase(name), name]));
 const byEnvironment = new Map([...settingsTable.keys()].map((name) => [environmentName(name), name]));
 const byOld = new Map<string, string>();
@@ -63,7 +80,7 @@ function hint(given: string): string {
   const absent = absentSettings.find(([start]) =>
     start.endsWith('_') ? lower.startsWith(start) : lower === start || lower === `${start}_type`,
   );
-  if (absent !== undefined) return ` Celery has it, Lovage does not: ${absent[1]}.`;
+  if (absent !== undefined) return ` Celery has it, Lovage does not: ${absent[1]}. Take it out of the configuration.`;
   const known = given.includes('_') ? bySnake.keys() : settingsTable.keys();
   return didYouMean(given, known) || ' docs/settings.md lists all settings.';
 }

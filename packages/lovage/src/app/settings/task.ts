@@ -203,7 +203,8 @@ export const taskSettings: SettingRows = {
     kind: 'boolean',
     default: true,
     old: 'CELERY_TASK_PUBLISH_RETRY',
-    about: 'Repeat a publish that surely was not stored.',
+    about:
+      'Repeat a publish that surely was not stored. On RabbitMQ, what a lost connection left without a confirm is always written again on the next one, under the same id, until taskPublishTimeout.',
   },
   taskPublishRetryPolicy: {
     kind: 'map',
@@ -241,6 +242,7 @@ export const taskSettings: SettingRows = {
     default: false,
     old: 'CELERY_SEND_TASK_SENT_EVENT',
     about: 'Publish the event task-sent with every task.',
+    later: 'events',
   },
   taskAllowErrorCbOnChordHeader: {
     kind: 'boolean',
@@ -248,5 +250,6 @@ export const taskSettings: SettingRows = {
     celery: 'task_allow_error_cb_on_chord_header',
     old: 'CELERY_ALLOW_ERROR_CB_ON_CHORD_HEADER',
     about: 'The linkError of a chord is linked to each task of its header too.',
+    later: 'the canvas',
   },
 };

@@ -29,12 +29,12 @@ export interface Settings {
    */
   readonly strictTyping: boolean;
   /**
-   * Times without an offset mean UTC; false: the time zone of the machine.
+   * What messages of protocol 1 say of their times: UTC; false: the local time of who reads them. Those of protocol 2 carry an offset.
    * @default true
    */
   readonly enableUtc: boolean;
   /**
-   * IANA name of the time zone of schedules; null: UTC, or the zone of the machine when enableUtc is off.
+   * IANA name of the time zone of schedules; null: UTC, or the zone of the machine when enableUtc is off. No effect yet: belongs to beat, which is still to come.
    * @default null
    */
   readonly timezone: string | null;
@@ -54,62 +54,62 @@ export interface Settings {
    */
   readonly durability: 'process' | 'power';
   /**
-   * What beat sends and when: a map of entry name to { task, schedule, args, kwargs, options }.
+   * What beat sends and when: a map of entry name to { task, schedule, args, kwargs, options }. No effect yet: belongs to beat, which is still to come.
    * @default {}
    */
   readonly beatSchedule: Readonly<Record<string, unknown>>;
   /**
-   * Where beat keeps what it remembers: a store name or URL; null: beside the broker.
+   * Where beat keeps what it remembers: a store name or URL; null: beside the broker. No effect yet: belongs to beat, which is still to come.
    * @default null
    */
   readonly beatScheduler: string | null;
   /**
-   * File of the schedule store that lives in a file.
+   * File of the schedule store that lives in a file. No effect yet: belongs to beat, which is still to come.
    * @default 'lovage-schedule'
    */
   readonly beatScheduleFilename: string;
   /**
-   * Longest sleep of beat between two looks at its schedule, in seconds; 0: the default of the store.
+   * Longest sleep of beat between two looks at its schedule, in seconds; 0: the default of the store. No effect yet: belongs to beat, which is still to come.
    * @default 0
    */
   readonly beatMaxLoopInterval: number;
   /**
-   * Save the schedule after this many sent tasks; 0: by time only.
+   * Save the schedule after this many sent tasks; 0: by time only. No effect yet: belongs to beat, which is still to come.
    * @default 0
    */
   readonly beatSyncEvery: number;
   /**
-   * Skip a crontab run that is late by more than this many seconds; null: never skip.
+   * Skip a crontab run that is late by more than this many seconds; null: never skip. No effect yet: belongs to beat, which is still to come.
    * @default null
    */
   readonly beatCronStartingDeadline: number | null;
   /**
-   * File of the certificate that belongs to securityKey.
+   * File of the certificate that belongs to securityKey. No effect yet: belongs to signed messages, which is still to come.
    * @default null
    */
   readonly securityCertificate: string | null;
   /**
-   * Folder or glob of the certificates whose signatures are trusted.
+   * Folder or glob of the certificates whose signatures are trusted. No effect yet: belongs to signed messages, which is still to come.
    * @default null
    */
   readonly securityCertStore: string | null;
   /**
-   * File of the private key that signs messages.
+   * File of the private key that signs messages. No effect yet: belongs to signed messages, which is still to come.
    * @default null
    */
   readonly securityKey: string | null;
   /**
-   * Password of securityKey.
+   * Password of securityKey. No effect yet: belongs to signed messages, which is still to come.
    * @default null
    */
   readonly securityKeyPassword: string | Uint8Array | null;
   /**
-   * Hash of the signatures.
+   * Hash of the signatures. No effect yet: belongs to signed messages, which is still to come.
    * @default 'sha256'
    */
   readonly securityDigest: string;
   /**
-   * Address of the broker, or several for fail-over; 'sqlite://' is the embedded database file of the project, 'memory://' lives in this process.
+   * Address of the broker, or several for fail-over (RabbitMQ servers, or Sentinels of one Redis); 'sqlite://' is the embedded database file of the project, 'memory://' lives in this process.
    * @default 'sqlite://'
    */
   readonly brokerUrl: string | readonly string[];
@@ -199,62 +199,62 @@ export interface Settings {
    */
   readonly deadLettersMaxLength: number;
   /**
-   * Name space of remote control; its exchange is <value>.pidbox.
+   * Name space of remote control; its exchange is <value>.pidbox. No effect yet: belongs to remote control, which is still to come.
    * @default 'celery'
    */
   readonly controlExchange: string;
   /**
-   * Seconds that a control message waits in its queue.
+   * Seconds that a control message waits in its queue. No effect yet: belongs to remote control, which is still to come.
    * @default 300
    */
   readonly controlQueueTtl: number;
   /**
-   * Seconds after which an unused control queue is deleted.
+   * Seconds after which an unused control queue is deleted. No effect yet: belongs to remote control, which is still to come.
    * @default 10
    */
   readonly controlQueueExpires: number;
   /**
-   * Control queues belong to one connection.
+   * Control queues belong to one connection. No effect yet: belongs to remote control, which is still to come.
    * @default true
    */
   readonly controlQueueExclusive: boolean;
   /**
-   * Control queues survive a restart of the broker; not together with controlQueueExclusive.
+   * Control queues survive a restart of the broker; not together with controlQueueExclusive. No effect yet: belongs to remote control, which is still to come.
    * @default false
    */
   readonly controlQueueDurable: boolean;
   /**
-   * Name of the exchange of events.
+   * Name of the exchange of events. No effect yet: belongs to events, which is still to come.
    * @default 'celeryev'
    */
   readonly eventExchange: string;
   /**
-   * Beginning of the names of monitor queues.
+   * Beginning of the names of monitor queues. No effect yet: belongs to events, which is still to come.
    * @default 'celeryev'
    */
   readonly eventQueuePrefix: string;
   /**
-   * Seconds that an event waits in a monitor queue.
+   * Seconds that an event waits in a monitor queue. No effect yet: belongs to events, which is still to come.
    * @default 5
    */
   readonly eventQueueTtl: number;
   /**
-   * Seconds after which an unused monitor queue is deleted.
+   * Seconds after which an unused monitor queue is deleted. No effect yet: belongs to events, which is still to come.
    * @default 60
    */
   readonly eventQueueExpires: number;
   /**
-   * Monitor queues belong to one connection.
+   * Monitor queues belong to one connection. No effect yet: belongs to events, which is still to come.
    * @default true
    */
   readonly eventQueueExclusive: boolean;
   /**
-   * Monitor queues survive a restart of the broker; not together with eventQueueExclusive.
+   * Monitor queues survive a restart of the broker; not together with eventQueueExclusive. No effect yet: belongs to events, which is still to come.
    * @default false
    */
   readonly eventQueueDurable: boolean;
   /**
-   * Serializer of events.
+   * Serializer of events. No effect yet: belongs to events, which is still to come.
    * @default 'json'
    */
   readonly eventSerializer: string;
@@ -409,7 +409,7 @@ export interface Settings {
    */
   readonly taskPublishTimeout: number;
   /**
-   * Repeat a publish that surely was not stored.
+   * Repeat a publish that surely was not stored. On RabbitMQ, what a lost connection left without a confirm is always written again on the next one, under the same id, until taskPublishTimeout.
    * @default true
    */
   readonly taskPublishRetry: boolean;
@@ -434,12 +434,12 @@ export interface Settings {
    */
   readonly taskRoutes: Routes | null;
   /**
-   * Publish the event task-sent with every task.
+   * Publish the event task-sent with every task. No effect yet: belongs to events, which is still to come.
    * @default false
    */
   readonly taskSendSentEvent: boolean;
   /**
-   * The linkError of a chord is linked to each task of its header too.
+   * The linkError of a chord is linked to each task of its header too. No effect yet: belongs to the canvas, which is still to come.
    * @default false
    */
   readonly taskAllowErrorCbOnChordHeader: boolean;
@@ -474,37 +474,37 @@ export interface Settings {
    */
   readonly resultPersistent: boolean | null;
   /**
-   * Ready results kept in this process; -1: none, 0: without limit.
+   * Results of tasks that succeeded, kept in this process once they were read; -1: none, 0 or null: without limit.
    * @default -1
    */
-  readonly resultCacheMax: number;
+  readonly resultCacheMax: number | null;
   /**
-   * Seconds between two looks at a chord on a store that cannot join.
+   * Seconds between two looks at a chord on a store that cannot join. No effect yet: belongs to the canvas, which is still to come.
    * @default 1
    */
   readonly resultChordRetryInterval: number;
   /**
-   * Seconds to wait for the results of a chord that is complete.
+   * Seconds to wait for the results of a chord that is complete. No effect yet: belongs to the canvas, which is still to come.
    * @default 3
    */
   readonly resultChordJoinTimeout: number;
   /**
-   * Repeat calls to the result store that failed for a passing reason.
+   * Repeat a call to a Redis result store that is away, for up to 20 seconds; false: it fails at the first try. A worker stores its results, and a wait for a result goes on, whatever this says.
    * @default true
    */
   readonly resultBackendAlwaysRetry: boolean;
   /**
-   * How often.
+   * How often such a call is repeated within that time.
    * @default Infinity
    */
   readonly resultBackendMaxRetries: number;
   /**
-   * Milliseconds before the first repeat; each one after waits twice as long.
+   * Milliseconds of the back-off between repeats: before repeat n a random time of up to this times 2 to the power of n.
    * @default 10
    */
   readonly resultBackendBaseSleepBetweenRetriesMs: number;
   /**
-   * Milliseconds of the longest wait.
+   * Milliseconds of the longest such wait.
    * @default 10000
    */
   readonly resultBackendMaxSleepBetweenRetriesMs: number;
@@ -534,7 +534,7 @@ export interface Settings {
    */
   readonly redisPassword: string | null;
   /**
-   * Name that the connections of the result store carry in CLIENT LIST.
+   * Name that the connections of the result store carry in CLIENT LIST; null: <app>-results.
    * @default null
    */
   readonly redisClientName: string | null;
@@ -544,13 +544,13 @@ export interface Settings {
    */
   readonly redisBackendUseSsl: boolean | Readonly<Record<string, unknown>> | null;
   /**
-   * Ping connections of the result store that were idle for this many seconds.
+   * Ping a connection of the Redis result store that was idle for this many seconds, and open it anew when no answer comes; null: only while somebody waits for a result.
    * @default null
    */
   readonly redisBackendHealthCheckInterval: number | null;
   /**
-   * Seconds to wait for an answer of a Redis result store.
-   * @default 120
+   * Seconds without a byte from a Redis result store that owes an answer, after which its connection counts as dead and is opened anew.
+   * @default 10
    */
   readonly redisSocketTimeout: number;
   /**
@@ -564,27 +564,27 @@ export interface Settings {
    */
   readonly redisSocketKeepalive: boolean;
   /**
-   * Table names of a SQL result store, by the keys task and group.
+   * Table names of a SQL result store, by the keys task and group. No effect yet: belongs to result stores in SQL databases, which is still to come.
    * @default null
    */
   readonly databaseTableNames: Readonly<Record<string, unknown>> | null;
   /**
-   * Schemas of those tables.
+   * Schemas of those tables. No effect yet: belongs to result stores in SQL databases, which is still to come.
    * @default null
    */
   readonly databaseTableSchemas: Readonly<Record<string, unknown>> | null;
   /**
-   * Create those tables at start; false: on first use.
+   * Create those tables at start; false: on first use. No effect yet: belongs to result stores in SQL databases, which is still to come.
    * @default true
    */
   readonly databaseCreateTablesAtSetup: boolean;
   /**
-   * Options of the memcached client.
+   * Options of the memcached client. No effect yet: belongs to the result store memcached, which is still to come.
    * @default {}
    */
   readonly cacheBackendOptions: Readonly<Record<string, unknown>>;
   /**
-   * Where tasks run: 'async' many on one event loop, 'solo' one after the other, 'threads', or 'prefork' child processes.
+   * Where tasks run: 'async' many on one event loop, 'solo' one after the other, and, still to come and refused until then, 'threads' and 'prefork' child processes.
    * @default 'async'
    */
   readonly workerPool: string;
@@ -594,12 +594,12 @@ export interface Settings {
    */
   readonly workerConcurrency: number | null;
   /**
-   * Messages held for each slot of the pool, those that run included; 0: no limit.
+   * Messages held for each slot of the pool, those that run included, and one more while tasks take milliseconds; 0: no limit.
    * @default 1
    */
   readonly workerPrefetchMultiplier: number;
   /**
-   * Take a message only when a slot is free for it.
+   * Take a message only when a slot is free for it, however quick the tasks are.
    * @default false
    */
   readonly workerDisablePrefetch: boolean;
@@ -609,37 +609,37 @@ export interface Settings {
    */
   readonly workerEtaTaskLimit: number | null;
   /**
-   * After a reconnect, take fewer messages until the tasks from before it have ended.
+   * After a reconnect, take messages only for slots that are free of the tasks from before it; false: for every slot.
    * @default true
    */
   readonly workerEnablePrefetchCountReduction: boolean;
   /**
-   * Use the kind of prefetch that quorum queues allow.
+   * Look whether there are quorum queues, and choose the kind of prefetch by it. No effect here: each queue of RabbitMQ gets the kind of prefetch that it allows.
    * @default true
    */
   readonly workerDetectQuorumQueues: boolean;
   /**
-   * Replace a process of the pool after this many tasks.
+   * Replace a process of the pool after this many tasks; a pool without processes refuses it.
    * @default null
    */
   readonly workerMaxTasksPerChild: number | null;
   /**
-   * Replace a process of the pool that uses more than this many KiB, after its task.
+   * Replace a process of the pool that uses more than this many KiB, after its task; a pool without processes refuses it.
    * @default null
    */
   readonly workerMaxMemoryPerChild: number | null;
   /**
-   * Seconds that a new process of the pool may take to start.
+   * Seconds that a new process of the pool may take to start. No effect yet: belongs to the pool 'prefork', which is still to come.
    * @default 10
    */
   readonly workerProcAliveTimeout: number;
   /**
-   * Seconds to wait for the result of a process that is gone.
+   * Seconds to wait for the result of a process that is gone. No effect yet: belongs to the pool 'prefork', which is still to come.
    * @default 10
    */
   readonly workerLostWait: number;
   /**
-   * Allow the control command pool_restart.
+   * Allow the control command pool_restart. No effect yet: belongs to remote control, which is still to come.
    * @default false
    */
   readonly workerPoolRestarts: boolean;
@@ -654,27 +654,27 @@ export interface Settings {
    */
   readonly workerDisableRateLimits: boolean;
   /**
-   * A redelivered message whose task already succeeded is acknowledged without running again.
+   * A redelivered message whose task already succeeded is acknowledged without running again; false: it runs again, and the stored result stays.
    * @default true
    */
   readonly workerDeduplicateSuccessfulTasks: boolean;
   /**
-   * Cancel tasks with late acknowledgement when the broker connection is lost.
+   * Abort running tasks with late acknowledgement when the broker connection is lost (on Redis: the lease, which outlives a short loss of the connection); they run again when their messages come back, on whichever worker gets them.
    * @default false
    */
   readonly workerCancelLongRunningTasksOnConnectionLoss: boolean;
   /**
-   * Listen to control commands.
+   * Listen to control commands. No effect yet: belongs to remote control, which is still to come.
    * @default true
    */
   readonly workerEnableRemoteControl: boolean;
   /**
-   * Publish events about each task.
+   * Publish events about each task. No effect yet: belongs to events, which is still to come.
    * @default false
    */
   readonly workerSendTaskEvents: boolean;
   /**
-   * File in which a worker keeps revoked ids over a restart.
+   * File in which a worker keeps revoked ids over a restart. No effect yet: belongs to remote control, which is still to come.
    * @default null
    */
   readonly workerStateDb: string | null;
@@ -684,7 +684,7 @@ export interface Settings {
    */
   readonly workerSoftShutdownTimeout: number;
   /**
-   * No effect: what an idle worker holds is given back at once, so there is nothing to wait for; the worker says so at its start.
+   * workerSoftShutdownTimeout counts for a worker with no running task too. No effect here: what an idle worker holds is given back at once, so there is nothing to wait for.
    * @default false
    */
   readonly workerEnableSoftShutdownOnIdle: boolean;
@@ -739,82 +739,82 @@ export interface Settings {
    */
   readonly workerRedirectStdoutsLevel: 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
   /**
-   * Longest sleep of the timer of due tasks, in seconds.
+   * Longest sleep of the timer of due tasks, in seconds. No effect here: due tasks have a timer that is exact to the millisecond.
    * @default 1
    */
   readonly workerTimerPrecision: number;
   /**
-   * File that `lovage worker` writes its log to.
+   * File that `lovage worker` writes its log to. No effect yet: belongs to running as a daemon, which is still to come.
    * @default null
    */
   readonly workerLogfile: string | null;
   /**
-   * File that holds the process id of `lovage worker`.
+   * File that holds the process id of `lovage worker`. No effect yet: belongs to running as a daemon, which is still to come.
    * @default null
    */
   readonly workerPidfile: string | null;
   /**
-   * User, by name or number, that `lovage worker` changes to.
+   * User, by name or number, that `lovage worker` changes to. No effect yet: belongs to running as a daemon, which is still to come.
    * @default null
    */
   readonly workerUid: string | null;
   /**
-   * Group, by name or number, that `lovage worker` changes to.
+   * Group, by name or number, that `lovage worker` changes to. No effect yet: belongs to running as a daemon, which is still to come.
    * @default null
    */
   readonly workerGid: string | null;
   /**
-   * File mode mask of `lovage worker`, in octal.
+   * File mode mask of `lovage worker`, in octal. No effect yet: belongs to running as a daemon, which is still to come.
    * @default null
    */
   readonly workerUmask: string | null;
   /**
-   * File that `lovage beat` writes its log to.
+   * File that `lovage beat` writes its log to. No effect yet: belongs to beat, which is still to come.
    * @default null
    */
   readonly beatLogfile: string | null;
   /**
-   * File that holds the process id of `lovage beat`.
+   * File that holds the process id of `lovage beat`. No effect yet: belongs to beat, which is still to come.
    * @default null
    */
   readonly beatPidfile: string | null;
   /**
-   * User, by name or number, that `lovage beat` changes to.
+   * User, by name or number, that `lovage beat` changes to. No effect yet: belongs to beat, which is still to come.
    * @default null
    */
   readonly beatUid: string | null;
   /**
-   * Group, by name or number, that `lovage beat` changes to.
+   * Group, by name or number, that `lovage beat` changes to. No effect yet: belongs to beat, which is still to come.
    * @default null
    */
   readonly beatGid: string | null;
   /**
-   * File mode mask of `lovage beat`, in octal.
+   * File mode mask of `lovage beat`, in octal. No effect yet: belongs to beat, which is still to come.
    * @default null
    */
   readonly beatUmask: string | null;
   /**
-   * File that `lovage events` writes its log to.
+   * File that `lovage events` writes its log to. No effect yet: belongs to events, which is still to come.
    * @default null
    */
   readonly eventsLogfile: string | null;
   /**
-   * File that holds the process id of `lovage events`.
+   * File that holds the process id of `lovage events`. No effect yet: belongs to events, which is still to come.
    * @default null
    */
   readonly eventsPidfile: string | null;
   /**
-   * User, by name or number, that `lovage events` changes to.
+   * User, by name or number, that `lovage events` changes to. No effect yet: belongs to events, which is still to come.
    * @default null
    */
   readonly eventsUid: string | null;
   /**
-   * Group, by name or number, that `lovage events` changes to.
+   * Group, by name or number, that `lovage events` changes to. No effect yet: belongs to events, which is still to come.
    * @default null
    */
   readonly eventsGid: string | null;
   /**
-   * File mode mask of `lovage events`, in octal.
+   * File mode mask of `lovage events`, in octal. No effect yet: belongs to events, which is still to come.
    * @default null
    */
   readonly eventsUmask: string | null;

@@ -10,7 +10,7 @@ export const workerSettings: SettingRows = {
     default: 'async',
     old: 'CELERYD_POOL',
     about:
-      "Where tasks run: 'async' many on one event loop, 'solo' one after the other, 'threads', or 'prefork' child processes.",
+      "Where tasks run: 'async' many on one event loop, 'solo' one after the other, and, still to come and refused until then, 'threads' and 'prefork' child processes.",
   },
   workerConcurrency: {
     kind: 'integer',
@@ -23,13 +23,14 @@ export const workerSettings: SettingRows = {
     kind: 'number',
     default: 1,
     old: 'CELERYD_PREFETCH_MULTIPLIER',
-    about: 'Messages held for each slot of the pool, those that run included; 0: no limit.',
+    about:
+      'Messages held for each slot of the pool, those that run included, and one more while tasks take milliseconds; 0: no limit.',
   },
   workerDisablePrefetch: {
     kind: 'boolean',
     default: false,
     old: 'CELERYD_DISABLE_PREFETCH',
-    about: 'Take a message only when a slot is free for it.',
+    about: 'Take a message only when a slot is free for it, however quick the tasks are.',
   },
   workerEtaTaskLimit: {
     kind: 'integer',
@@ -41,45 +42,50 @@ export const workerSettings: SettingRows = {
     kind: 'boolean',
     default: true,
     old: 'CELERYD_ENABLE_PREFETCH_COUNT_REDUCTION',
-    about: 'After a reconnect, take fewer messages until the tasks from before it have ended.',
+    about: 'After a reconnect, take messages only for slots that are free of the tasks from before it; false: for every slot.',
   },
   workerDetectQuorumQueues: {
     kind: 'boolean',
     default: true,
     old: 'CELERYD_DETECT_QUORUM_QUEUES',
-    about: 'Use the kind of prefetch that quorum queues allow.',
+    about: 'Look whether there are quorum queues, and choose the kind of prefetch by it.',
+    ignored: 'each queue of RabbitMQ gets the kind of prefetch that it allows',
   },
   workerMaxTasksPerChild: {
     kind: 'integer',
     default: null,
     min: 1,
     old: 'CELERYD_MAX_TASKS_PER_CHILD',
-    about: 'Replace a process of the pool after this many tasks.',
+    about: 'Replace a process of the pool after this many tasks; a pool without processes refuses it.',
   },
   workerMaxMemoryPerChild: {
     kind: 'integer',
     default: null,
     min: 1,
     old: 'CELERYD_MAX_MEMORY_PER_CHILD',
-    about: 'Replace a process of the pool that uses more than this many KiB, after its task.',
+    about:
+      'Replace a process of the pool that uses more than this many KiB, after its task; a pool without processes refuses it.',
   },
   workerProcAliveTimeout: {
     kind: 'seconds',
     default: 10,
     old: 'CELERYD_PROC_ALIVE_TIMEOUT',
     about: 'Seconds that a new process of the pool may take to start.',
+    later: "the pool 'prefork'",
   },
   workerLostWait: {
     kind: 'seconds',
     default: 10,
     old: 'CELERYD_WORKER_LOST_WAIT',
     about: 'Seconds to wait for the result of a process that is gone.',
+    later: "the pool 'prefork'",
   },
   workerPoolRestarts: {
     kind: 'boolean',
     default: false,
     old: 'CELERYD_POOL_RESTARTS',
     about: 'Allow the control command pool_restart.',
+    later: 'remote control',
   },
   workerDirect: {
     kind: 'boolean',
@@ -97,31 +103,36 @@ export const workerSettings: SettingRows = {
     kind: 'boolean',
     default: true,
     old: 'CELERYD_DEDUPLICATE_SUCCESSFUL_TASKS',
-    about: 'A redelivered message whose task already succeeded is acknowledged without running again.',
+    about:
+      'A redelivered message whose task already succeeded is acknowledged without running again; false: it runs again, and the stored result stays.',
   },
   workerCancelLongRunningTasksOnConnectionLoss: {
     kind: 'boolean',
     default: false,
     old: 'CELERYD_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS',
-    about: 'Cancel tasks with late acknowledgement when the broker connection is lost.',
+    about:
+      'Abort running tasks with late acknowledgement when the broker connection is lost (on Redis: the lease, which outlives a short loss of the connection); they run again when their messages come back, on whichever worker gets them.',
   },
   workerEnableRemoteControl: {
     kind: 'boolean',
     default: true,
     old: 'CELERY_ENABLE_REMOTE_CONTROL',
     about: 'Listen to control commands.',
+    later: 'remote control',
   },
   workerSendTaskEvents: {
     kind: 'boolean',
     default: false,
     old: 'CELERY_SEND_EVENTS',
     about: 'Publish events about each task.',
+    later: 'events',
   },
   workerStateDb: {
     kind: 'string',
     default: null,
     old: 'CELERYD_STATE_DB',
     about: 'File in which a worker keeps revoked ids over a restart.',
+    later: 'remote control',
   },
   workerSoftShutdownTimeout: {
     kind: 'seconds',
@@ -133,8 +144,8 @@ export const workerSettings: SettingRows = {
     kind: 'boolean',
     default: false,
     old: 'CELERYD_ENABLE_SOFT_SHUTDOWN_ON_IDLE',
-    about:
-      'No effect: what an idle worker holds is given back at once, so there is nothing to wait for; the worker says so at its start.',
+    about: 'workerSoftShutdownTimeout counts for a worker with no running task too.',
+    ignored: 'what an idle worker holds is given back at once, so there is nothing to wait for',
   },
   shutdownTimeout: {
     kind: 'seconds',
@@ -210,15 +221,16 @@ export const workerSettings: SettingRows = {
     default: 1,
     old: 'CELERYD_TIMER_PRECISION',
     about: 'Longest sleep of the timer of due tasks, in seconds.',
+    ignored: 'due tasks have a timer that is exact to the millisecond',
   },
-  ...daemon('worker'),
-  ...daemon('beat'),
-  ...daemon('events'),
+  ...daemon('worker', 'running as a daemon'),
+  ...daemon('beat', 'beat'),
+  ...daemon('events', 'events'),
 };
 
 /** Celery's daemon options, the same for three programs. */
-function daemon(program: string): SettingRows {
-  const text = (about: string) => ({ kind: 'string' as const, default: null, about });
+function daemon(program: string, later: string): SettingRows {
+  const text = (about: string) => ({ kind: 'string' as const, default: null, about, later });
   return {
     [`${program}Logfile`]: text(`File that \`lovage ${program}\` writes its log to.`),
     [`${program}Pidfile`]: text(`File that holds the process id of \`lovage ${program}\`.`),

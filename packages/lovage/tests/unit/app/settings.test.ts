@@ -52,6 +52,8 @@ test.each([
   ['BROKER_URL', "It is called 'brokerUrl' now"],
   ['CELERYD_CONCURRENCY', "It is called 'workerConcurrency' now"],
   ['broker_pool_limit', 'Celery has it, Lovage does not'],
+  ['redis_max_connections', 'one connection carries all commands of the result store. Take it out'],
+  ['redis_retry_on_timeout', 'resultBackendAlwaysRetry, which is on, repeats'],
   ['cassandra_servers', 'there is no driver for that result store'],
   ['xyzzy', 'docs/settings.md'],
 ])('the unknown setting %s is refused with a hint', (name, hint) => {

@@ -142,6 +142,23 @@ describe('prefetch', () => {
     });
     expect(tasks.most()).toBe(3);
   });
+
+  it('takes nothing ahead of free slots with workerDisablePrefetch, however quick the tasks are', async () => {
+    await using h = await harness({ concurrency: 3, settings: { workerDisablePrefetch: true } });
+    const tasks = gate(h, 'quick', {}, 0.0001);
+    await h.start();
+    await h.call('quick');
+    await soon(() => expect(tasks.running()).toBe(1));
+    tasks.open();
+    await soon(async () => expect(await h.counts()).toEqual(empty));
+    for (let index = 0; index < 8; index++) await h.call('quick');
+    await soon(() => expect(tasks.running()).toBe(3));
+    expect(await h.counts()).toEqual({ ...empty, held: 3, ready: 5 });
+    await soon(async () => {
+      tasks.open();
+      expect(await h.counts()).toEqual(empty);
+    });
+  });
 });
 
 describe('an eta', () => {

@@ -1,7 +1,7 @@
 // What a worker does with a message whose earlier attempt died between storing its end and sending what follows it, and what an end
 // looks like that no slot wrote.
 import { describe, expect, it, vi } from 'vitest';
-import { Lovage } from '../../../src/app/index.ts';
+import { Lovage, type SettingsInput } from '../../../src/app/index.ts';
 import { type Delivery, deadLetterQueue } from '../../../src/broker/index.ts';
 import { parseTask } from '../../../src/protocol/index.ts';
 import { execute, type Outcome, Reject } from '../../../src/task/index.ts';
@@ -17,10 +17,10 @@ interface Setup extends AsyncDisposable {
 }
 
 /** Broker and results in separate databases, so that no joint commit makes them one. */
-function setup(): Setup {
+function setup(settings: SettingsInput = {}): Setup {
   const queue = `q-${uuid()}`;
   const urls = { brokerUrl: `memory://${uuid()}`, resultBackend: `memory://${uuid()}` };
-  const app = new Lovage('shop', { ...urls, taskDefaultQueue: queue }, { environment: {} });
+  const app = new Lovage('shop', { ...urls, taskDefaultQueue: queue, ...settings }, { environment: {} });
   return {
     app,
     die: async () => {
@@ -65,6 +65,26 @@ describe('an attempt that stored its end and died', () => {
       expect(follows.mock.calls).toEqual([[died.next[0]?.headers.id, state === 'SUCCESS' ? 'fine' : result.id]]);
       expect(body).toHaveBeenCalledOnce();
       expect(await result.state()).toBe(state);
+    },
+  );
+
+  it.each(['one database', 'two databases'])(
+    'is run again where workerDeduplicateSuccessfulTasks is off, and what follows its first result is sent once (%s)',
+    async (databases) => {
+      const url = `memory://${uuid()}`;
+      const same = databases === 'one database' ? { brokerUrl: url, resultBackend: url } : {};
+      await using s = setup({ workerDeduplicateSuccessfulTasks: false, ...same });
+      let runs = 0;
+      const follows = vi.fn();
+      s.app.task('ends', { params: [] }, () => ++runs);
+      const next = s.app.task('follows', { bind: true, params: ['of'] }, (ctx, of: number) => follows(ctx.request.id, of));
+      const result = await s.app.sendTask('ends', { link: [next.s()] });
+      const died = await s.die();
+      await using _worker = await startWorker(s.app);
+      await soon(async () => expect(await s.left()).toEqual({ ready: 0, held: 0 }));
+      expect(runs).toBe(2);
+      expect(follows.mock.calls).toEqual([[died.next[0]?.headers.id, 1]]);
+      expect(await result.result()).toBe(1);
     },
   );
 });
