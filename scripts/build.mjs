@@ -57,8 +57,19 @@ async function build() {
   execFileSync(process.execPath, [compiler, ...options], { stdio: 'inherit' });
   await bundle(fresh);
   writeFileSync(join(fresh, '.built'), '');
-  rmSync(dist, { recursive: true, force: true });
-  renameSync(fresh, dist);
+  put(fresh);
+}
+
+/** Another build may put its own in place between the two calls; the last one wins. */
+function put(fresh) {
+  for (;;) {
+    rmSync(dist, { recursive: true, force: true });
+    try {
+      return renameSync(fresh, dist);
+    } catch (error) {
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    }
+  }
 }
 
 if (process.env.LOVAGE_BUILT !== '1' || !existsSync(join(dist, '.built'))) await build();
