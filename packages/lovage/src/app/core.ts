@@ -2,10 +2,18 @@
 import { hostname } from 'node:os';
 import type { Broker } from '../broker/index.ts';
 import { createErrorRegistry, type ErrorRegistry } from '../protocol/index.ts';
-import { type BackendOptions, createResultCodec, openBackend, ResultStore } from '../result/index.ts';
+import {
+  type BackendOptions,
+  type Broadcaster,
+  createResultCodec,
+  openBackend,
+  type ResultBackend,
+  ResultStore,
+} from '../result/index.ts';
 import { createSerialization, type Serialization } from '../serialization/index.ts';
 import { type ExecuteEnvironment, type Middleware, type Publisher, Registry, type Signals } from '../task/index.ts';
 import { type Clock, logger, uuid } from '../util/index.ts';
+import { type BroadcasterHost, createBroadcaster } from './broadcaster.ts';
 import type { Config } from './config.ts';
 import {
   type BrokerRole,
@@ -48,6 +56,7 @@ export class Core {
   readonly #connections = createConnections();
   readonly #declarations = createDeclarations(() => this.state.queues);
   readonly #broadcasts: BroadcastNames = new Map();
+  readonly #broadcaster: Broadcaster;
   readonly #producer: Producer;
   readonly #retired: ResultStore[] = [];
   #state: State | undefined;
@@ -63,6 +72,7 @@ export class Core {
     const host = this.#producerHost();
     this.#producer = createProducer(() => host);
     this.publisher = this.#producer;
+    this.#broadcaster = createBroadcaster(this.#broadcasterHost());
     options.config.observe((_, changed) => this.#renew(changed));
   }
 
@@ -92,14 +102,12 @@ export class Core {
       expires: settings.resultExpires ?? undefined,
       errors: this.errors,
     });
-    this.#results = new ResultStore(
-      async () => {
-        await this.ready();
-        return openBackend(this.backendOptions());
-      },
-      codec,
-      { cacheMax: cacheLimit(settings.resultCacheMax) },
-    );
+    const open = async (): Promise<ResultBackend> => {
+      await this.ready();
+      return openBackend(this.backendOptions());
+    };
+    const cacheMax = cacheLimit(settings.resultCacheMax);
+    this.#results = new ResultStore(open, codec, { broadcaster: this.#broadcaster, cacheMax });
     return this.#results;
   }
 
@@ -244,6 +252,20 @@ export class Core {
   async #openReplies(): Promise<void> {
     const backend = await this.results.backend();
     await backend.replyTo?.();
+  }
+
+  #broadcasterHost(): BroadcasterHost {
+    const core = this;
+    return {
+      get settings() {
+        return core.settings;
+      },
+      get serialization() {
+        return core.serialization;
+      },
+      clock: this.#options.clock,
+      broker: () => this.openBroker('write'),
+    };
   }
 
   #producerHost(): ProducerHost {

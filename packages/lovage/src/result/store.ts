@@ -1,15 +1,22 @@
 // The results of one app: a backend, opened when first needed, and the codec, behind the few calls that the rooms above use.
 // Single writes and reads of one turn of the event loop join into one call to the backend.
 
-import { parseResultTuple, type ResultMeta, type ResultNode } from '../protocol/index.ts';
+import { parseResultTuple, type ResultMeta } from '../protocol/index.ts';
 import { batcher, ConfigurationError } from '../util/index.ts';
 import { AsyncResult, type AsyncResultOptions } from './async-result.ts';
-import { type Broadcaster, revokeByStampsCommand, revokeCommand } from './broadcaster.ts';
+import {
+  type BroadcastCommand,
+  type Broadcaster,
+  type BroadcastReply,
+  revokeByStampsCommand,
+  revokeCommand,
+} from './broadcaster.ts';
 import { createResultCache, type ResultCache } from './cache.ts';
 import type { EncodeResultOptions, ResultCodec } from './codec.ts';
 import { GroupResult, type GroupResultOptions, type MembersOf } from './group-result.ts';
 import type { GroupStore } from './group-seam.ts';
 import { type AnyResult, type ReadOptions, type RecordReceiver, type ResultSource, within } from './handle.ts';
+import { handleOf } from './handle-of.ts';
 import { keepalive } from './keepalive.ts';
 import { pendingRecord, type ResultRecord } from './record.ts';
 import { ResultSet } from './result-set.ts';
@@ -95,7 +102,7 @@ export class ResultStore implements AsyncDisposable {
 
   /** The handle of what a tuple names, as `asTuple` wrote it here or in Python: a group when it has members. A bare id is a task's. Throws DecodeError. */
   fromTuple<T = unknown>(tuple: unknown): AnyResult<T> {
-    return make(parseResultTuple(tuple), this.#source) as AnyResult<T>;
+    return handleOf(parseResultTuple(tuple), this) as AnyResult<T>;
   }
 
   /** The group that was saved under this id, here or in Python; undefined when none is (any more). */
@@ -108,7 +115,7 @@ export class ResultStore implements AsyncDisposable {
     );
     if (stored === undefined) return undefined;
     const { members = [], ...group } = this.codec.decodeGroup(stored);
-    return make({ ...group, members }, this.#source) as unknown as GroupResult<T>;
+    return handleOf({ ...group, members }, this) as unknown as GroupResult<T>;
   }
 
   /** See ResultCodec.encode. */
@@ -207,16 +214,16 @@ export class ResultStore implements AsyncDisposable {
       const { backend } = await this.#opened();
       await this.#alive.during(backend.forget(ids));
     },
-    make: (node) => make(node, this.#source),
+    make: (node) => handleOf(node, this),
     saveGroup: (node) => this.#alive.during(this.#groups((groups) => groups.put([this.codec.encodeGroup(node)]))),
     deleteGroup: (id) => this.#alive.during(this.#groups((groups) => groups.delete([id]))),
-    revoke: async (ids, options) => (ids.length === 0 ? [] : this.#broadcaster().broadcast(revokeCommand(ids, options))),
-    revokeByStampedHeaders: async (headers, options) => this.#broadcaster().broadcast(revokeByStampsCommand(headers, options)),
+    revoke: async (ids, options) => (ids.length === 0 ? [] : this.#broadcast(revokeCommand(ids, options))),
+    revokeByStampedHeaders: async (headers, options) => this.#broadcast(revokeByStampsCommand(headers, options)),
   };
 
-  #broadcaster(): Broadcaster {
+  #broadcast(command: BroadcastCommand): Promise<readonly BroadcastReply[]> {
     const { broadcaster } = this.#parts;
-    if (broadcaster !== undefined) return broadcaster;
+    if (broadcaster !== undefined) return this.#alive.during(broadcaster.broadcast(command));
     throw new ConfigurationError(
       'Revoking tells the workers over the broker, and this result store has no way to it: take the result from an app (app.result(id)).',
     );
@@ -236,18 +243,6 @@ export class ResultStore implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-/** The handle of what ids name, with all that stand before it. */
-function make(node: ResultNode, source: ResultSource): AnyResult {
-  const parent = node.parent === undefined ? undefined : make(node.parent, source);
-  if (node.members === undefined) return new AsyncResult(node.id, source, { parent });
-  return new GroupResult(
-    node.id,
-    node.members.map((member) => make(member, source)),
-    source,
-    { parent },
-  );
 }
 
 function noMessages(name: string): ConfigurationError {

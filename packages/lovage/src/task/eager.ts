@@ -49,7 +49,7 @@ export async function runEagerly(
   const began = environment.clock.monotonic();
   const outcome = await finish(attempt, ending, () => (environment.clock.monotonic() - began) / 1000);
   if (attempt.storesStates && outcome.results.length > 0) await environment.store(outcome.results);
-  return continued(environment, sent, given, eagerResult(recordOf(attempt, ending, outcome)));
+  return continued(environment, sent, given, eagerResult(recordOf(attempt, ending, outcome), { results: environment.results }));
 }
 
 /** The environment with a publisher that only remembers what would be sent. */

@@ -238,3 +238,72 @@ it('keeps a program alive while it waits, and no longer', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
   expect(stdout).toBe('a\n');
 });
+
+it('is resolved by whenReady as the handle itself, whatever the task left', async () => {
+  const { store, write } = setup();
+  const result = store.result('a');
+  const ready = result.whenReady({ timeout: 10 });
+  await write('a', 'FAILURE', new TypeError('no'));
+  expect(await ready).toBe(result);
+  await expect(result.throw()).rejects.toThrow('no');
+});
+
+it('maybeThrow throws what failed, gives what is known otherwise, and never waits', async () => {
+  const { store, write } = setup();
+  const heard: unknown[] = [];
+  const callback = (id: string, value: unknown): void => void heard.push([id, value]);
+  const [pending, moving, done, failed] = ['p', 'm', 'd', 'f'].map((id) => store.result(id));
+  await write('m', 'PROGRESS', { at: 1 });
+  await write('d', 'SUCCESS', 3);
+  await write('f', 'FAILURE', new TypeError('no'));
+  expect(await pending?.maybeThrow({ callback })).toBeUndefined();
+  expect(await moving?.maybeThrow({ callback })).toEqual({ at: 1 });
+  expect(await done?.maybeThrow({ callback })).toBe(3);
+  await expect(failed?.maybeThrow({ callback })).rejects.toThrow('no');
+  expect(await failed?.maybeThrow({ callback, propagate: false })).toMatchObject({ message: 'no' });
+  await pending?.throw();
+  expect(heard).toEqual([['d', 3]]);
+});
+
+it('calls back with its value once it is there, and not for a failure', async () => {
+  const { store, write } = setup();
+  const heard: string[] = [];
+  await write('a', 'SUCCESS', 1);
+  await write('b', 'FAILURE', new TypeError('no'));
+  await store.result<number>('a').get({ callback: (id, value) => heard.push(`${id}=${value.toFixed(1)}`) });
+  await store.result('b').get({ propagate: false, callback: (id) => heard.push(id) });
+  expect(heard).toEqual(['a=1.0']);
+});
+
+it('calls onInterval until the wait is over, and ends with what that throws', async () => {
+  const { store, write } = setup();
+  let calls = 0;
+  const onInterval = (): void => {
+    if (++calls === 2) void write('a', 'SUCCESS', 'there');
+  };
+  expect(await store.result('a').get({ onInterval, interval: 0.01, timeout: 10 })).toBe('there');
+  const never = store.result('never').get({
+    interval: 0.01,
+    onInterval: () => {
+      throw new ConfigurationError('enough');
+    },
+  });
+  await expect(never).rejects.toThrow('enough');
+});
+
+it('limits what it asks of a store that does not answer', async () => {
+  const store = new ResultStore(
+    async () => ({ ...(await openBackend(options('memory://'))), get: () => new Promise(() => undefined) }),
+    codec,
+  );
+  onTestFinished(() => store.close());
+  const result = store.result('a');
+  await expect(result.state({ timeout: 0.01 })).rejects.toMatchObject({ code: 'LOVAGE_RESULT_TIMEOUT' });
+  await expect(result.ready({ signal: AbortSignal.abort(new ConfigurationError('enough')) })).rejects.toThrow('enough');
+  await expect(store.set(['a', 'b']).ready({ timeout: 0.01 })).rejects.toMatchObject({ code: 'LOVAGE_RESULT_TIMEOUT' });
+});
+
+it('cannot revoke without a way to the broker, and says so', async () => {
+  const { store } = setup();
+  await expect(store.result('a').revoke()).rejects.toBeInstanceOf(ConfigurationError);
+});
