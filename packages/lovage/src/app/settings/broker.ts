@@ -135,7 +135,6 @@ export const brokerSettings: SettingRows = {
     default: 'celery',
     old: 'CONTROL_EXCHANGE',
     about: 'Name space of remote control; its exchange is <value>.pidbox.',
-    later: 'remote control',
   },
   controlQueueTtl: {
     kind: 'seconds',

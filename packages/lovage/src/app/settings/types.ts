@@ -199,7 +199,7 @@ export interface Settings {
    */
   readonly deadLettersMaxLength: number;
   /**
-   * Name space of remote control; its exchange is <value>.pidbox. No effect yet: belongs to remote control, which is still to come.
+   * Name space of remote control; its exchange is <value>.pidbox.
    * @default 'celery'
    */
   readonly controlExchange: string;
