@@ -16,6 +16,7 @@ import {
 import type { Serialization } from '../serialization/index.ts';
 import { DecodeError } from '../util/index.ts';
 import type { StoredGroup } from './group-seam.ts';
+import { type ChordCodec, createChordCodec } from './chord-codec.ts';
 import { EXCEPTION_STATES, type ResultRecord } from './record.ts';
 import type { StoredResult } from './seam.ts';
 
@@ -50,6 +51,8 @@ export interface ResultCodec {
   encodeGroup(group: ResultNode): StoredGroup;
   /** Throws DecodeError or ContentRefusedError. */
   decodeGroup(stored: StoredGroup): ResultNode;
+  /** What chords keep. */
+  readonly chords: ChordCodec;
 }
 
 /** The codec of one app. */
@@ -102,7 +105,14 @@ export function createResultCodec(options: ResultCodecOptions): ResultCodec {
     return parseResultTuple(tuple);
   }
 
-  return { encode, decode, record: (stored) => recordOf(decode(stored), errors), encodeGroup, decodeGroup };
+  const chords = createChordCodec({
+    serialization,
+    write: (value) => serialization.encode(value, serializer).body,
+    read: (body) => read({ body, contentType: '', contentEncoding: '' }),
+    exception: (error) => writeException(error, isEncodable, errors),
+    expires,
+  });
+  return { encode, decode, record: (stored) => recordOf(decode(stored), errors), encodeGroup, decodeGroup, chords };
 }
 
 function recordOf(meta: ResultMeta, errors: ErrorRegistry): ResultRecord {

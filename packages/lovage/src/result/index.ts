@@ -2,6 +2,7 @@
 // or errors as the other side raised them. Drivers are found by URL scheme in drivers.ts and loaded on first use.
 export * from './async-result.ts';
 export type { BroadcastCommand, Broadcaster, BroadcastReply, RevokeOptions, StampQuery } from './broadcaster.ts';
+export type { ChordCodec, MemberEnd, ReadPart } from './chord-codec.ts';
 export type * from './chord-seam.ts';
 export { createResultCodec, type EncodeResultOptions, type ResultCodec, type ResultCodecOptions } from './codec.ts';
 export { openBackend } from './drivers.ts';

@@ -3,6 +3,7 @@
 
 import { readOptionNames } from '../util/index.ts';
 import type { GroupStore, StoredGroup } from './group-seam.ts';
+import { type ChordShelf, createMemoryChords } from './memory-chords.ts';
 import { isStored, mayStore } from './rules.ts';
 import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
 import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
@@ -11,6 +12,7 @@ interface Shelf {
   readonly results: Map<string, { readonly stored: StoredResult; readonly until: number }>;
   readonly fences: Map<string, { readonly attempt: number; readonly until: number }>;
   readonly groups: Map<string, { readonly stored: StoredGroup; readonly until: number }>;
+  readonly chords: ChordShelf;
   /** One of each backend that is open. */
   readonly open: Set<Watchers>;
 }
@@ -22,7 +24,8 @@ export function open(options: BackendOptions): ResultBackend {
   readOptionNames('The result store in memory', options.transportOptions, { names: [] });
   const name = /^memory:\/\/([^/?]+)/.exec(options.url)?.[1];
   const known = name === undefined ? undefined : shelves.get(name);
-  const shelf: Shelf = known ?? { results: new Map(), fences: new Map(), groups: new Map(), open: new Set() };
+  const blank = { results: new Map(), fences: new Map(), groups: new Map(), chords: new Map(), open: new Set<Watchers>() };
+  const shelf: Shelf = known ?? blank;
   if (name !== undefined) shelves.set(name, shelf);
   const watchers = createWatchers({
     begin: async (ids) => {
@@ -49,6 +52,7 @@ export function open(options: BackendOptions): ResultBackend {
     },
     groups: groupsOf(shelf),
     cleanup: async () => sweep(shelf),
+    chords: createMemoryChords(shelf.chords),
     check: async () => undefined,
     [Symbol.asyncDispose]: async () => {
       watchers.fail(closedBackend());

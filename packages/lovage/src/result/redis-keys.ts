@@ -1,6 +1,6 @@
 // Names of what a result leaves in Redis: exactly Celery's, plus the fence, which no Celery looks at.
 import { groupKey, keyPrefix, resultKey } from '../protocol/index.ts';
-import { type RedisUrlOptions, readOptionNames } from '../util/index.ts';
+import { type RedisChordKeys, type RedisUrlOptions, readOptionNames } from '../util/index.ts';
 import type { BackendOptions } from './seam.ts';
 
 export interface ResultKeys {
@@ -10,6 +10,8 @@ export interface ResultKeys {
   group(id: string): string;
   /** Key of the number of its last redelivered attempt. */
   fence(id: string): string;
+  /** Keys of a chord; of all chords, but for the id, when there is none. */
+  chord(groupId: string): RedisChordKeys;
   /** The id in a channel's name, if it is one of ours. */
   idOf(channel: string): string | undefined;
 }
@@ -17,18 +19,22 @@ export interface ResultKeys {
 /** What of the transport options has a meaning here. */
 export interface RedisResultOptions {
   readonly globalKeyprefix?: string;
+  /** Give a chord's body the results in order of the header; false: in order of their coming, as Celery does with the same option. @default true */
+  readonly resultChordOrdered: boolean;
   readonly masterName?: string;
   readonly sentinelKwargs: Readonly<Record<string, unknown>>;
 }
 
 /** Reads the setting resultBackendTransportOptions; an unknown name is a ConfigurationError. */
 export function readResultOptions(given: BackendOptions['transportOptions']): RedisResultOptions {
-  const names = ['globalKeyprefix', 'masterName', 'sentinelKwargs'];
-  const ignored = ['retryPolicy', 'resultChordOrdered', 'minOtherSentinels', 'additionalConnectionErrors', 'visibilityTimeout'];
-  const { globalKeyprefix, masterName, sentinelKwargs } = readOptionNames('The result store in Redis', given, { names, ignored });
+  const names = ['globalKeyprefix', 'masterName', 'resultChordOrdered', 'sentinelKwargs'];
+  const ignored = ['retryPolicy', 'minOtherSentinels', 'additionalConnectionErrors', 'visibilityTimeout'];
+  const read = readOptionNames('The result store in Redis', given, { names, ignored });
+  const { globalKeyprefix, masterName, resultChordOrdered, sentinelKwargs } = read;
   return {
     ...(globalKeyprefix === undefined ? {} : { globalKeyprefix: String(globalKeyprefix) }),
     ...(masterName === undefined ? {} : { masterName: String(masterName) }),
+    resultChordOrdered: resultChordOrdered !== false,
     sentinelKwargs: typeof sentinelKwargs === 'object' && sentinelKwargs !== null ? { ...sentinelKwargs } : {},
   };
 }
@@ -41,6 +47,12 @@ export function resultKeys({ globalKeyprefix }: RedisResultOptions): ResultKeys 
     meta: (id) => resultKey(id, prefix),
     group: (id) => groupKey(id, prefix),
     fence: (id) => `${prefix}lovage-fence-${id}`,
+    chord: (groupId) => ({
+      groupId,
+      group: groupKey(groupId, prefix),
+      own: `${prefix}lovage-chord-${groupId}`,
+      waiting: `${prefix}lovage-chords`,
+    }),
     idOf: (channel) => (channel.startsWith(start) ? channel.slice(start.length) : undefined),
   };
 }

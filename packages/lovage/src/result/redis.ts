@@ -16,6 +16,7 @@ import {
   type RedisWrite,
 } from '../util/index.ts';
 import { redisGroups } from './redis-groups.ts';
+import { createRedisChords } from './redis-chords.ts';
 import { readResultOptions, resultKeys, urlOptions } from './redis-keys.ts';
 import { createRedisWatch } from './redis-watch.ts';
 import { DEFAULT_RETRY, type RetryPolicy, repeatedly } from './retry.ts';
@@ -128,6 +129,14 @@ export function open(options: BackendOptions): ResultBackend {
       await patiently((signal) => applyWrites(line, [writing], signal));
       return patiently((signal) => readFenced(id, attempt, signal));
     },
+    chords: createRedisChords({
+      line,
+      keys,
+      database: target.database,
+      ordered: transport.resultChordOrdered,
+      expires: options.expires,
+      patiently,
+    }),
     check: async (signal) => {
       await line.call('PING', [], signal);
     },

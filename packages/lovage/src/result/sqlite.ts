@@ -10,6 +10,7 @@ import {
   type SqliteFile,
   sqliteLocation,
 } from '../util/index.ts';
+import { CHORD_SCHEMA, createSqliteChords, trimChords } from './sqlite-chords.ts';
 import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
 import { GROUP_SCHEMA, sqliteGroups } from './sqlite-groups.ts';
 import { fenceRow, forgetRows, putRows, SCHEMA as RESULT_SCHEMA, readRows, trimRows } from './sqlite-rows.ts';
@@ -32,7 +33,7 @@ const SCHEMA = RESULT_SCHEMA + GROUP_SCHEMA;
 /** Opens the backend; the file is touched at the first call. */
 export function open(options: BackendOptions): ResultBackend {
   const { path, durability } = sqliteLocation(options.url, options.appName, options.transportOptions);
-  const file = openSqliteFile(path, { schema: SCHEMA, durability });
+  const file = openSqliteFile(path, { schema: `${SCHEMA}${CHORD_SCHEMA}`, durability });
   const watch = watchFile(file);
   let trimmed = 0;
   let hasTables = false;
@@ -48,7 +49,10 @@ export function open(options: BackendOptions): ResultBackend {
     const trim = isTimeToTrim();
     return (db) => {
       const refused = putRows(db, results);
-      if (trim) trimRows(db, TRIM_ROWS);
+      if (trim) {
+        trimRows(db, TRIM_ROWS);
+        trimChords(db, TRIM_ROWS);
+      }
       announce(db, refused.length === 0 ? results : results.filter(({ id }) => !refused.includes(id)));
       return refused;
     };
@@ -58,10 +62,14 @@ export function open(options: BackendOptions): ResultBackend {
   function jointPut(results: readonly StoredResult[]): (db: SqliteConnection) => void {
     const write = put(results);
     return (db) => {
-      if (!hasTables) db.exec(SCHEMA);
-      hasTables = true;
+      prepare(db);
       write(db);
     };
+  }
+
+  function prepare(db: SqliteConnection): void {
+    if (!hasTables) db.exec(`${SCHEMA}${CHORD_SCHEMA}`);
+    hasTables = true;
   }
 
   return {
@@ -85,11 +93,17 @@ export function open(options: BackendOptions): ResultBackend {
     groups: sqliteGroups({ read: (work) => ours(file.read(work)), write: (work) => ours(file.write(work)) }),
     cleanup: async () => {
       for (let all = 0; ; ) {
-        const some = await ours(file.write((db) => trimRows(db, CLEANUP_ROWS)));
+        const some = await ours(
+          file.write((db) => {
+            trimChords(db, CLEANUP_ROWS);
+            return trimRows(db, CLEANUP_ROWS);
+          }),
+        );
         all += some;
         if (some < CLEANUP_ROWS) return all;
       }
     },
+    chords: createSqliteChords({ file, expires: options.expires, named: ours, prepare }),
     check: async () => {
       await ours(file.read((db) => readRows(db, [])));
     },

@@ -12,6 +12,8 @@ import {
   revokeCommand,
 } from './broadcaster.ts';
 import { createResultCache, type ResultCache } from './cache.ts';
+import type { ChordCodec } from './chord-codec.ts';
+import type { ChordOpening } from './chord-seam.ts';
 import type { EncodeResultOptions, ResultCodec } from './codec.ts';
 import { GroupResult, type GroupResultOptions, type MembersOf } from './group-result.ts';
 import type { GroupStore } from './group-seam.ts';
@@ -121,6 +123,38 @@ export class ResultStore implements AsyncDisposable {
   /** See ResultCodec.encode. */
   encode(meta: ResultMeta, options: EncodeResultOptions): StoredResult {
     return this.codec.encode(meta, options);
+  }
+
+  /** What chords keep, as bytes. */
+  get chords(): ChordCodec {
+    return this.codec.chords;
+  }
+
+  /**
+   * Opens chords before their headers are sent. Resolves to `counted`, or to `polled` when the backend keeps results but counts none: then
+   * celery.chord_unlock is to be sent for each. Throws ConfigurationError when the backend can do neither.
+   */
+  async openChords(openings: readonly ChordOpening[]): Promise<'counted' | 'polled'> {
+    const { backend } = await this.#opened();
+    if (backend.chords !== undefined) {
+      await this.#alive.during(backend.chords.open(openings.map((opening) => this.chords.opening(opening))));
+      return 'counted';
+    }
+    if (backend.features.persistent) return 'polled';
+    throw new ConfigurationError(
+      `A chord needs results that any worker can read, and the result backend '${backend.name}' keeps none. Use redis://, sqlite:// or memory://, or a chain in its place.`,
+    );
+  }
+
+  /** Makes a chord wait for further ids. Throws ConfigurationError on a backend that does not count. */
+  async extendChord(groupId: string, ids: readonly string[]): Promise<void> {
+    const { backend } = await this.#opened();
+    if (backend.chords === undefined) {
+      throw new ConfigurationError(
+        `The result backend '${backend.name}' does not count the members of a chord, so none can be added. Use redis://, sqlite:// or memory://.`,
+      );
+    }
+    await this.#alive.during(backend.chords.extend(groupId, ids, this.chords.expires));
   }
 
   /** Stores; resolves to the ids whose write was refused because something better is there. */

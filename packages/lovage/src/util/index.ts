@@ -13,6 +13,15 @@ export * from './logger.ts';
 export * from './maybe.ts';
 export * from './redact.ts';
 export * from './redis-client.ts';
+export {
+  closeChordWrite,
+  extendChordWrite,
+  joinChordWrite,
+  openChordWrite,
+  type RedisChordKeys,
+  type RedisWrite,
+  staleChordsWrite,
+} from './redis-chords.ts';
 export * from './redis-joint.ts';
 export * from './redis-url.ts';
 export * from './scope.ts';

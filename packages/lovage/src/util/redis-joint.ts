@@ -1,10 +1,8 @@
 // Writes to one Redis that can be part of somebody else's script: the Lua text that applies them, and how their arguments lie in ARGV.
 // result/redis.ts makes put and fence writes, broker/redis makes pushes; a worker's turn applies both together with its acks.
+import { CHORD_LUA, type RedisWrite } from './redis-chords.ts';
 import type { RedisArg, RedisLine, RedisScript } from './redis-client.ts';
 import { redisScript } from './redis-client.ts';
-
-/** One write: its kind, the number of its arguments, the arguments. What `JointWrite.payload` holds on Redis is an array of these. */
-export type RedisWrite = readonly [kind: string, count: number, ...args: RedisArg[]];
 
 /** A result to store, if nothing better is there. */
 export interface RedisPut {
@@ -90,7 +88,7 @@ export function jointArguments(writes: readonly RedisWrite[]): RedisArg[] {
 }
 
 /**
- * Lua: `local replies, next = apply_writes(at)` reads what `jointArguments` laid out from ARGV[at] on, and applies it in order.
+ * Lua: `local replies, next, tables = apply_writes(at)` reads what `jointArguments` laid out from ARGV[at] on, and applies it in order.
  * `state_of(head)` knows the `status` of a stored result in JSON, MessagePack and YAML without decoding the whole.
  */
 export const JOINT_LUA: string = `
@@ -156,6 +154,7 @@ function WRITES.expire(at, count)
   for i = at + 1, at + count - 1 do redis.call('PEXPIRE', ARGV[i], ARGV[at]) end
   return 1
 end
+${CHORD_LUA}
 -- What would keep one of the writes from being done: asked before the first, since a script is not undone.
 local LISTS = { push = { 0, 'list' }, park = { 4, 'list' } }
 local function misfit_of_writes(at)
@@ -169,16 +168,23 @@ local function misfit_of_writes(at)
     left = left - 1
   end
 end
+-- Answers the replies, where the writes end, and those of the replies that are tables.
 local function apply_writes(at)
-  local replies, left = {}, tonumber(ARGV[at])
+  local replies, tables, left = {}, {}, tonumber(ARGV[at])
   at = at + 1
   while left > 0 do
     local count = tonumber(ARGV[at + 1])
-    replies[#replies + 1] = WRITES[ARGV[at]](at + 2, count)
+    local reply, leave = WRITES[ARGV[at]](at + 2, count)
+    replies[#replies + 1] = reply
+    if type(reply) == 'table' then tables[#tables + 1] = reply end
     at = at + 2 + count
     left = left - 1
+    for _ = 1, leave or 0 do
+      at = at + 2 + tonumber(ARGV[at + 1])
+      left = left - 1
+    end
   end
-  return replies, at
+  return replies, at, tables
 end
 `;
 
@@ -194,4 +200,13 @@ export async function applyWrites(
   signal?: AbortSignal,
 ): Promise<readonly unknown[]> {
   return (await line.script(APPLY, [], jointArguments(writes), signal)) as unknown[];
+}
+
+/** The same with answers that need not be text. */
+export async function applyWritesBuffer(
+  line: RedisLine,
+  writes: readonly RedisWrite[],
+  signal?: AbortSignal,
+): Promise<readonly unknown[]> {
+  return (await line.scriptBuffer(APPLY, [], jointArguments(writes), signal)) as unknown[];
 }

@@ -24,9 +24,10 @@ const NOTHING: TurnResult = { taken: [], lost: [] };
 const CLOSE_SECONDS = 3;
 
 type TurnCall = Parameters<Holder['turn']>[0];
-/** Status, fields lost, batch, lists that are none. */
-type TurnReply = readonly [Buffer, readonly Buffer[], Packed, (readonly Buffer[])?];
+/** Status, fields lost, batch, lists that are none, answers of joint writes. */
+type TurnReply = readonly [Buffer, readonly Buffer[], Packed, (readonly Buffer[])?, (readonly unknown[])?];
 const NONE: readonly Delivery[] = [];
+const NO_ANSWERS: readonly unknown[] = [];
 
 const NOBODY = (): void => undefined;
 
@@ -171,8 +172,10 @@ class RedisHolder implements Holder {
     this.#connectRest();
     const batch = this.#batch(turn, reply, queues);
     if (batch === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
-    const drained = is(reply, 'ok') && batch.count < call.take;
+    const isFresh = is(reply, 'ok');
+    const drained = isFresh && batch.count < call.take;
     if (call.take > 0) this.#drained = drained;
+    if (isFresh) for (const { answered } of call.writes) answered?.(reply[4] ?? NO_ANSWERS);
     return resultOf(joined(this.#brought.splice(0), batch), lostOf(call, reply[1].map(String)), drained);
   }
 

@@ -63,7 +63,7 @@ end
  * ARGV: turn, lease ms, take, lists per step, unacked, index, number of served-keys, those keys, number of settlements, each
  * (kind, count, arguments), then the joint writes, and 'wait' for a take that waited (see waiting.ts), else ''. Those two
  * kinds of turn are numbered apart: one that waits is not stale because others came after it.
- * Answers [status, fields lost, taken]: `ok` with the batch packed (see packed.ts), `again` (this turn was done before) with
+ * Answers [status, fields lost, taken, lists that are none, what the joint writes had to say]: `ok` with the batch packed (see packed.ts), `again` (this turn was done before) with
  * field and value in turn, `stale` (a later turn was done before: nobody waits for this one any more), or `lost` when the lease is
  * gone; then nothing was done. Nothing is done either when it errs because a list to write to is none.
  */
@@ -110,7 +110,7 @@ for _ = 1, settlements do
 end
 local misfit = misfit_of_writes(at)
 if misfit then return redis.error_reply(misfit) end
-apply_writes(at)
+local _, _, answers = apply_writes(at)
 redis.call('SET', LEASE, waited and last_wait .. ' ' .. turn or turn .. ' ' .. last_wait, 'PX', lease_ms)
 for i = 8, 7 + tonumber(ARGV[7]) do redis.call('SET', ARGV[i], '1', 'PX', lease_ms) end
 
@@ -225,7 +225,7 @@ while left > 0 and step <= #KEYS do
   end
   step = step + width
 end
-return { 'ok', lost, taken, refused }
+return { 'ok', lost, taken, refused, answers }
 `);
 
 /** Opens a lease. KEYS: holders, lease, then those that say which queues are served. ARGV: incarnation, turn, lease ms. */

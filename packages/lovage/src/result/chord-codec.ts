@@ -1,0 +1,97 @@
+// What chords keep, as bytes and texts: parts as Celery writes them, what follows when all have come, how a header is nested.
+// Slots encode with it, the worker that completes a chord decodes; stores look into none of it.
+import { parseResultTuple, type ResultNode, type ResultTuple, type WireSignature } from '../protocol/index.ts';
+import type { Serialization } from '../serialization/index.ts';
+import { DecodeError } from '../util/index.ts';
+import type { ChordCallback, ChordOpening, ChordPart, StoredOpening } from './chord-seam.ts';
+import { EXCEPTION_STATES } from './record.ts';
+
+/** An end of a member, before it is written. */
+export interface MemberEnd extends Pick<ChordPart, 'groupId' | 'index' | 'id' | 'state'> {
+  /** The value, an error, or the wire's exception. */
+  readonly result: unknown;
+  readonly callback: ChordCallback | undefined;
+}
+
+/** A part as it is read. */
+export interface ReadPart {
+  readonly id: string;
+  readonly state: string;
+  /** The value, or the wire's exception. */
+  readonly result: unknown;
+}
+
+/** Turns what chords keep into bytes and back. */
+export interface ChordCodec {
+  /** Seconds that the bookkeeping of a chord lives; undefined: for ever. */
+  readonly expires: number | undefined;
+  /** Throws EncodeError when the value cannot be written. */
+  part(end: MemberEnd): ChordPart;
+  opening(opening: ChordOpening): StoredOpening;
+  /** Throws DecodeError or ContentRefusedError. */
+  readPart(body: Uint8Array): ReadPart;
+  readCallback(text: string): ChordCallback;
+  readStructure(body: Uint8Array): ResultNode;
+}
+
+export interface ChordCodecOptions {
+  readonly serialization: Pick<Serialization, 'encode' | 'decode'>;
+  /** Writes a value with the result serializer. */
+  readonly write: (value: unknown) => Uint8Array;
+  /** Reads what it wrote. */
+  readonly read: (body: Uint8Array) => unknown;
+  /** An error as the wire has it. */
+  readonly exception: (error: Error) => unknown;
+  /** Seconds. */
+  readonly expires: number | undefined;
+}
+
+const JSON_ONLY: ReadonlySet<string> = new Set(['application/json']);
+
+/** The codec of one app; codec.ts makes it. */
+export function createChordCodec(options: ChordCodecOptions): ChordCodec {
+  const { serialization, write, read, exception, expires } = options;
+
+  const callbackText = ({ body, rootId }: ChordCallback): string =>
+    Buffer.from(serialization.encode({ body, root_id: rootId ?? null }, 'json').body).toString();
+
+  return {
+    expires,
+    part: ({ groupId, index, id, state, result, callback }) => {
+      const isError = EXCEPTION_STATES.has(state) && result instanceof Error;
+      const value = isError ? exception(result) : (result ?? null);
+      const body = write([1, id, state, value]);
+      // Up to the id an array of two and one of four differ in their first or last byte only, which are the same in all of four.
+      const head = Math.min(write([1, id]).byteLength, body.byteLength);
+      return { groupId, index, id, state, body, head, callback: callback && callbackText(callback), expires };
+    },
+    opening: ({ groupId, size, body, header, nested, expires: seconds }) => ({
+      groupId,
+      size,
+      callback: callbackText({ body, rootId: undefined }),
+      structure: nested ? write({ result: header }) : undefined,
+      expires: seconds,
+    }),
+    readPart: (body) => partOf(read(body)),
+    readCallback: (text) => {
+      const input = { body: Buffer.from(text), contentType: 'application/json', contentEncoding: 'utf-8', compression: undefined };
+      return callbackOf(serialization.decode(input, JSON_ONLY));
+    },
+    readStructure: (body) => parseResultTuple((read(body) as { readonly result?: ResultTuple } | null)?.result),
+  };
+}
+
+function partOf(value: unknown): ReadPart {
+  if (Array.isArray(value) && value.length === 4) {
+    const [, id, state, result] = value as readonly unknown[];
+    if (typeof id === 'string' && typeof state === 'string') return { id, state, result };
+  }
+  throw new DecodeError('A part of a chord is an array [1, id, state, result].');
+}
+
+function callbackOf(value: unknown): ChordCallback {
+  const { body, root_id: rootId } = (value ?? {}) as { readonly body?: WireSignature; readonly root_id?: unknown };
+  if (typeof body !== 'object' || body === null || typeof body.task !== 'string')
+    throw new DecodeError('The callback of a chord has no signature of its body.');
+  return { body, rootId: typeof rootId === 'string' ? rootId : undefined };
+}
