@@ -123,7 +123,7 @@ export class Admission implements Disposable {
     entry.state = 'settling';
     const wanted = app.backend !== undefined && !(request.ignoreResult ?? policy.ignoreResult);
     const results = wanted ? app.records.revoked(ownerOfRequest(request), reason) : [];
-    ends.end(entry, { verdict: 'ack' }, results, [], () => {
+    ends.endWithout(entry, { verdict: 'ack' }, results, { state: 'REVOKED', reason }, () => {
       try {
         app.observer.taskRevoked?.(request, { expired: reason === 'expired', terminated: false });
       } catch (error) {

@@ -1,9 +1,9 @@
 // What an earlier attempt of the same message left behind: its record says whether the task is over, and learns the number of the
 // attempt that comes next. Asked by flow.ts for messages that somebody held before.
-import type { Outgoing } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import { attemptNumber, READY_STATES, type StoredResult } from '../result/index.ts';
 import { logger } from '../util/index.ts';
+import type { Written } from './ends.ts';
 import { unusableReason } from './intake.ts';
 import { persist } from './persist.ts';
 import type { WorkerApp } from './port.ts';
@@ -28,14 +28,14 @@ export async function earlierEnd(entry: Entry, options: EarlierOptions): Promise
 function isOver(request: TaskRequest, stored: StoredResult): boolean {
   if (READY_STATES.has(stored.state)) return true;
   // A later retry of this task has begun, so this message has done its part.
-  return stored.attempt >= attemptNumber(request.retries + 1, 0);
+  return stored.attempt >= attemptNumber(request.retries + 1, 0, request.replacedTaskNesting);
 }
 
 async function fence(request: TaskRequest, { app, giveUp }: EarlierOptions): Promise<StoredResult | undefined> {
   const { backend, settings } = app;
   // Replies of rpc live in the queue of whoever asked; nobody else can read them.
   if (backend === undefined || !backend.features.persistent) return undefined;
-  const attempt = attemptNumber(request.retries, request.attempts);
+  const attempt = attemptNumber(request.retries, request.attempts, request.replacedTaskNesting);
   const read = async (): Promise<StoredResult | undefined> =>
     backend.fence === undefined
       ? (await backend.get([request.id])).get(request.id)
@@ -51,25 +51,25 @@ async function fence(request: TaskRequest, { app, giveUp }: EarlierOptions): Pro
 
 /** What the earlier attempt may not have done any more. */
 export interface Rest {
-  /** Messages, under the ids of the first time. */
-  readonly next: readonly Outgoing[];
+  /** Under the ids of the first time. */
+  readonly written: Written;
   readonly answer: Answer;
 }
 
 const ACK: Answer = { verdict: 'ack' };
+const NOTHING: Written = { results: [], next: [] };
 
 /** How a message ends whose task an earlier attempt ended: as that attempt would have ended it. */
 export async function rest(entry: Entry, stored: StoredResult, app: WorkerApp): Promise<Rest> {
-  if (stored.state === 'REVOKED') return { next: [], answer: ACK };
   const failed = stored.state === 'FAILURE';
   try {
-    const { next = [] } = (await app.followUp?.(entry.request, entry.original.body, stored)) ?? {};
-    return { next, answer: failed ? answerOf(entry, stored, app) : ACK };
+    const written = { ...NOTHING, ...(await app.followUp?.(entry.request, entry.original.body, stored)) };
+    return { written, answer: failed ? answerOf(entry, stored, app) : ACK };
   } catch (error) {
     const reason = failed ? unusableReason(error) : undefined;
-    if (reason !== undefined) return { next: [], answer: { verdict: 'deadLetter', reason, error: String(error) } };
+    if (reason !== undefined) return { written: NOTHING, answer: { verdict: 'deadLetter', reason, error: String(error) } };
     log.error('What follows task {id} cannot be made: {error}', { id: entry.request.id, error: String(error) });
-    return { next: [], answer: failed ? answerOf(entry, stored, app) : ACK };
+    return { written: NOTHING, answer: failed ? answerOf(entry, stored, app) : ACK };
   }
 }
 

@@ -1,6 +1,8 @@
 // How messages end: the one place from which turns go to the settler. flow.ts decides that a message is over, this says it.
 import type { Delivery, Settlement, Subscription } from '../broker/index.ts';
+import type { TaskRequest } from '../protocol/index.ts';
 import type { StoredResult } from '../result/index.ts';
+import type { TaskEnd } from '../task/index.ts';
 import { type Clock, logger, WorkerLostError } from '../util/index.ts';
 import { ownerOfRequest, type Unusable } from './intake.ts';
 import { logUnusable } from './lines.ts';
@@ -27,6 +29,9 @@ export interface EndsOptions {
   readonly changed: () => void;
 }
 
+/** What an end writes beside its verdict. */
+export type Written = Omit<Writes, 'settlement'>;
+
 /** Ends of messages; nothing here rejects. */
 export class Ends {
   readonly #options: EndsOptions;
@@ -49,18 +54,54 @@ export class Ends {
     this.#commit({ settlement: this.#settlement(delivery, answer), results: [], next: [] });
   }
 
-  /** Messages that an earlier attempt may have left unsent. */
-  follow(next: Writes['next']): void {
-    this.#commit({ settlement: undefined, results: [], next });
+  /** What an earlier attempt may have left undone. */
+  follow(written: Written): void {
+    this.#commit({ ...written, settlement: undefined });
+  }
+
+  /** Ends the chords that were complete `seconds` ago and of which whoever completed them is gone. Resolves to how many. */
+  mendChords(seconds: number): Promise<number> {
+    return this.#settler.joins.mend(seconds);
+  }
+
+  /** Writes the end of a task that no slot ended: its own record, and whatever else follows such an end. */
+  endWithout(entry: Entry, answer: Answer, own: readonly StoredResult[], end: TaskEnd, then?: () => void): void {
+    this.#followed(entry.request, entry.original.body, end, own, (written) => this.end(entry, answer, written, then));
+  }
+
+  /** Calls `write` with the own record and all that follows; at once where there is nothing to ask. */
+  #followed(
+    request: TaskRequest,
+    body: Uint8Array,
+    end: TaskEnd,
+    own: readonly StoredResult[],
+    write: (written: Written) => void,
+  ): void {
+    const { app } = this.#options;
+    if (app.aftermath === undefined) {
+      write({ results: own, next: [] });
+      return;
+    }
+    this.#commits++;
+    void app
+      .aftermath(request, body, end)
+      .catch((error: unknown) => {
+        log.error('What follows the end of task {id} is lost: {error}', { id: request.id, error });
+        return undefined;
+      })
+      .then((after) => {
+        this.#commits--;
+        write(after === undefined ? { results: own, next: [] } : { ...after, results: [...own, ...after.results] });
+      });
   }
 
   /** Writes an end and forgets the entry; the verdict goes to the message that we hold by then. `then` is called when all is said. */
-  end(entry: Entry, answer: Answer, results: Writes['results'], next: Writes['next'], then?: () => void): void {
+  end(entry: Entry, answer: Answer, { results, next, openings, parts }: Written, then?: () => void): void {
     const delivery = entry.acked ? undefined : entry.delivery;
     const settlement = delivery === undefined ? undefined : this.#settlement(delivery, answer);
     // What goes back may be here again before its verdict is confirmed: it is a new start then, not a copy of this one.
     if (settlement?.verdict === 'requeue') this.#options.requests.delete(entry);
-    this.#commit({ settlement, results, next }, (settled) => {
+    this.#commit({ settlement, results, next, openings, parts }, (settled) => {
       this.#ended(entry, answer, settlement, settled);
       then?.();
     });
@@ -92,12 +133,16 @@ export class Ends {
 
   /** Early acked and never ended: its record says so. */
   abandoned(entry: Entry): Promise<void> {
-    const results = this.lost(entry, 'The worker was shut down while the task ran.');
-    return this.#committed({ settlement: undefined, results, next: [] });
+    const error = new WorkerLostError('The worker was shut down while the task ran.');
+    return new Promise((resolve) => {
+      this.#followed(entry.request, entry.original.body, { state: 'FAILURE', error }, this.lost(entry, error), (written) => {
+        this.#commit({ ...written, settlement: undefined }, () => resolve());
+      });
+    });
   }
 
   /** The one funnel for what cannot be used: log, signal, FAILURE where somebody may wait, dead letter. */
-  unusable(delivery: Delivery, unusable: Unusable): void {
+  unusable(delivery: Delivery, unusable: Unusable, request: TaskRequest | undefined = unusable.owner?.request): void {
     const { app, hostname } = this.#options;
     const { reason, error, owner } = unusable;
     if (reason === 'unknown-task' && app.settings.unknownTask === 'requeue') {
@@ -112,13 +157,18 @@ export class Ends {
       reason === 'unknown-task' && app.settings.unknownTask === 'reject'
         ? { verdict: 'reject', delivery }
         : { verdict: 'deadLetter', delivery, reason, error: error.message, node: hostname };
-    this.#commit({ settlement, results: owner === undefined ? [] : this.#failure(owner, error), next: [] });
+    const own = owner === undefined ? [] : this.#failure(owner, error);
+    if (request === undefined) this.#commit({ settlement, results: own, next: [] });
+    else {
+      this.#followed(request, delivery.body, { state: 'FAILURE', error }, own, (written) => {
+        this.#commit({ ...written, settlement });
+      });
+    }
   }
 
   /** The record of a task that nobody else will write one for. */
-  lost({ request, policy }: Entry, message: string): readonly StoredResult[] {
-    if (request.ignoreResult ?? policy.ignoreResult) return [];
-    return this.#failure(ownerOfRequest(request), new WorkerLostError(message));
+  lost({ request, policy }: Entry, error: Error): readonly StoredResult[] {
+    return (request.ignoreResult ?? policy.ignoreResult) ? [] : this.#failure(ownerOfRequest(request), error);
   }
 
   /** Left for a worker that knows the task; never a hot loop where the broker can park. */

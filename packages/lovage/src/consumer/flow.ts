@@ -22,7 +22,7 @@ import type { WorkerApp } from './port.ts';
 import { type Entry, entryOf, keyOf, Requests, Run } from './request.ts';
 import { Slots } from './slots.ts';
 import { Strategies, tellHook, tellOutcome } from './strategies.ts';
-import { fateOf } from './verdict.ts';
+import { type Answer, fateOf } from './verdict.ts';
 
 const log = logger('consumer');
 
@@ -371,15 +371,15 @@ export class Flow {
       state: stored.state,
     });
     entry.state = 'settling';
-    const { next, answer } = await rest(entry, stored, app);
-    this.#ends.end(entry, answer, [], next);
+    const { written, answer } = await rest(entry, stored, app);
+    this.#ends.end(entry, answer, written);
   }
 
   /** It succeeded, and runs once more all the same: what follows it follows its first result, which stays. */
   async #runAgain(entry: Entry, stored: StoredResult): Promise<void> {
-    const { next } = await rest(entry, stored, this.#options.app);
+    const { written } = await rest(entry, stored, this.#options.app);
     if (entry.state !== 'received' || entry.delivery === undefined) return;
-    if (next.length > 0) this.#ends.follow(next);
+    if (written.next.length > 0 || written.parts !== undefined) this.#ends.follow(written);
     this.#strategies.admit(entry);
     this.#adjust();
   }
@@ -438,11 +438,21 @@ export class Flow {
     logOutcome(entry.request, outcome);
     tellOutcome(entry, outcome);
     const { policy, acked, interrupted, original } = entry;
-    const { answer, results, next, lost } = fateOf(outcome, { policy, acked, interrupted, original });
-    const failure = lost ? this.#ends.lost(entry, outcome.error?.message ?? outcome.repr) : results;
-    this.#ends.end(entry, answer, failure, next);
+    const fate = fateOf(outcome, { policy, acked, interrupted, original });
+    if (fate.lost) this.#endLost(entry, fate.answer, outcome.error?.message ?? outcome.repr);
+    else this.#ends.end(entry, fate.answer, fate);
     this.#slots.free();
     this.#adjust();
+  }
+
+  #endLost(entry: Entry, answer: Answer, message: string): void {
+    const error = new WorkerLostError(message);
+    this.#ends.endWithout(entry, answer, this.#ends.lost(entry, error), { state: 'FAILURE', error });
+  }
+
+  /** Ends the chords that were complete `seconds` ago and of which whoever completed them is gone. Resolves to how many. */
+  mendChords(seconds: number): Promise<number> {
+    return this.#ends.mendChords(seconds);
   }
 
   /** Lets go of all that has not started; returns it. */

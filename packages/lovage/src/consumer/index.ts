@@ -3,5 +3,5 @@
 export { Consumer, type ConsumerOptions, type LineState } from './consumer.ts';
 export type { Flow } from './flow.ts';
 export { parseRate } from './policy.ts';
-export type { ConsumerObserver, ConsumerSettings, RecordWriter, ResultOwner, WorkerApp } from './port.ts';
+export type { ConsumerObserver, ConsumerSettings, JoinPort, RecordWriter, ResultOwner, WorkerApp } from './port.ts';
 export type { Entry, EntryState, Requests } from './request.ts';

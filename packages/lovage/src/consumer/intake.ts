@@ -43,8 +43,8 @@ export function ownerOf(delivery: Delivery, fields: unknown = delivery.headers):
 
 /** Who a request's result is about. */
 export function ownerOfRequest(request: TaskRequest): ResultOwner {
-  const { id, task, replyTo, correlationId, retries, attempts } = request;
-  return { id, name: task, request, replyTo, correlationId, attempt: attemptNumber(retries, attempts) };
+  const { id, task, replyTo, correlationId, retries, attempts, replacedTaskNesting } = request;
+  return { id, name: task, request, replyTo, correlationId, attempt: attemptNumber(retries, attempts, replacedTaskNesting) };
 }
 
 /** Why a message that made this error cannot be used; undefined when the message is not to blame. */

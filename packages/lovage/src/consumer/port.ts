@@ -1,8 +1,8 @@
 // What a consumer needs of the program around it. The worker room makes one of an app; tests may make one by hand.
 import type { Broker, Delivery, Topology } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
-import type { ResultBackend, StoredResult } from '../result/index.ts';
-import type { FollowUp, Publisher, TaskDefinition, TaskOptions } from '../task/index.ts';
+import type { ChordOpening, CompleteChord, ResultBackend, StoredOpening, StoredResult } from '../result/index.ts';
+import type { Aftermath, FollowUp, Publisher, TaskDefinition, TaskEnd, TaskOptions } from '../task/index.ts';
 
 /** The settings that decide a message's fate. Names and units are those of the settings table. */
 export interface ConsumerSettings {
@@ -73,6 +73,14 @@ export interface RecordWriter {
   revoked(owner: ResultOwner, reason: 'revoked' | 'expired'): readonly StoredResult[];
 }
 
+/** What a worker must know to end chords. */
+export interface JoinPort {
+  /** An opening as the store keeps it. */
+  opening(opening: ChordOpening): StoredOpening;
+  /** What a complete chord leads to, under the same ids whoever asks. Never rejects. */
+  ended(chord: CompleteChord): Promise<Aftermath>;
+}
+
 /** Everything that a consumer needs of an app. */
 export interface WorkerApp {
   readonly settings: ConsumerSettings;
@@ -92,7 +100,11 @@ export interface WorkerApp {
   decodeBody(delivery: Delivery): unknown;
   /** What to declare and which queues to take from. */
   queues(): { readonly names: readonly string[]; readonly topology: Topology };
-  /** What follows a task whose SUCCESS or FAILURE an earlier attempt stored before its worker died; their ids are those of the first time. Throws what makes the message unusable. */
+  /** Absent: parts of chords are not counted. */
+  readonly joins?: JoinPort | undefined;
+  /** What else follows the end of a task that no slot ended. Never rejects. */
+  aftermath?(request: TaskRequest, body: Uint8Array, end: TaskEnd): Promise<Aftermath>;
+  /** What follows a task whose end an earlier attempt stored before its worker died; the ids are those of the first time. Throws what makes the message unusable. */
   followUp?(request: TaskRequest, body: Uint8Array, stored: StoredResult): Promise<FollowUp>;
   /** Does this FAILURE say that the task rejected its message? */
   wasRejected?(stored: StoredResult): boolean;

@@ -92,9 +92,10 @@ export class Run implements RunOptions {
   }
 }
 
-/** One run of one task: a retry has the same id but is another run. */
-export function keyOf({ id, retries }: TaskRequest): string {
-  return retries === 0 ? id : `${id} ${retries}`;
+/** One run of one task: a retry has the same id but is another run, and so has what took its place. */
+export function keyOf({ id, retries, replacedTaskNesting }: TaskRequest): string {
+  if (retries === 0 && replacedTaskNesting === 0) return id;
+  return replacedTaskNesting === 0 ? `${id} ${retries}` : `${id} ${retries} ${replacedTaskNesting}`;
 }
 
 /** Keys remembered of runs that are over but whose message may still come back. */

@@ -1,8 +1,9 @@
 // Settling: what the outcomes of one turn write, in an order that loses nothing. One database for broker and results: one transaction.
 // Else store → send → verdict. A death between two steps repeats the later ones at most.
 import type { Broker, Delivery, JointWrite, Outgoing, Settlement, Subscription } from '../broker/index.ts';
-import { READY_STATES, type StoredResult } from '../result/index.ts';
+import { type ChordOpening, type ChordPart, type JointJoin, READY_STATES, type StoredResult } from '../result/index.ts';
 import { BrokerConnectionError, LovageError, logger } from '../util/index.ts';
+import { Joins } from './joins.ts';
 import { persist, send, store } from './persist.ts';
 import type { WorkerApp } from './port.ts';
 
@@ -12,6 +13,10 @@ export interface Writes {
   readonly settlement: Settlement | undefined;
   readonly results: readonly StoredResult[];
   readonly next: readonly Outgoing[];
+  /** Chords to open before `next` is sent. */
+  readonly openings?: readonly ChordOpening[] | undefined;
+  /** Parts of chords to count. */
+  readonly parts?: readonly ChordPart[] | undefined;
 }
 
 /** An end, and who is told what came of it. */
@@ -26,7 +31,7 @@ export interface Turn extends Writes {
 export type Settled = 'settled' | 'lost' | 'given-up';
 
 export interface SettlerOptions {
-  readonly app: Pick<WorkerApp, 'broker' | 'backend' | 'publisher'>;
+  readonly app: Pick<WorkerApp, 'broker' | 'backend' | 'publisher' | 'joins'>;
   readonly node: string;
   /** The line as it is now. */
   readonly subscription: () => Subscription | undefined;
@@ -42,18 +47,22 @@ const log = logger('consumer');
 export class Settler {
   readonly #options: SettlerOptions;
   readonly #joint: boolean;
+  /** Ends the chords that turns complete. */
+  readonly joins: Joins;
   #waiting: Turn[] = [];
   #scheduled = false;
   #inFlight = 0;
 
   constructor(options: SettlerOptions) {
     this.#options = options;
-    const { broker, backend } = options.app;
+    const { app, subscription, giveUp } = options;
+    const { broker, backend } = app;
     this.#joint =
       backend?.jointPut !== undefined &&
       broker.jointPublish !== undefined &&
       broker.database !== undefined &&
       broker.database === backend.database;
+    this.joins = new Joins({ app, subscription, giveUp, joint: this.#joint });
   }
 
   /** Settles one message's end, together with those of the same turn of the event loop. */
@@ -86,7 +95,7 @@ export class Settler {
   }
 
   async #commit(turns: readonly Writes[]): Promise<readonly Settled[]> {
-    const writes = turns.some((turn) => turn.results.length > 0 || turn.next.length > 0);
+    const writes = turns.some((turn) => turn.results.length > 0 || turn.next.length > 0 || turn.parts !== undefined);
     const subscription = this.#options.subscription();
     if (this.#joint && writes && subscription !== undefined && turns.every((turn) => turn.settlement !== undefined)) {
       const lost = await this.#commitJoint(turns, subscription);
@@ -113,13 +122,36 @@ export class Settler {
       const next = turns.flatMap((turn) => turn.next);
       const writes: JointWrite[] = [];
       if (results.length > 0 && backend?.jointPut !== undefined) writes.push(backend.jointPut(results));
+      const counted = turns.some(hasChords) ? this.#count(turns, writes) : undefined;
       if (next.length > 0 && broker.jointPublish !== undefined) writes.push(await broker.jointPublish(next));
       const settlements = turns.flatMap((turn) => turn.settlement ?? []);
-      return new Set(await subscription.settle(settlements, writes));
+      const lost = new Set(await subscription.settle(settlements, writes));
+      if (counted !== undefined) await this.#counted(counted, lost.size > 0);
+      return lost;
     } catch (error) {
       log.warning('A joint commit failed, its parts are written one by one: {error}', { error: String(error) });
       return undefined;
     }
+  }
+
+  /** Adds what the turns have for chords to a joint commit. */
+  #count(turns: readonly Writes[], writes: JointWrite[]): Counted | undefined {
+    const chords = this.joins.store;
+    const openings = this.joins.openings(turns.flatMap((turn) => turn.openings ?? []));
+    if (openings.length > 0 && chords?.jointOpen !== undefined) writes.push(chords.jointOpen(openings));
+    const parts = turns.flatMap((turn) => turn.parts ?? []);
+    if (parts.length === 0 || chords?.jointJoin === undefined) return undefined;
+    const join = chords.jointJoin(parts);
+    writes.push(join.write);
+    return { join, parts };
+  }
+
+  /** The bodies of chords that were completed are sent by a commit of their own: a crash before it leaves them to a janitor. */
+  async #counted({ join, parts }: Counted, isLost: boolean): Promise<void> {
+    const complete = join.complete();
+    // What was lost counts its parts once more, by itself.
+    if (complete === undefined && isLost) return;
+    await this.joins.end(complete ?? (await this.joins.count([], parts)));
   }
 
   /** After a failed joint commit: a turn whose ready result is stored was committed after all, so it writes nothing again. */
@@ -132,7 +164,8 @@ export class Settler {
       const [own] = turn.results;
       const record = own === undefined ? undefined : stored.get(own.id);
       const done = record !== undefined && record.state === own?.state && READY_STATES.has(record.state);
-      return done ? { settlement: turn.settlement, results: [], next: [] } : turn;
+      // Its parts are counted already; whether they completed a chord was lost with the answer.
+      return done ? { settlement: turn.settlement, results: [], next: [], parts: turn.parts } : turn;
     });
   }
 
@@ -157,11 +190,18 @@ export class Settler {
       giveUp,
     );
     const ours = turns.filter(({ results: [own] }) => own === undefined || !foreign.has(own.id));
+    const complete = ours.some(hasChords)
+      ? await this.joins.count(
+          ours.flatMap((turn) => turn.openings ?? []),
+          ours.flatMap((turn) => turn.parts ?? []),
+        )
+      : [];
     await send(
       publisher,
       ours.flatMap((turn) => turn.next),
       giveUp,
     );
+    if (complete.length > 0) await this.joins.end(complete);
   }
 
   /** The turn with the verdict that it can have: what cannot be written sends its message to the dead letters, from where it can come again. */
@@ -210,6 +250,14 @@ export class Settler {
     });
   }
 }
+
+/** A count that is part of a commit. */
+interface Counted {
+  readonly join: JointJoin;
+  readonly parts: readonly ChordPart[];
+}
+
+const hasChords = ({ parts, openings }: Writes): boolean => parts !== undefined || openings !== undefined;
 
 /** Can this broker keep a message until a time? */
 export function canPark(broker: Broker): boolean {

@@ -133,10 +133,13 @@ export class Strategies {
       requests.delete(entry);
       entry.state = 'done';
       const owner = (request.ignoreResult ?? policy.ignoreResult) ? undefined : ownerOfRequest(request);
-      ends.unusable(delivery, { reason: word.dead, error: word.reason, owner });
+      ends.unusable(delivery, { reason: word.dead, error: word.reason, owner }, request);
     } else {
       entry.state = 'settling';
-      ends.end(entry, word.kind === 'ack' ? { verdict: 'ack' } : { verdict: 'requeue', counted: false }, [], []);
+      ends.end(entry, word.kind === 'ack' ? { verdict: 'ack' } : { verdict: 'requeue', counted: false }, {
+        results: [],
+        next: [],
+      });
     }
     if (late) changed();
   }

@@ -1,7 +1,7 @@
 // From an outcome to what is written and what is said of the message: the acknowledgement matrix, pure.
 // Celery's holes are mended here: nothing interrupted by a shutdown is acked, and no verdict repeats a task without end.
 import type { DeathReason, Delivery, Outgoing } from '../broker/index.ts';
-import type { StoredResult } from '../result/index.ts';
+import type { ChordOpening, ChordPart, StoredResult } from '../result/index.ts';
 import type { Outcome } from '../task/index.ts';
 import type { TaskPolicy } from './policy.ts';
 
@@ -16,6 +16,8 @@ export interface Fate {
   readonly answer: Answer;
   readonly results: readonly StoredResult[];
   readonly next: readonly Outgoing[];
+  readonly openings: readonly ChordOpening[] | undefined;
+  readonly parts: readonly ChordPart[] | undefined;
   /** Nobody else writes a state for it: the caller stores WorkerLostError. */
   readonly lost: boolean;
 }
@@ -23,12 +25,13 @@ export interface Fate {
 const ACK: Answer = { verdict: 'ack' };
 
 function fate(outcome: Outcome, answer: Answer): Fate {
-  return { answer, results: outcome.results, next: outcome.next, lost: false };
+  const { results, next, openings, parts } = outcome;
+  return { answer, results, next, openings, parts, lost: false };
 }
 
 /** Back to the queue with nothing written: the next attempt writes. */
 function again(counted: boolean): Fate {
-  return { answer: { verdict: 'requeue', counted }, results: [], next: [], lost: false };
+  return { answer: { verdict: 'requeue', counted }, results: [], next: [], openings: undefined, parts: undefined, lost: false };
 }
 
 function failed(outcome: Outcome, policy: TaskPolicy): Fate {
@@ -76,7 +79,7 @@ export function fateOf(
 ): Fate {
   if (options.interrupted && outcome.state !== 'SUCCESS' && outcome.state !== 'RETRY' && outcome.state !== 'IGNORED') {
     // A shutdown stopped it. An early ack cannot be taken back, so that task at least gets a final state.
-    return options.acked ? { ...fate(outcome, ACK), results: [], next: [], lost: true } : again(false);
+    return options.acked ? { ...again(false), answer: ACK, lost: true } : again(false);
   }
   return options.acked ? earlyFate(outcome, options.original) : lateFate(outcome, options.policy);
 }

@@ -74,7 +74,12 @@ export function createChordCodec(options: ChordCodecOptions): ChordCodec {
     }),
     readPart: (body) => partOf(read(body)),
     readCallback: (text) => {
-      const input = { body: Buffer.from(text), contentType: 'application/json', contentEncoding: 'utf-8', compression: undefined };
+      const input = {
+        body: Buffer.from(text),
+        contentType: 'application/json',
+        contentEncoding: 'utf-8',
+        compression: undefined,
+      };
       return callbackOf(serialization.decode(input, JSON_ONLY));
     },
     readStructure: (body) => parseResultTuple((read(body) as { readonly result?: ResultTuple } | null)?.result),

@@ -15,8 +15,8 @@ import {
 } from '../protocol/index.ts';
 import type { Serialization } from '../serialization/index.ts';
 import { DecodeError } from '../util/index.ts';
-import type { StoredGroup } from './group-seam.ts';
 import { type ChordCodec, createChordCodec } from './chord-codec.ts';
+import type { StoredGroup } from './group-seam.ts';
 import { EXCEPTION_STATES, type ResultRecord } from './record.ts';
 import type { StoredResult } from './seam.ts';
 

@@ -36,12 +36,16 @@ function chordOf(shelf: ChordShelf, groupId: string, expires: number | undefined
 /** Chords of a shelf. */
 export function createMemoryChords(shelf: ChordShelf): ChordStore {
   return {
-    open: async (openings) => openings.forEach((opening) => open(shelf, opening)),
+    open: async (openings) => {
+      for (const opening of openings) open(shelf, opening);
+    },
     join: async (parts) => {
       const touched = new Set(parts.filter((part) => add(shelf, part)).map(({ groupId }) => groupId));
       return [...touched].flatMap((groupId) => complete(shelf, groupId, Date.now()) ?? []);
     },
-    close: async (groupIds) => groupIds.forEach((groupId) => close(shelf, groupId)),
+    close: async (groupIds) => {
+      for (const groupId of groupIds) close(shelf, groupId);
+    },
     extend: async (groupId, ids, expires) => {
       const chord = chordOf(shelf, groupId, expires);
       for (const id of ids) {
@@ -52,7 +56,9 @@ export function createMemoryChords(shelf: ChordShelf): ChordStore {
     },
     stale: async (seconds) => {
       const now = Date.now();
-      const waiting = [...shelf].filter(([, chord]) => chord.completeAt !== undefined && chord.completeAt <= now - seconds * 1000);
+      const waiting = [...shelf].filter(
+        ([, chord]) => chord.completeAt !== undefined && chord.completeAt <= now - seconds * 1000,
+      );
       return waiting.flatMap(([groupId, chord]) => {
         chord.completeAt = now;
         return complete(shelf, groupId, now) ?? [];

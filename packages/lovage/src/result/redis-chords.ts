@@ -93,7 +93,12 @@ function jointJoin(database: string, payload: readonly RedisWrite[], groupIds: R
 /** Who made the guarded writes is told of their answers as if they stood alone. */
 function answeredBy(writes: readonly JointWrite[]): Pick<JointWrite, 'answered'> {
   const heard = writes.flatMap(({ answered }) => answered ?? []);
-  return heard.length === 0 ? {} : { answered: (answers) => heard.forEach((hear) => hear(answers)) };
+  if (heard.length === 0) return {};
+  return {
+    answered: (answers) => {
+      for (const hear of heard) hear(answers);
+    },
+  };
 }
 
 function isAnswer(value: unknown): value is Answer {

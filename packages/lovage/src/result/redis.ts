@@ -15,8 +15,8 @@ import {
   type RedisLineOptions,
   type RedisWrite,
 } from '../util/index.ts';
-import { redisGroups } from './redis-groups.ts';
 import { createRedisChords } from './redis-chords.ts';
+import { redisGroups } from './redis-groups.ts';
 import { readResultOptions, resultKeys, urlOptions } from './redis-keys.ts';
 import { createRedisWatch } from './redis-watch.ts';
 import { DEFAULT_RETRY, type RetryPolicy, repeatedly } from './retry.ts';

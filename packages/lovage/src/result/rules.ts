@@ -3,13 +3,15 @@ import { READY_STATES, type StoredResult } from './seam.ts';
 
 /** Redeliveries of one message stay far below this, so that every retry's attempts come after those of the retry before. */
 const ATTEMPTS_PER_RETRY = 1_000_000;
+/** Hardly any task is retried so often: what took the place of a task comes after all attempts of that. */
+const RETRIES_PER_PLACE = 1000;
 
 /**
  * The number under which an execution writes. A retry is a new message whose delivery count starts at 1 again, so the count alone
- * would let the fence of an earlier message refuse the retry's own result.
+ * would let the fence of an earlier message refuse the retry's own result; what replaced a task starts even its retries anew.
  */
-export function attemptNumber(retries: number, attempts: number): number {
-  return retries * ATTEMPTS_PER_RETRY + attempts;
+export function attemptNumber(retries: number, attempts: number, replacements = 0): number {
+  return (replacements * RETRIES_PER_PLACE + retries) * ATTEMPTS_PER_RETRY + attempts;
 }
 
 /** May `next` be stored over what is there? SUCCESS is never replaced, a ready state only by a ready one, and no attempt older than the fence writes. */

@@ -62,7 +62,12 @@ export function createSqliteChords({ file, expires, named, prepare }: SqliteChor
       });
       return { write, complete: () => complete };
     },
-    close: (groupIds) => named(file.write((db) => groupIds.forEach((groupId) => closeRow(db, groupId, expires)))),
+    close: (groupIds) =>
+      named(
+        file.write((db) => {
+          for (const groupId of groupIds) closeRow(db, groupId, expires);
+        }),
+      ),
     jointClose: (groupId, writes) =>
       joint((db) => {
         if (!closeRow(db, groupId, expires)) return;

@@ -10,8 +10,8 @@ import {
   type SqliteFile,
   sqliteLocation,
 } from '../util/index.ts';
-import { CHORD_SCHEMA, createSqliteChords, trimChords } from './sqlite-chords.ts';
 import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
+import { CHORD_SCHEMA, createSqliteChords, trimChords } from './sqlite-chords.ts';
 import { GROUP_SCHEMA, sqliteGroups } from './sqlite-groups.ts';
 import { fenceRow, forgetRows, putRows, SCHEMA as RESULT_SCHEMA, readRows, trimRows } from './sqlite-rows.ts';
 import { closedBackend, createWatchers, type Watchers } from './watchers.ts';

@@ -1,13 +1,19 @@
 // What the body of an attempt is given: its context, and its place as the current task.
+import type { AsyncResult } from '../result/index.ts';
 import { ConfigurationError, logger } from '../util/index.ts';
+import { chordMember, sendMember } from './add-to-chord.ts';
 import { type Attempt, storeOptions } from './attempt.ts';
 import type { CurrentRequest, CurrentTask, Progress, RetryOptions, TaskContext } from './context.ts';
 import { metaOf } from './meta.ts';
+import type { SignatureLike } from './options.ts';
 import { planRetry } from './retry.ts';
-import { Ignore, Reject, type Retry } from './steer.ts';
+import { Ignore, Reject, Replaced, type Retry } from './steer.ts';
+import { likeSignature } from './wire-options.ts';
 
 class AttemptContext implements TaskContext {
   readonly #attempt: Attempt;
+  /** How many members it added to its chord. */
+  #added = 0;
 
   constructor(attempt: Attempt) {
     this.#attempt = attempt;
@@ -36,6 +42,23 @@ class AttemptContext implements TaskContext {
     if (options.throw !== false) throw retry;
     this.#attempt.retries.push(retry.call);
     return retry;
+  }
+
+  replace(signature: SignatureLike): never {
+    throw new Replaced(signature);
+  }
+
+  addToChord(signature: SignatureLike, options: { readonly lazy: true }): Promise<SignatureLike>;
+  addToChord<Result>(signature: SignatureLike, options?: { readonly lazy?: false }): Promise<AsyncResult<Result>>;
+  async addToChord(
+    signature: SignatureLike,
+    options: { readonly lazy?: boolean } = {},
+  ): Promise<SignatureLike | AsyncResult<unknown>> {
+    const member = chordMember(this.#attempt, signature, this.#added++);
+    await this.#attempt.environment.results.extendChord(member.groupId, [member.id]);
+    if (options.lazy === true) return likeSignature(member.signature);
+    await sendMember(this.#attempt, member);
+    return this.#attempt.environment.results.result(member.id);
   }
 
   ignore(reason?: string): never {

@@ -44,7 +44,7 @@ export function parts(request: CurrentRequest): Pick<Attempt, 'request' | 'messa
 
 /** With what the records of a request are stored. */
 export function storeOptions(request: TaskRequest): StoreOptions {
-  const attempt = attemptNumber(request.retries, request.attempts);
+  const attempt = attemptNumber(request.retries, request.attempts, request.replacedTaskNesting);
   return { attempt, replyTo: request.replyTo, correlationId: request.correlationId ?? request.id };
 }
 

@@ -1,7 +1,8 @@
 // What a running task knows of itself: the context that `bind: true` puts first, and the current task that calls made inside find.
 import type { Embed, TaskRequest } from '../protocol/index.ts';
+import type { AsyncResult } from '../result/index.ts';
 import { currentScope, inScope, type Logger } from '../util/index.ts';
-import type { CallOptions } from './options.ts';
+import type { CallOptions, SignatureLike } from './options.ts';
 import type { Retry } from './steer.ts';
 
 /** The request of a running task: its message, body included. */
@@ -52,6 +53,20 @@ export interface TaskContext {
   retry(options?: RetryOptions): never;
   /** Ends the task without a state; nothing is stored, nothing follows. */
   ignore(reason?: string): never;
+  /**
+   * Ends this task and lets another signature go on in its place: task, chain, group or chord. That ends under the task's id, with its
+   * callbacks, errbacks, chord and the rest of its chain; of a group the result is the list of its results. Nothing is stored for this
+   * execution, and its queue, retries and expiry are not handed on: `return ctx.replace(other.s(1))`. Throws ConfigurationError for an
+   * empty chain, and for a member of another chord.
+   */
+  replace(signature: SignatureLike): never;
+  /**
+   * Makes the chord, in whose header this task is, wait for one more member, and sends it. Resolves to its result; with `lazy` nothing is
+   * sent, and it resolves to the signature that joins when it is. Throws ConfigurationError outside of a header, and where the result
+   * backend does not count.
+   */
+  addToChord(signature: SignatureLike, options: { readonly lazy: true }): Promise<SignatureLike>;
+  addToChord<Result = unknown>(signature: SignatureLike, options?: { readonly lazy?: false }): Promise<AsyncResult<Result>>;
   /** Rejects the task's message; with `requeue` it comes again. */
   reject(reason?: unknown, options?: { readonly requeue?: boolean }): never;
   /** Stores a state of the task's own, or a built-in one, at once. */

@@ -1,9 +1,9 @@
 // Calling a task like a function: the body runs in this process with a context of its own; nothing is sent, stored or told.
-import { EMPTY_EMBED } from '../protocol/index.ts';
 import { uuid } from '../util/index.ts';
 import { bindArguments } from './arguments.ts';
-import { type Attempt, currentRequest, parts } from './attempt.ts';
+import { type Attempt, parts } from './attempt.ts';
 import { taskOf } from './attempt-context.ts';
+import { blankRequest } from './blank.ts';
 import type { TaskPort } from './environment.ts';
 import { Limits } from './limits.ts';
 import type { TaskDefinition } from './options.ts';
@@ -19,45 +19,7 @@ export async function callDirectly(port: TaskPort, definition: TaskDefinition, a
 
 function directAttempt(port: TaskPort, definition: TaskDefinition, args: readonly unknown[]): Attempt {
   const environment = port.environment();
-  const id = uuid();
-  const request = currentRequest(
-    {
-      id,
-      task: definition.name,
-      lang: 'js',
-      shadow: undefined,
-      eta: undefined,
-      expires: undefined,
-      group: undefined,
-      groupIndex: undefined,
-      retries: 0,
-      timeLimit: undefined,
-      softTimeLimit: undefined,
-      rootId: id,
-      parentId: undefined,
-      argsRepr: '',
-      kwargsRepr: '',
-      origin: undefined,
-      ignoreResult: undefined,
-      replacedTaskNesting: 0,
-      stampedHeaders: undefined,
-      stamps: {},
-      headers: {},
-      correlationId: undefined,
-      replyTo: undefined,
-      deliveryInfo: { exchange: '', routingKey: '', priority: undefined, redelivered: false },
-      attempts: 1,
-      etaAt: undefined,
-      expiresAt: undefined,
-      hostname: environment.hostname,
-      contentType: '',
-      contentEncoding: '',
-      compression: undefined,
-      protocol: 2,
-    },
-    { args, kwargs: {}, embed: EMPTY_EMBED },
-    { isEager: false, calledDirectly: true },
-  );
+  const request = blankRequest({ id: uuid(), task: definition.name, hostname: environment.hostname }, { args, kwargs: {} });
   const limits = new Limits({ task: definition.name, soft: undefined, hard: undefined, outer: undefined });
   return {
     environment,

@@ -4,6 +4,7 @@ import type { ResultMeta, ResultNode, WireSignature } from '../protocol/index.ts
 import type {
   AsyncResult,
   AsyncResultOptions,
+  ChordCodec,
   ChordOpening,
   GroupResult,
   GroupResultOptions,
@@ -38,6 +39,14 @@ export interface TaskResults {
   encode(meta: ResultMeta, options: StoreOptions): StoredResult;
   result<T = unknown>(id: string, options?: AsyncResultOptions): AsyncResult<T>;
   group<T extends readonly unknown[]>(id: string, members: MembersOf<T>, options?: GroupResultOptions): GroupResult<T>;
+  /** What is stored of a task; `PENDING` when nothing is. */
+  meta(id: string): Promise<ResultMeta>;
+  /** What chords keep, as bytes. */
+  readonly chords: ChordCodec;
+  /** Opens chords before their headers are sent; `polled`: send celery.chord_unlock for each. Throws ConfigurationError. */
+  openChords(openings: readonly ChordOpening[]): Promise<'counted' | 'polled'>;
+  /** Makes a chord wait for further ids. Throws ConfigurationError. */
+  extendChord(groupId: string, ids: readonly string[]): Promise<void>;
 }
 
 /** A body as it travels. */
@@ -67,6 +76,8 @@ export interface TaskSettings {
   readonly eagerPropagates: boolean;
   /** Callbacks and tasks sent by a task get its priority. */
   readonly inheritParentPriority: boolean;
+  /** Errbacks of a chord go to the members of its header, too. @default false */
+  readonly errbacksOnHeaders?: boolean;
 }
 
 /** The world of the task room. */

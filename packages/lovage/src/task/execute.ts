@@ -1,11 +1,12 @@
 // One execution from bytes to outcome: decode body → verify → registry → body (perform.ts) → outcome (finish.ts). Called by every slot
 // of every pool. Nothing that a message or a task does makes it reject.
 
-import type { TaskRequest } from '../protocol/index.ts';
+import type { TaskRequest, WireException } from '../protocol/index.ts';
 import { EMPTY_EMBED, parseBody, type TaskBody } from '../protocol/index.ts';
-import type { StoredResult } from '../result/index.ts';
+import type { ChordPart, StoredResult } from '../result/index.ts';
 import { BodyTooLargeError, ContentRefusedError, InvalidTaskError, logger, type Maybe } from '../util/index.ts';
 import { type Attempt, MessageAttempt, storeOptions } from './attempt.ts';
+import { chainCasualties } from './casualties.ts';
 import type { ExecuteEnvironment } from './environment.ts';
 import { fail, finish } from './finish.ts';
 import { afterError, afterValue, type Following } from './follow.ts';
@@ -13,6 +14,7 @@ import type { FollowUp, Job, Outcome } from './job.ts';
 import { type Interruptible, Limits } from './limits.ts';
 import { exceptionOf, metaOf, tracebackOf } from './meta.ts';
 import type { TaskDefinition } from './options.ts';
+import { casualtyParts, ownPart, unreadPart } from './parts.ts';
 import { type Ending, perform } from './perform.ts';
 import { notRegistered } from './registry.ts';
 
@@ -92,7 +94,9 @@ function open(environment: ExecuteEnvironment, job: Job, outer: Interruptible): 
 /** The failure of a message whose body never ran. */
 async function refuse({ attempt, error, unusable }: Opened, runtime: () => number): Promise<Outcome> {
   const outcome = await fail(attempt, error, runtime);
-  return unusable === undefined ? outcome : { ...outcome, unusable };
+  if (unusable === undefined) return outcome;
+  const unread = attempt.body === EMPTY ? unreadPart(attempt.environment, attempt.message, error) : undefined;
+  return { ...outcome, unusable, ...(unread === undefined ? {} : { parts: [unread] }) };
 }
 
 const SLOT = { pid: process.pid, name: 'slot' };
@@ -146,10 +150,21 @@ function broken(job: Job, environment: ExecuteEnvironment, error: unknown, runti
     state: 'FAILURE',
     results: lastRecord(job, environment, error),
     next: [],
+    ...lastPart(job, environment, error),
     runtime,
     repr: `${type}: ${message}`,
     error: { type, message, traceback: tracebackOf(error), expected: false },
   };
+}
+
+/** Whoever waits for it in a chord is told, too. */
+function lastPart({ request }: Job, environment: ExecuteEnvironment, error: unknown): Pick<Outcome, 'parts'> {
+  try {
+    const part = unreadPart(environment, request, error);
+    return part === undefined ? {} : { parts: [part] };
+  } catch {
+    return {};
+  }
 }
 
 function lastRecord(job: Job, environment: ExecuteEnvironment, error: unknown): readonly StoredResult[] {
@@ -168,19 +183,52 @@ function lastRecord(job: Job, environment: ExecuteEnvironment, error: unknown): 
  * of an attempt that died between storing and sending. Throws when the body cannot be read.
  */
 export function followUp(request: TaskRequest, body: Uint8Array, value: unknown, environment: ExecuteEnvironment): FollowUp {
-  return followUpOf(afterValue(read(request, body, environment), value), environment);
+  const attempt = readAttempt(request, body, environment);
+  return withPart(followUpOf(afterValue(attempt, value), environment), ownPart(attempt, 'SUCCESS', value));
 }
 
 /** The same for a task whose FAILURE is stored: its errbacks, but for those that ran in its slot, before anything was stored. */
-export function followUpFailure(request: TaskRequest, body: Uint8Array, environment: ExecuteEnvironment): FollowUp {
-  return followUpOf(afterError(read(request, body, environment)), environment);
+export function followUpFailure(
+  request: TaskRequest,
+  body: Uint8Array,
+  exception: unknown,
+  environment: ExecuteEnvironment,
+): FollowUp {
+  const attempt = readAttempt(request, body, environment);
+  const followUp = followUpOf(afterError(attempt), environment);
+  return withParts(followUp, attempt, 'FAILURE', exception);
 }
 
-/** The attempt of a task that is over. */
-function read(request: TaskRequest, body: Uint8Array, environment: ExecuteEnvironment): Attempt {
+/** The same for a task whose REVOKED is stored. */
+export function followUpRevoked(
+  request: TaskRequest,
+  body: Uint8Array,
+  exception: unknown,
+  environment: ExecuteEnvironment,
+): FollowUp {
+  return withParts({ next: [], openings: [] }, readAttempt(request, body, environment), 'REVOKED', exception);
+}
+
+/** The attempt of a task that is over. Throws when its body cannot be read. */
+export function readAttempt(request: TaskRequest, body: Uint8Array, environment: ExecuteEnvironment): Attempt {
   const job: Job = { request, body, timeLimit: undefined, softTimeLimit: undefined };
   const definition = environment.registry.find(request.task) ?? unknownTask(request.task);
   return attemptOf(environment, job, definition, decode(environment, job));
+}
+
+function withPart(followUp: FollowUp, part: ChordPart | undefined): FollowUp {
+  return part === undefined ? followUp : { ...followUp, parts: [part] };
+}
+
+/** With the part of the task, and those of the rest of its chain. */
+function withParts(followUp: FollowUp, attempt: Attempt, state: 'FAILURE' | 'REVOKED', exception: unknown): FollowUp {
+  const own = ownPart(attempt, state, exception);
+  const { environment, body, message } = attempt;
+  // A record of theirs was stored with the task's own.
+  const others = casualtyParts(environment, chainCasualties(body.embed.chain), exception as WireException, message.rootId);
+  return own === undefined && others.length === 0
+    ? followUp
+    : { ...followUp, parts: [...(own === undefined ? [] : [own]), ...others] };
 }
 
 function followUpOf({ calls, openings }: Following, environment: ExecuteEnvironment): FollowUp {

@@ -1,9 +1,10 @@
 // From how a body ended to the outcome that the worker writes: records to store, messages to send, handlers and observers to tell.
 // Records are encoded before what follows is prepared, so that a value that nobody can write becomes a failure in time.
 import type { Outgoing } from '../broker/index.ts';
-import { revokedException, saferepr, type WireException } from '../protocol/index.ts';
-import type { ChordOpening, StoredResult } from '../result/index.ts';
+import { revokedException, saferepr, type WireException, wireException } from '../protocol/index.ts';
+import { allowJoinResult, type ChordOpening, type ChordPart, type StoredResult } from '../result/index.ts';
 import {
+  ConfigurationError,
   EncodeError,
   logger,
   type Maybe,
@@ -12,12 +13,15 @@ import {
   TimeLimitExceededError,
 } from '../util/index.ts';
 import { type Attempt, storeOptions } from './attempt.ts';
-import { afterError, afterValue, chainIds, type Following, runErrbacks } from './follow.ts';
+import { chainCasualties } from './casualties.ts';
+import { afterError, afterValue, type Following, runErrbacks } from './follow.ts';
 import type { Outcome } from './job.ts';
 import { exceptionOf, metaOf, tracebackOf } from './meta.ts';
 import type { Call, ErrorClass } from './options.ts';
+import { casualtyParts, ownPart } from './parts.ts';
 import { aside, type Ending, ignores, postrun } from './perform.ts';
-import type { Ignore, Reject, Retry } from './steer.ts';
+import { planReplacement } from './replace.ts';
+import type { Ignore, Reject, Replaced, Retry } from './steer.ts';
 
 const DEFAULT_REPR = 1024;
 const NOTHING: Following = { calls: [], children: [], openings: [] };
@@ -36,6 +40,8 @@ export function finish(attempt: Attempt, ending: Ending, runtime: () => number):
       return ignore(attempt, ending.ignore, runtime);
     case 'reject':
       return reject(attempt, ending.reject, runtime);
+    case 'replaced':
+      return replaced(attempt, ending.replaced, runtime);
     case 'stopped':
       return stop(attempt, ending.reason, runtime);
   }
@@ -43,11 +49,16 @@ export function finish(attempt: Attempt, ending: Ending, runtime: () => number):
 
 const NO_MESSAGES: readonly Outgoing[] = [];
 
-/** What is to be sent, and the chords to open before it; `openings` is left out of an outcome that has none. */
-type Sent = Pick<Outcome, 'next' | 'openings'>;
+/** What is to be sent, the chords to open before it and the parts that count; an outcome without chords has neither of these. */
+type Sent = Pick<Outcome, 'next' | 'openings' | 'parts'>;
 const NOTHING_SENT: Sent = { next: NO_MESSAGES };
 
 const opened = (openings: readonly ChordOpening[]): Pick<Outcome, 'openings'> => (openings.length === 0 ? {} : { openings });
+
+/** With the part of the task itself before those of others. */
+function counting(sent: Sent, own: ChordPart | undefined): Sent {
+  return own === undefined ? sent : { ...sent, parts: sent.parts === undefined ? [own] : [own, ...sent.parts] };
+}
 
 function messagesOf(attempt: Attempt, calls: readonly Call[]): readonly Outgoing[] {
   return calls.length === 0 ? NO_MESSAGES : attempt.environment.publisher.prepare(calls).map((prepared) => prepared.message);
@@ -100,12 +111,14 @@ function succeed(attempt: Attempt, value: unknown, runtime: () => number): Maybe
   const plan = planned(attempt, value);
   if (attempt.options.trail ?? true) attempt.children.push(...plan.following.children);
   let results: StoredResult[];
+  let own: ChordPart | undefined;
   try {
     results = ignores(attempt) ? [] : [encoded(attempt, 'SUCCESS', value)];
+    own = ownPart(attempt, 'SUCCESS', value);
   } catch (error) {
     return fail(attempt, unwritable(attempt, error), runtime);
   }
-  const sent = followed(attempt, plan, results);
+  const sent = counting(followed(attempt, plan, results), own);
   const outcome = (): Outcome => ({ state: 'SUCCESS', results, ...sent, runtime: runtime(), repr: textOf(attempt, value) });
   return isWatched(attempt) ? tellSuccess(attempt, value).then(outcome) : outcome();
 }
@@ -139,8 +152,9 @@ function followed(attempt: Attempt, plan: ReturnType<typeof planned>, results: S
     error = thrown;
   }
   internal(attempt, error);
-  results.push(...chainFailures(attempt, exceptionOf(error), tracebackOf(error)));
-  return NOTHING_SENT;
+  const fallen = chainFailures(attempt, exceptionOf(error), tracebackOf(error));
+  results.push(...fallen.results);
+  return { ...NOTHING_SENT, ...fallen.counted };
 }
 
 const joined = (calls: readonly Call[], retries: readonly Call[]): readonly Call[] =>
@@ -155,19 +169,30 @@ function unwritable({ definition }: Attempt, error: unknown): EncodeError {
   return new EncodeError(`What ${definition.name} returned cannot be written: ${messageOf(error)}`, { cause: error });
 }
 
-/** Everybody behind a failed task in its chain fails with it, else they would be waited for for ever. */
-function chainFailures(attempt: Attempt, exception: Error | WireException, traceback: string | undefined): StoredResult[] {
-  return chainIds(attempt.request.chain).map(({ id, groupId }) => {
-    const own = metaOf(attempt, { state: 'FAILURE', result: exception, traceback });
-    const { status, result, dateDone } = own;
-    return attempt.environment.results.encode(
-      { taskId: id, status, result, traceback, dateDone, groupId },
-      { ...storeOptions(attempt.message), correlationId: id },
-    );
-  });
+/** Records of those that fail with a task, and the parts of chords that end with them. */
+interface Fallen {
+  readonly results: readonly StoredResult[];
+  readonly counted: Pick<Outcome, 'parts'>;
 }
 
-/** Records and messages of a failure: the task's own, its chain's, its errbacks'. */
+const NOBODY: Fallen = { results: [], counted: {} };
+
+/** Everybody behind a failed task in its chain fails with it, else they would be waited for for ever. */
+export function chainFailures(attempt: Attempt, exception: Error | WireException, traceback: string | undefined): Fallen {
+  const fallen = chainCasualties(attempt.body.embed.chain);
+  if (fallen.length === 0) return NOBODY;
+  const { status, result, dateDone } = metaOf(attempt, { state: 'FAILURE', result: exception, traceback });
+  const results = fallen.map(({ id, groupId }) =>
+    attempt.environment.results.encode(
+      { taskId: id, status, result, traceback, dateDone, groupId },
+      { ...storeOptions(attempt.message), correlationId: id },
+    ),
+  );
+  const parts = casualtyParts(attempt.environment, fallen, exception, attempt.message.rootId);
+  return { results, counted: parts.length === 0 ? {} : { parts } };
+}
+
+/** Records, messages and parts of a failure: the task's own, its chain's, its errbacks'. */
 async function failure(
   attempt: Attempt,
   error: unknown,
@@ -176,14 +201,21 @@ async function failure(
   const exception = exceptionOf(error);
   const keeps = !ignores(attempt) || attempt.options.storeErrorsEvenIfIgnored === true;
   const own = keeps ? [encoded(attempt, 'FAILURE', exception, traceback)] : [];
-  const results = [...own, ...chainFailures(attempt, exception, traceback)];
+  const fallen = chainFailures(attempt, exception, traceback);
+  const counted = counting({ ...NOTHING_SENT, ...fallen.counted }, ownPart(attempt, 'FAILURE', exception));
+  const results = [...own, ...fallen.results];
+  return { results, sent: await errbacks(attempt, error, traceback, counted), traceback };
+}
+
+/** Runs the errbacks of a failed task that are functions here; the others are sent. */
+export async function errbacks(attempt: Attempt, error: unknown, traceback: string | undefined, counted: Sent): Promise<Sent> {
   await runErrbacks(attempt, error, traceback, (thrown) => internal(attempt, thrown));
   try {
     const { calls, openings } = afterError(attempt);
-    return { results, sent: { next: messagesOf(attempt, joined(calls, attempt.retries)), ...opened(openings) }, traceback };
+    return { ...counted, next: messagesOf(attempt, joined(calls, attempt.retries)), ...opened(openings) };
   } catch (thrown) {
     internal(attempt, thrown);
-    return { results, sent: NOTHING_SENT, traceback };
+    return counted;
   }
 }
 
@@ -239,7 +271,35 @@ async function retry(attempt: Attempt, steer: Retry, runtime: () => number): Pro
 
 async function ignore(attempt: Attempt, steer: Ignore, runtime: () => number): Promise<Outcome> {
   await postrun(attempt, 'IGNORED', steer);
-  return { state: 'IGNORED', results: [], next: messagesOf(attempt, attempt.retries), runtime: runtime(), repr: steer.message };
+  const next = messagesOf(attempt, attempt.retries);
+  // Nothing is stored, but a chord that waited for it would wait for ever.
+  const exception = wireException('celery.exceptions', 'Ignore', steer.message);
+  const { counted } = chainFailures(attempt, exception, undefined);
+  const sent = counting({ next, ...counted }, ownPart(attempt, 'FAILURE', exception));
+  return { state: 'IGNORED', results: [], ...sent, runtime: runtime(), repr: steer.message };
+}
+
+/** Nothing is stored of a task whose place another takes: that one ends under its id, with its callbacks, its chord and the rest of its chain. */
+async function replaced(attempt: Attempt, steer: Replaced, runtime: () => number): Promise<Outcome> {
+  const { request } = attempt;
+  try {
+    if (request.isEager) return await succeed(attempt, await appliedInPlace(steer), runtime);
+    const { calls, openings } = planReplacement(attempt, steer.signature);
+    const sent: Sent = { next: messagesOf(attempt, joined(calls, attempt.retries)), ...opened(openings) };
+    await postrun(attempt, 'IGNORED', steer);
+    return { state: 'IGNORED', results: [], ...sent, runtime: runtime(), repr: steer.message };
+  } catch (error) {
+    return fail(attempt, error, runtime);
+  }
+}
+
+/** The value of a signature that is run here, by whatever kind of signature it is. */
+async function appliedInPlace({ signature }: Replaced): Promise<unknown> {
+  const { apply } = signature as { readonly apply?: (missing: readonly unknown[]) => Promise<{ get(): Promise<unknown> }> };
+  if (apply === undefined)
+    throw new ConfigurationError('This signature cannot run in place: it came over the wire. Make it with task.s().');
+  const result = await apply.call(signature, []);
+  return allowJoinResult(() => result.get());
 }
 
 async function reject(attempt: Attempt, steer: Reject, runtime: () => number): Promise<Outcome> {
@@ -262,8 +322,16 @@ async function stop(attempt: Attempt, reason: unknown, runtime: () => number): P
     const exception = revokedException('terminated');
     const own = ignores(attempt) ? [] : [encoded(attempt, 'REVOKED', exception)];
     await postrun(attempt, 'REVOKED', reason);
-    const results = [...own, ...chainFailures(attempt, exception, undefined)];
-    return { state: 'REVOKED', results, next: [], runtime: runtime(), repr: messageOf(reason), error };
+    const fallen = chainFailures(attempt, exception, undefined);
+    const sent = counting({ ...NOTHING_SENT, ...fallen.counted }, ownPart(attempt, 'REVOKED', exception));
+    return {
+      state: 'REVOKED',
+      results: [...own, ...fallen.results],
+      ...sent,
+      runtime: runtime(),
+      repr: messageOf(reason),
+      error,
+    };
   }
   await postrun(attempt, 'LOST', reason);
   return { state: 'LOST', results: [], next: [], runtime: runtime(), repr: errorText(reason), error };

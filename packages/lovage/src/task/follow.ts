@@ -161,23 +161,3 @@ export async function runErrbacks(
     }
   }
 }
-
-/** Who else fails with a task: the ids of the rest of its chain, and of all that lies inside those steps. */
-export function chainIds(
-  chain: readonly WireSignature[] | null,
-): readonly { readonly id: string; readonly groupId: string | undefined }[] {
-  const found = new Map<string, string | undefined>();
-  const visit = (value: unknown): void => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
-    const wire = value as Partial<WireSignature>;
-    const id = wire.options?.task_id;
-    const groupId = wire.options?.group_id;
-    if (typeof id === 'string' && id !== '' && wire.subtask_type !== 'group')
-      found.set(id, typeof groupId === 'string' ? groupId : undefined);
-    const { tasks, body } = wire.kwargs ?? {};
-    if (wire.subtask_type === 'chord') visit(body);
-    if ((wire.subtask_type === 'chain' || wire.subtask_type === 'group') && Array.isArray(tasks)) tasks.forEach(visit);
-  };
-  for (const wire of (chain ?? []).toReversed()) visit(wire);
-  return [...found].map(([id, groupId]) => ({ id, groupId }));
-}

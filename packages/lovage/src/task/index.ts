@@ -1,12 +1,14 @@
 // Tasks: what they are, how they are called and what happens when one runs. Comes in: a function with options, a job for a slot.
 // Goes out: a typed handle whose calls go to the Publisher port; an Outcome whose writes the worker does.
 
+export { aftermath, type TaskEnd } from './aftermath.ts';
 export { type AgainOptions, signatureFromRequest } from './again.ts';
 export { checkArguments } from './arguments.ts';
+export { endChord } from './chord-end.ts';
 export * from './context.ts';
 export type * from './declare.ts';
 export type * from './environment.ts';
-export { type ExecuteOptions, execute, followUp, followUpFailure } from './execute.ts';
+export { type ExecuteOptions, execute, followUp, followUpFailure, followUpRevoked } from './execute.ts';
 export { derivedId, startSignature } from './follow.ts';
 export type * from './handle.ts';
 export type * from './handlers.ts';

@@ -1,7 +1,7 @@
 // What goes into a slot and what comes out: one execution as plain data, and how it ended. execute.ts turns the one into the other.
 import type { Outgoing } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
-import type { ChordOpening, StoredResult } from '../result/index.ts';
+import type { ChordOpening, ChordPart, StoredResult } from '../result/index.ts';
 
 /** One execution, as plain data: what a slot needs and nothing else. */
 export interface Job {
@@ -22,6 +22,8 @@ export interface Outcome {
   readonly next: readonly Outgoing[];
   /** Chords to open before `next` is sent. */
   readonly openings?: readonly ChordOpening[];
+  /** Parts of chords that end with it: its own, and those of tasks that fail with it. */
+  readonly parts?: readonly ChordPart[];
   /** REJECTED only. */
   readonly requeue?: boolean;
   /** Why its message goes to the dead letters although the task has its result (undecodable, refused content, malformed body). */
@@ -49,4 +51,13 @@ export interface FollowUp {
   readonly next: readonly Outgoing[];
   /** Chords to open before it. */
   readonly openings: readonly ChordOpening[];
+  /** Parts to count (again: each id counts once). */
+  readonly parts?: readonly ChordPart[];
+}
+
+/** What follows a task that ended without a slot: beside its own record, which others write. */
+export interface Aftermath extends FollowUp {
+  /** Records of those that fail with it. */
+  readonly results: readonly StoredResult[];
+  readonly parts: readonly ChordPart[];
 }

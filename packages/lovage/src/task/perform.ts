@@ -9,7 +9,7 @@ import { metaOf } from './meta.ts';
 import { wrapExecution } from './middleware.ts';
 import { autoRetry } from './retry.ts';
 import { parseInput, parseOutput } from './schema.ts';
-import { Ignore, Reject, Retry } from './steer.ts';
+import { Ignore, Reject, Replaced, Retry, TaskSteer } from './steer.ts';
 
 /** How a body ended. */
 export type Ending =
@@ -18,6 +18,7 @@ export type Ending =
   | { readonly kind: 'retry'; readonly retry: Retry }
   | { readonly kind: 'ignore'; readonly ignore: Ignore }
   | { readonly kind: 'reject'; readonly reject: Reject }
+  | { readonly kind: 'replaced'; readonly replaced: Replaced }
   /** Stopped from outside before it ended by itself. */
   | { readonly kind: 'stopped'; readonly reason: unknown };
 
@@ -93,6 +94,7 @@ function endingOf(attempt: Attempt, thrown: unknown): Ending {
   if (error instanceof Retry) return { kind: 'retry', retry: error };
   if (error instanceof Ignore) return { kind: 'ignore', ignore: error };
   if (error instanceof Reject) return { kind: 'reject', reject: error };
+  if (error instanceof Replaced) return { kind: 'replaced', replaced: error };
   return { kind: 'error', error };
 }
 
@@ -122,7 +124,7 @@ const valued = (value: unknown): Ending => ({ kind: 'value', value });
 
 function thrownEnding(attempt: Attempt, thrown: unknown): Ending {
   const { limits } = attempt;
-  const stopped = limits.interrupted && !(thrown instanceof Retry || thrown instanceof Ignore || thrown instanceof Reject);
+  const stopped = limits.interrupted && !(thrown instanceof TaskSteer);
   return stopped ? { kind: 'stopped', reason: limits.signal.reason } : endingOf(attempt, thrown);
 }
 

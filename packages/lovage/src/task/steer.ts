@@ -1,6 +1,6 @@
 // What a task throws to steer its own fate. None of these is a failure, so none is a LovageError and nobody's catch for errors of
 // Lovage takes them by accident.
-import type { Call } from './options.ts';
+import type { Call, SignatureLike } from './options.ts';
 
 /** The root of what steers a task. */
 export class TaskSteer extends Error {
@@ -54,5 +54,14 @@ export class Reject extends TaskSteer {
     super(reason instanceof Error ? reason.message : String(reason), reason instanceof Error ? { cause: reason } : undefined);
     this.reason = reason;
     this.requeue = options.requeue ?? false;
+  }
+}
+
+/** Another signature goes on in the task's place, under its id. Made by `ctx.replace()`. */
+export class Replaced extends TaskSteer {
+  readonly signature: SignatureLike;
+  constructor(signature: SignatureLike) {
+    super('Another signature goes on in the place of this task.');
+    this.signature = signature;
   }
 }

@@ -12,7 +12,6 @@ export { JsonMolds, type Molded } from './json-mold.ts';
 export * from './logger.ts';
 export * from './maybe.ts';
 export * from './redact.ts';
-export * from './redis-client.ts';
 export {
   closeChordWrite,
   extendChordWrite,
@@ -22,6 +21,7 @@ export {
   type RedisWrite,
   staleChordsWrite,
 } from './redis-chords.ts';
+export * from './redis-client.ts';
 export * from './redis-joint.ts';
 export * from './redis-url.ts';
 export * from './scope.ts';

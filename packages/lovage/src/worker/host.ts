@@ -36,6 +36,8 @@ export interface WorkerOptions {
   readonly steps?: readonly Bootstep<WorkerHost>[];
   /** Seconds without a message, with free slots, after which the line is checked. @default 15 */
   readonly watchdog?: number;
+  /** Seconds after which a chord that is complete, and whose body nobody sent, is ended by this worker: whoever completed it is gone. @default 10 */
+  readonly staleChords?: number;
 }
 
 /** One queue as the banner lists it. */

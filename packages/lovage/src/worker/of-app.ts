@@ -1,14 +1,25 @@
 // What a worker needs, made of a Lovage app: the ports of the consumer and of the worker on one side, the app's parts on the other.
 import type { Lovage, Queue } from '../app/index.ts';
 import type { Topology } from '../broker/index.ts';
-import type { ConsumerObserver, ConsumerSettings, RecordWriter, ResultOwner, WorkerApp } from '../consumer/index.ts';
-import { formatTime, isRejection, notRegisteredException, type ResultMeta, revokedException } from '../protocol/index.ts';
+import type { ConsumerObserver, ConsumerSettings, JoinPort, RecordWriter, ResultOwner, WorkerApp } from '../consumer/index.ts';
+import {
+  formatTime,
+  isRejection,
+  notRegisteredException,
+  type ResultMeta,
+  revokedException,
+  type TaskRequest,
+} from '../protocol/index.ts';
 import type { ResultBackend, StoredResult } from '../result/index.ts';
 import {
+  aftermath,
   type ExecuteEnvironment,
+  endChord,
   execute,
+  type FollowUp,
   followUp,
   followUpFailure,
+  followUpRevoked,
   type TaskDefinition,
   type TaskOptions,
 } from '../task/index.ts';
@@ -104,6 +115,25 @@ function optionsOf(app: Lovage, environment: ExecuteEnvironment, worker: WorkerO
   };
 }
 
+/** What a task leads to that an earlier attempt ended. */
+function followed(
+  request: TaskRequest,
+  body: Uint8Array,
+  { status, result }: ResultMeta,
+  environment: ExecuteEnvironment,
+): FollowUp {
+  if (status === 'SUCCESS') return followUp(request, body, result, environment);
+  if (status === 'FAILURE') return followUpFailure(request, body, result, environment);
+  return status === 'REVOKED' ? followUpRevoked(request, body, result, environment) : { next: [], openings: [] };
+}
+
+function joinsOf(app: Lovage, environment: ExecuteEnvironment): JoinPort {
+  return {
+    opening: (opening) => app.results.chords.opening(opening),
+    ended: (chord) => endChord(chord, environment),
+  };
+}
+
 async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): Promise<WorkerParts> {
   const environment = app.environment({ hostname });
   const broker = await app.openBroker('read');
@@ -129,11 +159,9 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
       return environment.serialization.decode({ body, contentType, contentEncoding, compression }, environment.accept);
     },
     queues: () => ({ names, topology }),
-    followUp: async (request, body, stored) => {
-      if (stored.state === 'FAILURE') return followUpFailure(request, body, environment);
-      if (stored.state !== 'SUCCESS') return { next: [], openings: [] };
-      return followUp(request, body, app.results.codec.decode(stored).result, environment);
-    },
+    joins: backend?.chords && joinsOf(app, environment),
+    aftermath: (request, body, end) => aftermath(request, body, end, environment),
+    followUp: async (request, body, stored) => followed(request, body, app.results.codec.decode(stored), environment),
     wasRejected: (stored) => wasRejected(app, stored),
   };
   return {

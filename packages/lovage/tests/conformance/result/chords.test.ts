@@ -19,8 +19,7 @@ describeChords('redis', { options: () => optionsFor(redisUrl(), { transportOptio
 describeChords(
   'redis, unordered',
   {
-    options: () =>
-      optionsFor(redisUrl(), { transportOptions: { globalKeyprefix: `${prefix}-list`, resultChordOrdered: false } }),
+    options: () => optionsFor(redisUrl(), { transportOptions: { globalKeyprefix: `${prefix}-list`, resultChordOrdered: false } }),
   },
   { ordered: false },
 );

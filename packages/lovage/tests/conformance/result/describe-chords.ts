@@ -35,14 +35,22 @@ export function valuesOf({ chords }: ResultCodec, complete: CompleteChord | unde
   return complete?.parts.map((part) => chords.readPart(part).result);
 }
 
-/** Runs the suite over one backend. `shares` is false where parts come in no order but that of their coming. */
-export function describeChords(name: string, harness: BackendHarness, { ordered = true } = {}): void {
+/** Runs the suite over one backend. `ordered` is false where parts come in no order but that of their coming. */
+export function describeChords(
+  name: string,
+  harness: BackendHarness,
+  { ordered = true }: { readonly ordered?: boolean } = {},
+): void {
   describe(`chords on ${name}`, () => {
     let opener: ChordStore;
     let counter: ChordStore;
     let groupId: string;
     const codec = codecOf('json');
-    const part = (index: number | undefined, id = `m${index}`, more: Partial<ChordPart> & { result?: unknown } = {}): ChordPart => {
+    const part = (
+      index: number | undefined,
+      id = `m${index}`,
+      more: Partial<ChordPart> & { result?: unknown } = {},
+    ): ChordPart => {
       const { result = index, state = 'SUCCESS', ...rest } = more;
       const callback = { body: BODY, rootId: undefined };
       return { ...codec.chords.part({ groupId, index, id: `${groupId}${id}`, state, result, callback }), ...rest };

@@ -1,0 +1,127 @@
+// Chords that are complete: their bodies are sent, or fail with all that waits for them. Called by the settler for chords that its turn
+// completed, and by the janitor for those of which nobody knows more than that they are.
+//
+// A failing body may be a member of another chord and complete that one, so this goes on until nothing is complete any more.
+import type { JointWrite, Subscription } from '../broker/index.ts';
+import type { ChordOpening, ChordPart, ChordStore, CompleteChord, StoredOpening } from '../result/index.ts';
+import type { Aftermath } from '../task/index.ts';
+import { logger } from '../util/index.ts';
+import { persist, send, store } from './persist.ts';
+import type { WorkerApp } from './port.ts';
+
+const log = logger('consumer');
+
+export interface JoinsOptions {
+  readonly app: Pick<WorkerApp, 'broker' | 'backend' | 'publisher' | 'joins'>;
+  /** Broker and results are one database. */
+  readonly joint: boolean;
+  readonly subscription: () => Subscription | undefined;
+  /** Ends the retries of a store or broker that stays away. */
+  readonly giveUp: AbortSignal;
+}
+
+/** Ends chords. */
+export class Joins {
+  readonly #options: JoinsOptions;
+
+  constructor(options: JoinsOptions) {
+    this.#options = options;
+  }
+
+  /** Where parts are counted; undefined where they are not. */
+  get store(): ChordStore | undefined {
+    return this.#options.app.joins === undefined ? undefined : this.#options.app.backend?.chords;
+  }
+
+  /** Openings as the store keeps them. */
+  openings(openings: readonly ChordOpening[]): readonly StoredOpening[] {
+    const { joins } = this.#options.app;
+    return joins === undefined ? [] : openings.map((opening) => joins.opening(opening));
+  }
+
+  /** Opens chords and counts parts, each repeatable. Resolves to the chords that are complete by them. */
+  async count(openings: readonly ChordOpening[], parts: readonly ChordPart[]): Promise<readonly CompleteChord[]> {
+    const chords = this.store;
+    const { giveUp } = this.#options;
+    if (chords === undefined) return [];
+    if (openings.length > 0) await persist(`open ${openings.length} chords`, giveUp, () => chords.open(this.openings(openings)));
+    return parts.length === 0 ? [] : persist(`count ${parts.length} parts of chords`, giveUp, () => chords.join(parts));
+  }
+
+  /** Ends complete chords, one after the other where one completes the next. Never rejects: what could not be done now, a janitor does. */
+  async end(complete: readonly CompleteChord[]): Promise<void> {
+    for (let left = complete; left.length > 0; ) {
+      const next = await Promise.all(left.map((chord) => this.#endSafely(chord)));
+      left = next.flat();
+    }
+  }
+
+  /** Ends the chords that were complete `seconds` ago and of which whoever completed them is gone. Resolves to how many. */
+  async mend(seconds: number): Promise<number> {
+    const stale = (await this.store?.stale?.(seconds)) ?? [];
+    for (const { groupId } of stale)
+      log.warning('Chord {id} was complete, and its body was not sent: its last worker is gone. It is done now.', {
+        id: groupId,
+      });
+    await this.end(stale);
+    return stale.length;
+  }
+
+  async #endSafely(chord: CompleteChord): Promise<readonly CompleteChord[]> {
+    try {
+      return await this.#endOne(chord);
+    } catch (error) {
+      if (!this.#options.giveUp.aborted) {
+        log.error('The end of chord {id} could not be written: {error} It is tried again later.', {
+          id: chord.groupId,
+          error: String(error),
+        });
+      }
+      return [];
+    }
+  }
+
+  async #endOne(chord: CompleteChord): Promise<readonly CompleteChord[]> {
+    const { joins } = this.#options.app;
+    if (joins === undefined) return [];
+    const written = await joins.ended(chord);
+    return (await this.#endJointly(chord, written)) ?? this.#endApart(chord, written);
+  }
+
+  /** One commit, which does nothing when another worker was quicker. Undefined: nobody knows whether it was made. */
+  async #endJointly({ groupId }: CompleteChord, written: Aftermath): Promise<readonly CompleteChord[] | undefined> {
+    const { app, joint } = this.#options;
+    const subscription = this.#options.subscription();
+    const chords = this.store;
+    if (!joint || subscription === undefined || chords?.jointClose === undefined || chords.jointJoin === undefined)
+      return undefined;
+    const { results, next, openings, parts } = written;
+    const writes: JointWrite[] = [];
+    try {
+      if (openings.length > 0 && chords.jointOpen !== undefined) writes.push(chords.jointOpen(this.openings(openings)));
+      if (results.length > 0 && app.backend?.jointPut !== undefined) writes.push(app.backend.jointPut(results));
+      const join = parts.length === 0 ? undefined : chords.jointJoin(parts);
+      if (join !== undefined) writes.push(join.write);
+      if (next.length > 0 && app.broker.jointPublish !== undefined) writes.push(await app.broker.jointPublish(next));
+      await subscription.settle([], [chords.jointClose(groupId, writes)]);
+      if (join === undefined) return [];
+      return join.complete() ?? (await this.count([], parts));
+    } catch (error) {
+      log.warning('The end of chord {id} was not written at once, its parts are written one by one: {error}', {
+        id: groupId,
+        error: String(error),
+      });
+      return undefined;
+    }
+  }
+
+  async #endApart({ groupId }: CompleteChord, written: Aftermath): Promise<readonly CompleteChord[]> {
+    const { app, giveUp } = this.#options;
+    const { results, next, openings, parts } = written;
+    await store(app.backend, results, giveUp);
+    const complete = await this.count(openings, parts);
+    await send(app.publisher, next, giveUp);
+    await persist(`close chord ${groupId}`, giveUp, async () => this.store?.close([groupId]));
+    return complete;
+  }
+}
