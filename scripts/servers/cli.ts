@@ -1,23 +1,43 @@
 // `npm run servers -- redis rabbitmq`: starts private servers for the shell, prints their URLs and runs until Ctrl-C.
 // `npm run servers -- install`: installs what is missing and starts nothing.
 
-import { startRabbit, startRedis } from './index.ts';
-import { requireBinary } from './install.ts';
+import { installEmulators, startEtcd, startMariadb, startMemcached, startPostgres, startRabbit, startRedis } from './index.ts';
+import { type Need, requireAll } from './install.ts';
 
 const starters: Readonly<Record<string, () => Promise<{ readonly url: string } & AsyncDisposable>>> = {
   redis: startRedis,
   rabbitmq: startRabbit,
+  memcached: startMemcached,
+  postgres: startPostgres,
+  mariadb: startMariadb,
+  etcd: startEtcd,
 };
+
+const PYTHON = '/usr/lib/python3/dist-packages';
+
+/** Everything that the tests need of the machine. */
+const NEEDS: readonly Need[] = [
+  [['redis-server'], ['redis-server']],
+  [['redis-sentinel'], ['redis-sentinel']],
+  [['redis-cli'], ['redis-tools']],
+  [['/usr/lib/rabbitmq/bin/rabbitmq-server'], ['rabbitmq-server']],
+  [['memcached'], ['memcached']],
+  [['postgres', '/usr/lib/postgresql/*/bin/postgres'], ['postgresql']],
+  [['mariadbd'], ['mariadb-server-core']],
+  [['my_print_defaults'], ['mariadb-client-core']],
+  [['etcd'], ['etcd-server']],
+  [
+    [`${PYTHON}/celery/__main__.py`],
+    ['python3-celery', 'python3-redis', 'python3-msgpack', 'python3-yaml', 'python3-brotli', 'python3-zstandard'],
+  ],
+  [[`${PYTHON}/memcache.py`], ['python3-memcache']],
+  [[`${PYTHON}/sqlalchemy/__init__.py`], ['python3-sqlalchemy']],
+];
 
 async function main(names: readonly string[]): Promise<void> {
   if (names[0] === 'install') {
-    requireBinary(['redis-server'], ['redis-server']);
-    requireBinary(['redis-sentinel'], ['redis-sentinel']);
-    requireBinary(['/usr/lib/rabbitmq/bin/rabbitmq-server'], ['rabbitmq-server']);
-    requireBinary(
-      ['/usr/lib/python3/dist-packages/celery/__main__.py'],
-      ['python3-celery', 'python3-redis', 'python3-msgpack', 'python3-yaml', 'python3-brotli', 'python3-zstandard'],
-    );
+    requireAll(NEEDS);
+    installEmulators();
     return;
   }
   const unknown = names.filter((name) => !(name in starters));

@@ -34,7 +34,7 @@ export function findBinary(name: string): string | undefined {
 const canInstall = (): boolean => process.getuid?.() === 0 && findBinary('apt-get') !== undefined;
 
 /** Waits for another process that is installing, by a lock that is a folder; a lock older than ten minutes is a dead one's. */
-function withLock(work: () => void): void {
+export function exclusively(work: () => void): void {
   const lock = join(tmpdir(), 'lovage-install.lock');
   for (;;) {
     try {
@@ -60,7 +60,7 @@ export function installPackages(packages: readonly string[], why: string): void 
       `${why} needs ${packages.join(', ')}: install it (Debian: apt-get install ${packages.join(' ')}), or run as root.`,
     );
   }
-  withLock(() => {
+  exclusively(() => {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     console.error(`Installing ${packages.join(', ')} …`);
     execFileSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 'inherit'], env });
@@ -81,4 +81,18 @@ export function requireBinary(names: readonly string[], packages: readonly strin
   const installed = find();
   if (installed === undefined) throw new Error(`Installed ${packages.join(', ')}, but found none of ${names.join(', ')}.`);
   return installed;
+}
+
+/** A program or file, by any of these names, and the packages that bring it. */
+export type Need = readonly [names: readonly string[], packages: readonly string[]];
+
+/** Installs whatever is missing of all these in one go: each run of apt-get takes seconds before it begins. */
+export function requireAll(needs: readonly Need[]): void {
+  const isMissing = ([names]: Need): boolean => names.every((name) => findBinary(name) === undefined);
+  const missing = needs.filter(isMissing);
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.flatMap(([, some]) => some))];
+  installPackages(packages, missing.map(([[name]]) => name).join(', '));
+  const still = missing.filter(isMissing).map(([[name]]) => name);
+  if (still.length > 0) throw new Error(`Installed ${packages.join(', ')}, but still found no ${still.join(', ')}.`);
 }

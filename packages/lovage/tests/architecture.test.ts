@@ -34,6 +34,8 @@ const DRIVERS = [
   'result/sqlite',
   'result/redis',
   'result/rpc',
+  'result/filesystem',
+  'result/memcached',
   'pool/async',
   'pool/solo',
 ];

@@ -82,6 +82,15 @@ export function resultUrl(settings: Settings): string {
   return AMQP.test(url) ? 'rpc://' : url;
 }
 
+/** Settings that are options of one result driver only. */
+function storeOptions(url: string, settings: Settings): Readonly<Record<string, unknown>> {
+  if (/^sqlite:/i.test(url)) return { durability: settings.durability };
+  if (/^cache[+:]/i.test(url)) return settings.cacheBackendOptions;
+  if (!/^(db|database)[+:]/i.test(url)) return {};
+  const { databaseTableNames, databaseTableSchemas, databaseCreateTablesAtSetup } = settings;
+  return { tableNames: databaseTableNames, tableSchemas: databaseTableSchemas, createTables: databaseCreateTablesAtSetup };
+}
+
 /** What a result driver is opened with. */
 export function backendOptions(appName: string, oid: string, settings: Settings): BackendOptions {
   const broker = brokerOptions(appName, settings, 'write');
@@ -94,7 +103,7 @@ export function backendOptions(appName: string, oid: string, settings: Settings)
     connectTimeout: settings.redisSocketConnectTimeout ?? settings.brokerConnectionTimeout,
     ...(tls === undefined || tls === false ? {} : { tls }),
     transportOptions: {
-      ...(/^sqlite:/i.test(url) ? { durability: settings.durability } : {}),
+      ...storeOptions(url, settings),
       ...(follows ? shared(settings.brokerTransportOptions) : {}),
       ...settings.resultBackendTransportOptions,
     },

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { Broker } from '../broker/index.ts';
 import { createErrorRegistry, type ErrorRegistry } from '../protocol/index.ts';
 import {
+  type BackendDriver,
   type BackendOptions,
   type Broadcaster,
   createResultCodec,
@@ -51,6 +52,8 @@ export class Core {
   readonly publisher: Publisher;
   /** Name of this process's reply queue; never parsed by anybody. */
   readonly oid: string = uuid();
+  /** Result stores that the app knows beside ours, by scheme. */
+  readonly backends: Map<string, BackendDriver['open']> = new Map();
   middleware: readonly Middleware[] = [];
   readonly #options: CoreOptions;
   readonly #connections = createConnections();
@@ -104,7 +107,7 @@ export class Core {
     });
     const open = async (): Promise<ResultBackend> => {
       await this.ready();
-      return openBackend(this.backendOptions());
+      return openBackend(this.backendOptions(), this.backends);
     };
     const cacheMax = cacheLimit(settings.resultCacheMax);
     this.#results = new ResultStore(open, codec, { broadcaster: this.#broadcaster, cacheMax });

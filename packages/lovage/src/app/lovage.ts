@@ -2,7 +2,7 @@
 // is made at its first use (core.ts), so that making an app opens nothing.
 import type { Broker } from '../broker/index.ts';
 import type { ErrorRegistry, WireSignature } from '../protocol/index.ts';
-import type { AsyncResult, ResultBackend, ResultStore } from '../result/index.ts';
+import type { AsyncResult, BackendOptions, ResultBackend, ResultStore } from '../result/index.ts';
 import type { Serialization } from '../serialization/index.ts';
 import {
   type AgainOptions,
@@ -210,6 +210,16 @@ export class Lovage implements AsyncDisposable {
   /** The result store's driver; opened once, closed with the app. */
   openBackend(): Promise<ResultBackend> {
     return this.#core.results.backend();
+  }
+
+  /**
+   * Makes a result store of your own known under a scheme, before it is first used: `app.registerBackend('shelf', (options) =>
+   * keyValueBackend(shelf(options.url)))` serves `resultBackend: 'shelf://…'`. docs/guide-backends.md writes one.
+   */
+  registerBackend(scheme: string, open: (options: BackendOptions) => ResultBackend): void {
+    if (!/^[a-z][a-z0-9+.-]*$/.test(scheme))
+      throw new ConfigurationError(`'${scheme}' is no scheme of a URL. Use lower case letters, digits, '+', '.' and '-'.`);
+    this.#core.backends.set(scheme, open);
   }
 
   /** What runs tasks under a node name. Its properties show the settings of the moment they are read. */

@@ -3,6 +3,7 @@ import { ConfigurationError, didYouMean, redactUrl } from '../util/index.ts';
 import type { BackendDriver, BackendOptions, ResultBackend } from './seam.ts';
 
 const redis = (): Promise<BackendDriver> => import('./redis.ts');
+const cache = (): Promise<BackendDriver> => import('./memcached.ts');
 
 const drivers: Readonly<Record<string, () => Promise<BackendDriver>>> = {
   memory: () => import('./memory.ts'),
@@ -12,17 +13,29 @@ const drivers: Readonly<Record<string, () => Promise<BackendDriver>>> = {
   sentinel: redis,
   'redis+socket': redis,
   rpc: () => import('./rpc.ts'),
+  file: () => import('./filesystem.ts'),
+  cache,
+  'cache+memcached': cache,
+  'cache+memcache': cache,
+  'cache+pylibmc': cache,
+  'cache+memory': cache,
   disabled: () => import('./disabled.ts'),
 };
 
-/** Opens the backend that the URL names. Nothing connects before the first call. */
-export async function openBackend(options: BackendOptions): Promise<ResultBackend> {
+/** Backends of the app's own, by scheme: they go before ours. */
+export type OwnBackends = ReadonlyMap<string, BackendDriver['open']>;
+
+/** Opens the backend that the URL names. Nothing connects before the first call. Throws ConfigurationError. */
+export async function openBackend(options: BackendOptions, own?: OwnBackends): Promise<ResultBackend> {
   const scheme = /^([a-z][a-z0-9+.-]*)(?=:|$)/i.exec(options.url)?.[1]?.toLowerCase() ?? '';
+  const opensOwn = own?.get(scheme);
+  if (opensOwn !== undefined) return opensOwn(options);
   const load = Object.hasOwn(drivers, scheme) ? drivers[scheme] : undefined;
   if (load === undefined) {
+    const known = [...(own?.keys() ?? []), ...Object.keys(drivers)];
     throw new ConfigurationError(
-      `No result backend is known for ${JSON.stringify(redactUrl(options.url))}.${didYouMean(scheme, Object.keys(drivers))} ` +
-        `Known schemes: ${Object.keys(drivers).join(', ')}.`,
+      `No result backend is known for ${JSON.stringify(redactUrl(options.url))}.${didYouMean(scheme, known)} ` +
+        `Known schemes: ${known.join(', ')}. A scheme of your own is made known by app.registerBackend().`,
     );
   }
   return (await load()).open(options);

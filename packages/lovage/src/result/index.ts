@@ -5,13 +5,15 @@ export type { BroadcastCommand, Broadcaster, BroadcastReply, RevokeOptions, Stam
 export type { ChordCodec, MemberEnd, ReadPart } from './chord-codec.ts';
 export type * from './chord-seam.ts';
 export { createResultCodec, type EncodeResultOptions, type ResultCodec, type ResultCodecOptions } from './codec.ts';
-export { openBackend } from './drivers.ts';
+export { type OwnBackends, openBackend } from './drivers.ts';
 export * from './eager.ts';
 export type { GraphNode, GraphOptions, ResultGraph } from './graph.ts';
 export * from './group-result.ts';
 export type * from './group-seam.ts';
 export type { AnyResult, GetOptions, ReadOptions, ResultSource, WaitOptions } from './handle.ts';
 export { allowJoinResult } from './join.ts';
+export type * from './kv.ts';
+export { type KeyValueBackendOptions, keyValueBackend, POLL_INTERVAL } from './kv-backend.ts';
 export * from './record.ts';
 export { ResultSet } from './result-set.ts';
 export { attemptNumber } from './rules.ts';
