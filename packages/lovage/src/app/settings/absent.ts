@@ -31,8 +31,8 @@ export const absentSettings: readonly (readonly [start: string, reason: string])
   ['beat_executable', 'children start with the Node of their parent'],
   ['events_executable', 'children start with the Node of their parent'],
   ['cassandra_', 'there is no driver for that result store'],
-  ['s3_', 'there is no driver for that result store'],
-  ['azureblockblob_', 'there is no driver for that result store'],
+  ['s3_', 'put it into the address or resultBackendTransportOptions (docs/backends.md)'],
+  ['azureblockblob_', 'put it into the address or resultBackendTransportOptions (docs/backends.md)'],
   ['gcs_', 'there is no driver for that result store'],
   ['firestore_', 'there is no driver for that result store'],
   ['couchbase_', 'there is no driver for that result store'],
@@ -40,5 +40,5 @@ export const absentSettings: readonly (readonly [start: string, reason: string])
   ['mongodb_', 'there is no driver for that result store'],
   ['cosmosdbsql_', 'there is no driver for that result store'],
   ['elasticsearch_', 'there is no driver for that result store'],
-  ['dynamodb_', 'there is no driver for that result store'],
+  ['dynamodb_', 'put it into the address or resultBackendTransportOptions (docs/backends.md)'],
 ];

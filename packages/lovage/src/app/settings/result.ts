@@ -170,27 +170,23 @@ export const resultSettings: SettingRows = {
     default: null,
     old: 'CELERY_RESULT_DB_TABLENAMES',
     about: 'Table names of a SQL result store, by the keys task and group.',
-    later: 'result stores in SQL databases',
   },
   databaseTableSchemas: {
     kind: 'map',
     default: null,
     old: 'DATABASE_TABLE_SCHEMAS',
     about: 'Schemas of those tables.',
-    later: 'result stores in SQL databases',
   },
   databaseCreateTablesAtSetup: {
     kind: 'boolean',
     default: true,
     old: 'DATABASE_CREATE_TABLES_AT_SETUP',
     about: 'Create those tables at start; false: on first use.',
-    later: 'result stores in SQL databases',
   },
   cacheBackendOptions: {
     kind: 'map',
     default: {},
     old: 'CELERY_CACHE_BACKEND_OPTIONS',
-    about: 'Options of the memcached client.',
-    later: 'the result store memcached',
+    about: 'Options of the result store in memcached: socket_timeout, in seconds.',
   },
 };

@@ -564,22 +564,22 @@ export interface Settings {
    */
   readonly redisSocketKeepalive: boolean;
   /**
-   * Table names of a SQL result store, by the keys task and group. No effect yet: belongs to result stores in SQL databases, which is still to come.
+   * Table names of a SQL result store, by the keys task and group.
    * @default null
    */
   readonly databaseTableNames: Readonly<Record<string, unknown>> | null;
   /**
-   * Schemas of those tables. No effect yet: belongs to result stores in SQL databases, which is still to come.
+   * Schemas of those tables.
    * @default null
    */
   readonly databaseTableSchemas: Readonly<Record<string, unknown>> | null;
   /**
-   * Create those tables at start; false: on first use. No effect yet: belongs to result stores in SQL databases, which is still to come.
+   * Create those tables at start; false: on first use.
    * @default true
    */
   readonly databaseCreateTablesAtSetup: boolean;
   /**
-   * Options of the memcached client. No effect yet: belongs to the result store memcached, which is still to come.
+   * Options of the result store in memcached: socket_timeout, in seconds.
    * @default {}
    */
   readonly cacheBackendOptions: Readonly<Record<string, unknown>>;
