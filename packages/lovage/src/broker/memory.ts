@@ -64,6 +64,10 @@ class Line {
     else this.#items.unshift(entry);
   }
 
+  get first(): Entry | undefined {
+    return this.#items[this.#head];
+  }
+
   clear(): void {
     this.#items = [];
     this.#head = 0;
@@ -173,6 +177,13 @@ function waiting(queue: Queue): Entry[] {
   return queue.lists.toReversed().flatMap((list) => list.all());
 }
 
+/** What is too old leaves when somebody looks; the oldest stand first. */
+function dropExpired(queue: Queue): Queue {
+  const now = systemClock.now();
+  for (const list of queue.lists) while ((list.first?.expires ?? Number.POSITIVE_INFINITY) <= now) list.shift();
+  return queue;
+}
+
 function waitingCount(queue: Queue): number {
   return queue.lists.reduce((sum, list) => sum + list.size, 0);
 }
@@ -217,10 +228,10 @@ function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy):
     hold: async ({ generation }) => memoryHolder(space, generation, policy),
     count: async (name) => {
       const queue = space.queues.get(name);
-      return queue && { ready: waitingCount(queue), held: queue.held.size, parked: queue.parked.size };
+      return queue && { ready: waitingCount(dropExpired(queue)), held: queue.held.size, parked: queue.parked.size };
     },
     peek: async (name, limit) =>
-      waiting(space.queues.get(name) ?? NO_QUEUE)
+      waiting(dropExpired(space.queues.get(name) ?? NO_QUEUE))
         .slice(0, limit)
         .map((entry) => entry.message),
     purge: async (name) => {

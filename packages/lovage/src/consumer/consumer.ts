@@ -44,13 +44,20 @@ export interface ConsumerOptions {
 
 const DEFAULT_WATCHDOG = 15;
 
-/** Takes task messages from the broker for as long as it lives. */
 /** An error with what stood behind it, unless it says so itself. */
 function withCause(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : '';
   return String(error).includes(cause) ? String(error) : `${error} (${cause})`;
 }
 
+function lostForGood(cause: unknown): BrokerConnectionError {
+  return new BrokerConnectionError(
+    `The connection to the broker was lost, and the setting brokerConnectionRetry is off, so the worker ends. (${String(cause)})`,
+    { cause },
+  );
+}
+
+/** Takes task messages from the broker for as long as it lives. */
 export class Consumer implements AsyncDisposable {
   /** What is in hand. */
   readonly flow: Flow;
@@ -163,6 +170,7 @@ export class Consumer implements AsyncDisposable {
         await this.#close(subscription);
         if (this.#stopping) break;
         this.#enter('lost');
+        if (!this.#options.app.settings.brokerConnectionRetry) throw lostForGood(error);
         log.warning('consumer: Connection to broker lost. Trying to re-establish the connection... ({error})', {
           error: String(error),
         });

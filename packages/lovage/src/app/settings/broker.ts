@@ -40,7 +40,7 @@ export const brokerSettings: SettingRows = {
     kind: 'boolean',
     default: true,
     old: 'BROKER_CONNECTION_RETRY',
-    about: 'A worker connects again after it lost its broker.',
+    about: 'A worker connects again after it lost its broker; false: it ends with exit code 1.',
   },
   brokerConnectionRetryOnStartup: {
     kind: 'boolean',
@@ -70,7 +70,8 @@ export const brokerSettings: SettingRows = {
     kind: 'seconds',
     default: 10,
     old: 'BROKER_HEARTBEAT',
-    about: 'Seconds between heartbeats; a dead peer is noticed within two, and leases are three.',
+    about:
+      'Seconds of silence after which a connection to the broker is asked for a sign of life; a dead one is noticed within two of them, and leases are three.',
   },
   brokerLoginMethod: {
     kind: 'string',

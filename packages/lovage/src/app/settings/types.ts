@@ -134,7 +134,7 @@ export interface Settings {
    */
   readonly brokerConnectionTimeout: number;
   /**
-   * A worker connects again after it lost its broker.
+   * A worker connects again after it lost its broker; false: it ends with exit code 1.
    * @default true
    */
   readonly brokerConnectionRetry: boolean;
@@ -154,7 +154,7 @@ export interface Settings {
    */
   readonly brokerFailoverStrategy: 'round-robin' | 'shuffle' | ((urls: readonly string[]) => Iterable<string>);
   /**
-   * Seconds between heartbeats; a dead peer is noticed within two, and leases are three.
+   * Seconds of silence after which a connection to the broker is asked for a sign of life; a dead one is noticed within two of them, and leases are three.
    * @default 10
    */
   readonly brokerHeartbeat: number;

@@ -146,16 +146,16 @@ describe.each([
     const broker = await s.app.openBroker('read');
     const dead = await broker.subscribe([s.queue], { prefetch: 2, node: 'dead@h' });
     const batches = dead[Symbol.asyncIterator]();
-    for (let ran = 0; ran < 2; ) {
-      const deliveries = (await batches.next()).value as readonly Delivery[];
-      ran += deliveries.length;
-      for (const delivery of deliveries) {
-        const { request } = parseTask(delivery, { hostname: 'dead@h', decodeBody: () => undefined });
-        const job = { request, body: delivery.body, timeLimit: undefined, softTimeLimit: undefined };
-        await s.app.results.put((await execute(job, s.app.environment({ hostname: 'dead@h' }))).results);
-        await dead.settle([{ verdict: 'requeue', delivery, counted: true }]);
-      }
+    const held: Delivery[] = [];
+    while (held.length < 2) held.push(...((await batches.next()).value as readonly Delivery[]));
+    // What it gives back must not come to it again.
+    await dead.cancel();
+    for (const delivery of held) {
+      const { request } = parseTask(delivery, { hostname: 'dead@h', decodeBody: () => undefined });
+      const job = { request, body: delivery.body, timeLimit: undefined, softTimeLimit: undefined };
+      await s.app.results.put((await execute(job, s.app.environment({ hostname: 'dead@h' }))).results);
     }
+    await dead.settle(held.map((delivery) => ({ verdict: 'requeue', delivery, counted: true })));
     await dead[Symbol.asyncDispose]();
     expect(runs).toBe(11);
     await using _worker = await startWorker(s.app);

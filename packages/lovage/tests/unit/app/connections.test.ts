@@ -68,6 +68,28 @@ test('settings of one driver reach that driver only', () => {
   expect(options({ brokerUrl: 'amqp://h', brokerLoginMethod: 'EXTERNAL' }).url).toBe('amqp://h?login_method=EXTERNAL');
 });
 
+test('what is said of dead letters and of lines reaches every driver', () => {
+  const given = { deadLetters: 'broker', deadLettersTtl: 7, deadLettersMaxLength: 8 } as const;
+  const options = brokerOptions('app', values({ ...given, brokerConnectionTimeout: 2, brokerHeartbeat: 3 }), 'read');
+  expect(options).toMatchObject({
+    deadLetters: { mode: 'broker', ttl: 7, maxLength: 8 },
+    connectTimeout: 2,
+    heartbeat: 3,
+  });
+});
+
+test('what is said of the result store reaches it', () => {
+  const redis = { redisUsername: 'me', redisPassword: 'x', redisBackendUseSsl: { rejectUnauthorized: false } };
+  expect(store({ resultBackend: 'redis://h/1', resultPersistent: true, ...redis })).toMatchObject({
+    url: 'redis://me:x@h/1',
+    tls: { rejectUnauthorized: false },
+    persistent: true,
+    retry: { maxRetries: Number.POSITIVE_INFINITY, baseSleep: 10, maxSleep: 10_000 },
+    redis: { clientName: undefined, replyTimeout: 10, healthCheck: undefined, keepAlive: true },
+  });
+  expect(store({ resultBackendAlwaysRetry: false, resultBackendMaxRetries: 4 }).retry?.maxRetries).toBe(0);
+});
+
 test('an address without a driver is refused, and may be tried again', async () => {
   await using connections = createConnections();
   const open = () => connections.open(brokerOptions('app', values({ brokerUrl: 'rediss+nothing://:secret@h' }), 'read'));

@@ -188,6 +188,15 @@ describe('the first connection', () => {
     await expect(h.start()).rejects.toThrow('The line was cut');
   });
 
+  it('is not opened again after a loss when brokerConnectionRetry is off', async () => {
+    const line = cuttable();
+    await using h = await harness({ broker: line.wrap, settings: { brokerConnectionRetry: false } });
+    const consumer = await h.start();
+    line.cut();
+    expect(String(await consumer.closed)).toContain('brokerConnectionRetry is off');
+    expect(line.opened()).toBe(1);
+  });
+
   it('is given up at once when trying again cannot help', async () => {
     await using h = await harness();
     await h.broker.remove(h.queue);
