@@ -24,6 +24,7 @@ export {
   type UserOptions,
 } from './app/index.ts';
 export type { Broker, DeadLetter, Outgoing } from './broker/index.ts';
+export { type ChordMaker, type ChunksSignature, chain, chord, chunks, group, map, starmap } from './canvas/index.ts';
 export type { ErrorRegistry, ErrorTwin, TaskRequest, WireSignature } from './protocol/index.ts';
 export {
   type AnyResult,
@@ -68,6 +69,7 @@ export {
   currentTask,
   type Declarable,
   type DeclareOptions,
+  type GroupSignature,
   Ignore,
   type ImmutableSignature,
   type Middleware,
@@ -81,6 +83,9 @@ export {
   type SignalPayloads,
   type Signals,
   type Signature,
+  type Stampable,
+  type Stamps,
+  type StampVisitor,
   type Strategy,
   type StrategyHandler,
   type StrategyMessage,

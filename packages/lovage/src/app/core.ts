@@ -1,7 +1,8 @@
 // The inside of an app: what its parts share, each made at its first use and renewed when a setting that it was made of changes.
 import { hostname } from 'node:os';
 import type { Broker } from '../broker/index.ts';
-import { createErrorRegistry, type ErrorRegistry } from '../protocol/index.ts';
+import { expanded, joinable } from '../canvas/index.ts';
+import { createErrorRegistry, type ErrorRegistry, type WireSignature } from '../protocol/index.ts';
 import {
   type BackendDriver,
   type BackendOptions,
@@ -12,7 +13,16 @@ import {
   ResultStore,
 } from '../result/index.ts';
 import { createSerialization, type Serialization } from '../serialization/index.ts';
-import { type ExecuteEnvironment, type Middleware, type Publisher, Registry, type Signals } from '../task/index.ts';
+import {
+  type Call,
+  type CanvasPlan,
+  type ExecuteEnvironment,
+  type ExpandInput,
+  type Middleware,
+  type Publisher,
+  Registry,
+  type Signals,
+} from '../task/index.ts';
 import { type Clock, logger, uuid } from '../util/index.ts';
 import { type BroadcasterHost, createBroadcaster } from './broadcaster.ts';
 import type { Config } from './config.ts';
@@ -166,7 +176,7 @@ export class Core {
       registry: core.registry,
       options: (definition) => core.state.effective(definition),
       get settings() {
-        return taskSettings(core.settings);
+        return taskSettings(core.settings, core.oid);
       },
       get serialization() {
         return core.serialization;
@@ -187,8 +197,31 @@ export class Core {
       signals: core.#options.signals,
       clock: core.#options.clock,
       priorityOf: (call) => core.#plan(call).priority,
+      expand: (signature, input) => core.#expand(signature, input),
       hostname: node,
     };
+  }
+
+  /** Plans a canvas in a worker. Its result store is open by then, so that what it cannot count is joined in the way that it can. */
+  #expand(signature: WireSignature, input: ExpandInput): CanvasPlan {
+    const { resultExpires, taskAllowErrorCbOnChordHeader: errorsOnHeader } = this.settings;
+    const options = {
+      rules: { errorsOnHeader },
+      registry: this.registry,
+      replyTo: this.oid,
+      expires: resultExpires ?? undefined,
+    };
+    const plan = expanded(signature, input, options);
+    const backend = plan.openings.length === 0 ? undefined : this.results.openBackend;
+    return backend === undefined ? plan : joinable(plan, backend);
+  }
+
+  /** The calls of a plan, once its chords are open. */
+  async #join(plan: Pick<CanvasPlan, 'calls' | 'openings'>): Promise<readonly Call[]> {
+    const backend = await this.results.backend();
+    const { calls, openings } = joinable(plan, backend);
+    if (openings.length > 0) await this.results.openChords(openings);
+    return calls;
   }
 
   #accepted: { readonly of: readonly string[]; readonly set: ReadonlySet<string> } | undefined;
@@ -294,17 +327,21 @@ export class Core {
       broker: () => this.#openWriter(),
       ready: ({ expectsResult }) => this.#beforeSend(expectsResult),
       result: (id, options) => this.results.result(id, options),
+      join: (plan) => this.#join(plan),
     };
   }
 }
 
-function taskSettings(settings: Settings): ExecuteEnvironment['settings'] {
+function taskSettings(settings: Settings, oid: string): ExecuteEnvironment['settings'] {
   return {
     strictTyping: settings.strictTyping,
     resultExtended: settings.resultExtended,
     alwaysEager: settings.taskAlwaysEager,
     eagerPropagates: settings.taskEagerPropagates,
     inheritParentPriority: settings.taskInheritParentPriority,
+    errbacksOnHeaders: settings.taskAllowErrorCbOnChordHeader,
+    replyTo: oid,
+    resultExpires: settings.resultExpires ?? undefined,
   };
 }
 

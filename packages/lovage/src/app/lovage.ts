@@ -1,6 +1,7 @@
 // The app: the one object that a program makes of Lovage. It declares tasks, holds their settings and sends them; everything behind it
 // is made at its first use (core.ts), so that making an app opens nothing.
 import type { Broker } from '../broker/index.ts';
+import { createCanvas, kindOf, signatureOf } from '../canvas/index.ts';
 import type { ErrorRegistry, WireSignature } from '../protocol/index.ts';
 import type { AsyncResult, BackendOptions, ResultBackend, ResultStore } from '../result/index.ts';
 import type { Serialization } from '../serialization/index.ts';
@@ -22,6 +23,8 @@ import {
   type Registry,
   type Signals,
   type Signature,
+  type SignatureHost,
+  type SignatureLike,
   sendCalls,
   signatureFromRequest,
   signatureFromWire,
@@ -98,6 +101,7 @@ export class Lovage implements AsyncDisposable {
     this.#port = {
       environment: () => this.#ownEnvironment(),
       register: (definition) => this.#core.registry.register(definition),
+      canvas: createCanvas,
     };
     this.task = declareTask(this.#port);
     this.remote = declareRemote(this.#port);
@@ -152,14 +156,14 @@ export class Lovage implements AsyncDisposable {
     return result as AsyncResult<Result>;
   }
 
-  /** A call by name as data, or one that was stored or came over the wire. */
+  /** A call by name as data, or one that was stored or came over the wire, or a copy of a signature; canvases too. Throws ConfigurationError for a type that nobody knows. */
   signature(
-    task: string | WireSignature,
+    task: string | WireSignature | SignatureLike,
     args: readonly unknown[] = [],
     options: SignatureOptions = {},
   ): Signature<readonly unknown[], unknown> {
     const host = hostOf(this.#port);
-    if (typeof task !== 'string') return signatureFromWire(task, host);
+    if (typeof task !== 'string') return signatureOfAny('toWire' in task ? (task as SignatureLike).toWire() : task, host);
     const { kwargs = {}, immutable = false, ...rest } = options;
     checkCallOptions(task, rest);
     return createSignature({ task, args, kwargs, options: rest, immutable }, host);
@@ -255,4 +259,11 @@ export class Lovage implements AsyncDisposable {
     this.#environment ??= this.#core.environment();
     return this.#environment;
   }
+}
+
+/** A signature of any kind from the wire, its missing keys filled in. */
+function signatureOfAny(wire: unknown, host: SignatureHost): Signature<readonly unknown[], unknown> {
+  const signature = signatureOf(wire);
+  if (kindOf(signature) === 'task') return signatureFromWire({ ...signature, subtask_type: null }, host);
+  return createCanvas(signature, host) as unknown as Signature<readonly unknown[], unknown>;
 }

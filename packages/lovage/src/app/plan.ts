@@ -1,5 +1,6 @@
 // The part of a message that does not depend on the single call: destination, serializer, priority, limits. A call without options
 // of its own shares the plan of its task, which is found once; that is the per-task template of the hot path.
+import { isRecord } from '../protocol/index.ts';
 import type { Call, ExecOptions } from '../task/index.ts';
 import { ConfigurationError, logger } from '../util/index.ts';
 import { defined } from './annotations.ts';
@@ -50,7 +51,8 @@ export function createPlanner(state: State, order: PriorityOrder): (call: Call) 
   const known = new WeakMap<object, Plan>();
   const named = new Map<string, Plan>();
   return (call) => {
-    if (!state.routing.fixed || asks(call.options)) return makePlan(call, state, order);
+    const routed = routedAs(call);
+    if (!state.routing.fixed || routed !== call || asks(call.options)) return makePlan(routed, state, order);
     const remembered = call.definition === undefined ? named.get(call.task) : known.get(call.definition);
     if (remembered !== undefined) return remembered;
     const plan = { ...makePlan(call, state, order), shared: true };
@@ -62,6 +64,16 @@ export function createPlanner(state: State, order: PriorityOrder): (call: Call) 
     return plan;
   };
 }
+
+/** Built-in tasks that stand for another go where that one goes: a map where its task does, the join of a chord where the body does. */
+function routedAs(call: Call): Call {
+  if (!call.task.startsWith('celery.')) return call;
+  const inner = call.task === 'celery.chord_unlock' ? call.args[1] : call.kwargs.task;
+  const name = isRecord(inner) && STANDS_FOR.has(call.task) ? inner.task : undefined;
+  return typeof name === 'string' && name !== '' ? { ...call, task: name } : call;
+}
+
+const STANDS_FOR: ReadonlySet<string> = new Set(['celery.map', 'celery.starmap', 'celery.chunks', 'celery.chord_unlock']);
 
 /** Does a call ask for a plan of its own? Most have no options at all. */
 function asks(options: Readonly<ExecOptions>): boolean {

@@ -1,7 +1,7 @@
 // The producer: the one implementation of the port Publisher. A call becomes a message (prepare.ts), messages leave together (outbox.ts).
 import type { Outgoing } from '../broker/index.ts';
-import type { AsyncResult } from '../result/index.ts';
-import type { Call, PreparedCall, Publisher, PublishPayload, Signals } from '../task/index.ts';
+import type { AsyncResult, ChordOpening } from '../result/index.ts';
+import type { Call, CanvasPlan, PreparedCall, Publisher, PublishPayload, Signals } from '../task/index.ts';
 import { type Middleware, wrapPublish } from '../task/index.ts';
 import { createOutbox, deliver, type Fate, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
 import { type PrepareHost, prepareCall, prepareQuickly } from './prepare.ts';
@@ -14,6 +14,8 @@ export interface ProducerHost extends PrepareHost, OutboxHost {
   /** Reads config files, and declares the reply queue of 'rpc://' when a result will be waited for. undefined: there is nothing to wait for. */
   ready(call: { readonly expectsResult: boolean }): Promise<void> | undefined;
   result(id: string, options: { readonly ignored: boolean }): AsyncResult<unknown>;
+  /** Opens the chords of a plan, or turns them into calls where they cannot be counted; gives the calls to send. */
+  join(plan: Pick<CanvasPlan, 'calls' | 'openings'>): Promise<readonly Call[]>;
 }
 
 /** The producer of an app: the port, and when it is at rest. */
@@ -81,8 +83,20 @@ export function createProducer(host: () => ProducerHost): Producer {
     });
   };
 
-  const send = (asked: readonly Call[]): Promise<readonly AsyncResult<unknown>[]> => {
+  const sendJoined = async (
+    calls: readonly Call[],
+    openings: readonly ChordOpening[],
+  ): Promise<readonly AsyncResult<unknown>[]> => {
+    const ready = host().ready({ expectsResult: true });
+    if (ready !== undefined) await ready;
+    const all = await host().join({ calls, openings });
+    // What joins them goes first, and is nobody's result.
+    return (await sendAll(all)).slice(all.length - calls.length);
+  };
+
+  const send = (asked: readonly Call[], openings: readonly ChordOpening[] = []): Promise<readonly AsyncResult<unknown>[]> => {
     try {
+      if (openings.length > 0) return tracked(sendJoined(asked, openings));
       return sendQuickly(asked, host()) ?? tracked(sendAll(asked));
     } catch (error) {
       return Promise.reject(error as Error);

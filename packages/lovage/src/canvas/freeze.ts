@@ -209,7 +209,11 @@ function frozenGroup(given: WireSignature, around: Place, planning: Planning): F
   // Steps that follow a group wait for all of it.
   if (handed !== undefined && handed.chain.length > 0) {
     const group = { ...given, options: without(given.options, 'chain') };
-    return frozen(chordBefore(group, handed.chain.toReversed()), { ...around, start: { ...start, chain: [] } as Start }, planning);
+    return frozen(
+      chordBefore(group, handed.chain.toReversed()),
+      { ...around, start: { ...start, chain: [] } as Start },
+      planning,
+    );
   }
   const place = placeOf(given, around);
   const id = textOption(given.options, 'task_id') ?? place.id ?? planning.newId();
@@ -277,13 +281,7 @@ function headerPlace(id: string, body: WireSignature, start: Start | undefined):
 const DELAYS = ['countdown', 'eta'] as const;
 
 /** A body goes on with what follows the chord, and has the chord's options. */
-function frozenBody(
-  given: WireSignature,
-  place: Place,
-  groupId: string,
-  start: Start | undefined,
-  planning: Planning,
-): Frozen {
+function frozenBody(given: WireSignature, place: Place, groupId: string, start: Start | undefined, planning: Planning): Frozen {
   if (start === undefined) return frozen(given, place, planning);
   const { rootId, parentId, chain } = start;
   const own = linksOf(given.options, 'chain');

@@ -47,7 +47,10 @@ export function plan(signature: WireSignature, input: PlanInput): CanvasPlan {
 }
 
 /** The signature with its ids fixed, and its result; nothing starts. What is frozen can be sent later under these ids. */
-export function freeze(signature: WireSignature, input: PlanInput & { readonly id?: string }): Pick<Frozen, 'signature' | 'node' | 'size'> {
+export function freeze(
+  signature: WireSignature,
+  input: PlanInput & { readonly id?: string },
+): Pick<Frozen, 'signature' | 'node' | 'size'> {
   const { signature: made, node, size } = frozen(signature, { id: input.id }, planningOf(input, [], []));
   return { signature: made, node, size };
 }

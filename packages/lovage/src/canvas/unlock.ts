@@ -2,7 +2,7 @@
 // its workers can run it too. And where results are not kept at all: the refusal.
 import type { ResultTuple } from '../protocol/index.ts';
 import type { BackendFeatures, ChordOpening } from '../result/index.ts';
-import type { Call, CanvasPlan } from '../task/index.ts';
+import { type Call, type CallOptions, type CanvasPlan, derivedId } from '../task/index.ts';
 import { ConfigurationError } from '../util/index.ts';
 import { textOption } from './wire.ts';
 
@@ -17,7 +17,7 @@ export interface JoiningBackend {
 }
 
 /** The plan as this backend can join it: openings stay where parts are counted, become calls of `celery.chord_unlock` where results are only kept. Throws ConfigurationError where they are not. */
-export function joinable(plan: CanvasPlan, backend: JoiningBackend): CanvasPlan {
+export function joinable<Plan extends Pick<CanvasPlan, 'calls' | 'openings'>>(plan: Plan, backend: JoiningBackend): Plan {
   if (plan.openings.length === 0 || backend.chords !== undefined) return plan;
   if (!backend.features.persistent) throw cannotJoin(backend);
   for (const opening of plan.openings) refuseIgnored(opening, plan.calls, backend);
@@ -48,17 +48,24 @@ function unlockCall({ groupId, body, header }: ChordOpening): Call {
     args: [groupId, body],
     kwargs: { interval: null, max_retries: null, result },
     options: {
+      taskId: derivedId(groupId, 'unlock'),
       countdown: typeof body.options.countdown === 'number' ? body.options.countdown : FIRST_LOOK,
       priority: typeof priority === 'number' ? priority : 0,
+      ignoreResult: true,
       ...(typeof queue === 'string' ? { queue } : {}),
-      ...idsOf(body.options),
+      ...placeOf(body.options),
     },
   };
 }
 
 /** It stands where the chord stands. */
-function idsOf(options: Readonly<Record<string, unknown>>): { readonly rootId?: string; readonly parentId?: string } {
+function placeOf(options: Readonly<Record<string, unknown>>): Pick<CallOptions, 'rootId' | 'parentId' | 'replyTo'> {
   const rootId = textOption(options, 'root_id');
   const parentId = textOption(options, 'parent_id');
-  return { ...(rootId === undefined ? {} : { rootId }), ...(parentId === undefined ? {} : { parentId }) };
+  const replyTo = textOption(options, 'reply_to');
+  return {
+    ...(rootId === undefined ? {} : { rootId }),
+    ...(parentId === undefined ? {} : { parentId }),
+    ...(replyTo === undefined ? {} : { replyTo }),
+  };
 }

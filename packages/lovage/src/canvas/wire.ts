@@ -140,6 +140,11 @@ export function isChunks(signature: WireSignature): boolean {
   return signature.task === 'celery.chunks' && kindOf(signature) === 'task';
 }
 
+/** A signature as a part of another: chunks are their group, which has a result that can be used. */
+export function asPart(signature: WireSignature): WireSignature {
+  return isChunks(signature) ? chunkGroup(signature) : signature;
+}
+
 /** The same signature with other parts. */
 export function withKwargs(signature: WireSignature, kwargs: Kwargs): WireSignature {
   return { ...signature, kwargs: { ...signature.kwargs, ...kwargs } };

@@ -53,6 +53,7 @@ export class ResultStore implements AsyncDisposable {
   readonly #get: (id: string) => Promise<StoredResult | undefined>;
   #opening: Promise<Opened> | undefined;
   #waiter: ResultWaiter | undefined;
+  #backend: ResultBackend | undefined;
   #closed = false;
 
   /** `open` is called once, at the first use; a failed try is repeated at the next. */
@@ -71,10 +72,16 @@ export class ResultStore implements AsyncDisposable {
     return (await this.#opened()).backend;
   }
 
+  /** The backend, if it is open already. */
+  get openBackend(): ResultBackend | undefined {
+    return this.#backend;
+  }
+
   #opened(): Promise<Opened> {
     if (this.#closed) return Promise.reject(closedBackend());
     this.#opening ??= this.#open().then(
       (backend) => {
+        this.#backend = backend;
         this.#waiter = createWaiter(backend, this.#alive);
         return { backend, waiter: this.#waiter };
       },

@@ -1,6 +1,6 @@
 // An execution as a signature that makes it once more: what `retry` sends, for those who want to change it or send it themselves.
 import type { CurrentRequest } from './context.ts';
-import type { Signature } from './handle.ts';
+import type { Signature } from './flow.ts';
 import { checkCallOptions } from './option-names.ts';
 import type { CallOptions } from './options.ts';
 import { kept, origin, present } from './retry.ts';

@@ -4,9 +4,9 @@ import { bindArguments } from './arguments.ts';
 import { type Attempt, parts } from './attempt.ts';
 import { taskOf } from './attempt-context.ts';
 import { blankRequest } from './blank.ts';
-import type { TaskPort } from './environment.ts';
 import { Limits } from './limits.ts';
 import type { TaskDefinition } from './options.ts';
+import type { TaskPort } from './port.ts';
 import { parseInput, parseOutput } from './schema.ts';
 
 /** Runs the body of a task with these arguments. Its errors are the caller's. */

@@ -78,6 +78,10 @@ export interface TaskSettings {
   readonly inheritParentPriority: boolean;
   /** Errbacks of a chord go to the members of its header, too. @default false */
   readonly errbacksOnHeaders?: boolean;
+  /** Name of this process's reply queue; what travels inside other messages is given it too. */
+  readonly replyTo?: string;
+  /** Seconds that results, and the bookkeeping of chords, live. @default for ever */
+  readonly resultExpires?: number | undefined;
 }
 
 /** The world of the task room. */
@@ -128,11 +132,4 @@ export interface CanvasPlan {
   readonly result: ResultNode | undefined;
   /** How the record of the task that starts it lists it. */
   readonly children: readonly SentChild[];
-}
-
-/** What declared tasks need of their app. */
-export interface TaskPort {
-  /** Asked at the first use: declaring a task configures nothing. */
-  environment(): ExecuteEnvironment;
-  register(definition: TaskDefinition): void;
 }

@@ -1,10 +1,11 @@
 // What all handles have in common, wherever the code of their task is: sending, and making signatures.
 import type { AsyncResult } from '../result/index.ts';
 import { runEagerly, sendEagerly } from './eager.ts';
-import type { TaskPort } from './environment.ts';
-import type { Signature, TaskHandle, TypedCallOptions } from './handle.ts';
+import type { Signature } from './flow.ts';
+import type { TaskHandle, TypedCallOptions } from './handle.ts';
 import { checkCallOptions } from './option-names.ts';
 import type { Call, CallOptions, TaskDefinition, TaskOptions } from './options.ts';
+import type { TaskPort } from './port.ts';
 import { sendCall } from './send.ts';
 import { createSignature, type SignatureHost } from './signature.ts';
 
@@ -18,6 +19,7 @@ export function hostOf(port: TaskPort): SignatureHost {
     environment: () => port.environment(),
     send: (call) => sendOne(port, call),
     apply: (call, options) => runEagerly(port.environment(), call, options ?? {}),
+    ...(port.canvas === undefined ? {} : { canvas: port.canvas }),
   };
 }
 

@@ -9,6 +9,7 @@ export * from './context.ts';
 export type * from './declare.ts';
 export type * from './environment.ts';
 export { type ExecuteOptions, execute, followUp, followUpFailure, followUpRevoked } from './execute.ts';
+export type * from './flow.ts';
 export { derivedId, startSignature } from './follow.ts';
 export type * from './handle.ts';
 export type * from './handlers.ts';
@@ -19,12 +20,21 @@ export * from './middleware.ts';
 export { checkCallOptions, checkTaskOptions } from './option-names.ts';
 export { BASIC_RULES, EXEC_RULES, type OptionRule, type OptionRules, TASK_RULES, wrongValue } from './option-rules.ts';
 export type * from './options.ts';
+export type * from './port.ts';
 export type * from './publisher.ts';
 export { Registry } from './registry.ts';
 export { declareRemote } from './remote.ts';
-export { sendCalls } from './send.ts';
+export { sendCalls, sendPlan } from './send.ts';
 export * from './signals.ts';
-export { createSignature, type SignatureFields, type SignatureHost, signatureFromWire } from './signature.ts';
+export {
+  type CanvasMaker,
+  createSignature,
+  hostOfSignature,
+  type SignatureFields,
+  type SignatureHost,
+  signatureFromWire,
+} from './signature.ts';
+export type * from './stamps.ts';
 export * from './states.ts';
 export * from './steer.ts';
 export type * from './strategy.ts';

@@ -2,8 +2,7 @@
 // inside a driver. option-names.ts and the settings taskRoutes and taskAnnotations ask here.
 import { parseTime } from '../protocol/index.ts';
 import type { DeclareOptions } from './declare.ts';
-import type { ApplyOptions } from './handle.ts';
-import type { CallOptions, ExecOptions } from './options.ts';
+import type { ApplyOptions, CallOptions, ExecOptions } from './options.ts';
 
 /** One option: the end of the sentence "… must be …", and whether a value is that. */
 export interface OptionRule {

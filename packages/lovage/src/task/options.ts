@@ -135,6 +135,27 @@ export interface CallOptions extends ExecOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of `apply`: what has a meaning without a message. */
+export interface ApplyOptions
+  extends Pick<
+    CallOptions,
+    | 'taskId'
+    | 'link'
+    | 'linkError'
+    | 'headers'
+    | 'retries'
+    | 'rootId'
+    | 'parentId'
+    | 'groupId'
+    | 'groupIndex'
+    | 'stamps'
+    | 'stampedHeaders'
+    | 'signal'
+  > {
+  /** Throw what the task throws. @default the setting taskEagerPropagates */
+  readonly throw?: boolean;
+}
+
 /** The erased record of a task, as the registry keeps it. */
 export interface TaskDefinition {
   readonly name: string;

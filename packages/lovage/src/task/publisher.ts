@@ -1,6 +1,6 @@
 // The port through which task, canvas and consumer send; app/producer.ts is the one implementation.
 import type { Outgoing } from '../broker/index.ts';
-import type { AsyncResult } from '../result/index.ts';
+import type { AsyncResult, ChordOpening } from '../result/index.ts';
 import type { Call, Declarable } from './options.ts';
 
 /** A call turned into a message: id fixed, routed, encoded. */
@@ -15,8 +15,8 @@ export interface PreparedCall {
 }
 
 export interface Publisher {
-  /** Routes, encodes and publishes; calls of one turn of the event loop join into one plural publish. Rejects with PublishError by the deadline. */
-  send(calls: readonly Call[]): Promise<readonly AsyncResult<unknown>[]>;
+  /** Routes, encodes and publishes; calls of one turn of the event loop join into one plural publish. The chords that the calls belong to are opened first. Rejects with PublishError by the deadline, with ConfigurationError where chords cannot be joined. */
+  send(calls: readonly Call[], chords?: readonly ChordOpening[]): Promise<readonly AsyncResult<unknown>[]>;
   /** The first half of send, pure: for a worker's settle, which sends what follows a task together with its result. Throws EncodeError, ConfigurationError. */
   prepare(calls: readonly Call[]): readonly PreparedCall[];
   /** The second half: declares what is needed and publishes. */

@@ -1,10 +1,10 @@
 // Typed handles of tasks whose code is elsewhere: in another TypeScript program, or in Python.
 import { ConfigurationError } from '../util/index.ts';
 import type { DeclareRemote } from './declare.ts';
-import type { TaskPort } from './environment.ts';
 import { createHandle, hostOf } from './host.ts';
 import { checkTaskOptions, execOptions } from './option-names.ts';
 import type { TaskOptions } from './options.ts';
+import type { TaskPort } from './port.ts';
 
 /** `app.remote` of an app. The options given are defaults of the handle's calls. */
 export function declareRemote(port: TaskPort): DeclareRemote {

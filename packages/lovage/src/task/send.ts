@@ -4,7 +4,7 @@ import type { AsyncResult } from '../result/index.ts';
 import { taskUuid } from '../util/index.ts';
 import { checkArguments } from './arguments.ts';
 import { type CurrentTask, currentTask, type SentChild } from './context.ts';
-import type { ExecuteEnvironment } from './environment.ts';
+import type { CanvasPlan, ExecuteEnvironment } from './environment.ts';
 import type { Call } from './options.ts';
 import { checkInput } from './schema.ts';
 
@@ -45,17 +45,35 @@ export function sendCalls(environment: ExecuteEnvironment, calls: readonly Call[
   return parent === undefined ? environment.publisher.send(calls) : sendChildren(environment, calls, parent);
 }
 
-async function sendChildren(
+/** Sends what a plan says: opens its chords, then one publish for all its calls. In a running task they are its children. */
+export async function sendPlan(environment: ExecuteEnvironment, plan: CanvasPlan, addToParent: boolean = true): Promise<void> {
+  for (const call of plan.calls) checkCall(environment, call);
+  const parent = currentTask();
+  if (parent === undefined) await environment.publisher.send(plan.calls, plan.openings);
+  else await sendAll(environment, plan, parent, addToParent ? plan.children : []);
+}
+
+function sendChildren(
   environment: ExecuteEnvironment,
   calls: readonly Call[],
   parent: CurrentTask,
 ): Promise<readonly AsyncResult<unknown>[]> {
   const made = calls.map((call) => inherit(call, parent, environment));
   const children = made.filter((call) => call.options.addToParent !== false).map((call) => ({ id: call.options.taskId ?? '' }));
+  return sendAll(environment, { calls: made, openings: [] }, parent, children);
+}
+
+async function sendAll(
+  environment: ExecuteEnvironment,
+  { calls, openings }: Pick<CanvasPlan, 'calls' | 'openings'>,
+  parent: CurrentTask,
+  children: readonly SentChild[],
+): Promise<readonly AsyncResult<unknown>[]> {
+  const made = calls.map((call) => inherit(call, parent, environment));
   // Listed before the broker answers, so that children stand in the order of the calls; taken back when nothing was sent.
   if (parent.trail) parent.children.push(...children);
   try {
-    return await environment.publisher.send(made);
+    return await environment.publisher.send(made, openings);
   } catch (error) {
     forget(parent.children, children);
     throw error;

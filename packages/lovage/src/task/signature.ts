@@ -5,9 +5,10 @@ import type { WireSignature } from '../protocol/index.ts';
 import type { AsyncResult, EagerResult } from '../result/index.ts';
 import { ConfigurationError } from '../util/index.ts';
 import type { ExecuteEnvironment } from './environment.ts';
-import type { ApplyOptions, ErrbackLike, LinkOf, Signature } from './handle.ts';
+import type { ErasedSignature, MergeOptions, ReplaceParts, Signature } from './flow.ts';
 import { checkCallOptions } from './option-names.ts';
-import type { Call, CallOptions, SignatureLike } from './options.ts';
+import type { ApplyOptions, Call, CallOptions, SignatureLike } from './options.ts';
+import type { StampOptions, Stamps, StampVisitor } from './stamps.ts';
 import { linkList, mergeOptions, readOptions, writeOptions } from './wire-options.ts';
 
 /** What sends a signature; task.ts and remote.ts give it. */
@@ -15,7 +16,12 @@ export interface SignatureHost {
   environment(): ExecuteEnvironment;
   send(call: Call): Promise<AsyncResult<unknown>>;
   apply(call: Call, options: ApplyOptions | undefined): Promise<EagerResult<unknown>>;
+  /** Makes canvases; without it nothing can be piped or stamped. */
+  readonly canvas?: CanvasMaker;
 }
+
+/** Makes a signature of any kind out of its wire form; the canvas room does. */
+export type CanvasMaker = (wire: WireSignature, host: SignatureHost) => ErasedSignature;
 
 /** A signature's data. */
 export interface SignatureFields {
@@ -26,8 +32,8 @@ export interface SignatureFields {
   readonly immutable: boolean;
 }
 
-/** The one class behind all signatures; its types are erased. */
-class PlainSignature implements Signature<readonly unknown[], unknown> {
+/** The one class behind all plain signatures; its types are erased. */
+class PlainSignature implements ErasedSignature {
   readonly task: string;
   readonly args: readonly unknown[];
   readonly kwargs: Readonly<Record<string, unknown>>;
@@ -50,11 +56,11 @@ class PlainSignature implements Signature<readonly unknown[], unknown> {
     return this.#copy({ options: { ...this.options, ...options } });
   }
 
-  link(next: LinkOf<unknown>): PlainSignature {
+  link(next: SignatureLike): PlainSignature {
     return this.#copy({ options: { ...this.options, link: added(this.options.link, next) } });
   }
 
-  linkError(next: ErrbackLike): PlainSignature {
+  linkError(next: SignatureLike): PlainSignature {
     return this.#copy({ options: { ...this.options, linkError: added(this.options.linkError, next) } });
   }
 
@@ -73,6 +79,54 @@ class PlainSignature implements Signature<readonly unknown[], unknown> {
 
   async apply(missing: readonly unknown[], options?: ApplyOptions): Promise<EagerResult<unknown>> {
     return this.#host.apply(this.#call(missing, undefined), options);
+  }
+
+  onError(next: SignatureLike): PlainSignature {
+    return this.linkError(next);
+  }
+
+  setImmutable(immutable: boolean): PlainSignature {
+    return this.#copy({ immutable });
+  }
+
+  pipe(next: SignatureLike): ErasedSignature {
+    return this.#canvas().pipe(next);
+  }
+
+  merge(args: readonly unknown[], options?: MergeOptions): ErasedSignature {
+    return this.#canvas().merge(args, options);
+  }
+
+  replace({ args = this.args, kwargs = this.kwargs, options = this.options }: ReplaceParts): PlainSignature {
+    checkCallOptions(this.task, options);
+    return this.#copy({ args, kwargs, options });
+  }
+
+  stamp(stamps: Stamps | StampVisitor, options?: StampOptions): ErasedSignature {
+    return this.#canvas().stamp(stamps, options);
+  }
+
+  freeze(id?: string): ErasedSignature {
+    return this.#canvas().freeze(id);
+  }
+
+  flattenLinks(): readonly SignatureLike[] {
+    return this.#canvas().flattenLinks();
+  }
+
+  toString(): string {
+    return this.#host.canvas === undefined ? this.task : this.#canvas().toString();
+  }
+
+  #canvas(): ErasedSignature {
+    const { canvas } = this.#host;
+    if (canvas !== undefined) return canvas(this.toWire(), this.#host);
+    throw new ConfigurationError(`The signature of '${this.task}' has no app that can make a canvas of it.`);
+  }
+
+  /** What sends it. */
+  static host(signature: object): SignatureHost | undefined {
+    return #host in signature ? signature.#host : undefined;
   }
 
   toWire(): WireSignature {
@@ -104,6 +158,11 @@ class PlainSignature implements Signature<readonly unknown[], unknown> {
   }
 }
 
+/** What sends a plain signature; undefined for what is none. */
+export function hostOfSignature(signature: object): SignatureHost | undefined {
+  return PlainSignature.host(signature);
+}
+
 /** A link that is there already is not added twice. */
 function added(links: CallOptions['link'], next: SignatureLike): readonly SignatureLike[] {
   const list = linkList(links);
@@ -122,5 +181,5 @@ export function signatureFromWire(wire: WireSignature, host: SignatureHost): Sig
     throw new ConfigurationError(`The signature of ${wire.task} is a ${wire.subtask_type}; only a plain task can be read here.`);
   }
   const { task, args, kwargs, immutable } = wire;
-  return new PlainSignature({ task, args, kwargs, options: readOptions(wire.options), immutable }, host);
+  return createSignature({ task, args, kwargs, options: readOptions(wire.options), immutable }, host);
 }

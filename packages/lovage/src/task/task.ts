@@ -4,12 +4,12 @@ import { ConfigurationError } from '../util/index.ts';
 import type { Body, DeclareOptions, DeclareTask } from './declare.ts';
 import { callDirectly } from './direct.ts';
 import { runEagerly } from './eager.ts';
-import type { TaskPort } from './environment.ts';
-import type { ApplyOptions, Task } from './handle.ts';
+import type { Task } from './handle.ts';
 import { createHandle, hostOf } from './host.ts';
 import { checkApplyOptions, checkTaskOptions, splitOptions } from './option-names.ts';
-import type { Call, TaskDefinition } from './options.ts';
+import type { ApplyOptions, Call, TaskDefinition } from './options.ts';
 import { declaredParameters, readParameters } from './parameters.ts';
+import type { TaskPort } from './port.ts';
 
 /** The erased record of a task. Throws ConfigurationError for options that do not exist or contradict each other. */
 export function defineTask(name: string, options: DeclareOptions, run: Body): TaskDefinition {

@@ -250,6 +250,5 @@ export const taskSettings: SettingRows = {
     celery: 'task_allow_error_cb_on_chord_header',
     old: 'CELERY_ALLOW_ERROR_CB_ON_CHORD_HEADER',
     about: 'The linkError of a chord is linked to each task of its header too.',
-    later: 'the canvas',
   },
 };

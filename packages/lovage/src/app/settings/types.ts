@@ -439,7 +439,7 @@ export interface Settings {
    */
   readonly taskSendSentEvent: boolean;
   /**
-   * The linkError of a chord is linked to each task of its header too. No effect yet: belongs to the canvas, which is still to come.
+   * The linkError of a chord is linked to each task of its header too.
    * @default false
    */
   readonly taskAllowErrorCbOnChordHeader: boolean;
