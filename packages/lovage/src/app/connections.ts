@@ -115,6 +115,7 @@ export function backendOptions(appName: string, oid: string, settings: Settings)
     oid,
     expires: settings.resultExpires === null || settings.resultExpires === 0 ? undefined : settings.resultExpires,
     persistent: settings.resultPersistent ?? false,
+    retention: { maxCount: settings.resultMaxCount ?? undefined, maxBytes: settings.resultMaxBytes ?? undefined },
     retry: {
       maxRetries: settings.resultBackendAlwaysRetry ? settings.resultBackendMaxRetries : 0,
       baseSleep: settings.resultBackendBaseSleepBetweenRetriesMs,

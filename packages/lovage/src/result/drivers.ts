@@ -29,7 +29,7 @@ export type OwnBackends = ReadonlyMap<string, BackendDriver['open']>;
 export async function openBackend(options: BackendOptions, own?: OwnBackends): Promise<ResultBackend> {
   const scheme = /^([a-z][a-z0-9+.-]*)(?=:|$)/i.exec(options.url)?.[1]?.toLowerCase() ?? '';
   const opensOwn = own?.get(scheme);
-  if (opensOwn !== undefined) return opensOwn(options);
+  if (opensOwn !== undefined) return keepsTo(options, opensOwn(options));
   const load = Object.hasOwn(drivers, scheme) ? drivers[scheme] : undefined;
   if (load === undefined) {
     const known = [...(own?.keys() ?? []), ...Object.keys(drivers)];
@@ -38,5 +38,15 @@ export async function openBackend(options: BackendOptions, own?: OwnBackends): P
         `Known schemes: ${known.join(', ')}. A scheme of your own is made known by app.registerBackend().`,
     );
   }
-  return (await load()).open(options);
+  return keepsTo(options, (await load()).open(options));
+}
+
+/** A limit that the store would not keep is refused, so that nobody counts on it. */
+async function keepsTo({ retention = {} }: BackendOptions, backend: ResultBackend): Promise<ResultBackend> {
+  const isLimited = retention.maxCount !== undefined || retention.maxBytes !== undefined;
+  if (!isLimited || backend.features.retention === true) return backend;
+  await backend[Symbol.asyncDispose]();
+  throw new ConfigurationError(
+    `The result backend ${backend.name} keeps results by their age only (resultExpires), so resultMaxCount and resultMaxBytes must be null.`,
+  );
 }

@@ -5,11 +5,13 @@ import { readOptionNames } from '../util/index.ts';
 import type { GroupStore, StoredGroup } from './group-seam.ts';
 import { type ChordShelf, createMemoryChords } from './memory-chords.ts';
 import { isStored, mayStore } from './rules.ts';
-import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
+import { type BackendOptions, READY_STATES, type ResultBackend, type Retention, type StoredResult } from './seam.ts';
 import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
 
 interface Shelf {
   readonly results: Map<string, { readonly stored: StoredResult; readonly until: number }>;
+  /** Of their records. */
+  bytes: number;
   readonly fences: Map<string, { readonly attempt: number; readonly until: number }>;
   readonly groups: Map<string, { readonly stored: StoredGroup; readonly until: number }>;
   readonly chords: ChordShelf;
@@ -24,7 +26,14 @@ export function open(options: BackendOptions): ResultBackend {
   readOptionNames('The result store in memory', options.transportOptions, { names: [] });
   const name = /^memory:\/\/([^/?]+)/.exec(options.url)?.[1];
   const known = name === undefined ? undefined : shelves.get(name);
-  const blank = { results: new Map(), fences: new Map(), groups: new Map(), chords: new Map(), open: new Set<Watchers>() };
+  const blank = {
+    results: new Map(),
+    bytes: 0,
+    fences: new Map(),
+    groups: new Map(),
+    chords: new Map(),
+    open: new Set<Watchers>(),
+  };
   const shelf: Shelf = known ?? blank;
   if (name !== undefined) shelves.set(name, shelf);
   const watchers = createWatchers({
@@ -37,13 +46,17 @@ export function open(options: BackendOptions): ResultBackend {
   return {
     name: 'memory',
     url: options.url,
-    features: { persistent: true, fence: true, autoExpire: true, states: true, messages: true },
-    put: async (results) => results.filter((result) => !put(shelf, result)).map((result) => result.id),
+    features: { persistent: true, fence: true, autoExpire: true, states: true, messages: true, retention: true },
+    put: async (results) => {
+      const refused = results.filter((result) => !put(shelf, result)).map((result) => result.id);
+      retain(shelf, options.retention);
+      return refused;
+    },
     get: async (ids) => read(shelf, ids),
     watch: (ids, signal) => watchers.watch(ids, signal),
     listen: (ids, receiver) => watchers.listen(ids, receiver),
     forget: async (ids) => {
-      for (const id of ids) if (shelf.results.delete(id)) shelf.fences.delete(id);
+      for (const id of ids) if (drop(shelf, id)) shelf.fences.delete(id);
     },
     fence: async (id, attempt, expires) => {
       const held = fenceOf(shelf, id) ?? 0;
@@ -66,10 +79,25 @@ function put(shelf: Shelf, result: StoredResult): boolean {
   if (!mayStore(result, find(shelf, result.id), fenceOf(shelf, result.id))) return isStored(result, read(shelf, [result.id]));
   trim(shelf);
   // Taken out first, so that the map stays in the order of writing, which is nearly the order of expiry.
-  shelf.results.delete(result.id);
+  drop(shelf, result.id);
   shelf.results.set(result.id, { stored: result, until: untilOf(result.expires) });
+  shelf.bytes += result.body.byteLength;
   for (const watchers of shelf.open) watchers.deliver(result);
   return true;
+}
+
+function drop(shelf: Shelf, id: string): boolean {
+  shelf.bytes -= shelf.results.get(id)?.stored.body.byteLength ?? 0;
+  return shelf.results.delete(id);
+}
+
+/** Lets the oldest go while there is more than may be; the newest always stays. */
+function retain(shelf: Shelf, { maxCount, maxBytes }: Retention = {}): void {
+  const isTooMuch = (): boolean => shelf.results.size > (maxCount ?? Infinity) || shelf.bytes > (maxBytes ?? Infinity);
+  for (const [id] of shelf.results) {
+    if (shelf.results.size <= 1 || !isTooMuch()) return;
+    drop(shelf, id);
+  }
 }
 
 function read(shelf: Shelf, ids: readonly string[]): Map<string, StoredResult> {
@@ -84,7 +112,7 @@ function read(shelf: Shelf, ids: readonly string[]): Map<string, StoredResult> {
 function find(shelf: Shelf, id: string): StoredResult | undefined {
   const entry = shelf.results.get(id);
   if (entry === undefined || entry.until > Date.now()) return entry?.stored;
-  shelf.results.delete(id);
+  drop(shelf, id);
   return undefined;
 }
 
@@ -121,7 +149,7 @@ function trim(shelf: Shelf): void {
 function sweep(shelf: Shelf): number {
   const now = Date.now();
   const results = Array.from(shelf.results).filter(([, entry]) => entry.until <= now);
-  for (const [id] of results) shelf.results.delete(id);
+  for (const [id] of results) drop(shelf, id);
   for (const kept of [shelf.fences, shelf.groups]) for (const [id, { until }] of kept) if (until <= now) kept.delete(id);
   return results.length;
 }

@@ -44,6 +44,8 @@ export interface BackendFeatures {
   readonly states: boolean;
   /** Tells who waits of states that are no end, too (`onMessage`). @default false */
   readonly messages?: boolean;
+  /** Keeps to BackendOptions.retention; without it, a limit is refused when the backend is opened. @default false */
+  readonly retention?: boolean;
 }
 
 export interface ResultBackend extends AsyncDisposable {
@@ -77,6 +79,14 @@ export interface ResultBackend extends AsyncDisposable {
   check(signal: AbortSignal): Promise<void>;
 }
 
+/** How much a store keeps beside what its results' own lives say. The oldest go first. */
+export interface Retention {
+  /** Results. */
+  readonly maxCount?: number | undefined;
+  /** Bytes of their records. */
+  readonly maxBytes?: number | undefined;
+}
+
 export interface BackendOptions {
   readonly url: string;
   readonly appName: string;
@@ -89,6 +99,8 @@ export interface BackendOptions {
     readonly transportOptions: Readonly<Record<string, unknown>>;
     readonly tls?: boolean | Readonly<Record<string, unknown>>;
   };
+  /** Only backends with the feature `retention` keep to it. */
+  readonly retention?: Retention;
   /** Name of this process's rpc reply queue. */
   readonly oid: string;
   /** Seconds; the default life of results, and of the rpc queue. */

@@ -13,6 +13,7 @@ import {
 import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
 import { CHORD_SCHEMA, createSqliteChords, trimChords } from './sqlite-chords.ts';
 import { GROUP_SCHEMA, sqliteGroups } from './sqlite-groups.ts';
+import { createRetention } from './sqlite-retention.ts';
 import { fenceRow, forgetRows, putRows, SCHEMA as RESULT_SCHEMA, readRows, trimRows } from './sqlite-rows.ts';
 import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
 
@@ -35,6 +36,7 @@ export function open(options: BackendOptions): ResultBackend {
   const { path, durability } = sqliteLocation(options.url, options.appName, options.transportOptions);
   const file = openSqliteFile(path, { schema: `${SCHEMA}${CHORD_SCHEMA}`, durability });
   const watch = watchFile(file);
+  const retention = createRetention(options.retention);
   let trimmed = 0;
   let hasTables = false;
 
@@ -47,8 +49,10 @@ export function open(options: BackendOptions): ResultBackend {
   /** The put as a piece of somebody's transaction. It may run twice, so what it decides by the clock is decided before. */
   function put(results: readonly StoredResult[]): (db: SqliteConnection) => readonly string[] {
     const trim = isTimeToTrim();
+    retention.writes(results);
     return (db) => {
       const refused = putRows(db, results);
+      retention.enforce(db);
       if (trim) {
         trimRows(db, TRIM_ROWS);
         trimChords(db, TRIM_ROWS);
@@ -76,7 +80,7 @@ export function open(options: BackendOptions): ResultBackend {
     name: 'sqlite',
     url: `sqlite://${file.path}`,
     database: file.database,
-    features: { persistent: true, fence: true, autoExpire: true, states: true, messages: true },
+    features: { persistent: true, fence: true, autoExpire: true, states: true, messages: true, retention: true },
     put: (results) => (results.length === 0 ? Promise.resolve([]) : ours(file.write(put(results)))),
     jointPut: (results) => ({ database: file.database, payload: jointPut(results) }),
     get: async (ids) => new Map((await ours(file.read((db) => readRows(db, ids)))).map((result) => [result.id, result])),
@@ -96,7 +100,7 @@ export function open(options: BackendOptions): ResultBackend {
         const some = await ours(
           file.write((db) => {
             trimChords(db, CLEANUP_ROWS);
-            return trimRows(db, CLEANUP_ROWS);
+            return trimRows(db, CLEANUP_ROWS) + retention.enforce(db);
           }),
         );
         all += some;

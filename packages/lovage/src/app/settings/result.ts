@@ -23,6 +23,22 @@ export const resultSettings: SettingRows = {
     old: 'CELERY_TASK_RESULT_EXPIRES',
     about: 'Seconds until a result may be deleted; null or 0: never.',
   },
+  resultMaxCount: {
+    kind: 'integer',
+    default: null,
+    nullable: true,
+    min: 1,
+    about:
+      'Most results kept, where the store is embedded or in memory; the oldest go first, whether they were read or not. null: no limit.',
+  },
+  resultMaxBytes: {
+    kind: 'integer',
+    default: null,
+    nullable: true,
+    min: 1,
+    about:
+      'Most bytes of results kept, where the store is embedded or in memory; the oldest go first, the newest always stays. null: no limit.',
+  },
   resultExtended: {
     kind: 'boolean',
     default: false,

@@ -459,6 +459,16 @@ export interface Settings {
    */
   readonly resultExpires: number | null;
   /**
+   * Most results kept, where the store is embedded or in memory; the oldest go first, whether they were read or not. null: no limit.
+   * @default null
+   */
+  readonly resultMaxCount: number | null;
+  /**
+   * Most bytes of results kept, where the store is embedded or in memory; the oldest go first, the newest always stays. null: no limit.
+   * @default null
+   */
+  readonly resultMaxBytes: number | null;
+  /**
    * Store the name, arguments, worker, retries and queue of the task beside its result.
    * @default false
    */
