@@ -2,6 +2,5 @@
 // nothing is lost. Comes in: deliveries. Goes out: jobs for the pool, then results, messages and verdicts.
 export { Consumer, type ConsumerOptions, type LineState } from './consumer.ts';
 export type { Flow } from './flow.ts';
-export { parseRate } from './policy.ts';
 export type { ConsumerObserver, ConsumerSettings, JoinPort, RecordWriter, ResultOwner, WorkerApp } from './port.ts';
 export type { Entry, EntryState, Requests } from './request.ts';

@@ -1,6 +1,5 @@
 // What a task's own options and the settings say together about one task: made once for each definition.
-import type { Strategy, TaskOptions } from '../task/index.ts';
-import { ConfigurationError } from '../util/index.ts';
+import { parseRate, type Strategy, type TaskOptions } from '../task/index.ts';
 import type { ConsumerSettings } from './port.ts';
 
 /** How messages of one task are treated. */
@@ -17,21 +16,6 @@ export interface TaskPolicy {
   readonly rate: number | undefined;
   readonly strategy: Strategy | undefined;
   readonly requestFactory: TaskOptions['requestFactory'];
-}
-
-const RATE_UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
-
-/** Starts in a second, of `10`, `'10/s'`, `'100/m'` or `'5/h'`; undefined when there is no limit. Throws ConfigurationError. */
-export function parseRate(rate: number | string | null | undefined): number | undefined {
-  if (rate === null || rate === undefined || rate === '' || rate === 0) return undefined;
-  const [, count, unit] = /^\s*(\d+(?:\.\d+)?)\s*(?:\/\s*([smh])?)?\s*$/.exec(String(rate)) ?? [];
-  const perUnit = Number(count);
-  if (count === undefined || !Number.isFinite(perUnit)) {
-    throw new ConfigurationError(
-      `The rate limit '${rate}' cannot be read; write a number, or a number with /s, /m or /h, such as '100/m'.`,
-    );
-  }
-  return perUnit === 0 ? undefined : perUnit / (RATE_UNITS[unit ?? 's'] ?? 1);
 }
 
 /** The policy of a task with these options. */

@@ -60,6 +60,19 @@ const BILLIARD = 'billiard.exceptions';
 const KOMBU = 'kombu.exceptions';
 const BUILTINS = 'builtins';
 
+/** Python's has the limit in seconds where others have a message. */
+const TIME_LIMIT: ErrorTwin<TimeLimitExceededError> = {
+  class: TimeLimitExceededError,
+  module: BILLIARD,
+  type: 'TimeLimitExceeded',
+  toArgs: ({ seconds, message }) => [seconds ?? message],
+  fromArgs: (args) => {
+    const [seconds] = args;
+    if (typeof seconds !== 'number') return new TimeLimitExceededError(firstText(args));
+    return new TimeLimitExceededError(`The task ran longer than its time limit of ${seconds} s.`, { seconds });
+  },
+};
+
 const KNOWN: readonly ErrorTwin[] = [
   both(Error, BUILTINS, 'Exception'),
   both(TypeError, BUILTINS, 'TypeError'),
@@ -78,7 +91,7 @@ const KNOWN: readonly ErrorTwin[] = [
   both(ResultTimeoutError, CELERY, 'TimeoutError'),
   both(BackendError, CELERY, 'BackendError'),
   both(SoftTimeLimitExceededError, BILLIARD, 'SoftTimeLimitExceeded'),
-  both(TimeLimitExceededError, BILLIARD, 'TimeLimitExceeded'),
+  TIME_LIMIT,
   both(WorkerLostError, BILLIARD, 'WorkerLostError'),
   both(EncodeError, KOMBU, 'EncodeError'),
   both(DecodeError, KOMBU, 'DecodeError'),

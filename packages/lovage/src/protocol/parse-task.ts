@@ -19,6 +19,7 @@ export interface TaskDelivery {
     readonly correlationId?: string | undefined;
     readonly replyTo?: string | undefined;
     readonly priority?: number | undefined;
+    readonly extra?: Readonly<Record<string, unknown>> | undefined;
   };
   readonly body: Uint8Array;
   /** The queue that it was taken from. */
@@ -69,6 +70,7 @@ function requestOf(delivery: TaskDelivery, headers: TaskHeaders, hostname: strin
   const compression = isRecord(delivery.headers) ? own(delivery.headers, 'compression') : undefined;
   return {
     ...headers,
+    properties: properties.extra,
     correlationId: properties.correlationId,
     replyTo: properties.replyTo,
     deliveryInfo: deliveryInfoOf(delivery),
@@ -167,6 +169,7 @@ function alike(known: TaskRequest, likeness: Likeness, delivery: TaskDelivery, h
     parentId: likeness.parentId ?? known.parentId,
     argsRepr: likeness.argsRepr ?? known.argsRepr,
     kwargsRepr: likeness.kwargsRepr ?? known.kwargsRepr,
+    properties: properties.extra,
     correlationId: properties.correlationId,
     replyTo: properties.replyTo,
     deliveryInfo: deliveryInfoOf(delivery),

@@ -40,6 +40,8 @@ export interface TaskHeaders {
 
 /** What a worker knows of one execution before its body is read. Plain data: it travels to pool slots. */
 export interface TaskRequest extends TaskHeaders {
+  /** Further properties of its message (message_id, app_id …), as the sender named them. */
+  readonly properties?: Readonly<Record<string, unknown>> | undefined;
   readonly correlationId: string | undefined;
   readonly replyTo: string | undefined;
   readonly deliveryInfo: DeliveryInfo;

@@ -10,10 +10,11 @@ import {
   type ResultNode,
   readException,
   resultTuple,
+  saferepr,
   writeException,
   writeMeta,
 } from '../protocol/index.ts';
-import type { Serialization } from '../serialization/index.ts';
+import type { Encoded, Serialization } from '../serialization/index.ts';
 import { DecodeError } from '../util/index.ts';
 import { type ChordCodec, createChordCodec } from './chord-codec.ts';
 import type { StoredGroup } from './group-seam.ts';
@@ -74,11 +75,25 @@ export function createResultCodec(options: ResultCodecOptions): ResultCodec {
     return isError ? writeException(meta.result, isEncodable, errors) : meta.result;
   }
 
+  /** Arguments came in another format than results leave: what has no form here is shown as text, and costs no task its result. */
+  function shown(value: unknown): unknown {
+    return isEncodable(value) ? value : saferepr(value, { maxLength: 1024 });
+  }
+
+  function encoded(meta: ResultMeta): Encoded {
+    try {
+      return serialization.encode(writeMeta(meta), serializer);
+    } catch (error) {
+      const { args, kwargs } = meta;
+      if (args === undefined && kwargs === undefined) throw error;
+      const pairs = Object.entries(kwargs ?? {}).map(([key, value]) => [key, shown(value)]);
+      const readable = { ...meta, args: args?.map(shown), kwargs: kwargs === undefined ? undefined : Object.fromEntries(pairs) };
+      return serialization.encode(writeMeta(readable), serializer);
+    }
+  }
+
   function encode(meta: ResultMeta, { attempt, replyTo, correlationId }: EncodeResultOptions): StoredResult {
-    const { body, contentType, contentEncoding } = serialization.encode(
-      writeMeta({ ...meta, result: resultOf(meta) }),
-      serializer,
-    );
+    const { body, contentType, contentEncoding } = encoded({ ...meta, result: resultOf(meta) });
     return { id: meta.taskId, state: meta.status, body, contentType, contentEncoding, expires, attempt, replyTo, correlationId };
   }
 

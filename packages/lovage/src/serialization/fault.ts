@@ -49,6 +49,7 @@ const HINTS: Readonly<Record<string, string>> = {
   RegExp: 'send its source as text',
   Error: 'send its message',
   ArrayBuffer: 'send new Uint8Array(buffer)',
+  Uint8Array: "send it as base64 text, or use msgpack, or json with the setting jsonTypes 'tagged'",
 };
 
 /** The error for an object of a class that has no form on the wire. */

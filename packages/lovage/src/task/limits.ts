@@ -83,7 +83,9 @@ export class Limits implements Disposable {
     let running: Maybe<T> | undefined;
     timers.push(
       after(hard, () => {
-        const error = new TimeLimitExceededError(`${task} ran longer than its time limit of ${hard} s and was given up.`);
+        const error = new TimeLimitExceededError(`${task} ran longer than its time limit of ${hard} s and was given up.`, {
+          seconds: hard,
+        });
         this.#abandoned = Promise.resolve(running);
         this.#pass(error);
         over.reject(error);

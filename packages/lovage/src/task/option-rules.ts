@@ -3,6 +3,7 @@
 import { parseTime } from '../protocol/index.ts';
 import type { DeclareOptions } from './declare.ts';
 import type { ApplyOptions, CallOptions, ExecOptions } from './options.ts';
+import { isRate } from './rate.ts';
 
 /** One option: the end of the sentence "… must be …", and whether a value is that. */
 export interface OptionRule {
@@ -110,8 +111,8 @@ export const TASK_RULES: OptionRules<DeclareOptions> = {
   retryBackoffMax: seconds,
   retryJitter: boolean,
   rateLimit: {
-    must: "a number of tasks a second, a text such as '100/m', or null",
-    fits: (value) => value === null || isNumber(value) || isText(value),
+    must: "a number of tasks a second, a text such as '10/s', '100/m' or '5/h', or null",
+    fits: isRate,
   },
   ignoreResult: boolean,
   storeErrorsEvenIfIgnored: boolean,

@@ -348,7 +348,7 @@ function refused(endpoint: AmqpEndpoint, error: unknown): LovageError {
   if (error instanceof ConfigurationError) return error;
   const why = error instanceof Error ? error.message || error.name : String(error);
   if (REFUSALS.test(why)) {
-    const message = `RabbitMQ at ${endpoint.label} refuses this login: ${why}. Check user, password and the vhost "${endpoint.vhost}".`;
+    const message = `RabbitMQ at ${endpoint.label} refuses this login: ${why.replace(/\.+$/, '')}. Check user, password and the vhost "${endpoint.vhost}".`;
     return new BrokerConnectionError(message, { cause: error, transient: false });
   }
   return new BrokerConnectionError(`Cannot connect to RabbitMQ at ${endpoint.label}: ${why}`, { cause: error });

@@ -160,8 +160,12 @@ export class TaskRevokedError extends TaskError {
 }
 
 export class TimeLimitExceededError extends TaskError {
-  constructor(message: string, options: LovageErrorOptions = {}) {
+  /** The limit in seconds, when it is known: all that Python's error of this kind says. */
+  readonly seconds: number | undefined;
+
+  constructor(message: string, options: LovageErrorOptions & { readonly seconds?: number } = {}) {
     super(message, { ...options, code: 'LOVAGE_TIME_LIMIT' });
+    this.seconds = options.seconds;
   }
 }
 

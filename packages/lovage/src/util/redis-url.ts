@@ -111,7 +111,10 @@ function parseOne(part: string, whole: string): OneUrl {
 function databaseNumber(text: string): number {
   const plain = text.replace(/^\//, '');
   if (plain === '') return 0;
-  if (!/^\d+$/.test(plain)) throw new ConfigurationError(`Database is int between 0 and limit - 1, not ${plain}`);
+  if (!/^\d+$/.test(plain))
+    throw new ConfigurationError(
+      `Database is int between 0 and limit - 1, not ${plain}. Write its number at the end of the URL: redis://localhost:6379/0.`,
+    );
   return Number(plain);
 }
 

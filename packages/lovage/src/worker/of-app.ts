@@ -15,6 +15,7 @@ import {
   aftermath,
   type ExecuteEnvironment,
   endChord,
+  exceptionOf,
   execute,
   type FollowUp,
   followUp,
@@ -47,9 +48,11 @@ function recordsOf(app: Lovage, hostname: string): RecordWriter {
   };
   return {
     failure: (owner, error) => {
-      // Python peers know this one by its name.
-      const wire = error instanceof NotRegisteredError && owner.name !== undefined ? notRegisteredException(owner.name) : error;
-      return encode(owner, 'FAILURE', wire);
+      // Python peers know some by their names.
+      if (error instanceof NotRegisteredError && owner.name !== undefined) {
+        return encode(owner, 'FAILURE', notRegisteredException(owner.name));
+      }
+      return encode(owner, 'FAILURE', exceptionOf(error));
     },
     revoked: (owner, reason) => encode(owner, 'REVOKED', revokedException(reason)),
   };

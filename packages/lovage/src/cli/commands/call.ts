@@ -5,8 +5,9 @@ import { message } from '@optique/core/message';
 import { optional, withDefault } from '@optique/core/modifiers';
 import { argument, option } from '@optique/core/primitives';
 import { float, integer, string, type ValueParser } from '@optique/core/valueparser';
+import type { Lovage } from '../../app/index.ts';
 import type { AsyncResult } from '../../result/index.ts';
-import { ConfigurationError } from '../../util/index.ts';
+import { ConfigurationError, didYouMean } from '../../util/index.ts';
 import { type Command, type CommandContext, defineCommand, EXIT } from '../define.ts';
 import { isArray, isRecord, json, readJson, seconds, secondsOrTime, time } from '../options.ts';
 import { printable, resultLines } from '../output.ts';
@@ -100,6 +101,16 @@ async function waitFor(result: AsyncResult<unknown>, timeout: number, { out }: C
   return EXIT.failure;
 }
 
+/** A name that is almost one of ours is probably a slip; it is sent all the same, since the task may live elsewhere. */
+function hintAtName(app: Lovage, name: string, { out }: CommandContext): void {
+  if (app.tasks.find(name) !== undefined) return;
+  const hint = didYouMean(
+    name,
+    [...app.tasks].map((task) => task.name),
+  );
+  if (hint !== '') out.warn(`No task '${printable(name)}' is declared here; it is sent all the same.${printable(hint)}`);
+}
+
 export const call: Command = defineCommand({
   name: 'call',
   summary: 'Send a task by name, known here or not.',
@@ -114,6 +125,7 @@ export const call: Command = defineCommand({
     const args = await argumentsOf(positional, named);
     const options = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
     await reachBroker(app, 'write');
+    if (!context.global.quiet) hintAtName(app, name, context);
     const result = await app.sendTask(name, { args, kwargs, ...options });
     if (wait) return waitFor(result, timeout, context);
     context.out.answer({ id: result.id }, [result.id]);

@@ -12,6 +12,8 @@ export interface Reachable {
 /** A driver that gives up by itself says more than our clock: it gets this much longer. */
 const GRACE = 0.2;
 
+const CURE = 'Start it, or name another one';
+
 /** Resolves when it answers; rejects with the reason in one line by the end of the time. */
 export async function reach(part: Reachable, seconds: number): Promise<void> {
   const late = (): BrokerConnectionError => new BrokerConnectionError(`no answer within ${seconds} s`);
@@ -24,9 +26,14 @@ export async function reach(part: Reachable, seconds: number): Promise<void> {
 export function because(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;
-  if (!(cause instanceof Error) || error.message.includes(cause.message)) return error.message;
+  if (!(cause instanceof Error) || error.message.includes(cause.message)) return withoutStop(error.message);
   const { code = '' } = cause as { readonly code?: string };
-  return `${error.message}: ${cause.message === '' ? code : cause.message}`;
+  return withoutStop(`${error.message}: ${cause.message === '' ? code : cause.message}`);
+}
+
+/** More follows. */
+function withoutStop(text: string): string {
+  return text.replace(/\.+$/, '');
 }
 
 /** The app's broker, once it has answered. Throws BrokerConnectionError. */
@@ -36,7 +43,10 @@ export async function reachBroker(app: Lovage, role: 'read' | 'write'): Promise<
     await reach(broker, app.settings.brokerConnectionTimeout);
   } catch (error) {
     if (error instanceof LovageError && !error.transient) throw error;
-    throw new BrokerConnectionError(`The broker ${broker.url} cannot be reached: ${because(error)}`, { cause: error });
+    throw new BrokerConnectionError(
+      `The broker ${broker.url} cannot be reached: ${because(error)}. ${CURE} (-b, LOVAGE_BROKER_URL, setting brokerUrl).`,
+      { cause: error },
+    );
   }
   return broker;
 }
@@ -48,6 +58,9 @@ export async function reachBackend(app: Lovage): Promise<void> {
     await reach(backend, app.settings.brokerConnectionTimeout);
   } catch (error) {
     if (error instanceof LovageError && !error.transient) throw error;
-    throw new BackendError(`The result store ${backend.url} cannot be reached: ${because(error)}`, { cause: error });
+    throw new BackendError(
+      `The result store ${backend.url} cannot be reached: ${because(error)}. ${CURE} (--result-backend, LOVAGE_RESULT_BACKEND, setting resultBackend).`,
+      { cause: error },
+    );
   }
 }

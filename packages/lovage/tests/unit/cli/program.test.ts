@@ -63,6 +63,7 @@ test.concurrent.each<[readonly string[], string]>([
   [['--config', 'nope.ts', 'queues'], "There is no module 'nope.ts'"],
   [['call', 'shop.add', '[1]', '--args', '[1]'], 'given twice'],
   [['call', 'shop.add', '-'], 'Standard input holds no JSON array'],
+  [['-b', 'redis://localhost/x', 'queues'], 'Write its number at the end of the URL: redis://localhost:6379/0.'],
 ])('%j exits 2 with one line', async (argv, words) => {
   const { code, stdout, stderr } = await shop.run(argv);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
@@ -79,6 +80,26 @@ test('without an app and without a broker it says what is missing', async () => 
   expect(await empty.run(['-b', 'sqlite://./own.db', 'call', 'far.away'])).toMatchObject({ code: 0, stderr: '' });
 });
 
+test('a name that is almost that of a task is sent with a hint', async () => {
+  const near = await shop.run(['-b', 'memory://', 'call', 'shop.ad', '[1]']);
+  expect(near).toMatchObject({
+    code: 0,
+    stderr: "No task 'shop.ad' is declared here; it is sent all the same. Did you mean 'shop.add'?\n",
+  });
+  expect(await shop.run(['-b', 'memory://', 'call', 'far.away', '[1]'])).toMatchObject({ code: 0, stderr: '' });
+});
+
+test.concurrent.each(['redis://127.0.0.1:1/0', 'amqp://127.0.0.1:1//'])(
+  'a call to %s that is down says what to do',
+  async (url) => {
+    const { code, stdout, stderr } = await shop.run(['-b', url, 'call', 'shop.add', '[1, 2]']);
+    expect({ code, stdout }).toEqual({ code: 69, stdout: '' });
+    expect(stderr).toMatch(
+      /^Error: The broker \S+ cannot be reached: [^\n]*ECONNREFUSED[^\n]*[^.]\. Start it, or name another one \([^\n]+\n$/,
+    );
+  },
+);
+
 test('with --json an error is JSON on stdout', async () => {
   const { code, stdout, stderr } = await shop.run(['-A', 'nope.ts', 'queues', '--json']);
   expect({ code, stderr }).toEqual({ code: 2, stderr: '' });
@@ -89,7 +110,7 @@ test.concurrent.each(['redis://127.0.0.1:1/0', 'amqp://127.0.0.1:1//'])(
   '%s that is down is told within the time',
   async (url) => {
     const began = performance.now();
-    const { code, stdout } = await shop.run(['-b', url, 'status', '-t', '0.3']);
+    const { code, stdout } = await shop.run(['-b', url, 'status', '-t', '1']);
     expect(code).toBe(69);
     expect(stdout).toMatch(/^DOWN broker .*ECONNREFUSED.*\nDOWN results .*ECONNREFUSED.*\n$/);
     expect(performance.now() - began).toBeLessThan(5000);

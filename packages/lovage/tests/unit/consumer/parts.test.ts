@@ -1,8 +1,8 @@
 // The small parts of the consumer: timers, rates.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { parseRate } from '../../../src/consumer/policy.ts';
 import { RateLimits } from '../../../src/consumer/rate.ts';
 import { TimerHeap } from '../../../src/consumer/timers.ts';
+import { parseRate } from '../../../src/task/rate.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => void vi.useRealTimers());

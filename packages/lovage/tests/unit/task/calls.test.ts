@@ -125,6 +125,8 @@ describe('options', () => {
 
   test('of time must agree', () => {
     const { task } = world();
+    expect(() => task('bad', { rateLimit: '5/x' }, () => 1)).toThrow(/rateLimit must be .*'100\/m'/);
+    expect(() => task('bad', { rateLimit: -1 }, () => 1)).toThrow('rateLimit');
     expect(() => task('bad', { softTimeLimit: 9, timeLimit: 5 }, () => 1)).toThrow(
       'softTimeLimit (9 s) above its timeLimit (5 s)',
     );
