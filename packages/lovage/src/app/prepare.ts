@@ -13,7 +13,7 @@ import {
   writeTaskBody,
   writeTaskHeaders,
 } from '../protocol/index.ts';
-import type { Encoded, Serialization } from '../serialization/index.ts';
+import { type Encoded, type Serialization, writeHeaderJson } from '../serialization/index.ts';
 import type { Call, CallOptions, PreparedCall, SignatureLike } from '../task/index.ts';
 import { ArgumentsError, type Clock, taskUuid } from '../util/index.ts';
 import type { Plan } from './plan.ts';
@@ -59,7 +59,10 @@ export function prepareCall(call: Call, host: PrepareHost): PreparedCall {
     body: encoded.body,
     ...(eta === undefined ? {} : { dueAt: eta.at }),
   };
-  const { declare } = call.options;
+  const { declare, headers: own, properties, stamps } = call.options;
+  // Said at the call: a driver would fail the whole batch, or its connection.
+  if (own !== undefined || properties !== undefined || stamps !== undefined)
+    writeHeaderJson({ headers: own, properties, stamps });
   return {
     id,
     message,

@@ -3,6 +3,8 @@ import { DateTime, formatTime, parseTime, timeHeader } from '../protocol/index.t
 import type { CallOptions, ExecOptions } from '../task/index.ts';
 import { type Clock, ConfigurationError, logger } from '../util/index.ts';
 
+/** Times have four digits for the year: others cannot read more. */
+const LAST_MOMENT = Date.UTC(9999, 11, 31, 23, 59, 59) / 1000;
 /** The smallest number of seconds that Celery takes for a delay. */
 const LEAST = -2_147_483_648;
 
@@ -12,10 +14,11 @@ export interface Moment {
   readonly at: number;
 }
 
-function seconds(value: number, option: string, task: string): number {
-  if (Number.isFinite(value) && value >= LEAST) return value;
+/** Epoch seconds of a moment so many seconds from now. */
+function later(value: number, option: string, task: string, now: number): number {
+  if (value >= LEAST && now + value <= LAST_MOMENT) return now + value;
   throw new ConfigurationError(
-    `${option} of a call of '${task}' is out of range: ${value} s. Give seconds from now, at least ${LEAST}.`,
+    `${option} of a call of '${task}' is out of range: ${value} s. Give seconds from now, at least ${LEAST} and before the year 10000.`,
   );
 }
 
@@ -36,8 +39,8 @@ function moment(value: Date | string, option: string, task: string): Moment {
 export function etaOf(task: string, options: Pick<CallOptions, 'countdown' | 'eta'>, clock: Clock): Moment | undefined {
   const { countdown, eta } = options;
   if (countdown !== undefined) {
-    if (seconds(countdown, 'countdown', task) === 0) return undefined;
-    const at = clock.now() + countdown;
+    if (countdown === 0) return undefined;
+    const at = later(countdown, 'countdown', task, clock.now());
     return { text: formatTime(at), at };
   }
   return eta === undefined ? undefined : moment(eta, 'eta', task);
@@ -51,10 +54,8 @@ export function expiryOf(
 ): { readonly text: string; readonly expiration: string } | undefined {
   if (expires === undefined || expires === null) return undefined;
   const now = clock.now();
-  const { text, at } =
-    typeof expires === 'number'
-      ? { text: formatTime(now + seconds(expires, 'expires', task)), at: now + expires }
-      : moment(expires, 'expires', task);
+  const limit = typeof expires === 'number' ? later(expires, 'expires', task, now) : moment(expires, 'expires', task);
+  const { text, at } = typeof limit === 'number' ? { text: formatTime(limit), at: limit } : limit;
   const left = at - now;
   if (left < 0) {
     logger('app').warn(`A call of '${task}' is sent although it expired ${Math.round(-left)} s ago: no worker will run it.`);

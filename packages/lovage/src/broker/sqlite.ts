@@ -1,7 +1,6 @@
 // The embedded broker: queues in one SQLite file, shared by any number of processes of one machine, without a server.
 import {
   BrokerFullError,
-  EncodeError,
   openSqliteFile,
   PublishError,
   type PublishFailure,
@@ -82,7 +81,7 @@ async function push(file: SqliteFile, entries: readonly QueueEntry[], signal: Ab
       failures.push({
         index,
         stored: 'no',
-        cause: new EncodeError('The headers or properties are no JSON values.', { cause: error }),
+        cause: error,
       });
     }
   }

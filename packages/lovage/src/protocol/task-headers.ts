@@ -75,6 +75,12 @@ function stampNames(wire: Wire): readonly string[] | undefined {
   return value.filter((name): name is string => typeof name === 'string');
 }
 
+/** What is only shown, in logs and by monitors: what is no text is left out, since no task should fail of it. */
+function shown(wire: Wire, key: string): string | undefined {
+  const value = own(wire, key);
+  return typeof value === 'string' ? value : undefined;
+}
+
 /** Only the stamps whose names are listed. */
 function stampsOf(wire: Wire, names: readonly string[] | undefined): Record<string, unknown> {
   const stamps = own(wire, 'stamps');
@@ -117,8 +123,8 @@ export function parseTaskHeaders(wire: Wire): TaskHeaders {
   return {
     id,
     task: requiredText(wire, 'task'),
-    lang: text(wire, 'lang'),
-    shadow: text(wire, 'shadow'),
+    lang: shown(wire, 'lang'),
+    shadow: shown(wire, 'shadow'),
     eta: text(wire, 'eta'),
     expires: text(wire, 'expires'),
     group: text(wire, 'group'),
@@ -128,9 +134,9 @@ export function parseTaskHeaders(wire: Wire): TaskHeaders {
     softTimeLimit,
     rootId: text(wire, 'root_id') ?? id,
     parentId: text(wire, 'parent_id'),
-    argsRepr: text(wire, 'argsrepr') ?? '',
-    kwargsRepr: text(wire, 'kwargsrepr') ?? '',
-    origin: text(wire, 'origin'),
+    argsRepr: shown(wire, 'argsrepr') ?? '',
+    kwargsRepr: shown(wire, 'kwargsrepr') ?? '',
+    origin: shown(wire, 'origin'),
     ignoreResult: ignoreResult === undefined || ignoreResult === null ? undefined : Boolean(ignoreResult),
     replacedTaskNesting: number(wire, 'replaced_task_nesting') ?? 0,
     stampedHeaders,

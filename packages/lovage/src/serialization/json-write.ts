@@ -7,6 +7,13 @@ import { MAX_DEPTH } from './seam.ts';
 /** Gives the replacement for an object that is not plain data, or undefined when it has none. */
 export type Replace = (value: object) => { readonly value: unknown } | undefined;
 
+/** How the tagged types of JSON are replaced and restored. */
+export interface Tags {
+  readonly replace: Replace;
+  /** The value of a tagged object; undefined: no such tag, or no good value of it. */
+  restore(marker: string, value: unknown): { readonly value: unknown } | undefined;
+}
+
 function isNative(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case 'string':

@@ -4,7 +4,7 @@ import { DateTime, Decimal, dateTimeText, isRecord, PlainDate, PlainTime, parseD
 import { DecodeError } from '../util/index.ts';
 import { encoding } from './fault.ts';
 import { readJson } from './json-read.ts';
-import { type Replace, writeJson } from './json-write.ts';
+import { type Replace, type Tags, writeJson } from './json-write.ts';
 import { type JsonType, MAX_DEPTH, type Serializer } from './seam.ts';
 import { decodeUtf8 } from './text.ts';
 
@@ -101,15 +101,31 @@ function reviveMembers(value: Record<string, unknown>, depth: number, types: Rea
   return type.decode(value.__value__);
 }
 
+function tagOf(types: readonly JsonType<never>[]): Replace {
+  return (value) => {
+    const type = types.find((candidate) => candidate.is(value));
+    return type && { value: { __type__: type.marker, __value__: type.encode(value as never) } };
+  };
+}
+
+/** kombu's own tagged types, for headers: an unknown tag stays what it is. */
+export const BUILT_IN_TAGS: Tags = {
+  replace: tagOf(BUILT_IN),
+  restore: (marker, value) => {
+    const type = BUILT_IN.find((candidate) => candidate.marker === marker);
+    try {
+      return type && { value: type.decode(value) };
+    } catch {
+      return undefined;
+    }
+  },
+};
+
 /** The serializer `json`, with further types of the app's own. */
 export function jsonSerializer(mode: JsonTypes, extra: readonly JsonType[]): Serializer {
   const types = [...(extra as unknown as readonly JsonType<never>[]), ...BUILT_IN];
   const byMarker = new Map(types.toReversed().map((type) => [type.marker, type]));
-  const tag: Replace = (value) => {
-    const type = types.find((candidate) => candidate.is(value));
-    return type && { value: { __type__: type.marker, __value__: type.encode(value as never) } };
-  };
-  const replace = mode === 'plain' ? plainForm : tag;
+  const replace = mode === 'plain' ? plainForm : tagOf(types);
   return {
     name: 'json',
     contentType: 'application/json',

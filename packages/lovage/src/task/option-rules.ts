@@ -59,7 +59,7 @@ const isSchema = (value: unknown): boolean =>
 
 /** Options that fix how a message is sent. */
 export const EXEC_RULES: OptionRules<ExecOptions> = {
-  queue: { must: 'the name of a queue', fits: isText },
+  queue: { must: 'the name of a queue', fits: (value) => isText(value) && value !== '' },
   exchange: { must: 'the name of an exchange', fits: isText },
   exchangeType: {
     must: "'direct', 'topic' or 'fanout'",

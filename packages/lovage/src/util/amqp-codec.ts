@@ -43,6 +43,8 @@ function writeBytes(buffer: Buffer, bytes: Uint8Array, offset: number): number {
 }
 
 function writeDouble(buffer: Buffer, value: number, offset: number): number {
+  // RabbitMQ cannot read these and closes the connection, with all that is under way on it.
+  if (!Number.isFinite(value)) throw new RangeError(`The header value ${value} has no form on RabbitMQ.`);
   return buffer.writeDoubleBE(value, writeTag(buffer, 'd', offset, 8));
 }
 

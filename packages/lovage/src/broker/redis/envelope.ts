@@ -1,5 +1,6 @@
 // Celery's envelope: one JSON text for each message in a list. Writing keeps Celery's order of keys; reading never throws; changing
 // one (redelivered, attempts, death) keeps every number and key of the text as it came, also those that JavaScript cannot hold.
+import { readHeaderJson, writeHeaderJson } from '../../serialization/index.ts';
 import { uuid } from '../../util/index.ts';
 import { ATTEMPTS_HEADER, DEATH_HEADER, type DeadLetterSettlement, deadLetter } from '../dead-letters.ts';
 import type { Message, MessageProperties, Outgoing } from '../seam.ts';
@@ -10,7 +11,7 @@ type Fields = Readonly<Record<string, unknown>>;
 export function writeEnvelope(message: Outgoing, encoding: BodyEncoding = 'base64'): string {
   // Put together by hand: one JSON.stringify of the whole costs four times as much (bench row redis-enqueue-bulk).
   const body = bodyText(message.body, encoding);
-  const headers = message.headersText ?? JSON.stringify(message.headers);
+  const headers = message.headersText ?? writeHeaderJson(message.headers);
   const { correlationId, extra } = message.properties;
   if (extra !== undefined) return `{"body":${body}${contentText(message)}${headers},"properties":${extended(message, encoding)}}`;
   if (frame === undefined || !fits(frame, message, encoding)) frame = makeFrame(message, encoding);
@@ -85,7 +86,7 @@ function extended(message: Message, encoding: BodyEncoding): string {
   if (correlationId !== undefined) first.correlation_id = correlationId;
   if (replyTo !== undefined) first.reply_to = replyTo;
   const last = JSON.parse(`{${restText({ ...message, properties: rest }, encoding)}${uuid()}"}`) as Fields;
-  return JSON.stringify({ ...first, ...extra, ...last });
+  return writeHeaderJson({ ...first, ...extra, ...last });
 }
 
 /** What an envelope says, as far as it can be read. */
@@ -128,7 +129,7 @@ export function readEnvelope(raw: string, queue: string): ReadEnvelope {
 
 function parse(raw: string): Fields | undefined {
   try {
-    const fields: unknown = JSON.parse(raw);
+    const fields = readHeaderJson(raw);
     return isRecord(fields) ? fields : undefined;
   } catch {
     return undefined;
@@ -164,16 +165,22 @@ function readProperties(fields: Fields, given: Fields): MessageProperties {
   };
 }
 
-/** JSON.parse that hands numbers through as they were written, and its counterpart: see "JSON.parse source text access". */
+/** JSON.parse that hands numbers through as they were written, and its counterpart: see "JSON.parse source text access". NaN is beyond both. */
 const exactly = JSON as unknown as {
   parse(text: string, reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown;
   rawJSON(text: string): unknown;
 };
 
-function parseExactly(raw: string): unknown {
-  return exactly.parse(raw, (_, value, { source }) =>
-    typeof value === 'number' && source !== undefined ? exactly.rawJSON(source) : value,
-  );
+/** A text that can be changed and written again. Throws SyntaxError. */
+function parseExactly(raw: string): { readonly value: unknown; write(value: unknown): string } {
+  try {
+    const value = exactly.parse(raw, (_, item, { source }) =>
+      typeof item === 'number' && source !== undefined ? exactly.rawJSON(source) : item,
+    );
+    return { value, write: JSON.stringify };
+  } catch {
+    return { value: readHeaderJson(raw), write: writeHeaderJson };
+  }
 }
 
 /** The first member of an `unacked` entry `[envelope, exchange, routing_key]`, as a text of its own. */
@@ -181,9 +188,9 @@ export function unackedEnvelope(
   entry: string,
 ): { readonly raw: string; readonly exchange: string; readonly routingKey: string } | undefined {
   try {
-    const parts = parseExactly(entry);
+    const { value: parts, write } = parseExactly(entry);
     if (!Array.isArray(parts)) return undefined;
-    return { raw: JSON.stringify(parts[0]), exchange: text(parts[1]), routingKey: text(parts[2]) };
+    return { raw: write(parts[0]), exchange: text(parts[1]), routingKey: text(parts[2]) };
   } catch {
     return undefined;
   }
@@ -215,11 +222,12 @@ type Editable = Record<string, unknown>;
 /** Changes the envelope in place and writes it again; a text that is no envelope stays as it is. */
 function edit(raw: string, change: (headers: Editable, info: Editable, properties: Editable) => void): string {
   if (parse(raw) === undefined) return raw;
-  const envelope = parseExactly(raw) as Editable;
+  const { value, write } = parseExactly(raw);
+  const envelope = value as Editable;
   const headers = child(envelope, 'headers');
   const properties = child(envelope, 'properties');
   change(headers, child(properties, 'delivery_info'), properties);
-  return JSON.stringify(envelope);
+  return write(envelope);
 }
 
 function child(parent: Editable, key: string): Editable {

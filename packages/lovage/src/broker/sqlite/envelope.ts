@@ -1,12 +1,24 @@
 // The envelope of a message in the file. Pure.
-import type { Message, MessageProperties } from '../seam.ts';
+import { readHeaderJson, writeHeaderJson } from '../../serialization/index.ts';
+import type { Message, MessageProperties, Outgoing } from '../seam.ts';
 
-/** All of a message but its body, as one JSON text. */
-type Envelope = readonly [exchange: string, routingKey: string, headers: Message['headers'], properties: MessageProperties];
+/** All of a message but its body, as one JSON text; `careful` 1 when it may hold what plain JSON would lose. */
+type Envelope = readonly [
+  exchange: string,
+  routingKey: string,
+  headers: Message['headers'],
+  properties: MessageProperties,
+  careful?: number,
+];
 
-export function writeEnvelope(message: Message): string {
-  const envelope: Envelope = [message.exchange, message.routingKey, message.headers, message.properties];
-  return JSON.stringify(envelope);
+/** Throws EncodeError for headers or properties that have no form. */
+export function writeEnvelope(message: Outgoing): string {
+  const { exchange, routingKey, headers, properties } = message;
+  // Whoever has the text of its headers made them of plain texts and numbers: most messages are such, and this is in their way.
+  if (message.headersText !== undefined && properties.extra === undefined) {
+    return JSON.stringify([exchange, routingKey, headers, properties] satisfies Envelope);
+  }
+  return writeHeaderJson([exchange, routingKey, headers, properties, 1] satisfies Envelope);
 }
 
 /**
@@ -34,8 +46,18 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function parse(text: string): Envelope | undefined {
   try {
-    const fields: unknown = JSON.parse(text);
+    const plain = plainly(text);
+    const fields = Array.isArray(plain) && plain[4] === undefined ? plain : readHeaderJson(text);
     return Array.isArray(fields) && isRecord(fields[2]) && isRecord(fields[3]) ? (fields as unknown as Envelope) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** undefined: it holds what JSON does not have, or it is damaged. */
+function plainly(text: string): unknown {
+  try {
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -45,7 +45,13 @@ test('a moment of Python keeps its offset in a signature, too', () => {
 });
 
 test('a countdown or an expiry beyond what Celery counts is refused', () => {
-  for (const options of [{ countdown: -2_147_483_649 }, { expires: -2_147_483_649 }, { countdown: Number.POSITIVE_INFINITY }])
+  for (const options of [
+    { countdown: -2_147_483_649 },
+    { expires: -2_147_483_649 },
+    { countdown: Number.POSITIVE_INFINITY },
+    { countdown: 1e12 },
+    { expires: 1e300 },
+  ])
     expect(() => message(options)).toThrow(ConfigurationError);
 });
 

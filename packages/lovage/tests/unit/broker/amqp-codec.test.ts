@@ -104,6 +104,10 @@ describe('what other clients and RabbitMQ itself write', () => {
 });
 
 describe('what cannot be written or read', () => {
+  test.each([Number.NaN, Number.POSITIVE_INFINITY])('%s is refused: it would cost the connection', (value) => {
+    expect(() => encode({ h: value })).toThrow('has no form on RabbitMQ');
+  });
+
   test('a table that does not fit is refused, not cut', () =>
     expect(() => encode({ a: 'x'.repeat(200) }, 100)).toThrow(/do not fit into 100 bytes/));
   test('so are names of more than 255 bytes', () =>

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { readEnvelope, returnedEnvelope, unackedEnvelope, writeEnvelope } from '../../../src/broker/redis/envelope.ts';
 import { redisKeys } from '../../../src/broker/redis/keys.ts';
 import { readTransportOptions } from '../../../src/broker/redis/options.ts';
+import { PlainDate } from '../../../src/serialization/index.ts';
 
 interface Captured {
   readonly key: string;
@@ -83,6 +84,18 @@ test('giving back keeps numbers that JavaScript cannot hold, and counts what was
   expect(back).toContain('"big":12345678901234567890,"one":1.0,"x-lovage-attempts":2,"redelivered":true');
   expect(readEnvelope(back, 'q')).toMatchObject({ redelivered: true, started: 2 });
   expect(returnedEnvelope('no json', { started: 1 })).toBe('no json');
+});
+
+test('NaN, big integers and tags in the headers of Python are read as they were meant, and survive being changed', () => {
+  const headers = '{"task":"t","nan":NaN,"big":1180591620717411303424,"day":{"__type__":"date","__value__":"2024-02-29"}}';
+  const raw = `{"body":"W10=","content-type":"application/json","headers":${headers},"properties":{"delivery_tag":"x","delivery_info":{}}}`;
+  const meant = { task: 't', nan: Number.NaN, big: 2n ** 70n, day: new PlainDate('2024-02-29') };
+  expect(readEnvelope(raw, 'q').message.headers).toEqual(meant);
+  const back = readEnvelope(returnedEnvelope(raw, { started: 2 }), 'q');
+  expect(back).toMatchObject({ started: 2, redelivered: true, message: { headers: meant } });
+  const held = unackedEnvelope(`[${raw}, "", "q"]`);
+  expect(readEnvelope(held?.raw ?? '', 'q').message.headers).toEqual(meant);
+  expect(readEnvelope(writeEnvelope(back.message), 'q').message.headers).toMatchObject(meant);
 });
 
 test('what is no envelope becomes a message without headers', () => {
