@@ -30,7 +30,7 @@ app.userOptions.worker.push({ name: 'queues' });
 });
 const env = { LOVAGE_WORKER_REDIRECT_STDOUTS: '0' };
 
-beforeAll(ensureBuilt);
+beforeAll(ensureBuilt, 60_000);
 afterAll(() => shop[Symbol.dispose]());
 
 test.concurrent.each([
