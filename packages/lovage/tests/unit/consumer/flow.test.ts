@@ -210,12 +210,13 @@ describe('a rate limit', () => {
     );
     h.task('free', (job) => success(job));
     await h.start();
+    const began = performance.now();
     for (let index = 0; index < 5; index++) await h.call('limited');
     const free = await h.call('free');
     await soon(async () => expect(await h.state(free)).toBe('SUCCESS'));
     await soon(() => expect(starts).toHaveLength(5));
-    const gaps = starts.slice(1).map((at, index) => at - (starts[index] ?? 0));
-    expect(Math.min(...gaps)).toBeGreaterThan(40);
+    // Each against the beginning: on a busy machine one start may be late, and the next one in time.
+    expect(starts.map((at, index) => at - began >= 50 * index - 5)).toEqual([true, true, true, true, true]);
   });
 
   it('parks what is far from its turn, so that memory and slots stay free', async () => {
