@@ -24,7 +24,7 @@ app.task('a', async () => 2);
   'missing.ts': "import 'no-such-package-anywhere';\n",
 });
 
-beforeAll(ensureBuilt);
+beforeAll(ensureBuilt, 60_000);
 afterAll(() => shop[Symbol.dispose]());
 
 test('help and version exit 0', async () => {
