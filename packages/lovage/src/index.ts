@@ -7,6 +7,7 @@ export {
   findApp,
   Lovage,
   type LovageParts,
+  type MissingQueue,
   type NamedQueue,
   type PublishRetryPolicy,
   type QueueList,

@@ -1,8 +1,8 @@
 // What a task's options are in the end: annotations over what it declares, over the settings of the app.
-import type { TaskDefinition, TaskOptions } from '../task/index.ts';
+import type { TaskDefinition, TaskHandlers, TaskOptions } from '../task/index.ts';
 import { ConfigurationError } from '../util/index.ts';
 import { checkAnnotations } from './settings/checks.ts';
-import type { Annotation, Settings } from './settings.ts';
+import type { Annotated, Annotation, Settings } from './settings.ts';
 
 /** A record without the keys whose value is undefined: absent and undefined mean the same, but a spread does not know that. */
 export function defined<T extends object>(record: T): T {
@@ -12,7 +12,7 @@ export function defined<T extends object>(record: T): T {
 }
 
 /** What a task says for itself: its declaration, with taskAnnotations over it. An entry for the task beats one for `*`; both beat the declaration. */
-export function explicitOptions(definition: TaskDefinition, settings: Settings): Readonly<TaskOptions> {
+export function explicitOptions(definition: TaskDefinition, settings: Settings): Readonly<TaskOptions & TaskHandlers> {
   const annotations = settings.taskAnnotations;
   if (annotations === null) return defined(definition.options);
   const list: readonly Annotation[] = Array.isArray(annotations) ? annotations : [annotations as Annotation];
@@ -23,10 +23,7 @@ export function explicitOptions(definition: TaskDefinition, settings: Settings):
   return { ...defined(definition.options), ...defined(forAll ?? {}), ...defined(forTask ?? {}) };
 }
 
-function first(
-  list: readonly Annotation[],
-  pick: (annotation: Annotation) => Partial<TaskOptions> | undefined,
-): Partial<TaskOptions> | undefined {
+function first(list: readonly Annotation[], pick: (annotation: Annotation) => Annotated | undefined): Annotated | undefined {
   for (const annotation of list) {
     const found = pick(annotation);
     if (found !== undefined) return found;
@@ -38,7 +35,7 @@ function first(
 function answerOf(
   annotation: Extract<Annotation, (...args: never[]) => unknown>,
   definition: TaskDefinition,
-): Partial<TaskOptions> | undefined {
+): Annotated | undefined {
   const answer: unknown = annotation(definition);
   if (answer === undefined || answer === null) return undefined;
   const wrong = checkAnnotations({ [definition.name]: answer });
@@ -46,12 +43,15 @@ function answerOf(
   throw new ConfigurationError(`A function in taskAnnotations ${wrong}.`);
 }
 
-function own(annotation: Exclude<Annotation, (...args: never[]) => unknown>, name: string): Partial<TaskOptions> | undefined {
+function own(annotation: Exclude<Annotation, (...args: never[]) => unknown>, name: string): Annotated | undefined {
   return Object.hasOwn(annotation, name) ? annotation[name] : undefined;
 }
 
 /** The options of a task with everything filled in that a setting can say. */
-export function effectiveOptions(explicit: Readonly<TaskOptions>, settings: Settings): Readonly<TaskOptions> {
+export function effectiveOptions(
+  explicit: Readonly<TaskOptions & TaskHandlers>,
+  settings: Settings,
+): Readonly<TaskOptions & TaskHandlers> {
   const umbrella = settings.taskAcksOnFailureOrTimeout;
   return Object.freeze({
     typing: settings.strictTyping,

@@ -1,7 +1,8 @@
 // The queues of an app: those of taskQueues, the default one, and those made because somebody named them. Pure: settings in,
 // declarations out; the producer and workers send them to the broker.
 import type { BindingDeclaration, ExchangeDeclaration, ExchangeType, QueueDeclaration, Topology } from '../broker/index.ts';
-import { didYouMean, QueueNotFoundError, uuid } from '../util/index.ts';
+import { ConfigurationError, didYouMean, QueueNotFoundError, uuid } from '../util/index.ts';
+import { checkQueues } from './settings/checks.ts';
 import type { NamedQueue, QueueOptions, Settings } from './settings.ts';
 
 /** A queue with all that is needed to declare it and to send to it. */
@@ -90,14 +91,18 @@ function defaultQueue(settings: Settings): NamedQueue {
   return { name: settings.taskDefaultQueue, type: settings.taskDefaultQueueType };
 }
 
-/** A queue that somebody named: an exchange of its own name, bound by its name. */
+/** A queue that somebody named: an exchange of its own name, bound by its name, unless taskMissingQueue says more. Throws ConfigurationError for an answer that is no queue. */
 function missingQueue(name: string, settings: Settings): NamedQueue {
+  const own = settings.taskMissingQueue?.(name) ?? {};
+  const wrong = checkQueues([{ ...own, name }]);
+  if (wrong !== undefined) throw new ConfigurationError(`The answer of taskMissingQueue ${wrong}.`);
   return {
     name,
     exchange: name,
     exchangeType: settings.taskCreateMissingQueueExchangeType ?? 'direct',
     routingKey: name,
     type: settings.taskCreateMissingQueueType,
+    ...own,
   };
 }
 

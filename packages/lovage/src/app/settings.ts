@@ -3,8 +3,10 @@ export { contradiction } from './settings/contradictions.ts';
 export { convert, isNullable } from './settings/convert.ts';
 export type { SettingKind, SettingRow, SettingRows } from './settings/row.ts';
 export type {
+  Annotated,
   Annotation,
   Annotations,
+  MissingQueue,
   NamedQueue,
   PublishRetryPolicy,
   QueueList,

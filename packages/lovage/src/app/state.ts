@@ -1,5 +1,5 @@
 // All that follows from one state of the settings: queues, routes, what each task's options are. Made anew when a setting changes.
-import type { TaskDefinition, TaskOptions } from '../task/index.ts';
+import type { TaskDefinition, TaskHandlers, TaskOptions } from '../task/index.ts';
 import { effectiveOptions, explicitOptions } from './annotations.ts';
 import { type BroadcastNames, createQueues, type Queues } from './queues.ts';
 import { createRouting, type Routing } from './router.ts';
@@ -11,9 +11,9 @@ export interface State {
   readonly queues: Queues;
   readonly routing: Routing;
   /** What a task says for itself, annotations included. */
-  explicit(definition: TaskDefinition): Readonly<TaskOptions>;
+  explicit(definition: TaskDefinition): Readonly<TaskOptions & TaskHandlers>;
   /** The same over the settings. */
-  effective(definition: TaskDefinition): Readonly<TaskOptions>;
+  effective(definition: TaskDefinition): Readonly<TaskOptions & TaskHandlers>;
 }
 
 /** The state that belongs to these settings. */
@@ -29,9 +29,9 @@ export function createState(settings: Settings, broadcasts: BroadcastNames): Sta
 }
 
 function remembering(
-  make: (definition: TaskDefinition) => Readonly<TaskOptions>,
-): (definition: TaskDefinition) => Readonly<TaskOptions> {
-  const made = new WeakMap<TaskDefinition, Readonly<TaskOptions>>();
+  make: (definition: TaskDefinition) => Readonly<TaskOptions & TaskHandlers>,
+): (definition: TaskDefinition) => Readonly<TaskOptions & TaskHandlers> {
+  const made = new WeakMap<TaskDefinition, Readonly<TaskOptions & TaskHandlers>>();
   return (definition) => {
     const known = made.get(definition);
     if (known !== undefined) return known;

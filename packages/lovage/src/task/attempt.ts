@@ -3,6 +3,7 @@ import type { TaskBody, TaskRequest } from '../protocol/index.ts';
 import { attemptNumber } from '../result/index.ts';
 import type { CurrentRequest, SentChild } from './context.ts';
 import type { ExecuteEnvironment, StoreOptions } from './environment.ts';
+import type { TaskHandlers } from './handlers.ts';
 import type { Limits } from './limits.ts';
 import type { Call, TaskDefinition, TaskOptions } from './options.ts';
 
@@ -11,7 +12,7 @@ export interface Attempt {
   readonly environment: ExecuteEnvironment;
   readonly definition: TaskDefinition;
   /** Over annotations and settings. */
-  readonly options: Readonly<TaskOptions>;
+  readonly options: Readonly<TaskOptions & TaskHandlers>;
   /** Its message as it came, body included; made when somebody looks at it. */
   readonly request: CurrentRequest;
   /** The message without its body. */
@@ -55,7 +56,7 @@ export type AttemptParts = Omit<Attempt, 'request' | 'children' | 'retries' | 's
 export class MessageAttempt implements Attempt {
   readonly environment: ExecuteEnvironment;
   readonly definition: TaskDefinition;
-  readonly options: Readonly<TaskOptions>;
+  readonly options: Readonly<TaskOptions & TaskHandlers>;
   readonly message: TaskRequest;
   readonly body: TaskBody;
   readonly limits: Limits;
@@ -77,4 +78,13 @@ export class MessageAttempt implements Attempt {
     this.#request ??= currentRequest(this.message, this.body, { isEager: false, calledDirectly: false });
     return this.#request;
   }
+}
+
+/** The handlers of an attempt's task; those of taskAnnotations take the place of its own. */
+export function handlersOf({ definition, options }: Attempt): TaskHandlers {
+  const { handlers } = definition;
+  const { beforeStart, onSuccess, onFailure, onRetry, afterReturn } = options;
+  if ((beforeStart ?? onSuccess ?? onFailure ?? onRetry ?? afterReturn) === undefined) return handlers;
+  const annotated = { beforeStart, onSuccess, onFailure, onRetry, afterReturn };
+  return { ...handlers, ...Object.fromEntries(Object.entries(annotated).filter(([, handler]) => handler !== undefined)) };
 }

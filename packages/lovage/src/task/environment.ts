@@ -13,6 +13,7 @@ import type {
 } from '../result/index.ts';
 import type { Clock } from '../util/index.ts';
 import type { SentChild } from './context.ts';
+import type { TaskHandlers } from './handlers.ts';
 import type { Middleware } from './middleware.ts';
 import type { Call, TaskDefinition, TaskOptions } from './options.ts';
 import type { Publisher } from './publisher.ts';
@@ -87,8 +88,8 @@ export interface TaskSettings {
 /** The world of the task room. */
 export interface ExecuteEnvironment {
   readonly registry: TaskRegistry;
-  /** A task's options over annotations, over the settings of the app. Cached by the app: it is asked for every execution. */
-  options(definition: TaskDefinition): Readonly<TaskOptions>;
+  /** A task's options and annotated handlers: annotations over its own, over the settings of the app. Cached by the app: it is asked for every execution. */
+  options(definition: TaskDefinition): Readonly<TaskOptions & TaskHandlers>;
   readonly settings: TaskSettings;
   readonly serialization: TaskSerialization;
   /** MIME names that bodies may have. */

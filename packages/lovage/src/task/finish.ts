@@ -12,7 +12,7 @@ import {
   TaskRevokedError,
   TimeLimitExceededError,
 } from '../util/index.ts';
-import { type Attempt, storeOptions } from './attempt.ts';
+import { type Attempt, handlersOf, storeOptions } from './attempt.ts';
 import { chainCasualties } from './casualties.ts';
 import { afterError, afterValue, type Following, runErrbacks } from './follow.ts';
 import type { Outcome } from './job.ts';
@@ -124,15 +124,15 @@ function succeed(attempt: Attempt, value: unknown, runtime: () => number): Maybe
 }
 
 /** Does anybody want to know of a success? */
-function isWatched({ definition, environment }: Attempt): boolean {
-  const { onSuccess, afterReturn } = definition.handlers;
-  const { taskSuccess, taskPostrun } = environment.signals;
+function isWatched(attempt: Attempt): boolean {
+  const { onSuccess, afterReturn } = handlersOf(attempt);
+  const { taskSuccess, taskPostrun } = attempt.environment.signals;
   return onSuccess !== undefined || afterReturn !== undefined || taskSuccess.observed || taskPostrun.observed;
 }
 
 async function tellSuccess(attempt: Attempt, value: unknown): Promise<void> {
   const { request, definition, environment } = attempt;
-  const { onSuccess, afterReturn } = definition.handlers;
+  const { onSuccess, afterReturn } = handlersOf(attempt);
   const { id, args, kwargs } = request;
   if (onSuccess !== undefined) await aside(attempt, 'onSuccess', () => onSuccess(value, id, args, kwargs));
   const { taskSuccess } = environment.signals;
@@ -237,7 +237,7 @@ function errorOf(attempt: Attempt, error: unknown, traceback: string | undefined
 export async function fail(attempt: Attempt, error: unknown, runtime: () => number): Promise<Outcome> {
   const { results, sent, traceback } = await failure(attempt, error);
   const { id, args, kwargs } = attempt.request;
-  const { onFailure, afterReturn } = attempt.definition.handlers;
+  const { onFailure, afterReturn } = handlersOf(attempt);
   if (onFailure !== undefined) await aside(attempt, 'onFailure', () => onFailure(error, id, args, kwargs));
   await tellFailure(attempt, error, traceback);
   if (afterReturn !== undefined) await aside(attempt, 'afterReturn', () => afterReturn('FAILURE', error, id, args, kwargs));
@@ -259,7 +259,7 @@ async function retry(attempt: Attempt, steer: Retry, runtime: () => number): Pro
   const reason = error === undefined ? null : exceptionOf(error);
   const results = keeps ? [encoded(attempt, 'RETRY', reason, traceback)] : [];
   const { id, args, kwargs } = attempt.request;
-  const { onRetry } = attempt.definition.handlers;
+  const { onRetry } = handlersOf(attempt);
   if (onRetry !== undefined) await aside(attempt, 'onRetry', () => onRetry(error ?? steer, id, args, kwargs));
   const { taskRetry } = attempt.environment.signals;
   if (taskRetry.observed)

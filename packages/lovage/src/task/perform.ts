@@ -2,7 +2,7 @@
 // prerun → arguments → schema → middleware → STARTED → beforeStart → body → schema of the result. Says how it ended; decides nothing else.
 import { inScope, isThenable, logger, type Maybe, SoftTimeLimitExceededError, TimeLimitExceededError } from '../util/index.ts';
 import { bindArguments } from './arguments.ts';
-import { type Attempt, storeOptions } from './attempt.ts';
+import { type Attempt, handlersOf, storeOptions } from './attempt.ts';
 import { taskOf } from './attempt-context.ts';
 import { asCurrentTask, type CurrentTask } from './context.ts';
 import { metaOf } from './meta.ts';
@@ -64,14 +64,14 @@ function wrapped(attempt: Attempt, task: CurrentTask, args: readonly unknown[]):
 }
 
 function inner(attempt: Attempt, task: CurrentTask, args: readonly unknown[]): Maybe<unknown> {
-  const isAnnounced = attempt.options.trackStarted === true || attempt.definition.handlers.beforeStart !== undefined;
+  const isAnnounced = attempt.options.trackStarted === true || handlersOf(attempt).beforeStart !== undefined;
   return isAnnounced ? announce(attempt).then(() => called(attempt, task, args)) : called(attempt, task, args);
 }
 
 async function announce(attempt: Attempt): Promise<void> {
   await started(attempt);
-  const { request, definition } = attempt;
-  const { beforeStart } = definition.handlers;
+  const { request } = attempt;
+  const { beforeStart } = handlersOf(attempt);
   if (beforeStart !== undefined) await aside(attempt, 'beforeStart', () => beforeStart(request.id, request.args, request.kwargs));
 }
 

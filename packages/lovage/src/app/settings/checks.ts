@@ -41,15 +41,7 @@ const QUEUE_RULES: OptionRules<NamedQueue> = {
   broadcast: boolean,
 };
 
-const {
-  bind: _bind,
-  beforeStart: _b,
-  onSuccess: _s,
-  onFailure: _f,
-  onRetry: _r,
-  afterReturn: _a,
-  ...ANNOTATION_RULES
-} = TASK_RULES;
+const { bind: _bind, ...ANNOTATION_RULES } = TASK_RULES;
 
 function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof RegExp);

@@ -1,6 +1,6 @@
 // The shapes of structured settings: queues, routes, annotations, the publish retry policy.
 import type { ExchangeType } from '../../broker/index.ts';
-import type { ExecOptions, TaskDefinition, TaskOptions } from '../../task/index.ts';
+import type { ExecOptions, TaskDefinition, TaskHandlers, TaskOptions } from '../../task/index.ts';
 
 /** How a queue is declared and bound. Everything but the name has a default. */
 export interface QueueOptions {
@@ -37,6 +37,9 @@ export interface NamedQueue extends QueueOptions {
   readonly name: string;
 }
 
+/** Makes the options of a queue that taskQueues does not name; undefined: an exchange of the queue's name. */
+export type MissingQueue = (name: string) => QueueOptions | undefined;
+
 /** The setting taskQueues. */
 export type QueueList = readonly (NamedQueue | string)[] | Readonly<Record<string, QueueOptions>>;
 
@@ -65,12 +68,12 @@ export type Router =
 /** The setting taskRoutes: one router, or several that are asked in turn. */
 export type Routes = Router | readonly Router[];
 
-/** The setting taskAnnotations: options by task name, by `'*'` for all, or a function of the task; or several of those. */
+/** The setting taskAnnotations: options and handlers by task name, by `'*'` for all, or a function of the task; or several of those. */
 export type Annotations = Annotation | readonly Annotation[];
 /** One element of taskAnnotations. */
-export type Annotation =
-  | Readonly<Record<string, Partial<TaskOptions>>>
-  | ((definition: TaskDefinition) => Partial<TaskOptions> | undefined);
+export type Annotation = Readonly<Record<string, Annotated>> | ((definition: TaskDefinition) => Annotated | undefined);
+/** Options and handlers that are put over those of a task. */
+export type Annotated = Partial<TaskOptions & TaskHandlers>;
 
 /** The setting taskPublishRetryPolicy. */
 export interface PublishRetryPolicy {

@@ -84,6 +84,15 @@ export const taskSettings: SettingRows = {
     old: 'CELERY_CREATE_MISSING_QUEUES',
     about: 'A queue that taskQueues does not name is created; false: naming it is a QueueNotFoundError.',
   },
+  taskMissingQueue: {
+    kind: 'any',
+    default: null,
+    type: 'MissingQueue | null',
+    celery: null,
+    about:
+      'A function that is given the name of a queue that is created so, and answers with its options (Celery’s app.amqp.autoexchange).',
+    check: (value) => (typeof value === 'function' ? undefined : 'must be a function'),
+  },
   taskCreateMissingQueueType: {
     kind: 'choice',
     choices: ['classic', 'quorum'],

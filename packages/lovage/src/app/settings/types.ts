@@ -1,5 +1,5 @@
 // Every setting with its type. Made from the settings table by scripts/settings.ts: change the table, then run the script.
-import type { Annotations, PublishRetryPolicy, QueueList, Routes } from './shapes.ts';
+import type { Annotations, MissingQueue, PublishRetryPolicy, QueueList, Routes } from './shapes.ts';
 
 /** All settings, as they are after conversion and with every default filled in. */
 export interface Settings {
@@ -323,6 +323,11 @@ export interface Settings {
    * @default true
    */
   readonly taskCreateMissingQueues: boolean;
+  /**
+   * A function that is given the name of a queue that is created so, and answers with its options (Celery’s app.amqp.autoexchange).
+   * @default null
+   */
+  readonly taskMissingQueue: MissingQueue | null;
   /**
    * Type, on RabbitMQ, of the queues that are created because taskQueues does not name them.
    * @default 'classic'
