@@ -18,6 +18,7 @@ const ENTRIES = {
   'cli/index': source('cli/index.ts'),
   'chunks/keeper-thread': source('broker/redis/keeper-thread.ts'),
   'chunks/pulse-thread': source('broker/sqlite/pulse-thread.ts'),
+  'chunks/amqp-pulse-thread': source('util/amqp-pulse-thread.ts'),
 };
 
 /**

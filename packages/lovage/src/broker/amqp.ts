@@ -4,10 +4,12 @@ import {
   type AmqpConnection,
   type AmqpOptions,
   type AmqpPublisher,
+  type AmqpPulse,
   BrokerError,
   ConfigurationError,
   connectAmqp,
   createAmqpPublisher,
+  createAmqpPulse,
   deadline,
   orAborted,
   readOptionNames,
@@ -22,8 +24,13 @@ import { declareTopology, TopologyMemory, withoutExclusive } from './amqp/topolo
 import { deadLetterDeclaration } from './dead-letters.ts';
 import type { Broker, BrokerFeatures, BrokerOptions, Message, Outgoing, QueueCount, SubscribeOptions, Topology } from './seam.ts';
 
-/** Seconds: a task that blocks the event loop for so long does not cost the connection. Silence is noticed by asking, see `probe`. */
+/**
+ * Seconds: where no thread can write heartbeats (TLS, Windows), a task that blocks the event loop for so long does not cost the connection.
+ * The worker notices silence by asking, see `probe`; RabbitMQ notices a dead machine only after twice to three times as long.
+ */
 const BLOCKED_LOOP_HEARTBEAT = 600;
+/** RabbitMQ gives a silent line up after two to three of the heartbeats agreed on: within two of ours. */
+const AGREED = 2 / 3;
 /** RabbitMQ's "not implemented", which is what it says of a limit for the whole channel on a queue that knows none. */
 const NOT_IMPLEMENTED = /\b540\b|global.?qos/i;
 
@@ -63,6 +70,7 @@ class AmqpBroker implements Broker {
   readonly #memory = new TopologyMemory();
   readonly #publisher: AmqpPublisher;
   readonly #outbox: Outbox;
+  readonly #pulse: AmqpPulse = createAmqpPulse();
   readonly #subscriptions = new Set<AmqpSubscription>();
   readonly #delays: boolean;
   #generation = 0;
@@ -163,8 +171,9 @@ class AmqpBroker implements Broker {
 
   async #connectSubscriber(options: SubscribeOptions): Promise<AmqpConnection> {
     const { heartbeat } = this.#options;
-    const longer = heartbeat === 0 ? 0 : Math.max(heartbeat, BLOCKED_LOOP_HEARTBEAT);
-    const opening = connectAmqp({ ...this.#connectOptions(options.node, longer), probe: heartbeat });
+    const agreed = heartbeat === 0 ? 0 : Math.max(1, Math.floor(heartbeat * AGREED));
+    const pulse = { of: this.#pulse, blockedHeartbeat: heartbeat === 0 ? 0 : Math.max(heartbeat, BLOCKED_LOOP_HEARTBEAT) };
+    const opening = connectAmqp({ ...this.#connectOptions(options.node, agreed), probe: heartbeat, pulse });
     try {
       return await orAborted(opening, options.signal);
     } catch (error) {
@@ -230,6 +239,7 @@ class AmqpBroker implements Broker {
     // Subscriptions first: what they give back goes through the publisher.
     await Promise.all([...this.#subscriptions].map((subscription) => subscription[Symbol.asyncDispose]()));
     await this.#publisher[Symbol.asyncDispose]();
+    await this.#pulse[Symbol.asyncDispose]();
   }
 }
 

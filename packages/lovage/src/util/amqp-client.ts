@@ -2,6 +2,7 @@
 // It keeps no process alive unless somebody holds it busy. Called by broker/amqp and result/rpc; nothing reconnects here.
 import { connect as connectTcp, type Socket } from 'node:net';
 import { amqpLibrary } from './amqp-library.ts';
+import type { AmqpPulse } from './amqp-pulse.ts';
 import { amqpTls } from './amqp-tls.ts';
 import type { AmqpChannel, AmqpConfirmChannel, AmqpInnerConnection, AmqpLibrary, AmqpModel } from './amqp-types.ts';
 import { type AmqpEndpoint, parseAmqpUrl } from './amqp-url.ts';
@@ -28,6 +29,8 @@ export interface AmqpOptions {
   readonly name: string;
   /** Seconds of silence after which the server is asked for a sign of life; the line is given up when it stays silent as long again. */
   readonly probe?: number | undefined;
+  /** Heartbeats while the event loop is blocked. Where that cannot be, the line has heartbeats of `blockedHeartbeat` seconds instead. */
+  readonly pulse?: { readonly of: AmqpPulse; readonly blockedHeartbeat: number } | undefined;
 }
 
 /** An open connection. */
@@ -358,7 +361,11 @@ async function openOne(endpoint: AmqpEndpoint, options: AmqpOptions): Promise<Am
   const limited = { ...options, connectTimeout: seconds(endpoint.query.connect_timeout, options.connectTimeout) };
   try {
     const socket = await openSocket(endpoint, limited);
-    const { inner, model } = await shakeHands(endpoint, socket, limited);
+    const line = options.pulse?.of.watch(socket);
+    const heartbeat = line === undefined && options.pulse !== undefined ? options.pulse.blockedHeartbeat : options.heartbeat;
+    const { inner, model } = await shakeHands(endpoint, socket, { ...limited, heartbeat });
+    const agreed = seconds(endpoint.query.heartbeat, heartbeat);
+    if (agreed > 0) line?.start(agreed);
     const connection = new OpenConnection(endpoint, socket, inner, model);
     if (options.probe !== undefined && options.probe > 0) probeSilence(connection, options.probe);
     return connection;

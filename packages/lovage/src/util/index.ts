@@ -2,6 +2,7 @@
 export * from './amqp-client.ts';
 export { UNREADABLE_HEADERS } from './amqp-codec.ts';
 export * from './amqp-publisher.ts';
+export { type AmqpPulse, createAmqpPulse } from './amqp-pulse.ts';
 export * from './backoff.ts';
 export * from './batcher.ts';
 export * from './clock.ts';

@@ -1,5 +1,6 @@
 // What RabbitMQ alone can do to a broker, on a private node: vhosts, TLS, logins, alarms, deleted queues, restarts.
 import { execFile } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RabbitServer, startRabbit } from '../../../../../scripts/servers/index.ts';
@@ -194,6 +195,22 @@ describe('queues', () => {
       expect(seen).toEqual([1, 2, 2, 2, 2]);
     });
   }
+
+  test('a loop that is blocked for several heartbeats keeps its line and what it holds', async () => {
+    await using broker = await openAt(rabbit.url, { heartbeat: 2 });
+    const queue = await freshQueue(broker);
+    await using reader = await read(broker, queue);
+    await publish(broker, message(queue, 'held'));
+    const held = await reader.one();
+    // The thread starts a moment after the line.
+    await delay(500);
+    const until = performance.now() + 6000;
+    while (performance.now() < until);
+    await reader.ack(held);
+    await publish(broker, message(queue, 'next'));
+    const next = await reader.one();
+    expect([text(next), next.attempts, next.generation]).toEqual(['next', 1, held.generation]);
+  });
 
   test('a delayed message to a topic exchange comes out at its queue, and goes back there', async () => {
     await using broker = await openAt(rabbit.url);

@@ -76,14 +76,23 @@ export function firstStartAfter(arena: Arena, since: number): number | undefined
  * were sent again, by the producer or by the driver, so each may have run twice.
  */
 export function inDoubt(arena: Arena, moments: readonly number[] = []): number {
+  return doubtsOf(arena, moments).size;
+}
+
+/** How often each was in doubt. */
+function doubtsOf(arena: Arena, moments: readonly number[]): ReadonlyMap<string, number> {
   const asked = new Map<string, number>();
-  const doubtful = new Set<string>();
+  const doubtful = new Map<string, number>();
   for (const { mark, id, time } of arena.published()) {
-    if (mark === 'try') asked.set(id, time);
-    else if (mark === 'maybe') doubtful.add(id);
-    else if (mark === 'ok' && moments.some((moment) => (asked.get(id) ?? time) <= moment && moment <= time)) doubtful.add(id);
+    if (mark === 'try') {
+      asked.set(id, time);
+      continue;
+    }
+    const since = asked.get(id) ?? time;
+    const times = moments.filter((moment) => since <= moment && moment <= time).length + (mark === 'maybe' ? 1 : 0);
+    if (times > 0) doubtful.set(id, (doubtful.get(id) ?? 0) + times);
   }
-  return doubtful.size;
+  return doubtful;
 }
 
 /** Publishes that took longer than their deadline allows, as sentences. */
@@ -93,4 +102,58 @@ export function latePublishes(arena: Arena): readonly string[] {
   return late.length === 0
     ? []
     : [`${late.length} publishes answered later than their deadline (${Math.max(...late.map(({ took }) => took))} s)`];
+}
+
+/** Milliseconds from the end of a task until its result is stored and its message acknowledged. */
+const SETTLES_MS = 50;
+
+/**
+ * How often each task was being executed or settled at one of these moments (epoch ms): a line that was cut then may repeat it so often.
+ */
+function executionsAt(arena: Arena, moments: readonly number[]): ReadonlyMap<string, number> {
+  const open = new Map<string, number>();
+  const counts = new Map<string, number>();
+  const noted = (id: string, start: number, end: number): void => {
+    const isHit = moments.some((moment) => start <= moment && moment <= end + SETTLES_MS);
+    if (isHit) counts.set(id, (counts.get(id) ?? 0) + 1);
+  };
+  for (const { what, id, worker, time } of arena.runs()) {
+    const key = `${worker} ${id}`;
+    if (what === 'start') open.set(key, time);
+    else {
+      noted(id, open.get(key) ?? time, time);
+      open.delete(key);
+    }
+  }
+  for (const [key, start] of open) noted(key.slice(key.indexOf(' ') + 1), start, Number.POSITIVE_INFINITY);
+  return counts;
+}
+
+/** What lines that were cut at these moments (epoch ms) may repeat, and each task that ran oftener than that, as sentences. */
+export function repeatsAt(
+  arena: Arena,
+  { consumed, published }: { readonly consumed: readonly number[]; readonly published: readonly number[] },
+): { readonly most: number; readonly beyond: readonly string[] } {
+  const executions = executionsAt(arena, consumed);
+  const doubtful = doubtsOf(arena, published);
+  const starts = new Map<string, number>();
+  for (const { what, id } of arena.runs()) if (what === 'start') starts.set(id, (starts.get(id) ?? 0) + 1);
+  const beyond: string[] = [];
+  for (const [id, count] of starts) {
+    const most = 1 + (executions.get(id) ?? 0) + (doubtful.get(id) ?? 0);
+    if (count > most) beyond.push(`${id} ran ${count} times, where ${most} can be explained`);
+  }
+  const most = [...executions.values(), ...doubtful.values()].reduce((sum, count) => sum + count, 0);
+  return { most, beyond };
+}
+
+/** Did it end within so many seconds? */
+export async function within(seconds: number, work: Promise<unknown>): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), seconds * 1000);
+  try {
+    return await Promise.race([work.then(() => true), promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -152,6 +152,7 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
     takeover: place.takeover,
     lease: place.lease,
     publishTimeout,
+    heartbeat,
     broker: place.broker,
     brokerProxy,
     resultProxy,

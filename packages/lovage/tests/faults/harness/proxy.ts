@@ -30,7 +30,7 @@ export interface FaultProxy extends AsyncDisposable {
   url(original: string): string;
   /** Ends every open connection; resolves to how many. */
   cut(how?: Cut): number;
-  /** Nothing passes in these directions, on lines old and new, until thaw. */
+  /** Nothing passes in these directions, on lines old and new, until thaw: no byte, and no end of a line either. */
   freeze(direction?: Direction | 'both'): void;
   thaw(): void;
   /** Milliseconds by which each chunk comes later, and bytes a second and direction; 0: none. */
@@ -145,6 +145,7 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
       place += chunk.length;
       await pass(to, chunk);
     }
+    while (frozen.has(direction)) await thawed.promise;
     to.end();
   }
 
@@ -165,13 +166,22 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
     const line = { near, far };
     const number = ++made;
     lines.add(line);
-    const gone = (how: Cut) => (): void => {
+    const gone = (direction: Direction, how: Cut) => async (): Promise<void> => {
+      while (frozen.has(direction)) await thawed.promise;
       if (!lines.delete(line)) return;
       end(line, how);
     };
-    for (const socket of [near, far]) socket.setNoDelay(true).on('error', gone('rst')).once('close', gone('fin'));
+    for (const [socket, direction] of [
+      [near, 'up'],
+      [far, 'down'],
+    ] as const)
+      socket
+        .setNoDelay(true)
+        .on('error', () => void gone(direction, 'rst')())
+        .once('close', () => void gone(direction, 'fin')());
     const readers = isAmqp ? { up: amqpReader(), down: amqpReader() } : redisReaders();
-    for (const direction of ['up', 'down'] as const) pump(line, direction, readers, number).catch(() => end(line, 'rst'));
+    for (const direction of ['up', 'down'] as const)
+      pump(line, direction, readers, number).catch(() => void gone(direction, 'rst')());
   }
 
   const server: Server = createServer({ allowHalfOpen: true }, accept);
@@ -211,8 +221,8 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
     },
     trap: (trap) => new Promise((resolve) => armed.push({ trap, sprung: resolve })),
     [Symbol.asyncDispose]: async () => {
-      thaw();
       cut();
+      thaw();
       await new Promise((resolve) => server.close(resolve));
     },
   };

@@ -1,5 +1,5 @@
 // The table of docs/reliability.md, out of the rows that runs have written.
-import { brokenPromises, type Scenario, type ScenarioResult, STACKS, type StackName } from './scenario.ts';
+import { brokenPromises, PEERS, type Scenario, type ScenarioResult, STACKS, type StackName } from './scenario.ts';
 
 /** One run, as a line of the results file. */
 export interface Row extends ScenarioResult {
@@ -26,13 +26,27 @@ function seconds(value: number | undefined): string {
   return value === NEVER ? 'never' : value.toFixed(value < 10 ? 2 : 1);
 }
 
+function brokenRuns(rows: readonly Row[]): string {
+  const broken = rows.filter((row) => brokenPromises(row).length > 0).length;
+  return broken === 0 ? '' : `${broken} of ${rows.length} runs broke the promise`;
+}
+
+/** What else was seen, each once: figures differ from run to run, so the first of a kind stands for all. */
+function observed(rows: readonly Row[]): string {
+  const kinds = new Map<string, string>();
+  for (const text of rows.flatMap(({ violations }) => violations)) {
+    const kind = text.replaceAll(/\d+(\.\d+)?/g, '#');
+    if (!kinds.has(kind)) kinds.set(kind, text);
+  }
+  return [...kinds.values()].join('; ');
+}
+
 function line(scenario: Scenario, stack: StackName, rows: readonly Row[]): string {
   // JSON has no infinity: null stands for what never came back.
   const recovery = rows.flatMap(({ recoverySeconds }) => recoverySeconds.map((value: number | null) => value ?? NEVER));
   const noticed = rows.flatMap(({ detectionSeconds }) => detectionSeconds ?? []);
   const doubled = sum(rows.map((row) => row.doubled));
   const inFlight = sum(rows.map((row) => row.inFlight));
-  const broken = rows.filter((row) => brokenPromises(row).length > 0).length;
   const notes = [...new Set(rows.flatMap(({ note }) => note ?? []))].join('; ');
   const cells = [
     scenario.title,
@@ -45,7 +59,7 @@ function line(scenario: Scenario, stack: StackName, rows: readonly Row[]): strin
     seconds(percentile(noticed, 0.5)),
     seconds(percentile(recovery, 0.5)),
     seconds(percentile(recovery, 0.99)),
-    [broken === 0 ? '' : `${broken} of ${rows.length} runs broke the promise`, notes].filter((text) => text !== '').join('; '),
+    [PEERS.has(stack) ? '' : brokenRuns(rows), observed(rows), notes].filter((text) => text !== '').join('; '),
   ];
   return `| ${cells.join(' | ')} |`;
 }

@@ -53,6 +53,8 @@ export interface OpenStack extends AsyncDisposable {
   /** Seconds of silence after which a frozen holder is given up; undefined: the broker sees only that the line ends. */
   readonly lease: number | undefined;
   readonly publishTimeout: number;
+  /** Seconds between two signs of life on a line. */
+  readonly heartbeat: number;
   /** Servers that can be killed and stopped; the embedded broker has none. */
   readonly broker: Server | undefined;
   readonly brokerProxy: FaultProxy | undefined;

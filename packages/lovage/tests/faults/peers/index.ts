@@ -83,6 +83,7 @@ function opens(peer: Peer, isRabbit: boolean, looks: number): OpensStack {
     owned.defer(() => reader.disconnect());
     const lease = options.lease ?? LEASES[scale];
     const publishTimeout = options.publishTimeout ?? PUBLISH_TIMEOUTS[scale];
+    const heartbeat = options.heartbeat ?? HEARTBEATS[scale];
 
     const start = async (role: PeerOrders['role'], name: string, ways: Ways, concurrency = 10): Promise<Child> => {
       const orders: PeerOrders = {
@@ -94,7 +95,7 @@ function opens(peer: Peer, isRabbit: boolean, looks: number): OpensStack {
         resultUrl: ways.results === 'proxy' ? resultProxy.url(redis.url) : redis.url,
         concurrency,
         lease,
-        heartbeat: options.heartbeat ?? HEARTBEATS[scale],
+        heartbeat,
         publishTimeout,
       };
       const { command, args } = peer;
@@ -108,6 +109,7 @@ function opens(peer: Peer, isRabbit: boolean, looks: number): OpensStack {
       takeover: isRabbit ? 2 : lease + looks + 2,
       lease: isRabbit ? undefined : lease,
       publishTimeout,
+      heartbeat,
       broker: rabbit ?? redis,
       brokerProxy,
       resultProxy,

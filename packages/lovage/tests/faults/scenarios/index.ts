@@ -4,6 +4,7 @@ import { brokerKill, brokerKillEverysec } from './broker-kill.ts';
 import { brokerLongStall, brokerStall } from './broker-stall.ts';
 import { cuts } from './cuts.ts';
 import { loopBlock } from './loop-block.ts';
+import { machineDead } from './machine-dead.ts';
 import { mutations } from './mutations.ts';
 import { poison } from './poison.ts';
 import { publishCut } from './publish-cut.ts';
@@ -16,6 +17,7 @@ export const scenarios: readonly Scenario[] = [
   workerKill,
   takeKill,
   workerFreeze,
+  machineDead,
   loopBlock,
   brokerKill,
   brokerKillEverysec,

@@ -6,11 +6,13 @@ import { beforeAck, inReply } from '../harness/proxy.ts';
 import type { Scenario } from '../harness/scenario.ts';
 
 const CONCURRENCY = 6;
+/** What takes and settles on Redis: scripts, and Celery's transaction. */
+const SETTLES = /^(EVALSHA|EXEC)$/;
 
 export const settleCut: Scenario = {
   id: 'settle-cut',
   title: 'Line cut before the n-th ack (RabbitMQ), inside a reply (Redis)',
-  applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum', 'celery-redis', 'celery-rabbitmq', 'bullmq'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, random, isShort } = arena;
@@ -23,7 +25,7 @@ export const settleCut: Scenario = {
       const act = random.pick(['rst', 'fin'] as const);
       const n = random.int(1, 4);
       const sprung = stack.brokerProxy?.trap(
-        isRabbit ? beforeAck(n, act) : inReply(n, ({ name }) => name === 'EVALSHA', { act, bytes: random.int(0, 120) }),
+        isRabbit ? beforeAck(n, act) : inReply(n, ({ name }) => SETTLES.test(name), { act, bytes: random.int(0, 120) }),
       );
       await producer.produce({ prefix: `s${round}`, count: 30, perSecond: 300, args: [10] });
       await sprung;

@@ -1,0 +1,37 @@
+// A machine dies: its worker is gone and no end of its lines ever arrives, as when the power goes or a network splits. Only silence tells
+// of it: of heartbeats on RabbitMQ, of the lease on Redis.
+import { openArena } from '../harness/arena.ts';
+import { heldBy, SLACK, takenOverAfter, whenBusy } from '../harness/gestures.ts';
+import type { Scenario } from '../harness/scenario.ts';
+
+const CONCURRENCY = 4;
+
+export const machineDead: Scenario = {
+  id: 'machine-dead',
+  title: 'Machine of a worker dead (its lines fall silent and never end)',
+  applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum', 'celery-redis', 'celery-rabbitmq', 'bullmq'],
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack } = arena;
+    const producer = await stack.producer({ name: 'producer' });
+    const victim = await stack.worker({ name: 'victim', concurrency: CONCURRENCY, broker: 'proxy', results: 'proxy' });
+    await producer.produce({ prefix: 'dead', count: CONCURRENCY, perSecond: 500, args: [1000] });
+    await whenBusy(arena, 'victim');
+    for (const proxy of new Set([stack.brokerProxy, stack.resultProxy])) proxy?.freeze();
+    victim.signal('SIGKILL');
+    await victim.ended;
+    const at = Date.now();
+    const held = await heldBy(arena, 'victim');
+    await stack.worker({ name: 'heir', concurrency: CONCURRENCY });
+    // Two heartbeats, and two seconds as for any death.
+    const promised = stack.lease === undefined ? 2 * stack.heartbeat + 2 : stack.takeover;
+    const back = (): number | undefined => takenOverAfter(arena, held, at);
+    await arena.until('taken over', stack.takeover + 2 * promised + 15, () => back() !== undefined).catch(() => undefined);
+    const recovered = back() ?? Number.POSITIVE_INFINITY;
+    const violations: string[] = [];
+    if (held.size === 0) violations.push('the worker held nothing, so nothing was shown');
+    if (recovered > promised + SLACK) violations.push(`taken over after ${recovered.toFixed(1)} s, promised were ${promised} s`);
+    await arena.quiesce(stack.takeover + 30);
+    return arena.result({ inFlight: held.size, recoverySeconds: [recovered], violations });
+  },
+};
