@@ -53,21 +53,22 @@ export class AsyncResult<T = unknown> implements AnyResult<T>, Leaf {
     if (this.ignored) return undefined as T;
     if (!this.source.eager && options.disableSyncSubtasks !== false) assertMayJoin(this.id);
     const propagate = options.propagate ?? true;
-    if (this.atHand === undefined) await this.#wait(options, propagate);
+    this.atHand ??= await this.#wait(options, propagate);
     const outcome = this.outcome(propagate);
     if (options.callback !== undefined && errorOf(this) === undefined) options.callback(this.id, outcome as T);
     return outcome;
   }
 
-  async #wait(options: GetOptions<T>, propagate: boolean): Promise<void> {
+  /** No async function: thousands may wait here, and each would keep one more frame. */
+  #wait(options: GetOptions<T>, propagate: boolean): Promise<ResultRecord | undefined> {
     const { timeout = 0, signal, onMessage, onInterval, followParents = true } = options;
     const behind = propagate && followParents && this.parent !== undefined ? this.#steps() : [];
     const late = (): Error => timedOut(this.id, timeout);
     if (behind.length > 0 || onMessage !== undefined || onInterval !== undefined)
-      return gather([this], { ...options, propagate: false, behind, late });
+      return gather([this], { ...options, propagate: false, behind, late }).then(() => this.atHand);
     // The common case: no timer and no controller unless there is something to cancel.
     const limit = timeout === 0 ? undefined : { seconds: timeout, error: late };
-    this.atHand = await this.source.wait(this.id, signal, limit);
+    return this.source.wait(this.id, signal, limit);
   }
 
   /** The tasks of the steps before it, oldest first. */

@@ -1,5 +1,7 @@
 // Waiting for results on Redis, on one subscriber connection: SUBSCRIBE, then GET, then the message. Called by redis.ts.
 // A new connection subscribes to everything that is still waited for and reads it once: whatever was published in between is found.
+
+import type { Redis } from 'ioredis';
 import {
   after,
   BackendError,
@@ -33,6 +35,17 @@ export interface RedisWatchParts {
   result(id: string, body: Buffer): StoredResult;
 }
 
+/** Channels in one command: all of them, were they a million, would be more arguments than a call can have. */
+const CHUNK = 1000;
+
+function chunks(channels: readonly string[]): readonly (readonly string[])[] {
+  return Array.from({ length: Math.ceil(channels.length / CHUNK) }, (_, at) => channels.slice(at * CHUNK, (at + 1) * CHUNK));
+}
+
+async function subscribeAll(client: Redis, channels: readonly string[]): Promise<void> {
+  await Promise.all(chunks(channels).map((some) => client.subscribe(...some)));
+}
+
 /** Makes the subscriber; it connects at the first wait. */
 export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
   const closing = new AbortController();
@@ -44,14 +57,14 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
       client.on('messageBuffer', hear);
       client.on('pmessageBuffer', (_pattern: string, channel: Buffer, body: Buffer) => hear(channel, body));
       const channels = watchers.ids().map(parts.keys.meta);
-      if (channels.length > 0) await client.subscribe(...channels);
+      await subscribeAll(client, channels);
     },
   });
   line.observe({ up: () => void catchUp(), down: () => own.lost() });
   const own = createOwnResults(parts.keys, (client, pattern) => {
     // Who waits under the pattern goes on under its own channel, read once more behind that.
     const ids = watchers.ids();
-    if (ids.length > 0) client.subscribe(...ids.map(parts.keys.meta)).then(catchUp, () => undefined);
+    if (ids.length > 0) subscribeAll(client, ids.map(parts.keys.meta)).then(catchUp, () => undefined);
     client.punsubscribe(pattern).catch(() => undefined);
   });
   let leaving: string[] = [];
@@ -75,7 +88,7 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
     own.wanted(client);
     beat();
     try {
-      await client.subscribe(...ids.map(parts.keys.meta));
+      await subscribeAll(client, ids.map(parts.keys.meta));
     } catch (error) {
       if (isReplyError(error)) throw new BackendError(`Redis refused to subscribe: ${error.message}`, { cause: error });
       return; // The line is gone; the next one subscribes to what is waited for, and reads it.
@@ -94,7 +107,8 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
     const channels = leaving.filter((id) => !watchers.has(id)).map(parts.keys.meta);
     leaving = [];
     // On a lost line there is nothing left to end.
-    if (channels.length > 0 && !closing.signal.aborted) line.call('UNSUBSCRIBE', channels).catch(() => undefined);
+    if (closing.signal.aborted) return;
+    for (const some of chunks(channels)) line.call('UNSUBSCRIBE', some).catch(() => undefined);
   }
 
   function hear(channel: Buffer, body: Buffer): void {

@@ -127,12 +127,13 @@ export class ResultSet<T = unknown> {
       },
     );
     try {
-      for (let left = members.length; left > 0; left--) {
-        while (done.length === 0) {
-          if (failure !== undefined) throw failure.error;
-          await new Promise<void>((resolve) => (wake = resolve));
-        }
-        yield done.shift() as AnyResult<T>;
+      for (let at = 0; at < members.length; ) {
+        const next = done[at];
+        if (next !== undefined) {
+          at++;
+          yield next;
+        } else if (failure !== undefined) throw failure.error;
+        else await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
       stop.abort('Nobody waits any more.');

@@ -23,7 +23,7 @@ import { keepalive } from './keepalive.ts';
 import { pendingRecord, type ResultRecord } from './record.ts';
 import { ResultSet } from './result-set.ts';
 import type { Receiver, ResultBackend, StoredResult } from './seam.ts';
-import { createWaiter, type ResultWaiter } from './waiter.ts';
+import { createWaiter, type ResultWaiter, type WaitLimit } from './waiter.ts';
 import { closedBackend } from './watchers.ts';
 
 /** Results in one call to the backend at most. */
@@ -208,6 +208,18 @@ export class ResultStore implements AsyncDisposable {
     return use(backend.groups);
   }
 
+  /** No async function: thousands may wait here, and each would keep one more frame. */
+  #wait(id: string, signal: AbortSignal | undefined, limit: WaitLimit | undefined): Promise<ResultRecord> {
+    const known = this.#cache.get(id);
+    if (known !== undefined) return Promise.resolve(known).then(this.#read);
+    const waiter = this.#waiter;
+    if (waiter !== undefined) return waiter.wait(id, signal, limit).then(this.#read);
+    return this.#opened().then((opened) => opened.waiter.wait(id, signal, limit).then(this.#read));
+  }
+
+  /** One function for all waits. */
+  readonly #read = (stored: StoredResult): ResultRecord => this.codec.record(this.#cache.keep(stored));
+
   #listen(ids: readonly string[], receiver: RecordReceiver): () => void {
     const inner = this.#decoding(receiver);
     const { noticed } = receiver;
@@ -230,7 +242,7 @@ export class ResultStore implements AsyncDisposable {
     const decoded = (give: (record: ResultRecord) => void) => (stored: StoredResult) => {
       let record: ResultRecord;
       try {
-        record = this.codec.record(this.#cache.keep(stored));
+        record = this.#read(stored);
       } catch (error) {
         return failed(error);
       }
@@ -242,12 +254,7 @@ export class ResultStore implements AsyncDisposable {
   readonly #source: ResultSource = {
     eager: false,
     read: (id) => this.#record(id),
-    wait: async (id, signal, limit) => {
-      const known = this.#cache.get(id);
-      if (known !== undefined) return this.codec.record(known);
-      const waiter = this.#waiter ?? (await this.#opened()).waiter;
-      return this.codec.record(this.#cache.keep(await waiter.wait(id, signal, limit)));
-    },
+    wait: (id, signal, limit) => this.#wait(id, signal, limit),
     listen: (ids, receiver) => this.#listen(ids, receiver),
     exists: async (id) => (await this.stored(id)) !== undefined,
     forget: async (ids) => {

@@ -12,7 +12,8 @@ export async function* iterdeps(
 ): AsyncGenerator<Dependency, void, undefined> {
   const seen = new Set<string>([root.id]);
   const queue: Dependency[] = [[undefined, root]];
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+  // It grows while it is read.
+  for (const next of queue) {
     yield next;
     const [, result] = next;
     if (await result.ready()) {
@@ -20,7 +21,7 @@ export async function* iterdeps(
       for (const child of children) seen.add(child.id);
       // All at once, so that reading a wide tree takes a call for each level and not for each task.
       await Promise.all(children.map((child) => child.ready()));
-      queue.push(...children.map((child): Dependency => [result, child]));
+      for (const child of children) queue.push([result, child]);
     } else if (options.intermediate !== true) {
       throw new IncompleteStreamError(
         `Task ${result.id} has not ended, so what it sends is not known yet. Wait for it first, or walk with { intermediate: true }.`,

@@ -103,7 +103,9 @@ export function createWatchers(moves: WatchMoves): Watchers {
   async function* iterate(ids: readonly string[], signal: AbortSignal): AsyncGenerator<StoredResult, void, undefined> {
     signal.throwIfAborted();
     const left = new Set(ids);
-    const arrived: StoredResult[] = [];
+    // Taking from the front of a long array is dear: each place is emptied, and the array goes when it has been read.
+    let arrived: (StoredResult | undefined)[] = [];
+    let at = 0;
     let failure: { readonly error: unknown } | undefined;
     let wake = (): void => undefined;
     const failed = (error: unknown): void => {
@@ -121,8 +123,13 @@ export function createWatchers(moves: WatchMoves): Watchers {
     });
     try {
       while (left.size > 0) {
-        const next = arrived.shift();
+        const next = arrived[at];
         if (next !== undefined) {
+          arrived[at++] = undefined;
+          if (at === arrived.length) {
+            arrived = [];
+            at = 0;
+          }
           left.delete(next.id);
           yield next;
         } else if (failure !== undefined) throw failure.error;

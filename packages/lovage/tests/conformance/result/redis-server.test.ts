@@ -96,6 +96,19 @@ it('writes the key, the bytes, the expiry and the message that Celery would', as
   expect(await admin.call('KEYS', ['myapp*lovage*'])).toEqual([]);
 });
 
+it('waits for more results than a call can have arguments', async () => {
+  const backend = untilEnd(await openBackend(onPlain()));
+  const make = await maker(backend);
+  const ids = Array.from({ length: 200_000 }, (_, index) => `many-${index}`);
+  const stop = new AbortController();
+  const watch = backend.watch(ids, stop.signal)[Symbol.asyncIterator]();
+  const next = watch.next();
+  await backend.put([make('many-199999', 'SUCCESS')]);
+  expect((await next).value).toMatchObject({ id: 'many-199999' });
+  stop.abort(new Error('enough'));
+  await expect(watch.next()).rejects.toThrow('enough');
+});
+
 it('subscribes at get and leaves no subscription behind', async () => {
   await using admin = openRedis({ target: parseRedisUrl(plain.url), connectTimeout: 5, name: 'admin' });
   const channels = async (): Promise<unknown> => admin.call('PUBSUB', ['CHANNELS', 'celery-task-meta-quiet*']);
