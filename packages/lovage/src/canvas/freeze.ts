@@ -102,9 +102,15 @@ function placedOptions(stored: Options, id: string, place: Place, { replyTo }: P
   return options;
 }
 
+/** The group that a signature belongs to already. One that no chord waits for gives way to one that does: Celery names the header's group in a body, too. */
+function ownGroup(stored: Options, chord: WireSignature | undefined): string | undefined {
+  const isLoose = stored.chord === undefined || stored.chord === null;
+  return chord !== undefined && isLoose ? undefined : textOption(stored, 'group_id');
+}
+
 /** Who waits for it. A group that it belongs to already is kept, and with it the place there. */
 function membership(stored: Options, { groupId, chord, index }: Place): Options {
-  const own = textOption(stored, 'group_id');
+  const own = ownGroup(stored, chord);
   const isElsewhere = own !== undefined && own !== groupId && typeof stored.group_index === 'number';
   return {
     ...(own === undefined && groupId !== undefined ? { group_id: groupId } : {}),
@@ -134,7 +140,7 @@ function callOf(signature: WireSignature, start: Start, planning: Planning): Cal
 
 /** Where the options of a container put it, unless its place says otherwise. */
 function placeOf({ options }: WireSignature, place: Place): Place {
-  const own = textOption(options, 'group_id');
+  const own = ownGroup(options, place.chord);
   const index = typeof options.group_index === 'number' ? options.group_index : undefined;
   const isElsewhere = own !== undefined && own !== place.groupId;
   const chord = options.chord === undefined || options.chord === null ? undefined : (options.chord as WireSignature);

@@ -1,6 +1,6 @@
 // From a canvas to what is sent: flat calls with all ids fixed, chords to open before them, and the shape of the result. Pure: the client
 // plans what it sends, a worker what follows a task, and the same input gives the same plan.
-import type { ResultNode, WireSignature } from '../protocol/index.ts';
+import type { WireSignature } from '../protocol/index.ts';
 import type { ChordOpening } from '../result/index.ts';
 import { type Call, type CanvasPlan, derivedId, type ExpandInput, type TaskRegistry } from '../task/index.ts';
 import { uuid } from '../util/index.ts';
@@ -43,7 +43,7 @@ export function plan(signature: WireSignature, input: PlanInput): CanvasPlan {
   const whole = isTask ? signature : withOptions(signature, mergeWireOptions(signature.options, options));
   const start = { args, kwargs, options: isTask ? options : {}, chain, rootId, parentId };
   const made = frozen(whole, { start }, planning);
-  return { calls, openings, result: outermost(made.node), children: made.children };
+  return { calls, openings, result: made.node, children: made.children };
 }
 
 /** The signature with its ids fixed, and its result; nothing starts. What is frozen can be sent later under these ids. */
@@ -58,12 +58,6 @@ export function freeze(
 function planningOf(input: PlanInput, calls: Call[], openings: ChordOpening[]): Planning {
   const { rules, registry, newId = uuid, replyTo, expires, priority } = input;
   return { rules, registry, newId, replyTo, expires, priority, calls, openings };
-}
-
-/** A group of nothing but one chain that ends in a group has the result of that group. */
-function outermost(node: ResultNode | undefined): ResultNode | undefined {
-  const [only] = node?.members ?? [];
-  return node?.members?.length === 1 && only?.members !== undefined ? only : node;
 }
 
 /** What plans share in one process. */

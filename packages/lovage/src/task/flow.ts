@@ -182,6 +182,19 @@ export type PipedFrom<Left, Next> =
 
 /** What a group in the place of a step gives on. */
 type Handed<S> = S extends GroupSignature<never, readonly [infer Only], 'members'> ? Only : ResultOf<S>;
+/** Is it a group of its own, in whose place no single member stands? */
+type IsBareGroup<S> =
+  S extends GroupSignature<never, readonly [unknown], 'members'>
+    ? false
+    : S extends GroupSignature<never, readonly unknown[], 'members' | 'list'>
+      ? true
+      : false;
+/** What the step before this one gives. Where a chain begins with a group, what follows is its body as it is, a group of one too. */
+type HandedBefore<Steps extends readonly unknown[], Index> = Index extends '2'
+  ? IsBareGroup<Steps[0]> extends true
+    ? ResultOf<Steps[1]>
+    : Handed<Steps[1]>
+  : Handed<Before<Steps, Index>>;
 type Before<Steps extends readonly unknown[], Index> = Index extends keyof [unknown, ...Steps]
   ? [unknown, ...Steps][Index]
   : unknown;
@@ -191,7 +204,7 @@ export type Linked<Steps extends readonly unknown[]> = {
   [Index in keyof Steps]: Index extends '0'
     ? Steps[Index]
     : Steps[Index] extends Step
-      ? Fitting<Before<Steps, Index> extends Step ? Handed<Before<Steps, Index>> : unknown, Steps[Index]>
+      ? Fitting<Before<Steps, Index> extends Step ? HandedBefore<Steps, Index> : unknown, Steps[Index]>
       : Steps[Index];
 };
 
@@ -202,7 +215,11 @@ export type ChainOf<Steps extends readonly unknown[]> = Steps extends readonly [
   ? Signature<[], undefined>
   : Steps extends readonly [Iterable<infer Each>]
     ? Piped<MissingOf<Each>, Each>
-    : Piped<MissingOf<Steps[0]>, Last<Steps>>;
+    : Steps extends readonly [infer First, infer Second]
+      ? IsBareGroup<First> extends true
+        ? Ended<MissingOf<First>, Second>
+        : Piped<MissingOf<First>, Second>
+      : Piped<MissingOf<Steps[0]>, Last<Steps>>;
 
 type AsFunction<S> = S extends { readonly immutable: true }
   ? never

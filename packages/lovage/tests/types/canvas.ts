@@ -96,6 +96,11 @@ const oneOfList = chain(add.s(1, 2), group([text.s()]));
 same<typeof oneOfList, GroupSignature<[], [string], 'end'>>(true);
 const kept = both.pipe(group(pair.s()));
 same<typeof kept, GroupSignature<[], [string], 'end'>>(true);
+const keptInChain = chain(both, group(pair.s()));
+same<typeof keptInChain, GroupSignature<[], [string], 'end'>>(true);
+chain(both, group(pair.s()), task('ones', (each: [string]) => each).s());
+// @ts-expect-error a group of one stays a list where it is the body of the group that the chain begins with
+chain(both, group(pair.s()), task('text', (each: string) => each).s());
 // @ts-expect-error the list is not one of numbers
 both.pipe(sum.s());
 // @ts-expect-error the same in a chain

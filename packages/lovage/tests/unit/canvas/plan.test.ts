@@ -87,10 +87,9 @@ describe('a group', () => {
     expect(sent(group())).toMatchObject({ calls: [], result: { members: [] } });
   });
 
-  test('of nothing but a chain that ends in a group has the result of that group', () => {
+  test('of nothing but a chain that ends in a group is a list of one list, as its type says (Celery gives the inner list)', () => {
     const { result } = sent(group(chain(add.s(1, 1), group(add.s(1), add.s(2)))));
-    expect(result?.members).toHaveLength(2);
-    expect(result?.parent?.members).toBeUndefined();
+    expect(result?.members?.map(({ members }) => members?.length)).toEqual([2]);
   });
 
   test('starts its members one after the other', () => {
