@@ -342,6 +342,7 @@ function taskSettings(settings: Settings, oid: string): ExecuteEnvironment['sett
     errbacksOnHeaders: settings.taskAllowErrorCbOnChordHeader,
     replyTo: oid,
     resultExpires: settings.resultExpires ?? undefined,
+    chordRetryInterval: settings.resultChordRetryInterval,
   };
 }
 

@@ -7,6 +7,7 @@ import type { AsyncResult, BackendOptions, ResultBackend, ResultStore } from '..
 import type { Serialization } from '../serialization/index.ts';
 import {
   type AgainOptions,
+  builtInTasks,
   type CallOptions,
   type CurrentRequest,
   checkCallOptions,
@@ -103,6 +104,7 @@ export class Lovage implements AsyncDisposable {
       register: (definition) => this.#core.registry.register(definition),
       canvas: createCanvas,
     };
+    for (const definition of builtInTasks(this.#port)) this.#core.registry.addBuiltIn(definition);
     this.task = declareTask(this.#port);
     this.remote = declareRemote(this.#port);
   }

@@ -90,6 +90,7 @@ export function intake(
   if (definition !== undefined) return { request, definition };
   const error = new NotRegisteredError(
     `No task is registered as '${request.task}' in this worker.${didYouMean(request.task, app.taskNames())} Import its module in the worker (setting include), or route it elsewhere.`,
+    { task: request.task },
   );
   return { reason: 'unknown-task', error, owner: ownerOfRequest(request) };
 }

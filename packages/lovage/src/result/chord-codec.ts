@@ -28,6 +28,9 @@ export interface ChordCodec {
   /** Throws EncodeError when the value cannot be written. */
   part(end: MemberEnd): ChordPart;
   opening(opening: ChordOpening): StoredOpening;
+  callback(callback: ChordCallback): string;
+  /** A group as Celery saves it: how the results of a header are nested. */
+  structure(header: unknown): Uint8Array;
   /** Throws DecodeError or ContentRefusedError. */
   readPart(body: Uint8Array): ReadPart;
   readCallback(text: string): ChordCallback;
@@ -55,8 +58,12 @@ export function createChordCodec(options: ChordCodecOptions): ChordCodec {
   const callbackText = ({ body, rootId }: ChordCallback): string =>
     Buffer.from(serialization.encode({ body, root_id: rootId ?? null }, 'json').body).toString();
 
+  const structure = (header: unknown): Uint8Array => write({ result: header });
+
   return {
     expires,
+    callback: callbackText,
+    structure,
     part: ({ groupId, index, id, state, result, callback }) => {
       const isError = EXCEPTION_STATES.has(state) && result instanceof Error;
       const value = isError ? exception(result) : (result ?? null);
@@ -69,7 +76,7 @@ export function createChordCodec(options: ChordCodecOptions): ChordCodec {
       groupId,
       size,
       callback: callbackText({ body, rootId: undefined }),
-      structure: nested ? write({ result: header }) : undefined,
+      structure: nested ? structure(header) : undefined,
       expires: seconds,
     }),
     readPart: (body) => partOf(read(body)),

@@ -153,6 +153,12 @@ export class ResultStore implements AsyncDisposable {
     );
   }
 
+  /** Deletes what has expired, where the backend does not by itself. */
+  async cleanup(): Promise<void> {
+    const { backend } = await this.#opened();
+    await backend.cleanup?.();
+  }
+
   /** Makes a chord wait for further ids. Throws ConfigurationError on a backend that does not count. */
   async extendChord(groupId: string, ids: readonly string[]): Promise<void> {
     const { backend } = await this.#opened();

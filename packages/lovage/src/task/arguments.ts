@@ -34,8 +34,11 @@ export function misfit(definition: TaskDefinition, args: Args, kwargs: Kwargs): 
   return undefined;
 }
 
+/** `params` of a task that looks at its request for its keyword arguments, whatever they are called. */
+export const ANY_KEYWORDS: readonly string[] = Object.freeze([]);
+
 function placeKeywords({ name, params }: TaskDefinition, args: Args, keys: readonly string[]): string | undefined {
-  if (keys.length === 0) return undefined;
+  if (keys.length === 0 || params === ANY_KEYWORDS) return undefined;
   if (params === undefined) {
     return `${name} got the keyword arguments ${keys.join(', ')}, but the names of its parameters are not known; give the task the option params: ['…'].`;
   }
@@ -59,7 +62,7 @@ export function bindArguments(definition: TaskDefinition, args: Args, kwargs: Kw
   const keys = Object.keys(kwargs);
   const reason = typing ? misfit(definition, args, kwargs) : placeKeywords(definition, args, keys);
   if (reason !== undefined) throw new TypeError(reason);
-  if (keys.length === 0) return args;
+  if (keys.length === 0 || definition.params === ANY_KEYWORDS) return args;
   const places = keys.map((key) => definition.params?.indexOf(key) ?? -1);
   const bound: unknown[] = [...args];
   // Places between that nobody filled stay undefined, so that a default value of the function applies.

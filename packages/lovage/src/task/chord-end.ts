@@ -47,6 +47,11 @@ export async function endChord(complete: CompleteChord, environment: ExecuteEnvi
   }
 }
 
+/** Fails a chord that will never be complete. Never rejects. */
+export function failChord(body: WireSignature, error: ChordError, environment: ExecuteEnvironment): Promise<Aftermath> {
+  return failBody(body, error, exceptionOf(error), environment);
+}
+
 function readParts({ parts }: CompleteChord, { results }: ExecuteEnvironment): readonly ReadPart[] {
   return parts.map((part) => results.chords.readPart(part));
 }
@@ -145,20 +150,17 @@ async function failBody(
   const results = [...fallen.map(({ id, groupId }) => record(id, groupId)), ...groupIds.map((id) => record(id, undefined))];
   const parts = casualtyParts(environment, fallen, error, undefined);
   const told = await Promise.all(
-    stranded(body, environment.hostname).map((request) => tellErrbacks({ environment, request }, error, traceback)),
+    stranded(body, environment.hostname).map((request) => tellErrbacks({ environment, request }, error)),
   );
   return { results, parts, next: told.flatMap(({ next }) => next), openings: told.flatMap(({ openings }) => openings) };
 }
 
 /** Runs or sends the errbacks of a task that never ran. */
-async function tellErrbacks(
-  followed: Followed,
-  error: Error,
-  traceback: string | undefined,
-): Promise<Pick<Aftermath, 'next' | 'openings'>> {
+async function tellErrbacks(followed: Followed, error: Error): Promise<Pick<Aftermath, 'next' | 'openings'>> {
   const complain = (thrown: unknown): void =>
     log.error('An errback of {id} failed: {error}', { id: followed.request.id, error: thrown });
-  await runErrbacks(followed, error, traceback, complain);
+  // Nothing of it ran, so there is no traceback.
+  await runErrbacks(followed, error, undefined, complain);
   try {
     const { calls, openings } = afterError(followed);
     return { next: messagesOf(followed.environment, calls), openings };

@@ -48,6 +48,8 @@ export interface TaskResults {
   openChords(openings: readonly ChordOpening[]): Promise<'counted' | 'polled'>;
   /** Makes a chord wait for further ids. Throws ConfigurationError. */
   extendChord(groupId: string, ids: readonly string[]): Promise<void>;
+  /** Deletes what has expired, where the store does not by itself. */
+  cleanup(): Promise<void>;
 }
 
 /** A body as it travels. */
@@ -83,6 +85,8 @@ export interface TaskSettings {
   readonly replyTo?: string;
   /** Seconds that results, and the bookkeeping of chords, live. @default for ever */
   readonly resultExpires?: number | undefined;
+  /** Seconds between the looks of celery.chord_unlock. @default 1 */
+  readonly chordRetryInterval?: number;
 }
 
 /** The world of the task room. */

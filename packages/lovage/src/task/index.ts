@@ -4,6 +4,7 @@
 export { aftermath, type TaskEnd } from './aftermath.ts';
 export { type AgainOptions, signatureFromRequest } from './again.ts';
 export { checkArguments } from './arguments.ts';
+export { builtInTasks } from './builtin.ts';
 export { endChord } from './chord-end.ts';
 export * from './context.ts';
 export type * from './declare.ts';

@@ -6,17 +6,19 @@ import type { TaskDefinition } from './options.ts';
 /** A registry with nothing in it. */
 export class Registry implements TaskRegistry {
   readonly #tasks = new Map<string, TaskDefinition>();
+  /** Found by name, but listed nowhere. */
+  readonly #builtIn = new Map<string, TaskDefinition>();
 
   get size(): number {
     return this.#tasks.size;
   }
 
   find(name: string): TaskDefinition | undefined {
-    return this.#tasks.get(name);
+    return this.#tasks.get(name) ?? this.#builtIn.get(name);
   }
 
   get(name: string): TaskDefinition {
-    const found = this.#tasks.get(name);
+    const found = this.find(name);
     if (found === undefined) throw notRegistered(name, this.#tasks.keys());
     return found;
   }
@@ -28,6 +30,11 @@ export class Registry implements TaskRegistry {
       );
     }
     this.#tasks.set(definition.name, definition);
+  }
+
+  /** Adds a task that every app has. A task of the app's own may take its name. */
+  addBuiltIn(definition: TaskDefinition): void {
+    this.#builtIn.set(definition.name, definition);
   }
 
   /** Forgets a task, so that another may have its name. */

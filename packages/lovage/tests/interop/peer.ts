@@ -13,6 +13,10 @@ export interface PeerOptions {
   readonly prefix: string;
   /** The first one is the default queue. */
   readonly queues: readonly string[];
+  /** The module of the worker's app. @default 'peer' */
+  readonly module?: string;
+  /** Further variables of the environment. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 function python(args: readonly string[], options: PeerOptions): ChildProcess {
@@ -29,6 +33,7 @@ function python(args: readonly string[], options: PeerOptions): ChildProcess {
       INTEROP_BACKEND: options.backend,
       INTEROP_PREFIX: options.prefix,
       INTEROP_QUEUES: options.queues.join(','),
+      ...options.variables,
     },
   });
   if (child.pid !== undefined) guardGroup(child.pid);
@@ -56,7 +61,7 @@ export async function startPythonWorker(options: PeerOptions): Promise<PythonWor
       '-m',
       'celery',
       '-A',
-      'peer',
+      options.module ?? 'peer',
       'worker',
       '-P',
       'prefork',
