@@ -1,8 +1,15 @@
 // Running a call here and now, as a worker would: `apply`, and every call of an app that is always eager. Retries come at once,
 // nothing is stored unless `storeEagerResult` says so, and what follows is sent, or run here too.
 import { EMPTY_EMBED } from '../protocol/index.ts';
-import { type EagerResult, eagerResult, pendingRecord, READY_STATES, type ResultRecord } from '../result/index.ts';
-import { EncodeError, uuid } from '../util/index.ts';
+import {
+  allowJoinResult,
+  type EagerResult,
+  eagerResult,
+  pendingRecord,
+  READY_STATES,
+  type ResultRecord,
+} from '../result/index.ts';
+import { ConfigurationError, EncodeError, uuid } from '../util/index.ts';
 import { type Attempt, currentRequest, parts } from './attempt.ts';
 import { type CurrentRequest, currentTask } from './context.ts';
 import type { ExecuteEnvironment } from './environment.ts';
@@ -40,7 +47,7 @@ export async function runEagerly(
   const taskId = options.taskId ?? uuid();
   const sent: Call[] = [];
   const attempt = attemptOf(catching(environment, sent), definition, { ...call, options: { ...options, taskId } });
-  const ending = await perform(attempt);
+  const ending = await inPlace(await perform(attempt));
   if (ending.kind === 'error' && propagates) {
     await postrun(attempt, 'FAILURE', ending.error);
     throw ending.error;
@@ -49,6 +56,21 @@ export async function runEagerly(
   const outcome = await finish(attempt, ending, () => (environment.clock.monotonic() - began) / 1000);
   if (attempt.storesStates && outcome.results.length > 0) await environment.store(outcome.results);
   return continued(environment, sent, given, eagerResult(recordOf(attempt, ending, outcome), { results: environment.results }));
+}
+
+/** What took the place of the task runs here, too, and its value is the task's. */
+async function inPlace(ending: Ending): Promise<Ending> {
+  if (ending.kind !== 'replaced') return ending;
+  const { signature } = ending.replaced;
+  const { apply } = signature as { readonly apply?: (missing: readonly unknown[]) => Promise<{ get(): Promise<unknown> }> };
+  try {
+    if (apply === undefined)
+      throw new ConfigurationError('This signature cannot run in place: it came over the wire. Make it with task.s().');
+    const result = await apply.call(signature, []);
+    return { kind: 'value', value: await allowJoinResult(() => result.get()) };
+  } catch (error) {
+    return { kind: 'error', error };
+  }
 }
 
 /** The environment with a publisher that only remembers what would be sent. */

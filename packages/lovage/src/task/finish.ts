@@ -2,9 +2,8 @@
 // Records are encoded before what follows is prepared, so that a value that nobody can write becomes a failure in time.
 import type { Outgoing } from '../broker/index.ts';
 import { revokedException, saferepr, type WireException, wireException } from '../protocol/index.ts';
-import { allowJoinResult, type ChordOpening, type ChordPart, type StoredResult } from '../result/index.ts';
+import type { ChordOpening, ChordPart, StoredResult } from '../result/index.ts';
 import {
-  ConfigurationError,
   EncodeError,
   logger,
   type Maybe,
@@ -281,9 +280,7 @@ async function ignore(attempt: Attempt, steer: Ignore, runtime: () => number): P
 
 /** Nothing is stored of a task whose place another takes: that one ends under its id, with its callbacks, its chord and the rest of its chain. */
 async function replaced(attempt: Attempt, steer: Replaced, runtime: () => number): Promise<Outcome> {
-  const { request } = attempt;
   try {
-    if (request.isEager) return await succeed(attempt, await appliedInPlace(steer), runtime);
     const { calls, openings } = planReplacement(attempt, steer.signature);
     const sent: Sent = { next: messagesOf(attempt, joined(calls, attempt.retries)), ...opened(openings) };
     await postrun(attempt, 'IGNORED', steer);
@@ -291,15 +288,6 @@ async function replaced(attempt: Attempt, steer: Replaced, runtime: () => number
   } catch (error) {
     return fail(attempt, error, runtime);
   }
-}
-
-/** The value of a signature that is run here, by whatever kind of signature it is. */
-async function appliedInPlace({ signature }: Replaced): Promise<unknown> {
-  const { apply } = signature as { readonly apply?: (missing: readonly unknown[]) => Promise<{ get(): Promise<unknown> }> };
-  if (apply === undefined)
-    throw new ConfigurationError('This signature cannot run in place: it came over the wire. Make it with task.s().');
-  const result = await apply.call(signature, []);
-  return allowJoinResult(() => result.get());
 }
 
 async function reject(attempt: Attempt, steer: Reject, runtime: () => number): Promise<Outcome> {

@@ -89,6 +89,8 @@ local function chord_at(at) return ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at
 local function chord_expire(ttl, ...)
   if ttl > 0 then for _, key in ipairs({ ... }) do redis.call('PEXPIRE', key, ttl) end end
 end
+-- Python writes a space behind a comma of JSON.
+local function chord_head(part, length) return part:gsub('^%[1, ', '[1,', 1):sub(1, length) end
 local function chord_answer(group, own, id)
   local parts = group .. '.j'
   local all = redis.call('TYPE', parts).ok == 'list' and redis.call('LRANGE', parts, 0, -1) or redis.call('ZRANGE', parts, 0, -1)
@@ -115,11 +117,12 @@ function WRITES.chord_join(at, count)
   local added = 0
   for i = at + 7, at + count - 1, 4 do
     local score, task, part = ARGV[i], ARGV[i + 1], ARGV[i + 3]
-    local head, known = part:sub(1, tonumber(ARGV[i + 2])), false
+    local length, known = tonumber(ARGV[i + 2]), false
+    local head = chord_head(part, length)
     if kind == 'zset' and score ~= '+inf' then
       -- A worker of the other language may have counted this id, so the parts themselves are asked.
       for _, there in ipairs(redis.call('ZRANGEBYSCORE', parts, score, score)) do
-        if there:sub(1, #head) == head then known = true break end
+        if chord_head(there, length) == head then known = true break end
       end
     else known = redis.call('HSETNX', own, 'part ' .. task, 1) == 0 end
     if not known then

@@ -70,6 +70,7 @@ export interface RunOptions extends ExecuteOptions {
   readonly callbacks?: readonly WireSignature[];
   readonly errbacks?: readonly WireSignature[];
   readonly chain?: readonly WireSignature[];
+  readonly chord?: WireSignature;
   readonly request?: Partial<TaskRequest>;
   readonly job?: Partial<Job>;
 }
@@ -212,7 +213,7 @@ export function world(changes: Partial<Omit<ExecuteEnvironment, 'settings'>> & {
     results,
     sent,
     run: (name, args = [], more = {}) => {
-      const { id = uuid(), kwargs = {}, callbacks = [], errbacks = [], chain, request, job, ...options } = more;
+      const { id = uuid(), kwargs = {}, callbacks = [], errbacks = [], chain, chord, request, job, ...options } = more;
       const like = (signature: WireSignature) => ({ toWire: () => signature });
       const call: Call = {
         task: name,
@@ -223,6 +224,7 @@ export function world(changes: Partial<Omit<ExecuteEnvironment, 'settings'>> & {
           link: callbacks.map(like),
           linkError: errbacks.map(like),
           ...(chain === undefined ? {} : { chain }),
+          ...(chord === undefined ? {} : { chord }),
         },
       };
       const made = parse(prepare(call).message);
