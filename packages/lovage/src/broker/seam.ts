@@ -92,8 +92,8 @@ export type Settlement =
 export interface JointWrite {
   readonly database: string;
   readonly payload: unknown;
-  /** Called after the commit with what the writes of the turn had to say; not called when that was lost on the way. */
-  readonly answered?: (answers: readonly unknown[]) => void;
+  /** Called after the commit with what the writes of the turn had to say, of which it takes out what is its own; not called when that was lost on the way. */
+  readonly answered?: (answers: unknown[]) => void;
 }
 
 export type ExchangeType = 'direct' | 'topic' | 'fanout';

@@ -79,13 +79,13 @@ function joins(parts: readonly ChordPart[], keys: ResultKeys, ordered: boolean):
   });
 }
 
+/** Several joins may lie in one turn, which tells all of them all answers: whoever asks first takes a chord for itself. */
 function jointJoin(database: string, payload: readonly RedisWrite[], groupIds: ReadonlySet<string>): JointJoin {
   let complete: readonly CompleteChord[] | undefined;
-  const answered = (answers: readonly unknown[]): void => {
-    complete = answers
-      .filter(isAnswer)
-      .map(chordOf)
-      .filter(({ groupId }) => groupIds.has(groupId));
+  const answered = (answers: unknown[]): void => {
+    const mine = answers.filter((answer) => isAnswer(answer) && groupIds.has(String(answer[0])));
+    for (const answer of mine) answers.splice(answers.indexOf(answer), 1);
+    complete = mine.filter(isAnswer).map(chordOf);
   };
   return { write: { database, payload, answered }, complete: () => complete };
 }

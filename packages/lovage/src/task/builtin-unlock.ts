@@ -5,8 +5,9 @@ import { type ChordPart, type CompleteChord, READY_STATES } from '../result/inde
 import { ChordError, InvalidTaskError } from '../util/index.ts';
 import { endChord, failChord } from './chord-end.ts';
 import type { TaskContext } from './context.ts';
-import type { ExecuteEnvironment, TaskPort } from './environment.ts';
+import type { ExecuteEnvironment } from './environment.ts';
 import type { Aftermath } from './job.ts';
+import type { TaskPort } from './port.ts';
 
 /** Seconds between looks, and after which it gives up where results live for ever. */
 const INTERVAL = 1;

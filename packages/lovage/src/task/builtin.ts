@@ -6,9 +6,10 @@ import { ANY_KEYWORDS } from './arguments.ts';
 import { unlockChord } from './builtin-unlock.ts';
 import type { TaskContext } from './context.ts';
 import { callDirectly } from './direct.ts';
-import type { TaskPort } from './environment.ts';
+
 import { derivedId, startSignature } from './follow.ts';
 import type { TaskDefinition, TaskOptions } from './options.ts';
+import type { TaskPort } from './port.ts';
 import { sendPlan } from './send.ts';
 
 type Body = (context: TaskContext, ...args: readonly unknown[]) => unknown;

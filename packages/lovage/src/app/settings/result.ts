@@ -70,14 +70,13 @@ export const resultSettings: SettingRows = {
     default: 1,
     old: 'CELERY_RESULT_CHORD_RETRY_INTERVAL',
     about: 'Seconds between two looks at a chord on a store that cannot join.',
-    later: 'the canvas',
   },
   resultChordJoinTimeout: {
     kind: 'seconds',
     default: 3,
     old: 'CELERY_RESULT_CHORD_JOIN_TIMEOUT',
     about: 'Seconds to wait for the results of a chord that is complete.',
-    later: 'the canvas',
+    ignored: 'a chord is complete when all its results are there, so nothing is waited for',
   },
   resultBackendAlwaysRetry: {
     kind: 'boolean',

@@ -494,12 +494,12 @@ export interface Settings {
    */
   readonly resultCacheMax: number | null;
   /**
-   * Seconds between two looks at a chord on a store that cannot join. No effect yet: belongs to the canvas, which is still to come.
+   * Seconds between two looks at a chord on a store that cannot join.
    * @default 1
    */
   readonly resultChordRetryInterval: number;
   /**
-   * Seconds to wait for the results of a chord that is complete. No effect yet: belongs to the canvas, which is still to come.
+   * Seconds to wait for the results of a chord that is complete. No effect here: a chord is complete when all its results are there, so nothing is waited for.
    * @default 3
    */
   readonly resultChordJoinTimeout: number;

@@ -25,9 +25,8 @@ const CLOSE_SECONDS = 3;
 
 type TurnCall = Parameters<Holder['turn']>[0];
 /** Status, fields lost, batch, lists that are none, answers of joint writes. */
-type TurnReply = readonly [Buffer, readonly Buffer[], Packed, (readonly Buffer[])?, (readonly unknown[])?];
+type TurnReply = readonly [Buffer, readonly Buffer[], Packed, (readonly Buffer[])?, unknown[]?];
 const NONE: readonly Delivery[] = [];
-const NO_ANSWERS: readonly unknown[] = [];
 
 const NOBODY = (): void => undefined;
 
@@ -175,7 +174,7 @@ class RedisHolder implements Holder {
     const isFresh = is(reply, 'ok');
     const drained = isFresh && batch.count < call.take;
     if (call.take > 0) this.#drained = drained;
-    if (isFresh) for (const { answered } of call.writes) answered?.(reply[4] ?? NO_ANSWERS);
+    if (isFresh) for (const { answered } of call.writes) answered?.(reply[4] ?? []);
     return resultOf(joined(this.#brought.splice(0), batch), lostOf(call, reply[1].map(String)), drained);
   }
 
