@@ -36,6 +36,7 @@ const DRIVERS = [
   'result/rpc',
   'result/filesystem',
   'result/memcached',
+  'result/database',
   'pool/async',
   'pool/solo',
 ];

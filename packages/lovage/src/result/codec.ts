@@ -106,7 +106,10 @@ export function createResultCodec(options: ResultCodecOptions): ResultCodec {
     );
   }
 
-  const decode = (stored: StoredResult): ResultMeta => parseMeta(read(stored), stored.id);
+  function decode(stored: StoredResult): ResultMeta {
+    if (stored.unreadable !== undefined) throw stored.unreadable;
+    return parseMeta(read(stored), stored.id);
+  }
 
   function encodeGroup(group: ResultNode): StoredGroup {
     const { body, contentType, contentEncoding } = serialization.encode({ result: resultTuple(group) }, serializer);

@@ -3,7 +3,7 @@ import { ConfigurationError, didYouMean, redactUrl } from '../util/index.ts';
 import type { BackendDriver, BackendOptions, ResultBackend } from './seam.ts';
 
 const redis = (): Promise<BackendDriver> => import('./redis.ts');
-const cache = (): Promise<BackendDriver> => import('./memcached.ts');
+const database = (): Promise<BackendDriver> => import('./database.ts');
 
 const drivers: Readonly<Record<string, () => Promise<BackendDriver>>> = {
   memory: () => import('./memory.ts'),
@@ -14,11 +14,9 @@ const drivers: Readonly<Record<string, () => Promise<BackendDriver>>> = {
   'redis+socket': redis,
   rpc: () => import('./rpc.ts'),
   file: () => import('./filesystem.ts'),
-  cache,
-  'cache+memcached': cache,
-  'cache+memcache': cache,
-  'cache+pylibmc': cache,
-  'cache+memory': cache,
+  cache: () => import('./memcached.ts'),
+  db: database,
+  database,
   disabled: () => import('./disabled.ts'),
 };
 
@@ -30,7 +28,9 @@ export async function openBackend(options: BackendOptions, own?: OwnBackends): P
   const scheme = /^([a-z][a-z0-9+.-]*)(?=:|$)/i.exec(options.url)?.[1]?.toLowerCase() ?? '';
   const opensOwn = own?.get(scheme);
   if (opensOwn !== undefined) return keepsTo(options, opensOwn(options));
-  const load = Object.hasOwn(drivers, scheme) ? drivers[scheme] : undefined;
+  // As Celery reads it: what stands before the first '+' names the store, and what follows is the store's own business.
+  const alias = Object.hasOwn(drivers, scheme) ? scheme : (scheme.split('+')[0] ?? '');
+  const load = Object.hasOwn(drivers, alias) ? drivers[alias] : undefined;
   if (load === undefined) {
     const known = [...(own?.keys() ?? []), ...Object.keys(drivers)];
     throw new ConfigurationError(

@@ -4,15 +4,18 @@ import { randomUUID } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BackendError, ConfigurationError, readOptionNames } from '../util/index.ts';
+import { BackendError, ConfigurationError, readOptionNames, sleep } from '../util/index.ts';
 import type { KeyValue, KeyValueStore, KeyValueWrite } from './kv.ts';
-import { eachOf, KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
+import { KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
 import { storableKey } from './kv-names.ts';
+import { eachOf } from './patience.ts';
 import type { BackendOptions, ResultBackend } from './seam.ts';
 
 /** What no file name may hold, on any system. */
 const UNSTORABLE = /[/\\\0]|^\.{1,2}$/;
 const MAX_NAME_BYTES = 255;
+/** How often a file that seems to be half written is looked at, 5 ms apart. */
+const MAX_LOOKS = 10;
 /** Files open at a time. */
 const MAX_OPEN = 64;
 /** A file that is being written. */
@@ -49,7 +52,12 @@ function filesystemStore(url: string): KeyValueStore {
 
   async function read(key: string): Promise<readonly [string, KeyValue] | undefined> {
     try {
-      return [key, { value: await readFile(pathOf(key)) }];
+      for (let look = 1; ; look++) {
+        const value = await readFile(pathOf(key));
+        if (!isUnfinished(value)) return [key, { value }];
+        if (look === MAX_LOOKS) return value.length === 0 ? undefined : [key, { value }];
+        await sleep(0.005);
+      }
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw failed(`read from ${folder}`, error);
@@ -95,6 +103,11 @@ function filesystemStore(url: string): KeyValueStore {
     check: usable,
     [Symbol.asyncDispose]: async () => undefined,
   };
+}
+
+/** Python empties a file and then writes to it: nothing, or a record of JSON without its end, is what lies between. */
+function isUnfinished(value: Buffer): boolean {
+  return value.length === 0 || (value[0] === 0x7b && value.at(-1) !== 0x7d);
 }
 
 /** Writes, reads and removes a file under the name that Celery uses for this. */

@@ -1,16 +1,14 @@
 // A result backend over any key/value store (kv.ts), under Celery's keys. Called by the drivers of such stores, and by users for theirs.
 import { groupKey, keyPrefix, resultKey } from '../protocol/index.ts';
-import { BackendError, deadline, LovageError } from '../util/index.ts';
 import type { GroupStore, StoredGroup } from './group-seam.ts';
 import type { KeyValue, KeyValueStore, Seen } from './kv.ts';
 import { createKeyWatch } from './kv-watch.ts';
-import { DEFAULT_RETRY, type RetryPolicy, repeatedly } from './retry.ts';
+import { eachOf, inWords, patient } from './patience.ts';
+import { DEFAULT_RETRY, type RetryPolicy } from './retry.ts';
 import { isStored, mayStore } from './rules.ts';
 import type { BackendOptions, ResultBackend, StoredResult } from './seam.ts';
 import { stateOf } from './sniff.ts';
 
-/** Seconds for which a call is tried again on a store that is away. */
-const PATIENCE = 20;
 /** Conditional writes under way at a time. */
 const MAX_SWAPS = 32;
 /** Seconds between two looks of a wait, as Celery's (`AsyncResult.get(interval=0.5)`). */
@@ -202,40 +200,4 @@ function waves(results: readonly StoredResult[]): readonly (readonly StoredResul
     else wave.push(result);
   }
   return all;
-}
-
-/** Runs `work` for each, at most `limit` at a time. */
-export async function eachOf<T, R>(items: readonly T[], limit: number, work: (item: T) => Promise<R>): Promise<readonly R[]> {
-  const done: R[] = [];
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) done[index] = await work(items[index] as T);
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
-  return done;
-}
-
-/** An error of a client library becomes one of ours, and says which store it was. */
-async function inWords<T>(name: string, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    if (error instanceof LovageError) throw error;
-    const said = error instanceof Error ? error.message : String(error);
-    throw new BackendError(`The result store ${name} failed: ${said}`, { cause: error, transient: false });
-  }
-}
-
-/** How long and how often a call is tried. */
-interface Patience {
-  readonly name: string;
-  readonly policy: RetryPolicy;
-  readonly closing: AbortSignal;
-}
-
-/** Repeats a call while its store is away; every call here may be repeated, for a swap that did happen finds its own bytes. */
-async function patient<T>(call: () => Promise<T>, { name, policy, closing }: Patience): Promise<T> {
-  using limit = deadline(PATIENCE, () => new BackendError(`The result store ${name} has not answered for ${PATIENCE} s.`));
-  const canMend = (error: unknown): boolean => error instanceof LovageError && error.transient && !closing.aborted;
-  return await repeatedly(policy, limit.signal, () => inWords(name, call), canMend);
 }

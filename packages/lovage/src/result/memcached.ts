@@ -2,11 +2,12 @@
 // Text protocol, because only there one command reads many keys, and compare-and-set keeps a SUCCESS from being replaced.
 import { ConfigurationError, didYouMean, readOptionNames } from '../util/index.ts';
 import type { KeyValue, KeyValueStore } from './kv.ts';
-import { eachOf, KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
+import { KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
 import { storableKey } from './kv-names.ts';
 import { memcachedLife, serverOf } from './memcached/keys.ts';
 import { type MemcachedLine, openMemcached } from './memcached/line.ts';
 import { memoryStore } from './memcached/memory.ts';
+import { eachOf } from './patience.ts';
 import type { BackendOptions, ResultBackend } from './seam.ts';
 
 const PORT = 11211;

@@ -22,6 +22,8 @@ export interface StoredResult {
   /** Where the rpc backend sends it. */
   readonly replyTo?: string | undefined;
   readonly correlationId?: string | undefined;
+  /** Why its value cannot be read here, although its state can: thrown to who asks for the value. */
+  readonly unreadable?: Error | undefined;
 }
 
 /** Who is told of results, one by one. */

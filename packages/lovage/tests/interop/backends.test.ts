@@ -19,8 +19,33 @@ afterAll(async () => {
 });
 
 const MEMCACHE = { 'memcache.py': 'python3-memcache' };
-const stores = {
+const SQLALCHEMY = { 'sqlalchemy/__init__.py': 'python3-sqlalchemy' };
+
+interface Store {
+  readonly url: () => string;
+  readonly modules: Readonly<Record<string, string>>;
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Python does not look at what is there before it writes. */
+  readonly overwrites?: boolean;
+  /** Python makes the tables. */
+  readonly pythonFirst?: boolean;
+}
+
+const stores: Readonly<Record<string, Store>> = {
   filesystem: { url: () => `file://${folder}`, modules: {} },
+  'SQLite, tables made by Lovage': {
+    url: () => `db+sqlite:///${join(folder, 'lovage.db')}`,
+    modules: SQLALCHEMY,
+    options: { tables: 'celery' },
+    overwrites: true,
+  },
+  'SQLite, tables made by Python': {
+    url: () => `db+sqlite:///${join(folder, 'python.db')}`,
+    modules: SQLALCHEMY,
+    options: { tables: 'celery', createTables: false },
+    overwrites: true,
+    pythonFirst: true,
+  },
   memcached: { url: () => `cache+memcached://127.0.0.1:${memcached[0]?.port}/`, modules: MEMCACHE },
   'two memcacheds': {
     url: () => `cache+memcached://${memcached.map(({ port }) => `127.0.0.1:${port}`).join(';')}/`,
@@ -28,12 +53,20 @@ const stores = {
   },
 };
 
-describe.each(Object.entries(stores))('%s', (_, { url, modules }) => {
+describe.each(Object.entries(stores))('%s', (_, { url, modules, options = {}, overwrites = false, pythonFirst = false }) => {
   let app: Lovage;
   let py: PythonResults;
-  beforeAll(() => {
-    app = new Lovage('interop', { brokerUrl: 'memory://', resultBackend: url(), resultExtended: true, jsonTypes: 'plain' });
+  beforeAll(async () => {
+    app = new Lovage('interop', {
+      brokerUrl: 'memory://',
+      resultBackend: url(),
+      resultBackendTransportOptions: options,
+      resultExtended: true,
+      jsonTypes: 'plain',
+    });
     py = startPythonResults(url(), { result_extended: true }, modules);
+    if (pythonFirst) await py.call('store', 'first', 'SUCCESS', 1);
+    else await (await app.openBackend()).check(AbortSignal.timeout(10_000));
   });
   afterAll(async () => {
     await app.close();
@@ -94,10 +127,30 @@ describe.each(Object.entries(stores))('%s', (_, { url, modules }) => {
     await expect(wait).rejects.toMatchObject({ excType: 'ValueError', excModule: 'builtins', excMessage: ['bad', 42] });
   });
 
-  it('neither replaces a SUCCESS of the other, and each forgets for both', async () => {
+  it('Lovage reads what Python says of a task: arguments, worker, retries, traceback, time', async () => {
+    const id = randomUUID();
+    await py.call('store', id, 'FAILURE', ['bad']);
+    const record = await app.environment().results.result(id).record();
+    expect(record).toMatchObject({
+      name: 'py.add',
+      args: [1, 2],
+      kwargs: { debug: true },
+      worker: 'w1@py',
+      retries: 3,
+      queue: 'celery',
+    });
+    expect(record.traceback).toBe('Traceback of Python');
+    expect(Math.abs((record.dateDone?.getTime() ?? 0) - Date.now())).toBeLessThan(60_000);
+    const ours = await store('SUCCESS', 1);
+    const seen = await py.read(ours);
+    expect(seen).toMatchObject({ name: 'js.add', args: [1, 'ü'], kwargs: {}, worker: 'w@js', retries: 0, queue: 'celery' });
+    expect(Math.abs(Date.parse(`${seen.done?.replace(' ', 'T').replace('+00:00', '')}Z`) - Date.now())).toBeLessThan(60_000);
+  });
+
+  it('neither replaces a SUCCESS of the other where both look first, and each forgets for both', async () => {
     const id = await store('SUCCESS', 'first');
     await py.call('store', id, 'FAILURE', ['late']);
-    expect(await py.read(id)).toMatchObject({ state: 'SUCCESS', result: 'first' });
+    expect(await py.read(id)).toMatchObject(overwrites ? { state: 'FAILURE' } : { state: 'SUCCESS', result: 'first' });
     await py.call('forget', id);
     expect(await app.environment().results.result(id).state()).toBe('PENDING');
   });

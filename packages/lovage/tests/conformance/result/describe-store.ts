@@ -164,7 +164,11 @@ export function describeStore(pair: () => Pair, id: () => string): void {
         ...{ name: 'shop.add', args: [1], kwargs: { y: 2 }, worker: 'celery@a', retries: 2, queue: 'orders' },
       });
       await result.get({ timeout: 10 });
-      expect(await result.record()).toMatchObject({ parentId: 'parent', groupId: 'group', kwargs: { y: 2 }, worker: 'celery@a' });
+      expect(await result.record()).toMatchObject({
+        ...(pair().rewrites ? {} : { parentId: 'parent', groupId: 'group' }),
+        kwargs: { y: 2 },
+        worker: 'celery@a',
+      });
       expect([await result.name(), await result.args(), await result.retries(), await result.queue()]).toEqual([
         'shop.add',
         [1],
@@ -172,7 +176,7 @@ export function describeStore(pair: () => Pair, id: () => string): void {
         'orders',
       ]);
       expect(await result.dateDone()).toEqual(new Date('2026-01-02T03:04:05.678Z'));
-      expect((await result.children()).map((child) => child.id)).toEqual(['child']);
+      expect((await result.children()).map((child) => child.id)).toEqual(pair().rewrites ? [] : ['child']);
     });
 
     it('gives up after its timeout and leaves the task alone', async () => {

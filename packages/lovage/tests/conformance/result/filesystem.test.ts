@@ -58,6 +58,19 @@ it('hears of a new file at once where the system tells of changes', async () => 
   expect((await next).value).toMatchObject({ id, state: 'FAILURE' });
 });
 
+it('does not take a file that Python is writing for a result', async () => {
+  const own = mkdtempSync(join(folder, 'own-'));
+  const backend = untilEnd(await openBackend(optionsFor(`file://${own}`)));
+  const path = join(own, 'celery-task-meta-half');
+  const whole = Buffer.from(bodyOf('half', 'SUCCESS'));
+  writeFileSync(path, '');
+  expect((await backend.get(['half'])).size).toBe(0);
+  writeFileSync(path, whole.subarray(0, 40));
+  const read = backend.get(['half']);
+  writeFileSync(path, whole);
+  expect(Buffer.from((await read).get('half')?.body ?? [])).toEqual(whole);
+});
+
 it('cleans up what is older than resultExpires, of results, groups and chords only', async () => {
   const own = mkdtempSync(join(folder, 'own-'));
   const backend = untilEnd(await openBackend(optionsFor(`file://${own}`, { expires: 100 })));

@@ -1,0 +1,143 @@
+// A pool of connections to the SQL database that a URL names, with the client package loaded when it is first needed. Called by database.ts.
+import type { Dialect, Kysely, Sql, SqliteDatabase, Transaction } from 'kysely';
+import { BackendError, ConfigurationError, LovageError, redactUrl } from '../../util/index.ts';
+import { sqliteModule } from '../../util/sqlite-engine.ts';
+
+/** Which SQL is spoken. */
+export type SqlKind = 'postgresql' | 'mysql' | 'sqlite';
+
+/** Where a `db+…` URL leads. */
+export interface SqlPlace {
+  readonly kind: SqlKind;
+  /** As the client package takes it; a path for SQLite. */
+  readonly address: string;
+}
+
+/** A query runs on either. */
+export type Db = Kysely<unknown> | Transaction<unknown>;
+
+/** An open database: its pool, and kysely's tag for SQL. */
+export interface Connection {
+  readonly kind: SqlKind;
+  readonly db: Kysely<unknown>;
+  readonly sql: Sql;
+}
+
+/** Connections at most: a batch of results uses one. */
+const POOL_SIZE = 4;
+const KINDS: Readonly<Record<string, SqlKind>> = {
+  postgresql: 'postgresql',
+  postgres: 'postgresql',
+  mysql: 'mysql',
+  mariadb: 'mysql',
+  sqlite: 'sqlite',
+};
+
+/** Reads `db+postgresql://…`, `db+mysql://…`, `db+mariadb://…`, `db+sqlite:///file`; the name of a Python driver is passed over. */
+export function sqlPlace(url: string): SqlPlace {
+  const [, name = '', rest = ''] = /^(?:db|database)\+(\w+)(?:\+\w+)?:(\/\/.*)$/i.exec(url) ?? [];
+  const kind = KINDS[name.toLowerCase()];
+  if (kind === undefined)
+    throw new ConfigurationError(
+      `'${redactUrl(url)}' names no SQL database that is known. Write db+postgresql://user:password@host/database, db+mysql://… or db+sqlite:///file.db.`,
+    );
+  if (kind !== 'sqlite') return { kind, address: `${kind}:${rest}` };
+  // As SQLAlchemy has it: sqlite:///relative.db and sqlite:////absolute.db.
+  const address = decodeURIComponent(rest.replace(/^\/\/\//, '').replace(/\?.*$/, ''));
+  if (address === '' || address === ':memory:' || address.startsWith('/') !== rest.startsWith('////'))
+    throw new ConfigurationError(
+      `'${redactUrl(url)}' names no file. Write db+sqlite:///relative.db or db+sqlite:////absolute.db, or memory:// for results that nobody else reads.`,
+    );
+  return { kind, address };
+}
+
+/** Loads what is needed and makes a pool; connects at the first query. Throws ConfigurationError when a package is missing. */
+export async function connectSql({ kind, address }: SqlPlace, connectTimeout: number): Promise<Connection> {
+  const kysely = await needed(kind, () => import('kysely'));
+  const dialect = await dialectOf(kind, address, connectTimeout, kysely);
+  return { kind, db: new kysely.Kysely<unknown>({ dialect }), sql: kysely.sql };
+}
+
+const PACKAGES: Readonly<Record<SqlKind, string>> = { postgresql: 'kysely pg', mysql: 'kysely mysql2', sqlite: 'kysely' };
+
+async function needed<T>(kind: SqlKind, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    throw new ConfigurationError(`Results in a ${kind} database need packages: npm install ${PACKAGES[kind]}`, { cause });
+  }
+}
+
+async function dialectOf(kind: SqlKind, address: string, timeout: number, kysely: typeof import('kysely')): Promise<Dialect> {
+  if (kind === 'sqlite') return new kysely.SqliteDialect({ database: async () => sqliteDatabase(address) });
+  if (kind === 'postgresql') {
+    const { default: pg } = await needed(kind, () => import('pg'));
+    const pool = new pg.Pool({
+      connectionString: address,
+      max: POOL_SIZE,
+      connectionTimeoutMillis: timeout * 1000,
+      allowExitOnIdle: true,
+    });
+    // A connection that dies fails the query under way, and an idle one is replaced at the next; unheard, either would end the program.
+    pool.on('error', () => undefined);
+    pool.on('connect', (client) => client.on('error', () => undefined));
+    return new kysely.PostgresDialect({ pool });
+  }
+  const { createPool } = await needed(kind, () => import('mysql2'));
+  const pool = createPool({
+    uri: address,
+    connectionLimit: POOL_SIZE,
+    connectTimeout: timeout * 1000,
+    timezone: 'Z',
+    supportBigNumbers: true,
+  });
+  // An idle connection does not keep a program alive.
+  pool.on('connection', (connection) => {
+    const { stream } = connection as unknown as { readonly stream?: { unref?(): void } };
+    stream?.unref?.();
+  });
+  return new kysely.MysqlDialect({ pool });
+}
+
+/** Node's own SQLite as kysely wants it. A file that another process is writing to is tried again later, without blocking this one. */
+function sqliteDatabase(path: string): SqliteDatabase {
+  const file = new (sqliteModule().DatabaseSync)(path, { timeout: 0 });
+  file.exec('PRAGMA journal_mode=WAL');
+  return {
+    prepare: (text) => {
+      // A transaction that reads first and writes then would be refused at once, instead of waiting for its turn.
+      const statement = file.prepare(text === 'begin' ? 'begin immediate' : text);
+      const all = (values: readonly unknown[]): unknown[] => statement.all(...(values as never[]));
+      return {
+        reader: statement.columns().length > 0,
+        all,
+        run: (values) => statement.run(...(values as never[])),
+        iterate: (values) => statement.iterate(...(values as never[])) as IterableIterator<unknown>,
+      };
+    },
+    close: () => file.close(),
+  };
+}
+
+/** Errors after which the same call can succeed: lost lines, deadlocks, a database that starts or stops, a locked file. */
+const PASSING =
+  /^(ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|PROTOCOL_|08|57P0|40001|40P01|53300|ER_LOCK_|ER_CON_COUNT|ER_SERVER_SHUTDOWN|ER_CHECKREAD)/;
+const SQLITE_BUSY = 5;
+const SQLITE_LOCKED = 6;
+
+/** An error of a client package in our words. */
+export function sqlError(error: unknown): Error {
+  if (error instanceof LovageError) return error;
+  const {
+    code,
+    errcode,
+    message = String(error),
+  } = error as { readonly code?: unknown; readonly errcode?: unknown; readonly message?: string };
+  const isLost =
+    /Connection terminated|connection is in closed state|timeout exceeded when trying to connect|Can't add new command/.test(
+      message,
+    );
+  const isBusy = typeof errcode === 'number' && [SQLITE_BUSY, SQLITE_LOCKED].includes(errcode & 0xff);
+  const transient = isLost || isBusy || (typeof code === 'string' && PASSING.test(code));
+  return new BackendError(`The result database failed: ${message}`, { cause: error, transient });
+}

@@ -1,0 +1,32 @@
+// What the SQL backend needs of a set of tables: its own (own-tables.ts), or those that it shares with Celery (celery-tables.ts).
+import type { GroupStore } from '../group-seam.ts';
+import type { StoredResult } from '../seam.ts';
+import type { Connection, Db } from './connect.ts';
+
+/** Tables of results. Everything that writes runs inside a transaction that its caller opened. */
+export interface ResultTables {
+  /** Makes what is missing; what is there is left as it is. */
+  create(connection: Connection): Promise<void>;
+  /** Stores what may be stored, ids in order and none twice; gives the ids that were refused. */
+  put(connection: Connection, db: Db, results: readonly StoredResult[]): Promise<readonly string[]>;
+  get(connection: Connection, ids: readonly string[]): Promise<readonly StoredResult[]>;
+  forget(connection: Connection, ids: readonly string[]): Promise<void>;
+  fence?(
+    connection: Connection,
+    db: Db,
+    fence: { readonly id: string; readonly attempt: number; readonly expires: number | undefined },
+  ): Promise<StoredResult | undefined>;
+  /** Deletes what has expired, or was done before `limit`; gives how many results. */
+  cleanup(connection: Connection, limit: Date | undefined): Promise<number>;
+  groups?(connection: () => Promise<Connection>): GroupStore;
+}
+
+/** `2026-01-02 03:04:05.678000`, in UTC: what all three databases take for a moment. */
+export function sqlTime(moment: Date): string {
+  return `${moment.toISOString().replace('T', ' ').slice(0, 23)}000`;
+}
+
+/** The moment so many seconds from now; null: never. */
+export function sqlUntil(expires: number | undefined): string | null {
+  return expires === undefined ? null : sqlTime(new Date(Date.now() + expires * 1000));
+}
