@@ -25,7 +25,20 @@ export {
   type UserOptions,
 } from './app/index.ts';
 export type { Broker, DeadLetter, Outgoing } from './broker/index.ts';
-export { type ChordMaker, type ChunksSignature, chain, chord, chunks, group, map, starmap } from './canvas/index.ts';
+export {
+  type ChordMaker,
+  type ChunksSignature,
+  chain,
+  chord,
+  chunks,
+  type Explanation,
+  explain,
+  group,
+  map,
+  type States,
+  starmap,
+  statesOf,
+} from './canvas/index.ts';
 export type { ErrorRegistry, ErrorTwin, TaskRequest, WireSignature } from './protocol/index.ts';
 export {
   type AnyResult,

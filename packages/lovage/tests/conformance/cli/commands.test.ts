@@ -1,4 +1,6 @@
 // Commands that need no worker, on the embedded default: what one sends, the others see.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureBuilt, project } from '../../support/program.ts';
 
@@ -35,6 +37,19 @@ test('an unknown result is told as such', async () => {
   expect(code).toBe(0);
   expect(stdout).toBe('PENDING  nothing is stored for no-such-id: not finished, unknown, or expired\n');
   expect(await shop.run(['result', 'no-such-id', '--wait', '0.1'])).toMatchObject({ code: 1 });
+});
+
+test('graph draws a canvas, from the command line and from a file', async () => {
+  const signature = (name: string, args: readonly unknown[]) => ({ task: name, args });
+  const tasks = [signature('shop.add', [1, 2]), signature('shop.add', [3])];
+  const chain = JSON.stringify({ task: 'celery.chain', kwargs: { tasks }, subtask_type: 'chain' });
+  expect((await shop.run(['graph', 'canvas', chain])).stdout).toBe('chain\n├─ shop.add(1, 2)\n└─ shop.add(3)\n');
+  writeFileSync(join(shop.folder, 'flow.json'), chain);
+  const drawn = await shop.run(['graph', 'canvas', 'flow.json', '--format', 'mermaid', '--states']);
+  expect(drawn).toMatchObject({ code: 0, stdout: expect.stringContaining('t0 --> t1') as unknown });
+  const unknown = await shop.run(['graph', 'canvas', '{"task": "x", "subtask_type": "tree"}']);
+  expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining("unknown type 'tree'") as unknown });
+  expect((await shop.run(['graph', 'canvas', 'nowhere.json'])).stderr).toContain('nowhere.json');
 });
 
 test('what a module of the user leaves open does not keep the program', async () => {
