@@ -7,12 +7,12 @@ import { errorOf, gather } from './gather.ts';
 import { buildGraph, type GraphOptions, type ResultGraph } from './graph.ts';
 import {
   type AnyResult,
-  ancestorsOf,
   type GetOptions,
   idsUpwards,
   type Leaf,
   type ReadOptions,
   type ResultSource,
+  stepsBefore,
   type WaitOptions,
   within,
 } from './handle.ts';
@@ -62,18 +62,13 @@ export class AsyncResult<T = unknown> implements AnyResult<T>, Leaf {
   /** No async function: thousands may wait here, and each would keep one more frame. */
   #wait(options: GetOptions<T>, propagate: boolean): Promise<ResultRecord | undefined> {
     const { timeout = 0, signal, onMessage, onInterval, followParents = true } = options;
-    const behind = propagate && followParents && this.parent !== undefined ? this.#steps() : [];
+    const before = propagate && followParents && this.parent !== undefined ? stepsBefore([this]) : undefined;
     const late = (): Error => timedOut(this.id, timeout);
-    if (behind.length > 0 || onMessage !== undefined || onInterval !== undefined)
-      return gather([this], { ...options, propagate: false, behind, late }).then(() => this.atHand);
+    if (before !== undefined || onMessage !== undefined || onInterval !== undefined)
+      return gather([this], { ...options, ...before, propagate: false, late }).then(() => this.atHand);
     // The common case: no timer and no controller unless there is something to cancel.
     const limit = timeout === 0 ? undefined : { seconds: timeout, error: late };
     return this.source.wait(this.id, signal, limit);
-  }
-
-  /** The tasks of the steps before it, oldest first. */
-  #steps(): readonly Leaf[] {
-    return ancestorsOf(this).flatMap((step) => step.leaves());
   }
 
   /** @internal */

@@ -1,19 +1,22 @@
 // Waiting for several results at once: one subscription, one timer and one listener for all of them. Called by the handles' get.
 import { after, type Timer } from '../util/index.ts';
-import type { Leaf, ResultSource, WaitOptions } from './handle.ts';
+import type { Leaf, ResultSource, StepsBefore, WaitOptions } from './handle.ts';
 import { assertMayJoin } from './join.ts';
 import { PROPAGATE_STATES, type ResultRecord } from './record.ts';
 
 /** Seconds between calls of `onInterval`. */
 const INTERVAL = 0.5;
+/**
+ * What follows the header of a chord fails with the ChordError that names the member, so its members are not listened to before so many
+ * seconds, and the error of one is thrown only when so many more have passed: then nobody stored the other.
+ */
+const GRACE = 1;
 
-export interface Gathering extends WaitOptions {
+export interface Gathering extends WaitOptions, Partial<StepsBefore> {
   /** End with the first error. */
   readonly propagate: boolean;
   /** Take results in the order of the leaves, not as they come: the first error is then the first in that order. */
   readonly ordered?: boolean;
-  /** Steps before: an error of one of them ends the wait, a value does not. */
-  readonly behind?: readonly Leaf[];
   /** Called with each leaf once it is ready. What it throws ends the wait. */
   readonly taken?: ((leaf: Leaf) => void) | undefined;
   readonly late: (missing: readonly Leaf[]) => Error;
@@ -50,18 +53,22 @@ function enter(table: Table, leaf: Leaf): void {
 }
 
 function start(leaves: readonly Leaf[], how: Gathering, resolve: () => void, reject: (error: unknown) => void): void {
+  const { behind = [], onMessage } = how;
   const left = new Set(leaves);
-  const table: Table = new Map();
+  const headers = new Set(how.headers);
   const stops: (() => void)[] = [];
   let next = 0;
   let isOver = false;
+  let hasFailed = false;
   let timer: Timer | undefined;
+  let grace: Timer | undefined;
   let ticker: NodeJS.Timeout | undefined;
 
   function end(settle: () => void): void {
     if (isOver) return;
     isOver = true;
     timer?.cancel();
+    grace?.cancel();
     clearInterval(ticker);
     how.signal?.removeEventListener('abort', abort);
     for (const stop of stops) stop();
@@ -96,29 +103,44 @@ function start(leaves: readonly Leaf[], how: Gathering, resolve: () => void, rej
     for (const leaf of byId.get(record.id) ?? []) {
       leaf.atHand = record;
       if (left.has(leaf)) came(leaf);
-      else if (errorOf(leaf) !== undefined) fail(errorOf(leaf));
+      else failBehind(leaf);
+    }
+  }
+
+  /** A step before has ended: its error ends the wait too. */
+  function failBehind(leaf: Leaf): void {
+    const error = errorOf(leaf);
+    if (error === undefined || isOver || left.has(leaf)) return;
+    if (!headers.has(leaf)) fail(error);
+    else if (!hasFailed) grace = after(GRACE, () => fail(error));
+    hasFailed = true;
+  }
+
+  /** One subscription for each source. Something may be over at once, so that the rest need not begin. */
+  function listen(some: Iterable<Leaf>): void {
+    const table: Table = new Map();
+    for (const leaf of some) {
+      if (isThere(leaf)) failBehind(leaf);
+      else enter(table, leaf);
+    }
+    for (const [source, byId] of table) {
+      if (isOver) return;
+      const stop = source.listen([...byId.keys()], {
+        arrived: (record) => arrived(byId, record),
+        failed: fail,
+        noticed: onMessage && ((record) => guarded(() => onMessage(record))),
+      });
+      if (isOver) stop();
+      else stops.push(stop);
     }
   }
 
   for (const leaf of leaves) if (isThere(leaf)) came(leaf);
   if (left.size === 0) end(resolve);
-  for (const leaf of how.behind ?? []) if (errorOf(leaf) !== undefined) fail(errorOf(leaf));
+  if (!isOver) listen([...behind, ...left]);
   if (isOver) return;
-  for (const leaf of [...(how.behind ?? []), ...left]) if (!isThere(leaf)) enter(table, leaf);
-  const { onMessage } = how;
-  for (const [source, byId] of table) {
-    const stop = source.listen([...byId.keys()], {
-      arrived: (record) => arrived(byId, record),
-      failed: fail,
-      noticed: onMessage && ((record) => guarded(() => onMessage(record))),
-    });
-    stops.push(stop);
-    if (isOver) {
-      stop();
-      return;
-    }
-  }
   how.signal?.addEventListener('abort', abort, { once: true });
+  if (headers.size > 0) grace = after(GRACE, () => listen(headers));
   const { timeout = 0, onInterval, interval = INTERVAL } = how;
   if (timeout > 0) timer = after(timeout, () => fail(how.late([...left])));
   if (onInterval !== undefined) ticker = setInterval(() => guarded(onInterval), interval * 1000);

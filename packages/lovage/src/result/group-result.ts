@@ -6,7 +6,6 @@ import type { BroadcastReply, RevokeOptions } from './broadcaster.ts';
 import { buildGraph, type GraphOptions, type ResultGraph } from './graph.ts';
 import {
   type AnyResult,
-  ancestorsOf,
   type GetOptions,
   idsUpwards,
   type Leaf,
@@ -56,19 +55,14 @@ export class GroupResult<T extends readonly unknown[] = unknown[]> implements An
   get(options?: GetOptions<T[number]> & { readonly propagate?: true }): Promise<T>;
   get(options: GetOptions<T[number]>): Promise<OrErrors<T>>;
   async get(options: GetOptions<T[number]> = {}): Promise<T | OrErrors<T>> {
-    return (await this.#set.getBehind(this.#steps(options), options, false)) as unknown as T;
+    return (await this.#set.getBehind([this, ...this.members], options, false)) as unknown as T;
   }
 
   /** The same, but errors and callbacks come in the order of the members. */
   join(options?: GetOptions<T[number]> & { readonly propagate?: true }): Promise<T>;
   join(options: GetOptions<T[number]>): Promise<OrErrors<T>>;
   async join(options: GetOptions<T[number]> = {}): Promise<T | OrErrors<T>> {
-    return (await this.#set.getBehind(this.#steps(options), options, true)) as unknown as T;
-  }
-
-  #steps(options: GetOptions<T[number]>): readonly Leaf[] {
-    if (options.propagate === false || options.followParents === false) return [];
-    return ancestorsOf(this).flatMap((step) => step.leaves());
+    return (await this.#set.getBehind([this, ...this.members], options, true)) as unknown as T;
   }
 
   /** @internal */

@@ -107,6 +107,23 @@ export function ancestorsOf(result: AnyResult): readonly AnyResult[] {
   return found;
 }
 
+/** The tasks of the steps before a result. */
+export interface StepsBefore {
+  readonly behind: readonly Leaf[];
+  /** Members of groups: headers of chords. */
+  readonly headers: readonly Leaf[];
+}
+
+/** The tasks of the steps before any of these results, each once, the oldest first. */
+export function stepsBefore(results: readonly AnyResult[]): StepsBefore {
+  const steps = new Set<AnyResult>();
+  for (const result of results) if (result.parent !== undefined) for (const step of ancestorsOf(result)) steps.add(step);
+  const isTask = (step: AnyResult): boolean => (step.leaves()[0] as unknown) === step;
+  const leavesWhere = (wanted: boolean): readonly Leaf[] =>
+    Array.from(steps).flatMap((step) => (isTask(step) === wanted ? step.leaves() : []));
+  return { behind: leavesWhere(true), headers: leavesWhere(false) };
+}
+
 /** Its own id, then those of the steps before it. */
 export function idsUpwards(result: AnyResult): readonly string[] {
   return [

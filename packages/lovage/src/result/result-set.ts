@@ -5,11 +5,11 @@ import type { BroadcastReply, RevokeOptions } from './broadcaster.ts';
 import { errorOf, gather } from './gather.ts';
 import {
   type AnyResult,
-  ancestorsOf,
   type GetOptions,
   type Leaf,
   type ReadOptions,
   type ResultSource,
+  stepsBefore,
   type WaitOptions,
   within,
 } from './handle.ts';
@@ -80,24 +80,24 @@ export class ResultSet<T = unknown> {
   get(options?: GetOptions<T> & { readonly propagate?: true }): Promise<T[]>;
   get(options: GetOptions<T>): Promise<(T | Error)[]>;
   get(options: GetOptions<T> = {}): Promise<(T | Error)[]> {
-    return this.getBehind([], options, false);
+    return this.getBehind(this.results, options, false);
   }
 
   /** The same, but errors and callbacks come in the order of the members, whichever ends first. */
   join(options?: GetOptions<T> & { readonly propagate?: true }): Promise<T[]>;
   join(options: GetOptions<T>): Promise<(T | Error)[]>;
   join(options: GetOptions<T> = {}): Promise<(T | Error)[]> {
-    return this.getBehind([], options, true);
+    return this.getBehind(this.results, options, true);
   }
 
-  /** @internal What a group waits with: an error of the steps before it ends the wait too. */
-  async getBehind(before: readonly Leaf[], options: GetOptions<T>, ordered: boolean): Promise<(T | Error)[]> {
+  /** @internal What a group waits with: an error of the steps before one of `followed` ends the wait too. */
+  async getBehind(followed: readonly AnyResult[], options: GetOptions<T>, ordered: boolean): Promise<(T | Error)[]> {
     const members = this.results;
     const { propagate = true, followParents = true, callback } = options;
-    const behind = propagate && followParents ? [...before, ...stepsBefore(members)] : [];
+    const before = propagate && followParents ? stepsBefore(followed) : undefined;
     const taken =
       callback && ((leaf: Leaf): void => (errorOf(leaf) === undefined ? callback(leaf.id, leaf.atHand?.value as T) : undefined));
-    await gather(leavesOf(members), { ...options, propagate, ordered, behind, taken, late: lateWithin(options) });
+    await gather(leavesOf(members), { ...options, ...before, propagate, ordered, taken, late: lateWithin(options) });
     return members.map((member) => member.outcome(propagate));
   }
 
@@ -196,7 +196,8 @@ export class ResultSet<T = unknown> {
 
   /** Deletes what is stored of the members, in one call, and of the steps before them. */
   async forget(options: ReadOptions = {}): Promise<void> {
-    const leaves = [...this.leaves(), ...stepsBefore(this.results)].filter(({ ignored }) => !ignored);
+    const { behind, headers } = stepsBefore(this.results);
+    const leaves = [...this.leaves(), ...behind, ...headers].filter(({ ignored }) => !ignored);
     for (const leaf of leaves) leaf.atHand = undefined;
     await within(`forgetting ${leaves.length} tasks`, options, () => perSource(leaves, (source, ids) => source.forget(ids)));
   }
@@ -213,13 +214,6 @@ function idOf(result: AnyResult | string): string {
 
 function leavesOf(members: Iterable<AnyResult>): readonly Leaf[] {
   return Array.from(members).flatMap((member) => member.leaves());
-}
-
-/** The tasks of the steps before any of the members, each once. */
-function stepsBefore(members: readonly AnyResult[]): readonly Leaf[] {
-  const steps = new Set<AnyResult>();
-  for (const member of members) if (member.parent !== undefined) for (const step of ancestorsOf(member)) steps.add(step);
-  return leavesOf(steps);
 }
 
 async function recordOf(leaf: Leaf): Promise<ResultRecord> {

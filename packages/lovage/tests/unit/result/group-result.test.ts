@@ -31,14 +31,17 @@ describe('a group', () => {
     ]);
   });
 
-  it('is followed by its body: an error of its members ends the wait for that', async () => {
+  it('is followed by its body, which throws its own error if one is stored soon, else that of the member', async () => {
     const { store, fail } = world();
-    const header = store.group('g', [store.result('a'), store.result('b')]);
-    const body = store.result('body', { parent: header });
-    const wait = body.get();
+    const body = (id: string): AsyncResult =>
+      store.result(id, { parent: store.group('g', [store.result('a'), store.result('b')]) });
+    const after = store.result('after', { parent: body('body') });
+    expect(after.asList()).toEqual(['after', 'body', 'g']);
+    const waits = Promise.allSettled([body('body').get(), after.get(), body('lost').get()]);
     await fail('b', 'second');
-    await expect(wait).rejects.toThrow('second');
-    expect(body.asList()).toEqual(['body', 'g']);
+    await fail('body', 'Dependency b raised second');
+    const ends = (await waits).map((end) => (end.status === 'rejected' ? String((end.reason as Error).message) : end));
+    expect(ends).toEqual(['Dependency b raised second', 'Dependency b raised second', 'second']);
   });
 
   it('tells how its members stand, and stops at the first error in their order', async () => {

@@ -74,6 +74,19 @@ describe('get', () => {
     await expect(wait).rejects.toThrow('second');
   });
 
+  it('joined, it waits for the members before one that has failed already', async () => {
+    const { store, succeed, fail } = world();
+    await fail('b', 'second');
+    const set = store.set(['a', 'b']);
+    await set.ready();
+    let isOver = false;
+    const wait = set.join().finally(() => (isOver = true));
+    await Promise.resolve(set.ready());
+    expect(isOver).toBe(false);
+    await succeed('a', 1);
+    await expect(wait).rejects.toThrow('second');
+  });
+
   it('gives errors in the places of values when they are not to be thrown', async () => {
     const { store, succeed, fail } = world();
     await succeed('a', 1);
