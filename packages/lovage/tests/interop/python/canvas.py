@@ -56,3 +56,23 @@ def boom(*args):
 @app.task(name='py.listed')
 def listed(values):
     return values
+
+
+@app.task(name='py.double')
+def double(x):
+    return 2 * x
+
+
+@app.task(name='py.sum')
+def summed(numbers):
+    return sum(numbers)
+
+
+@app.task(name='py.list')
+def wrapped(value):
+    return ['got', value]
+
+
+@app.task(name='py.one')
+def one():
+    return 1
