@@ -3,7 +3,7 @@
 // One turn at a time:  collect verdicts of this turn of the loop → Holder.turn(settle, take the free slots) → answer both sides.
 // A turn runs when there are verdicts, or when somebody asks for a batch, slots are free and the last look was not in vain.
 // A look in vain → Holder.idle; when that resolves, look again.
-import { BrokerConnectionError, BrokerError, BrokerFullError, logger } from '../util/index.ts';
+import { Bag, BrokerConnectionError, BrokerError, BrokerFullError, logger } from '../util/index.ts';
 import type { Delivery, JointWrite, Settlement, Subscription } from './seam.ts';
 import type { Holder, TurnResult } from './store.ts';
 
@@ -62,7 +62,7 @@ export interface VirtualSubscriptionOptions {
 export class VirtualSubscription implements Subscription {
   readonly #options: VirtualSubscriptionOptions;
   readonly #holder: Holder;
-  readonly #held = new Set<Delivery>();
+  readonly #held = new Bag<Delivery>();
   readonly #fanouts = new Map<string, AsyncDisposable>();
   #queues: readonly string[] = [];
   #limit: number;

@@ -4,6 +4,7 @@ import type { Delivery } from '../broker/index.ts';
 import type { RunOptions } from '../pool/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { Job, RequestHooks, TaskDefinition } from '../task/index.ts';
+import { Bag } from '../util/index.ts';
 import type { TaskPolicy } from './policy.ts';
 import type { Answer } from './verdict.ts';
 
@@ -103,7 +104,7 @@ const MAX_FINISHED = 10_000;
 
 /** Every request that a worker has. */
 export class Requests {
-  readonly #entries = new Set<Entry>();
+  readonly #entries = new Bag<Entry>();
   readonly #finished = new Map<string, Answer>();
 
   get size(): number {
@@ -149,6 +150,6 @@ export class Requests {
   }
 
   [Symbol.iterator](): IterableIterator<Entry> {
-    return [...this.#entries].values();
+    return this.#entries[Symbol.iterator]();
   }
 }

@@ -134,28 +134,52 @@ export function createResultCodec(options: ResultCodecOptions): ResultCodec {
 }
 
 function recordOf(meta: ResultMeta, errors: ErrorRegistry): ResultRecord {
-  // A retry without an exception stores null; a failure always has one, even when its writer forgot it.
-  const isError = EXCEPTION_STATES.has(meta.status) && !(meta.status === 'RETRY' && meta.result === null);
-  return {
-    id: meta.taskId,
-    state: meta.status,
-    value: isError ? undefined : meta.result,
-    error: isError ? readException(meta.result, errors, meta.traceback) : undefined,
-    traceback: meta.traceback,
-    children: meta.children ?? [],
-    // Read when asked for: hardly anybody does, and it is the dearest part of a record.
-    get dateDone() {
-      const done = meta.dateDone === undefined ? undefined : parseTime(meta.dateDone);
-      return done === undefined ? undefined : new Date(done * 1000);
-    },
-    groupId: meta.groupId,
-    parentId: meta.parentId,
-    name: meta.name,
-    args: meta.args,
-    kwargs: meta.kwargs,
-    worker: meta.worker,
-    retries: meta.retries,
-    queue: meta.queue,
-    stamps: meta.stamps ?? {},
-  };
+  return new ReadRecord(meta, errors);
+}
+
+/** A class for the sake of its getter: in an object literal a getter would keep the record alive until the next full collection. */
+class ReadRecord implements ResultRecord {
+  readonly id: string;
+  readonly state: ResultRecord['state'];
+  readonly value: unknown;
+  readonly error: ResultRecord['error'];
+  readonly traceback: string | undefined;
+  readonly children: ResultRecord['children'];
+  readonly groupId: string | undefined;
+  readonly parentId: string | undefined;
+  readonly name: string | undefined;
+  readonly args: ResultRecord['args'];
+  readonly kwargs: ResultRecord['kwargs'];
+  readonly worker: string | undefined;
+  readonly retries: number | undefined;
+  readonly queue: string | undefined;
+  readonly stamps: ResultRecord['stamps'];
+  readonly #dateDone: string | undefined;
+
+  constructor(meta: ResultMeta, errors: ErrorRegistry) {
+    // A retry without an exception stores null; a failure always has one, even when its writer forgot it.
+    const isError = EXCEPTION_STATES.has(meta.status) && !(meta.status === 'RETRY' && meta.result === null);
+    this.id = meta.taskId;
+    this.state = meta.status;
+    this.value = isError ? undefined : meta.result;
+    this.error = isError ? readException(meta.result, errors, meta.traceback) : undefined;
+    this.traceback = meta.traceback;
+    this.children = meta.children ?? [];
+    this.groupId = meta.groupId;
+    this.parentId = meta.parentId;
+    this.name = meta.name;
+    this.args = meta.args;
+    this.kwargs = meta.kwargs;
+    this.worker = meta.worker;
+    this.retries = meta.retries;
+    this.queue = meta.queue;
+    this.stamps = meta.stamps ?? {};
+    this.#dateDone = meta.dateDone;
+  }
+
+  /** Read when asked for: hardly anybody does, and it is the dearest part of a record. */
+  get dateDone(): Date | undefined {
+    const done = this.#dateDone === undefined ? undefined : parseTime(this.#dateDone);
+    return done === undefined ? undefined : new Date(done * 1000);
+  }
 }

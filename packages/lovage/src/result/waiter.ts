@@ -157,8 +157,9 @@ export function createWaiter(backend: Source, alive: Keepalive = keepalive()): R
         const wait: Wait = { ids: id, left: 1, arrived: resolve, failed: reject, signal, timer: undefined, stop: undefined };
         enter(wait);
         if (signal !== undefined) {
-          wait.stop = () => giveUp(wait, signal.reason);
-          signal.addEventListener('abort', wait.stop, { once: true });
+          const stop = (): void => giveUp(wait, signal.reason);
+          wait.stop = stop;
+          signal.addEventListener('abort', stop, { once: true });
         }
         if (limit !== undefined) wait.timer = after(limit.seconds, () => giveUp(wait, limit.error()));
       });

@@ -4,6 +4,7 @@ export { UNREADABLE_HEADERS } from './amqp-codec.ts';
 export * from './amqp-publisher.ts';
 export { type AmqpPulse, createAmqpPulse } from './amqp-pulse.ts';
 export * from './backoff.ts';
+export { Bag } from './bag.ts';
 export * from './batcher.ts';
 export * from './clock.ts';
 export * from './deadline.ts';
@@ -23,6 +24,7 @@ export {
   staleChordsWrite,
 } from './redis-chords.ts';
 export * from './redis-client.ts';
+export { frames } from './redis-command.ts';
 export * from './redis-joint.ts';
 export * from './redis-url.ts';
 export * from './scope.ts';

@@ -1,25 +1,29 @@
 // One line to a Redis that mends itself: a fresh ioredis client for each life of the connection, calls that never wait in a hidden
 // queue, and an idle line that lets the process end. Shared by broker/redis and result/redis.
 import { createHash } from 'node:crypto';
-import type { Command, Redis, RedisOptions } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import { backoff } from './backoff.ts';
 import { after, orAborted, type Timer } from './deadline.ts';
 import { BrokerConnectionError, ConfigurationError, type LovageError } from './errors.ts';
 import { logger } from './logger.ts';
+import { commandText, type Frames, frames, type RedisArg, sendPlain } from './redis-command.ts';
 import { createPush, type RedisPush } from './redis-push.ts';
 import type { RedisTarget } from './redis-url.ts';
 
-export type RedisArg = string | Buffer | number;
+export type { Frames, RedisArg } from './redis-command.ts';
 
 /** A Lua text and its SHA1, so that a call sends the digest only. */
 export interface RedisScript {
   readonly lua: string;
   readonly sha: string;
+  /** The digest as it is sent. */
+  readonly frames: Frames;
 }
 
 /** Prepares a Lua text for `RedisLine.script`. */
 export function redisScript(lua: string): RedisScript {
-  return { lua, sha: createHash('sha1').update(lua).digest('hex') };
+  const sha = createHash('sha1').update(lua).digest('hex');
+  return { lua, sha, frames: frames([sha]) };
 }
 
 export interface RedisLineOptions {
@@ -68,8 +72,8 @@ export interface RedisLine extends AsyncDisposable {
   callBuffer(command: string, args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
   /** EVALSHA, or EVAL where the server does not know the script yet. */
   script(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
-  /** The same, with replies as Buffers. */
-  scriptBuffer(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
+  /** The same for scripts that run all the time: keys (behind their number) and arguments are written already, replies are Buffers. */
+  evaluate(script: RedisScript, keys: Frames, args: Frames): Promise<unknown>;
   /** What `send` sends leaves in one write: each costs as much as the work on either side. */
   together<T>(send: () => T): T;
   /** Called at each connection that is ready, and with the error at each loss. Returns how to stop. */
@@ -86,7 +90,6 @@ export function isReplyError(error: unknown): error is Error {
 
 interface Driver {
   readonly Redis: new (options: RedisOptions) => Redis;
-  readonly Command: typeof Command;
 }
 
 async function loadDriver(): Promise<Driver> {
@@ -142,6 +145,8 @@ export function openRedis(options: RedisLineOptions): RedisLine {
   return new Line(options);
 }
 
+const isUnknownScript = (error: unknown): boolean => isReplyError(error) && error.message.startsWith('NOSCRIPT');
+
 /** EVALSHA first: the text goes over the line only when the server does not know it. */
 async function evaluate(
   call: (command: string, all: RedisArg[]) => Promise<unknown>,
@@ -153,10 +158,13 @@ async function evaluate(
   try {
     return await call('EVALSHA', [script.sha, ...rest]);
   } catch (error) {
-    if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    if (!isUnknownScript(error)) throw error;
     return await call('EVAL', [script.lua, ...rest]);
   }
 }
+
+const EVALSHA = frames(['EVALSHA']);
+const EVAL = frames(['EVAL']);
 
 type Observer = Parameters<RedisLine['observe']>[0];
 
@@ -172,8 +180,7 @@ class Line implements RedisLine {
   #attempts = 0;
   #retry: Timer | undefined;
   #failure: Error | undefined;
-  /** Made with the first client: nobody pushes before. */
-  #pusher: RedisPush = () => Promise.reject(this.#lost('The line is not open', undefined, false));
+  readonly #pusher: RedisPush = createPush();
   #pending = 0;
   /** An idle line was asked for a sign of life. */
   #probing = false;
@@ -225,13 +232,37 @@ class Line implements RedisLine {
     return this.#run((client) => evaluate((command, all) => client.call(command, all), script, keys, args), signal);
   }
 
-  scriptBuffer(
-    script: RedisScript,
-    keys: readonly RedisArg[],
-    args: readonly RedisArg[],
-    signal?: AbortSignal,
-  ): Promise<unknown> {
-    return this.#run((client) => evaluate((command, all) => client.callBuffer(command, all), script, keys, args), signal);
+  evaluate(script: RedisScript, keys: Frames, args: Frames): Promise<unknown> {
+    const client = this.#client;
+    if (client === undefined) return this.ready().then(() => this.evaluate(script, keys, args));
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const again = (error: Error): void => {
+      if (isUnknownScript(error))
+        this.#plain(client, 'eval', commandText(EVAL, frames([script.lua]), keys, args), resolve, reject);
+      else reject(error);
+    };
+    this.#plain(client, 'evalsha', commandText(EVALSHA, script.frames, keys, args), resolve, again);
+    return promise;
+  }
+
+  #plain(
+    client: Redis,
+    name: string,
+    text: string | Buffer,
+    resolve: (reply: unknown) => void,
+    reject: (error: Error) => void,
+  ): void {
+    this.#asks();
+    sendPlain(client, name, text, {
+      resolve: (reply) => {
+        this.#answered();
+        resolve(reply);
+      },
+      reject: (error) => {
+        this.#hold(-1);
+        reject(this.#failed(client, error));
+      },
+    });
   }
 
   together<T>(send: () => T): T {
@@ -251,25 +282,38 @@ class Line implements RedisLine {
 
   async #run<T>(send: (client: Redis) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     const client = this.#client ?? (await this.ready(signal));
-    if (this.#pending === 0) this.lastHeard = performance.now();
-    this.#hold(1);
+    this.#asks();
     try {
       const reply = await (signal === undefined ? send(client) : orAborted(send(client), signal));
       this.lastHeard = performance.now();
       return reply;
     } catch (error) {
-      if (isReplyError(error)) {
-        this.lastHeard = performance.now();
-        // A replica answers: the master has moved. The next connection asks the sentinels (or the address) again.
-        if (/^(READONLY|MASTERDOWN|LOADING)/.test(error.message)) client.disconnect();
-        throw error;
-      }
-      if (signal?.aborted) throw error;
-      const unsent = error instanceof Error && error.message.startsWith("Stream isn't writeable");
-      throw this.#lost('The connection was lost while a call was under way', error, !unsent);
+      throw signal?.aborted && !isReplyError(error) ? error : this.#failed(client, error);
     } finally {
       this.#hold(-1);
     }
+  }
+
+  #asks(): void {
+    if (this.#pending === 0) this.lastHeard = performance.now();
+    this.#hold(1);
+  }
+
+  #answered(): void {
+    this.lastHeard = performance.now();
+    this.#hold(-1);
+  }
+
+  /** What a call that failed rejects with. */
+  #failed(client: Redis, error: unknown): Error {
+    if (isReplyError(error)) {
+      this.lastHeard = performance.now();
+      // A replica answers: the master has moved. The next connection asks the sentinels (or the address) again.
+      if (/^(READONLY|MASTERDOWN|LOADING)/.test(error.message)) client.disconnect();
+      return error;
+    }
+    const unsent = error instanceof Error && error.message.startsWith("Stream isn't writeable");
+    return this.#lost('The connection was lost while a call was under way', error, !unsent);
   }
 
   #hold(by: 1 | -1): void {
@@ -296,7 +340,6 @@ class Line implements RedisLine {
 
   async #open(): Promise<Redis> {
     const driver = await loadDriver();
-    this.#pusher = createPush(driver.Command);
     this.#failure = undefined;
     const client = new driver.Redis(clientOptions(this.#options));
     let refused: Error | undefined;

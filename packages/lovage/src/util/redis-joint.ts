@@ -1,8 +1,11 @@
 // Writes to one Redis that can be part of somebody else's script: the Lua text that applies them, and how their arguments lie in ARGV.
 // result/redis.ts makes put and fence writes, broker/redis makes pushes; a worker's turn applies both together with its acks.
+
+import { orAborted } from './deadline.ts';
 import { CHORD_LUA, type RedisWrite } from './redis-chords.ts';
 import type { RedisArg, RedisLine, RedisScript } from './redis-client.ts';
 import { redisScript } from './redis-client.ts';
+import { frames } from './redis-command.ts';
 
 /** A result to store, if nothing better is there. */
 export interface RedisPut {
@@ -208,5 +211,6 @@ export async function applyWritesBuffer(
   writes: readonly RedisWrite[],
   signal?: AbortSignal,
 ): Promise<readonly unknown[]> {
-  return (await line.scriptBuffer(APPLY, [], jointArguments(writes), signal)) as unknown[];
+  const answers = line.evaluate(APPLY, frames([0]), frames(jointArguments(writes)));
+  return (await (signal === undefined ? answers : orAborted(answers, signal))) as unknown[];
 }

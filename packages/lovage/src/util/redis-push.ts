@@ -1,6 +1,7 @@
 // LPUSH of many texts, written by hand into a buffer that is used again. Left to the client, each text would be copied twice more and
 // kept until the answer, which is a third of what a publish costs (bench row redis-enqueue-bulk). Called by redis-client.ts.
-import type { Command, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
+import { sendPlain } from './redis-command.ts';
 
 /** Sends `count` texts to a list in their order. */
 export type RedisPush = (client: Redis, list: string, count: number, textOf: (index: number) => string) => Promise<unknown>;
@@ -39,8 +40,8 @@ function writeText(page: Page, text: string): void {
   page.at = start + bytes + buffer.write('\r\n', start + bytes, 'latin1');
 }
 
-/** The pusher of a line. `Base` is the client library's own command. */
-export function createPush(Base: typeof Command): RedisPush {
+/** The pusher of a line. */
+export function createPush(): RedisPush {
   const free: Buffer[] = [];
   return (client, list, count, textOf) => {
     const page: Page = { buffer: free.pop() ?? Buffer.allocUnsafeSlow(FIRST), at: 0 };
@@ -49,14 +50,13 @@ export function createPush(Base: typeof Command): RedisPush {
     writeText(page, list);
     for (let index = 0; index < count; index++) writeText(page, textOf(index));
     const { buffer, at } = page;
-    const command = new Base('lpush', [], { replyEncoding: 'utf8' });
-    command.toWritable = () => buffer.subarray(0, at);
-    const answer = client.sendCommand(command) as Promise<unknown>;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     // Once the server has answered it has read all of it; after a failure the socket might still hold the buffer.
-    const giveBack = (): void => {
+    const answered = (length: unknown): void => {
       if (free.length < KEPT && buffer.length <= LARGEST) free.push(buffer);
+      resolve(length);
     };
-    answer.then(giveBack, () => undefined);
-    return answer;
+    sendPlain(client, 'lpush', buffer.subarray(0, at), { resolve: answered, reject });
+    return promise;
   };
 }

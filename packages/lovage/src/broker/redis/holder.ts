@@ -3,8 +3,8 @@
 //
 // A turn whose answer is lost is sent again under the same number: the script does it once and answers the same batch.
 
-import type { RedisArg, RedisWrite } from '../../util/index.ts';
-import { BrokerConnectionError, expireWrite, isReplyError, jointArguments, logger, sleep } from '../../util/index.ts';
+import type { Frames, RedisWrite } from '../../util/index.ts';
+import { BrokerConnectionError, expireWrite, frames, isReplyError, jointArguments, logger, sleep } from '../../util/index.ts';
 import type { Delivery } from '../seam.ts';
 import type { Holder, TurnResult } from '../store.ts';
 import { brokerError, isAway, type RedisContext } from './context.ts';
@@ -29,6 +29,18 @@ type TurnReply = readonly [Buffer, readonly Buffer[], Packed, (readonly Buffer[]
 const NONE: readonly Delivery[] = [];
 
 const NOBODY = (): void => undefined;
+/** Orders of queues remembered. */
+const MAX_LANES = 64;
+
+/** One order in which a take looks through queues, and all that follows from it. */
+interface Lanes {
+  readonly queues: readonly string[];
+  readonly lists: readonly string[];
+  /** The queues in alphabetical order. */
+  readonly names: string;
+  /** The keys of a turn, as they are sent. */
+  readonly keys: Frames;
+}
 
 export interface HolderParts {
   readonly context: RedisContext;
@@ -68,6 +80,7 @@ class RedisHolder implements Holder {
   #isIdle = false;
   #isWhole = false;
   readonly #waiting: Waiting;
+  readonly #lanes = new Map<string, Lanes>();
   /** Did the last take leave nothing? */
   #drained = false;
   /** Lists of which the server will tell the listener. */
@@ -164,56 +177,46 @@ class RedisHolder implements Holder {
     if (this.#ended !== undefined) throw this.#ended;
     const turn = ++this.#turn;
     this.#wakes = 0;
-    const queues = this.#rotated(call.queues);
+    const lanes = this.#lanesOf(call.queues);
     const reply = await (this.#drained && call.take > 0
-      ? this.#settleAndWait(turn, call, queues)
-      : this.#send(turn, call, queues));
+      ? this.#settleAndWait(turn, call, lanes)
+      : this.#evaluate(lanes.keys, this.#arguments(turn, call, lanes)));
     this.#connectRest();
-    const batch = this.#batch(turn, reply, queues);
+    const batch = this.#batch(turn, reply, lanes);
     if (batch === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
     const isFresh = is(reply, 'ok');
     const drained = isFresh && batch.count < call.take;
     if (call.take > 0) this.#drained = drained;
     if (isFresh) for (const { answered } of call.writes) answered?.(reply[4] ?? []);
-    return resultOf(joined(this.#brought.splice(0), batch), lostOf(call, reply[1].map(String)), drained);
+    return new Brought(joined(this.#brought.splice(0), batch), lostOf(call, reply[1].map(String)), drained);
   }
 
   /** The messages of an answer; undefined when the lease had ended. */
-  #batch(turn: number, reply: TurnReply, queues: readonly string[]): Batch | undefined {
+  #batch(turn: number, reply: TurnReply, lanes: Lanes): Batch | undefined {
     if (is(reply, 'lost')) {
       this.#end(leaseEnded());
       return undefined;
     }
     for (const list of reply[3] ?? []) this.#warnOfType(String(list));
-    const batch = is(reply, 'ok') ? this.#fresh(turn, reply[2], queues) : this.#adopted(reply[2].map(String), queues);
+    const batch = is(reply, 'ok') ? this.#fresh(turn, reply[2], lanes) : this.#adopted(reply[2].map(String), lanes);
     if (batch.count > 0) this.#first++;
     return batch;
   }
 
-  #send(turn: number, call: TurnCall, queues: readonly string[]): Promise<TurnReply> {
-    const lists = this.#lists(queues);
-    return this.#evaluate(this.#keysOf(lists), [...this.#arguments(turn, call, queues), '']);
-  }
-
   /** After the last take nothing was left: the verdicts, and the next take behind a wait, leave in one write. */
-  #settleAndWait(turn: number, call: TurnCall, queues: readonly string[]): Promise<TurnReply> {
-    if (this.#waitingTake !== undefined || !this.#waiting.isOpen) return this.#send(turn, call, queues);
-    const keys = this.#keysOf(this.#lists(queues));
-    const args = [...this.#arguments(turn, { ...call, take: 0 }, queues), ''];
+  #settleAndWait(turn: number, call: TurnCall, lanes: Lanes): Promise<TurnReply> {
+    if (this.#waitingTake !== undefined || !this.#waiting.isOpen)
+      return this.#evaluate(lanes.keys, this.#arguments(turn, call, lanes));
+    const args = this.#arguments(turn, { ...call, take: 0 }, lanes);
     return this.#waiting.together(() => {
-      const answer = this.#orAgain(this.#waiting.turn(keys, args), keys, args);
+      const answer = this.#orAgain(this.#waiting.turn(lanes.keys, args), lanes.keys, args);
       this.#layOut(call.queues, call.take);
       return answer;
     });
   }
 
-  #keysOf(lists: readonly string[]): readonly string[] {
-    const { keys } = this.#context;
-    return [keys.lease(this.#incarnation), keys.held(this.#incarnation), ...lists];
-  }
-
   /** Sends a turn until it is answered, for as long as a lease may live. */
-  async #evaluate(keys: readonly string[], args: readonly RedisArg[]): Promise<TurnReply> {
+  async #evaluate(keys: Frames, args: Frames): Promise<TurnReply> {
     const { leaseMs } = this.#context;
     const until = performance.now() + leaseMs;
     for (;;) {
@@ -221,7 +224,7 @@ class RedisHolder implements Holder {
         // No timer for each turn: a silent server is noticed by the line, and only waiting for a new line needs a limit.
         if (!this.#line.isConnected)
           await this.#line.ready(AbortSignal.timeout(Math.max(1, Math.ceil(until - performance.now()))));
-        return (await this.#line.scriptBuffer(TURN, keys, args)) as TurnReply;
+        return (await this.#line.evaluate(TURN, keys, args)) as TurnReply;
       } catch (error) {
         const mendable = error instanceof BrokerConnectionError || isAway(error);
         if (mendable && performance.now() < until && !this.#disposed && this.#ended === undefined) {
@@ -235,16 +238,17 @@ class RedisHolder implements Holder {
     }
   }
 
-  #arguments(turn: number, call: TurnCall, queues: readonly string[]): RedisArg[] {
+  #arguments(turn: number, call: TurnCall, lanes: Lanes, wait: '' | 'wait' = ''): Frames {
     const { leaseMs, unacked, unackedIndex, expiries, keys } = this.#context;
+    const { queues } = lanes;
     const take = queues.length === 0 ? 0 : call.take;
     const writes = call.writes.flatMap(({ payload }) => payload as readonly RedisWrite[]);
-    for (const queue of queues) {
+    for (const queue of expiries.size === 0 ? [] : queues) {
       const ttl = expiries.get(queue);
       if (ttl !== undefined) writes.push(expireWrite(ttl, keys.lists(queue)));
     }
-    const served = this.#servedKeys(queues);
-    return [
+    const served = this.#servedKeys(lanes);
+    return frames([
       turn,
       leaseMs,
       take,
@@ -255,17 +259,39 @@ class RedisHolder implements Holder {
       ...served,
       ...settlementArguments(call.settle, this.#context),
       ...jointArguments(writes),
-    ];
+      wait,
+    ]);
   }
 
   /** Tells publishers a few times a lease that somebody here serves these queues. */
-  #servedKeys(queues: readonly string[]): readonly string[] {
+  #servedKeys({ queues, names }: Lanes): readonly string[] {
     const now = performance.now();
-    const names = queues.toSorted().join('\0');
     if (this.#served.queues === names && now - this.#served.at < this.#context.leaseMs / 3) return [];
     if (this.#served.queues !== names) this.#keep(queues);
     this.#served = { at: now, queues: names };
     return queues.map(this.#context.keys.serves);
+  }
+
+  /** How the next take looks through queues. The same few orders come again and again. */
+  #lanesOf(given: readonly string[]): Lanes {
+    const queues = this.#rotated(given);
+    const order = queues.join('\0');
+    let lanes = this.#lanes.get(order);
+    if (lanes === undefined) {
+      if (this.#lanes.size >= MAX_LANES) this.#lanes.clear();
+      lanes = this.#newLanes(queues);
+      this.#lanes.set(order, lanes);
+    }
+    return lanes;
+  }
+
+  #newLanes(queues: readonly string[]): Lanes {
+    const { keys } = this.#context;
+    const perQueue = queues.map(keys.lists);
+    // Step by step, each step's lists of all queues: a more urgent step of any queue comes before the next step of all.
+    const lists = keys.steps.flatMap((_, step) => perQueue.map((each) => each[step] ?? ''));
+    const all = [keys.lease(this.#incarnation), keys.held(this.#incarnation), ...lists];
+    return { queues, lists, names: queues.toSorted().join('\0'), keys: frames([all.length, ...all]) };
   }
 
   #rotated(queues: readonly string[]): readonly string[] {
@@ -276,14 +302,7 @@ class RedisHolder implements Holder {
     return first === 0 ? queues : [...queues.slice(first), ...queues.slice(0, first)];
   }
 
-  /** Step by step, each step's lists of all queues: a more urgent step of any queue comes before the next step of all. */
-  #lists(queues: readonly string[]): readonly string[] {
-    const lists = queues.map(this.#context.keys.lists);
-    return this.#context.keys.steps.flatMap((_, step) => lists.map((each) => each[step] ?? ''));
-  }
-
-  #fresh(turn: number, packed: Packed, queues: readonly string[]): Batch {
-    const lists = this.#lists(queues);
+  #fresh(turn: number, packed: Packed, { queues, lists }: Lanes): Batch {
     const read = (): readonly Delivery[] =>
       unpack(packed).map((one, index) => {
         const place = { turn, place: index + 1, list: lists[one.list - 1] ?? '' };
@@ -293,8 +312,7 @@ class RedisHolder implements Holder {
   }
 
   /** The answer to this turn was lost once: its batch as the hash tells it. */
-  #adopted(reply: readonly string[], queues: readonly string[]): Batch {
-    const lists = this.#lists(queues);
+  #adopted(reply: readonly string[], { queues, lists }: Lanes): Batch {
     const held: { readonly place: HeldPlace; readonly raw: string }[] = [];
     for (let i = 0; i < reply.length; i += 2) {
       const raw = heldEnvelope(reply[i + 1] ?? '', this.#context.unacked !== '');
@@ -322,32 +340,32 @@ class RedisHolder implements Holder {
     const stop = (): void => (this.#waitingTake === undefined ? this.#wake(NONE) : this.#waiting.stop());
     const poll = setTimeout(() => this.#wake(NONE), this.#context.transport.pollingInterval * 1000);
     signal.addEventListener('abort', stop, { once: true });
-    void this.#askToBeTold(this.#lists(queues));
+    void this.#askToBeTold(this.#lanesOf(queues).lists);
     this.#isIdle = true;
-    this.#wake = (brought) => {
+    // Not written where it is kept: a function that is assigned to a property at once is among the old from its birth.
+    const wake = (brought: readonly Delivery[]): void => {
       this.#isIdle = false;
       this.#wake = NOBODY;
       clearTimeout(poll);
       signal.removeEventListener('abort', stop);
       resolve(brought);
     };
+    this.#wake = wake;
     return promise;
   }
 
   /** Lets the server take for us as soon as something comes into the first list; of the others it tells us. */
   #layOut(queues: readonly string[], take: number): void {
-    const rotated = this.#rotated(queues);
-    const lists = this.#lists(rotated);
-    const [list] = lists;
+    const lanes = this.#lanesOf(queues);
+    const [list] = lanes.lists;
     if (list === undefined || take <= 0) return;
     const turn = ++this.#turn;
-    const keys = this.#keysOf(lists);
-    const args = [...this.#arguments(turn, { settle: [], writes: [], queues, take }, rotated), 'wait'];
+    const args = this.#arguments(turn, { settle: [], writes: [], queues, take }, lanes, 'wait');
     this.#waitingTake = list;
-    const answer = this.#orAgain(this.#waiting.take(list, keys, args), keys, args);
+    const answer = this.#orAgain(this.#waiting.take(list, lanes.keys, args), lanes.keys, args);
     const brought = (reply: TurnReply | undefined): void => {
       this.#waitingTake = undefined;
-      const taken = (reply === undefined ? undefined : this.#batch(turn, reply, rotated))?.read() ?? NONE;
+      const taken = (reply === undefined ? undefined : this.#batch(turn, reply, lanes))?.read() ?? NONE;
       this.#drained = taken.length < take;
       if (this.#isIdle) this.#wake(taken);
       else this.#brought.push(...taken);
@@ -359,7 +377,7 @@ class RedisHolder implements Holder {
   }
 
   /** An answer of the waiting connection; if it is lost, the same turn under the same number goes over the other one. */
-  async #orAgain(answer: Promise<unknown>, keys: readonly string[], args: readonly RedisArg[]): Promise<TurnReply> {
+  async #orAgain(answer: Promise<unknown>, keys: Frames, args: Frames): Promise<TurnReply> {
     try {
       return (await answer) as TurnReply;
     } catch (error) {
@@ -456,17 +474,28 @@ function joined(first: readonly Delivery[], { count, read }: Batch): Batch {
   return first.length === 0 ? { count, read } : { count: first.length + count, read: () => [...first, ...read()] };
 }
 
-function resultOf({ count, read }: Batch, lost: readonly Delivery[], drained: boolean): TurnResult {
-  let taken: readonly Delivery[] | undefined;
-  return {
-    count,
-    get taken() {
-      taken ??= read();
-      return taken;
-    },
-    lost,
-    drained,
-  };
+/**
+ * What a turn brought. A class, because a getter of an object literal makes a pair among the old objects each time, which keeps all that
+ * the getter sees alive until the next full collection.
+ */
+class Brought implements TurnResult {
+  readonly count: number;
+  readonly lost: readonly Delivery[];
+  readonly drained: boolean;
+  readonly #read: Batch['read'];
+  #taken: readonly Delivery[] | undefined;
+
+  constructor({ count, read }: Batch, lost: readonly Delivery[], drained: boolean) {
+    this.count = count;
+    this.#read = read;
+    this.lost = lost;
+    this.drained = drained;
+  }
+
+  get taken(): readonly Delivery[] {
+    this.#taken ??= this.#read();
+    return this.#taken;
+  }
 }
 
 const is = ([status]: TurnReply, word: string): boolean => status.toString('latin1') === word;

@@ -2,7 +2,7 @@
 // list onto itself, which blocks while the list is empty and changes nothing, and the holder's next take. The server runs the second the
 // moment the first ends, so a message is on its way to the worker before anybody had to be told and to ask.
 // Called by holder.ts, which also says what becomes of an answer that is lost.
-import { isReplyError, logger, type RedisArg, type RedisLine } from '../../util/index.ts';
+import { type Frames, isReplyError, logger, type RedisLine } from '../../util/index.ts';
 import type { RedisContext } from './context.ts';
 import { TURN } from './scripts.ts';
 
@@ -20,9 +20,9 @@ export interface Waiting extends AsyncDisposable {
   /** What `send` sends leaves in one write. */
   together<T>(send: () => T): T;
   /** A turn that is not behind a wait, as long as none is. */
-  turn(keys: readonly RedisArg[], args: readonly RedisArg[]): Promise<unknown>;
+  turn(keys: Frames, args: Frames): Promise<unknown>;
   /** Lays out a take behind the wait for `list`. Resolves to its answer; rejects when that was lost. */
-  take(list: string, keys: readonly RedisArg[], args: readonly RedisArg[]): Promise<unknown>;
+  take(list: string, keys: Frames, args: Frames): Promise<unknown>;
   /** Ends the wait at once; the take behind it then looks, and is answered. */
   stop(): void;
 }
@@ -53,11 +53,11 @@ export function createWaiting(context: RedisContext, node: string, opened: () =>
       return line.isConnected && performance.now() - refusedAt > REFUSED_MS;
     },
     together: (send) => line.together(send),
-    turn: (keys, args) => line.scriptBuffer(TURN, keys, args),
+    turn: (keys, args) => line.evaluate(TURN, keys, args),
     take: (list, keys, args) =>
       line.together(() => {
         line.call('BLMOVE', [list, list, 'RIGHT', 'RIGHT', block]).catch(refused);
-        return line.scriptBuffer(TURN, keys, args);
+        return line.evaluate(TURN, keys, args);
       }),
     stop: () => {
       if (id !== undefined && context.line.isConnected) context.line.call('CLIENT', ['UNBLOCK', id]).catch(() => undefined);

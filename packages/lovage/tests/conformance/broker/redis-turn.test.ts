@@ -8,6 +8,7 @@ import { OPEN, TURN } from '../../../src/broker/redis/scripts.ts';
 import {
   applyWrites,
   fenceWrite,
+  frames,
   jointArguments,
   pushWrite,
   putWrite,
@@ -36,7 +37,11 @@ async function bareHolder(line: RedisLine, list: string, unacked = '') {
     const settlements = verdict ? [1, ...verdict] : acks.length === 0 ? [0] : [1, 'ack', acks.length, ...acks];
     const index = unacked === '' ? '' : `${unacked}_index`;
     const args = [turn, 10_000, take, 1, unacked, index, 0, ...settlements, ...jointArguments(writes)];
-    const [status, lost, taken] = (await line.scriptBuffer(TURN, [lease, held, list], args)) as [Buffer, Buffer[], Packed];
+    const [status, lost, taken] = (await line.evaluate(TURN, frames([3, lease, held, list]), frames(args))) as [
+      Buffer,
+      Buffer[],
+      Packed,
+    ];
     const batch = String(status) === 'ok' ? unpack(taken).map(({ raw }) => raw) : taken.map(String);
     return [String(status), lost.map(String), batch];
   };
