@@ -48,16 +48,19 @@ type Slot = Parameters<NonNullable<RunOptions['onStart']>>[0];
 /** A job's options as its execution sees them. The signal stays unmade until somebody looks. */
 class Watched implements ExecuteOptions {
   readonly #options: RunOptions;
-  readonly onStart: () => void;
+  readonly #slot: Slot;
   readonly onAbandoned: (body: Promise<unknown>) => void;
 
   constructor(options: RunOptions, slot: Slot, onAbandoned: (body: Promise<unknown>) => void) {
     this.#options = options;
-    // Not written where it is kept: V8 puts a function that is assigned to a property among the old at once, where it outlives its task
-    // and keeps all of it alive until the next full collection.
-    const tell = (): void => options.onStart?.(slot);
-    this.onStart = tell;
+    this.#slot = slot;
     this.onAbandoned = onAbandoned;
+  }
+
+  // A method, and not a function made here and kept: V8 puts those among the old at once, where they outlive their task and keep all of
+  // it alive until the next full collection.
+  onStart(): void {
+    this.#options.onStart?.(this.#slot);
   }
 
   get signal(): AbortSignal {

@@ -21,7 +21,7 @@ import { notRegistered } from './registry.ts';
 /** How a slot runs a job. */
 export interface ExecuteOptions extends Interruptible {
   /** Called once, before anything of the task runs, and not at all when its message is unusable. */
-  readonly onStart?: (slot: { readonly pid: number; readonly name: string }) => void;
+  onStart?(slot: { readonly pid: number; readonly name: string }): void;
   /** Called with a body that still runs when its hard limit has passed: nobody can stop it, and its attempt is over without it. */
   readonly onAbandoned?: (body: Promise<unknown>) => void;
 }

@@ -147,10 +147,10 @@ export async function harness(options: HarnessOptions = {}): Promise<Harness> {
   const pool = await openPool('async', {
     concurrency: options.concurrency ?? 10,
     grace: 0.05,
-    execute: async (job, { signal, onStart }) => {
+    execute: async (job, options) => {
       started.push(job.request.id);
-      onStart?.({ pid: process.pid, name: 'slot' });
-      return (await tasks.get(job.request.task)?.body(job, signal)) ?? outcomeOf('SUCCESS');
+      options.onStart?.({ pid: process.pid, name: 'slot' });
+      return (await tasks.get(job.request.task)?.body(job, options.signal)) ?? outcomeOf('SUCCESS');
     },
   });
   let consumer: Consumer | undefined;
