@@ -189,7 +189,7 @@ export class Settler {
       turns.flatMap((turn) => turn.results),
       giveUp,
     );
-    const ours = turns.filter(({ results: [own] }) => own === undefined || !foreign.has(own.id));
+    const ours = foreign.size === 0 ? turns : withoutForeign(turns, foreign);
     const complete = ours.some(hasChords)
       ? await this.joins.count(
           ours.flatMap((turn) => turn.openings ?? []),
@@ -249,6 +249,16 @@ export class Settler {
       }
     });
   }
+}
+
+/** Turns that belong to another attempt write nothing more. Of two turns of one id here, which no store can tell apart, the first is not another's. */
+function withoutForeign(turns: readonly Writes[], foreign: ReadonlySet<string>): readonly Writes[] {
+  const ids = turns.map(({ results: [own] }) => own?.id);
+  return turns.filter((_, index) => {
+    const id = ids[index];
+    if (id === undefined || !foreign.has(id)) return true;
+    return ids.indexOf(id) === index && ids.lastIndexOf(id) !== index;
+  });
 }
 
 /** A count that is part of a commit. */
