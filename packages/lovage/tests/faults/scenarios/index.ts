@@ -3,6 +3,7 @@ import type { Scenario } from '../harness/scenario.ts';
 import { brokerKill, brokerKillEverysec } from './broker-kill.ts';
 import { brokerLongStall, brokerStall } from './broker-stall.ts';
 import { cuts } from './cuts.ts';
+import { damagedFile } from './damaged-file.ts';
 import { loopBlock } from './loop-block.ts';
 import { machineDead } from './machine-dead.ts';
 import { mutations } from './mutations.ts';
@@ -27,5 +28,6 @@ export const scenarios: readonly Scenario[] = [
   publishCut,
   settleCut,
   poison,
+  damagedFile,
   mutations,
 ];
