@@ -49,6 +49,16 @@ async function fence(request: TaskRequest, { app, giveUp }: EarlierOptions): Pro
   }
 }
 
+/**
+ * What a run writes, when its message came again while it ran: under the number of the message that it holds now. Another worker may have
+ * had that message before and have put up its fence, and cannot start it any more.
+ */
+export function underNewest(results: readonly StoredResult[], { request, delivery }: Entry): readonly StoredResult[] {
+  if (delivery === undefined || delivery.attempts <= request.attempts) return results;
+  const attempt = attemptNumber(request.retries, delivery.attempts);
+  return results.map((result) => (result.id === request.id && result.attempt < attempt ? { ...result, attempt } : result));
+}
+
 /** What the earlier attempt may not have done any more. */
 export interface Rest {
   /** Under the ids of the first time. */

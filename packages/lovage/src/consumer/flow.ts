@@ -12,7 +12,7 @@ import type { StoredResult } from '../result/index.ts';
 import type { Outcome } from '../task/index.ts';
 import { BrokerConnectionError, type Clock, logger, type Maybe, systemClock, WorkerLostError } from '../util/index.ts';
 import { Admission } from './admission.ts';
-import { earlierEnd, rest } from './earlier.ts';
+import { earlierEnd, rest, underNewest } from './earlier.ts';
 import { Ends } from './ends.ts';
 import { intake, ownerOfRequest, type Usable } from './intake.ts';
 import { logOutcome, logReceived } from './lines.ts';
@@ -438,7 +438,8 @@ export class Flow {
     logOutcome(entry.request, outcome);
     tellOutcome(entry, outcome);
     const { policy, acked, interrupted, original } = entry;
-    const fate = fateOf(outcome, { policy, acked, interrupted, original });
+    const written = { ...outcome, results: underNewest(outcome.results, entry) };
+    const fate = fateOf(written, { policy, acked, interrupted, original });
     if (fate.lost) this.#endLost(entry, fate.answer, outcome.error?.message ?? outcome.repr);
     else this.#ends.end(entry, fate.answer, fate);
     this.#slots.free();

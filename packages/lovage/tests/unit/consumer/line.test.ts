@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { deadLetterQueue } from '../../../src/broker/index.ts';
 import type { LineState } from '../../../src/consumer/index.ts';
+import { attemptNumber } from '../../../src/result/index.ts';
 import { BackendError, BrokerConnectionError, EncodeError, TopologyMismatchError } from '../../../src/util/index.ts';
 import { cuttable, failingPuts } from '../../support/faulty.ts';
 import { outcomeOf } from '../../support/jobs.ts';
@@ -74,6 +75,27 @@ describe('a lost line', () => {
     open.resolve();
     await soon(async () => expect(await h.state(id)).toBe('SUCCESS'));
     await soon(async () => expect(await h.counts()).toEqual(empty));
+    expect(h.started).toEqual([id]);
+  });
+
+  it('and another worker that held the message for a while without a start cannot refuse the result of the run', async () => {
+    await using h = await harness();
+    const open = Promise.withResolvers<void>();
+    h.task('slow', async (job) => {
+      await open.promise;
+      return success(job);
+    });
+    await h.start();
+    const id = await h.call('slow');
+    await soon(() => expect(h.started).toEqual([id]));
+    const [entry] = [...h.consumer.flow.requests];
+    const original = entry!.original;
+    h.consumer.flow.lineLost();
+    // The other one puts up its fence, loses its line before the start, and the message comes back here.
+    await h.backend.fence?.(id, attemptNumber(0, 2), undefined);
+    h.consumer.flow.receive([{ ...original, redelivered: true, attempts: 2 }]);
+    open.resolve();
+    await soon(async () => expect(await h.state(id)).toBe('SUCCESS'));
     expect(h.started).toEqual([id]);
   });
 
