@@ -78,9 +78,29 @@ function continued(given: WireSignature, next: WireSignature, rules: LinkRules):
   return withKwargs(chord, { body: body === undefined ? next : combined(body, next, rules) });
 }
 
-/** What a list of steps makes, piped one after the other from an empty chain. */
+/** What a list of steps makes, piped one after the other from an empty chain. Tasks behind tasks are put there together: a chain is copied once, not once for each. */
 export function chained(steps: readonly WireSignature[], rules: LinkRules): WireSignature {
-  return steps.reduce((chain, step) => combined(chain, step, rules), chainOf([]));
+  let made = chainOf([]);
+  let tail: WireSignature[] = [];
+  for (const step of steps) {
+    const next = onlyMember(step) ?? step;
+    if (kindOf(next) === 'task' && (tail.length > 0 || endsInTask(made))) tail.push(next);
+    else {
+      made = combined(grown(made, tail), step, rules);
+      tail = [];
+    }
+  }
+  return grown(made, tail);
+}
+
+function endsInTask(signature: WireSignature): boolean {
+  if (kindOf(signature) !== 'chain') return false;
+  const last = tasksOf(signature).at(-1);
+  return last === undefined || kindOf(last) === 'task';
+}
+
+function grown(chain: WireSignature, tail: readonly WireSignature[]): WireSignature {
+  return tail.length === 0 ? chain : withKwargs(chain, { tasks: [...tasksOf(chain), ...tail] });
 }
 
 /** The steps of a chain as they are sent: nested chains in their place, groups of one unrolled, a group with a step behind it as a chord, empty groups left out. */
