@@ -45,6 +45,7 @@ export {
   AsyncResult,
   allowJoinResult,
   type BackendOptions,
+  denyJoinResult,
   type EagerResult,
   type GetOptions,
   type GraphOptions,

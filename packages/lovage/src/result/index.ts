@@ -11,7 +11,7 @@ export type { GraphNode, GraphOptions, ResultGraph } from './graph.ts';
 export * from './group-result.ts';
 export type * from './group-seam.ts';
 export type { AnyResult, GetOptions, ReadOptions, ResultSource, WaitOptions } from './handle.ts';
-export { allowJoinResult } from './join.ts';
+export { allowJoinResult, denyJoinResult } from './join.ts';
 export type * from './kv.ts';
 export { type KeyValueBackendOptions, keyValueBackend, POLL_INTERVAL } from './kv-backend.ts';
 export * from './record.ts';

@@ -7,6 +7,11 @@ export function allowJoinResult<T>(body: () => T): T {
   return inScope({ ...currentScope(), join: 'allowed' }, body);
 }
 
+/** Runs `body` with waiting for results refused, as inside a task: for code that must never block, wherever it is called from. */
+export function denyJoinResult<T>(body: () => T): T {
+  return inScope({ ...currentScope(), join: 'denied' }, body);
+}
+
 /** Throws when the running code is a task that must not wait for the result of `id`. */
 export function assertMayJoin(id: string): void {
   if (currentScope().join !== 'denied') return;

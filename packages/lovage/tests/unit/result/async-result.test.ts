@@ -8,6 +8,7 @@ import {
   allowJoinResult,
   type BackendOptions,
   createResultCodec,
+  denyJoinResult,
   eagerResult,
   GroupResult,
   openBackend,
@@ -180,6 +181,8 @@ it('refuses to wait inside a task, unless that is allowed', async () => {
   expect(await denied(() => result.state())).toBe('SUCCESS');
   expect(await denied(() => result.get({ disableSyncSubtasks: false }))).toBe(1);
   expect(await denied(() => allowJoinResult(() => result.get()))).toBe(1);
+  await expect(denyJoinResult(() => store.result('a').get())).rejects.toBeInstanceOf(ResultError);
+  expect(await denyJoinResult(() => allowJoinResult(() => store.result('a').get()))).toBe(1);
   expect(await denied(() => eagerResult({ ...pendingRecord('e'), state: 'SUCCESS', value: 2 }).get())).toBe(2);
 });
 
