@@ -3,6 +3,7 @@ import type { Outgoing } from '../broker/index.ts';
 import type { AsyncResult, ChordOpening } from '../result/index.ts';
 import type { Call, CanvasPlan, PreparedCall, Publisher, PublishPayload, Signals } from '../task/index.ts';
 import { type Middleware, wrapPublish } from '../task/index.ts';
+import { LovageError } from '../util/index.ts';
 import { createOutbox, deliver, type Fate, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
 import { type PrepareHost, prepareCall, prepareQuickly } from './prepare.ts';
 import type { PublishRetryPolicy, Settings } from './settings.ts';
@@ -72,7 +73,9 @@ export function createProducer(host: () => ProducerHost): Producer {
   const sendQuickly = (asked: readonly Call[], app: ProducerHost): Promise<readonly AsyncResult<unknown>[]> | undefined => {
     const [call] = asked;
     if (call === undefined || asked.length > 1 || isObserved() || app.middleware.length > 0) return undefined;
-    if (app.ready({ expectsResult: call.options.ignoreResult !== true }) !== undefined) return undefined;
+    const ready = app.ready({ expectsResult: call.options.ignoreResult !== true });
+    // Passed on and not asked for again: a promise that nobody waits for ends the process when it rejects.
+    if (ready !== undefined) return tracked(sendAll(asked, ready));
     const prepared = prepareQuickly(call, app);
     if (prepared === undefined) return undefined;
     return new Promise((resolve, reject) => {
@@ -103,11 +106,11 @@ export function createProducer(host: () => ProducerHost): Producer {
     }
   };
 
-  const sendAll = async (asked: readonly Call[]): Promise<readonly AsyncResult<unknown>[]> => {
+  const sendAll = async (asked: readonly Call[], begun?: Promise<void>): Promise<readonly AsyncResult<unknown>[]> => {
     if (asked.length === 0) return [];
     const app = host();
-    const ready = app.ready({ expectsResult: asked.some(({ options }) => options.ignoreResult !== true) });
-    if (ready !== undefined) await ready;
+    const ready = begun ?? app.ready({ expectsResult: asked.some(({ options }) => options.ignoreResult !== true) });
+    if (ready !== undefined) await ready.catch((error: unknown) => notReady(asked, error));
     const prepared = asked.map(prepareOne);
     const messages = prepared.map(({ message }) => message);
     if (isObserved()) await tell('beforeTaskPublish', messages);
@@ -143,6 +146,12 @@ function queueOf(message: Outgoing, { state }: ProducerHost): string | undefined
   const mayMake = state.settings.taskCreateMissingQueues || state.queues.has(message.routingKey);
   // Reply queues and the like belong to whoever reads them: only what looks like a task is a reason to make a queue.
   return mayMake && typeof message.headers.task === 'string' ? message.routingKey : undefined;
+}
+
+/** Nothing was handed over yet: the error says so, unless it is one of the user's own, from a config file. */
+function notReady(calls: readonly Call[], error: unknown): never {
+  const fates: readonly Fate[] = calls.map((_, index) => ({ index, stored: 'no', cause: error }));
+  throw error instanceof LovageError ? (publishError(describe(calls), fates) ?? error) : error;
 }
 
 interface Limits {

@@ -378,6 +378,8 @@ async function openOne(endpoint: AmqpEndpoint, options: AmqpOptions): Promise<Am
 export async function connectAmqp(options: AmqpOptions): Promise<AmqpConnection> {
   const endpoints = [...parseAmqpUrl(options.url)];
   if (endpoints[0]?.query.failover_strategy === 'shuffle') endpoints.sort(() => Math.random() - 0.5);
+  // Said first: a server that is down would hide that the package is missing.
+  amqpLibrary();
   let last: unknown = new ConfigurationError('The URL of RabbitMQ is empty.');
   for (const endpoint of endpoints) {
     try {
