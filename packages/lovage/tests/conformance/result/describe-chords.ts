@@ -228,5 +228,59 @@ export function describeChords(
       const values = valuesOf(codec, complete[0]);
       expect(ordered ? values : values?.toSorted((a, b) => Number(a) - Number(b))).toEqual(parts.map((_, index) => index));
     });
+
+    it('ends in one way whatever dies, comes again or comes late', async () => {
+      for (let run = 0; run < 60; run++) {
+        groupId = `${run}-${randomUUID()}`;
+        const random = randomOf(run + 1);
+        const size = 1 + Math.floor(random() * 6);
+        await open(size);
+        // Each part comes one to three times, in any order; a repeat may say something else.
+        const deliveries = Array.from({ length: size }, (_, index) =>
+          Array.from({ length: 1 + Math.floor(random() * 3) }, () => {
+            const isFailure = random() < 0.3;
+            return part(index, `m${index}`, isFailure ? { state: 'FAILURE', result: new Error('boom') } : {});
+          }),
+        )
+          .flat()
+          .map((delivery) => ({ delivery, at: random() }))
+          .sort((a, b) => a.at - b.at);
+        const told: string[] = [];
+        let closed = 0;
+        for (const { delivery } of deliveries) {
+          const client = random() < 0.5 ? opener : counter;
+          for (const complete of await client.join([delivery])) {
+            told.push(textOf(complete));
+            // Whoever counted the last part dies now and then before it has said so.
+            if (random() < 0.5) continue;
+            closed++;
+            await client.close([complete.groupId]);
+          }
+        }
+        if (closed === 0) {
+          await sleep(2);
+          const left = ((await counter.stale?.(0)) ?? []).filter((chord) => chord.groupId === groupId);
+          told.push(...left.map((complete) => textOf(complete)));
+          await counter.close([groupId]);
+        }
+        expect(closed).toBeLessThanOrEqual(1);
+        expect(new Set(told).size).toBe(1);
+        expect(told[0]?.split('],[')).toHaveLength(size);
+        expect(await opener.join(deliveries.map(({ delivery }) => delivery))).toEqual([]);
+      }
+    });
   });
+}
+
+function textOf({ parts }: CompleteChord): string {
+  return parts.map((part) => Buffer.from(part).toString()).join();
+}
+
+/** The same numbers for the same seed. */
+function randomOf(seed: number): () => number {
+  let state = seed * 2_654_435_761;
+  return () => {
+    state = (Math.imul(state ^ (state >>> 15), 2_246_822_519) + 374_761_393) >>> 0;
+    return state / 2 ** 32;
+  };
 }
