@@ -55,7 +55,7 @@ async function fence(request: TaskRequest, { app, giveUp }: EarlierOptions): Pro
  */
 export function underNewest(results: readonly StoredResult[], { request, delivery }: Entry): readonly StoredResult[] {
   if (delivery === undefined || delivery.attempts <= request.attempts) return results;
-  const attempt = attemptNumber(request.retries, delivery.attempts);
+  const attempt = attemptNumber(request.retries, delivery.attempts, request.replacedTaskNesting);
   return results.map((result) => (result.id === request.id && result.attempt < attempt ? { ...result, attempt } : result));
 }
 
