@@ -37,6 +37,10 @@ const DRIVERS = [
   'result/filesystem',
   'result/memcached',
   'result/database',
+  'result/s3',
+  'result/dynamodb',
+  'result/azure',
+  'result/etcd',
   'pool/async',
   'pool/solo',
 ];

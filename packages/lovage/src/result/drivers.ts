@@ -17,6 +17,10 @@ const drivers: Readonly<Record<string, () => Promise<BackendDriver>>> = {
   cache: () => import('./memcached.ts'),
   db: database,
   database,
+  s3: () => import('./s3.ts'),
+  dynamodb: () => import('./dynamodb.ts'),
+  azureblockblob: () => import('./azure.ts'),
+  etcd: () => import('./etcd.ts'),
   disabled: () => import('./disabled.ts'),
 };
 

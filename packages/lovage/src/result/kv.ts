@@ -45,8 +45,6 @@ export interface KeyValueStore extends AsyncDisposable {
     readonly guards: 'written' | 'all';
     try(write: KeyValueWrite, seen: Seen): Promise<boolean>;
   };
-  /** Adds to a counter, which begins at 0; what chords are counted with. */
-  increment?(key: string, by: number, expires: number | undefined): Promise<number>;
   /** Tells of keys that were written, by whomever; gives how to stop. What goes unheard costs one interval of polling. */
   changes?(heard: (keys: readonly string[]) => void): Disposable;
   /** Deletes keys that begin with one of these and were last written so many seconds ago. Only stores without autoExpire. */

@@ -16,7 +16,6 @@ const MAX_KEYS = 200;
 const MAX_WRITES = 64;
 /** Text, as both Python clients mark it. Readers here look at no flags. */
 const TEXT_FLAG = 16;
-const NUMBER_FLAG = 2;
 const TYPES = ['memcached', 'memcache', 'pylibmc', 'memory'];
 /** Options of Python's clients for which there is nothing to tune here. */
 const IGNORED = [
@@ -108,13 +107,6 @@ function memcachedStore(url: string, hosts: readonly Host[], timeout: number): K
     },
     delete: async (keys) => {
       await eachOf(keys, MAX_WRITES, (key) => lineOf(nameOf(key)).command(`delete ${nameOf(key)}`));
-    },
-    increment: async (key, by, expires) => {
-      const name = nameOf(key);
-      const add = `add ${name} ${NUMBER_FLAG} ${memcachedLife(expires)} 1`;
-      // Only what is there can be counted up; `add` loses to whoever was first, which is all the same.
-      await lineOf(name).command(add, Buffer.from('0'));
-      return Number(await lineOf(name).command(`${by < 0 ? 'decr' : 'incr'} ${name} ${Math.abs(by)}`));
     },
     check: async () => {
       await Promise.all(lines.map((line) => line.command('version')));

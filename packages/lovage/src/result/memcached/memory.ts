@@ -56,11 +56,6 @@ export function memoryStore(url: string): KeyValueStore {
     delete: async (keys) => {
       for (const key of keys) kept.delete(key);
     },
-    increment: async (key, by, expires) => {
-      const next = Number(Buffer.from(find(key)?.value ?? [48]).toString('latin1')) + by;
-      keep(key, Buffer.from(String(next)), expires);
-      return next;
-    },
     changes: (heard) => {
       listeners.add(heard);
       return { [Symbol.dispose]: () => listeners.delete(heard) };

@@ -10,6 +10,10 @@ export interface BackendHarness {
   readonly cut?: () => Promise<void>;
   /** The store keeps what a record says in columns of its own (Celery's tables), so its bytes may come back written otherwise. */
   readonly rewrites?: boolean;
+  /** The longest record that the store takes, where that is less than 1 MB. */
+  readonly maxBytes?: number;
+  /** How many results the tests of many take. @default 1000 */
+  readonly many?: number;
 }
 
 /** Options as the app would give them. */
@@ -36,6 +40,7 @@ export interface Pair {
   readonly make: (id: string, state: string, more?: Partial<StoredResult>) => StoredResult;
   /** See BackendHarness. */
   readonly rewrites: boolean;
+  readonly many: number;
 }
 
 /** Keeps a backend open until the test has ended. */

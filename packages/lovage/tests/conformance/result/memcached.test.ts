@@ -86,12 +86,6 @@ it('spreads keys over servers as python-memcached does', () => {
   expect(['celery-task-meta-a', 'celery-task-meta-b', 'celery-task-meta-c'].map((key) => serverOf(key, 3))).toEqual([1, 2, 0]);
 });
 
-it('counts', async () => {
-  using raw = line();
-  expect(await raw.command('set counter 2 0 1', Buffer.from('5'))).toBe('STORED');
-  expect(await raw.command('incr counter 2')).toBe('7');
-});
-
 it('refuses a cache that it does not know', async () => {
   await expect(openBackend(optionsFor('cache+memcachd://127.0.0.1/'))).rejects.toThrow(/memcache/);
 });

@@ -1,0 +1,117 @@
+// Results as blobs in Azure Blob Storage (`azureblockblob://<connection string>`): names and bytes as Celery's. Blobs do not expire by
+// themselves; a lifecycle rule of the account deletes old ones.
+import type { ContainerClient } from '@azure/storage-blob';
+import { ConfigurationError, readOptionNames } from '../util/index.ts';
+import type { KeyValue, KeyValueStore, KeyValueWrite } from './kv.ts';
+import { KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
+import { storableKey } from './kv-names.ts';
+import { eachOf } from './patience.ts';
+import type { BackendOptions, ResultBackend } from './seam.ts';
+
+/** Requests under way at a time. */
+const MAX_REQUESTS = 32;
+const MAX_NAME_BYTES = 900;
+const OPTIONS = ['containerName', 'basePath'];
+/** Celery's, of a client that retries by itself. */
+const IGNORED = ['retryInitialBackoffSec', 'retryIncrementBase', 'retryMaxAttempts', 'connectionTimeout', 'readTimeout'];
+
+/** Opens the backend; nothing connects before the first call. */
+export function open(options: BackendOptions): ResultBackend {
+  const names = [...KEY_VALUE_OPTIONS, ...OPTIONS];
+  const given = readOptionNames('The result store in Azure', options.transportOptions, { names, ignored: IGNORED });
+  const connection = options.url.replace(/^azureblockblob:\/\//i, '');
+  if (!/=/.test(connection) || /^\w+Credential@/.test(connection))
+    throw new ConfigurationError(
+      'Results in Azure need a connection string: azureblockblob://DefaultEndpointsProtocol=https;AccountName=…;AccountKey=… (or SharedAccessSignature=…).',
+    );
+  return keyValueBackend(azureStore(connection, given), keyValueOptions(options, given));
+}
+
+/** The blobs of a container as a key/value store. */
+function azureStore(connection: string, given: Readonly<Record<string, unknown>>): KeyValueStore {
+  const container = String(given.containerName ?? 'celery');
+  const base = String(given.basePath ?? '');
+  const nameOf = (key: string): string => base + storableKey(key, /[/\\?#\p{Cc}]|\.$/u, MAX_NAME_BYTES);
+  let opening: Promise<ContainerClient> | undefined;
+
+  /** The container, made when it is missing. */
+  async function opened(): Promise<ContainerClient> {
+    opening ??= connect(connection, container);
+    return opening.catch((error: unknown) => {
+      opening = undefined;
+      throw error;
+    });
+  }
+
+  async function read(key: string): Promise<readonly (readonly [string, KeyValue])[]> {
+    const blob = (await opened()).getBlobClient(nameOf(key));
+    try {
+      const found = await blob.download();
+      return [[key, { value: await bytesOf(found.readableStreamBody), version: found.etag }]];
+    } catch (error) {
+      if (statusOf(error) === 404) return [];
+      throw error;
+    }
+  }
+
+  async function write({ key, value }: KeyValueWrite, conditions: { ifMatch?: string; ifNoneMatch?: string }): Promise<void> {
+    const blob = (await opened()).getBlockBlobClient(nameOf(key));
+    await blob.upload(Buffer.from(value.buffer, value.byteOffset, value.byteLength), value.byteLength, { conditions });
+  }
+
+  return {
+    name: 'azure',
+    url: `azureblockblob://${/AccountName=([^;]+)/i.exec(connection)?.[1] ?? '**'}/${container}/${base}`,
+    autoExpire: false,
+    get: async (keys) => new Map((await eachOf([...new Set(keys)], MAX_REQUESTS, read)).flat()),
+    set: async (writes) => {
+      await eachOf(writes, MAX_REQUESTS, (one) => write(one, {}));
+    },
+    swap: {
+      guards: 'written',
+      try: async (one, seen) => {
+        const version = seen.get(one.key)?.version;
+        try {
+          await write(one, typeof version === 'string' ? { ifMatch: version } : { ifNoneMatch: '*' });
+          return true;
+        } catch (error) {
+          if ([404, 409, 412].includes(statusOf(error) ?? 0)) return false;
+          throw error;
+        }
+      },
+    },
+    delete: async (keys) => {
+      const client = await opened();
+      await eachOf(keys, MAX_REQUESTS, (key) => client.getBlobClient(nameOf(key)).deleteIfExists());
+    },
+    check: async (signal) => {
+      await (await opened()).getProperties({ abortSignal: signal });
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+async function connect(connection: string, container: string): Promise<ContainerClient> {
+  const { BlobServiceClient } = await load();
+  const client = BlobServiceClient.fromConnectionString(connection).getContainerClient(container);
+  await client.createIfNotExists();
+  return client;
+}
+
+async function load(): Promise<typeof import('@azure/storage-blob')> {
+  try {
+    return await import('@azure/storage-blob');
+  } catch (cause) {
+    throw new ConfigurationError('Results in Azure need a package: npm install @azure/storage-blob', { cause });
+  }
+}
+
+async function bytesOf(stream: NodeJS.ReadableStream | undefined): Promise<Uint8Array> {
+  const parts: Buffer[] = [];
+  for await (const part of stream ?? []) parts.push(Buffer.from(part as Uint8Array));
+  return Buffer.concat(parts);
+}
+
+function statusOf(error: unknown): number | undefined {
+  return (error as { readonly statusCode?: number }).statusCode;
+}
