@@ -37,6 +37,7 @@ const DRIVERS = [
   'result/filesystem',
   'result/memcached',
   'result/database',
+  'result/cluster',
   'result/s3',
   'result/dynamodb',
   'result/azure',

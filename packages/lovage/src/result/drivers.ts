@@ -3,6 +3,7 @@ import { ConfigurationError, didYouMean, redactUrl } from '../util/index.ts';
 import type { BackendDriver, BackendOptions, ResultBackend } from './seam.ts';
 
 const redis = (): Promise<BackendDriver> => import('./redis.ts');
+const cluster = (): Promise<BackendDriver> => import('./cluster.ts');
 const database = (): Promise<BackendDriver> => import('./database.ts');
 
 const drivers: Readonly<Record<string, () => Promise<BackendDriver>>> = {
@@ -12,6 +13,8 @@ const drivers: Readonly<Record<string, () => Promise<BackendDriver>>> = {
   rediss: redis,
   sentinel: redis,
   'redis+socket': redis,
+  'redis+cluster': cluster,
+  'rediss+cluster': cluster,
   rpc: () => import('./rpc.ts'),
   file: () => import('./filesystem.ts'),
   cache: () => import('./memcached.ts'),
