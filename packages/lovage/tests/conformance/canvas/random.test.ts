@@ -1,0 +1,47 @@
+// Random canvases with members that fail, on workers and real stores: they give what the model says, or fail where it fails. None hangs.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { CanvasResult } from '../../../src/task/index.ts';
+import { startWorker } from '../../../src/worker/index.ts';
+import type { Sendable } from '../../support/canvases.ts';
+import { called, FAILS, made, model, randomCanvas, type Written } from '../../support/random-canvas.ts';
+import { places, setup } from '../worker/places.ts';
+
+const WHERE = new Set(['memory', 'sqlite, one file', 'redis']);
+const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k'];
+
+/** The value, or that it fails. */
+async function ended(result: CanvasResult | undefined): Promise<unknown> {
+  try {
+    return await result?.get({ timeout: 20 });
+  } catch (error) {
+    // A wait that is over is no failure of a task.
+    if (error instanceof Error && error.name === 'ResultTimeoutError') throw error;
+    return FAILS;
+  }
+}
+
+function foreseen(written: Written): unknown {
+  try {
+    return model(written, ['in']);
+  } catch {
+    return FAILS;
+  }
+}
+
+describe.each(places.filter(([name]) => WHERE.has(name)))('random canvases on %s', (_name, place) => {
+  it('end as the model says', async () => {
+    await using stack = new AsyncDisposableStack();
+    const { app } = stack.use(await setup(place));
+    for (const name of [...NAMES, FAILS]) app.task(name, { typing: false }, (...args: unknown[]) => called(name, args));
+    stack.use(await startWorker(app, { pool: 'async', concurrency: 20 }));
+    const names = [...NAMES, FAILS];
+    await fc.assert(
+      fc.asyncProperty(randomCanvas(names), async (written) => {
+        const result = await (made(app, written) as Sendable).delay('in');
+        expect(await ended(result)).toEqual(foreseen(written));
+      }),
+      { numRuns: 40, endOnFailure: true },
+    );
+  });
+});

@@ -1,0 +1,96 @@
+// Random canvases, and a simple model of what they give: values flow from step to step. For tests that run their plans, and for tests that
+// run them on workers.
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import type { Lovage } from '../../src/app/lovage.ts';
+import { chain, chord, group } from '../../src/index.ts';
+import type { SignatureLike } from '../../src/task/index.ts';
+
+/** A canvas as it was written down. */
+export type Written =
+  | { readonly kind: 'task'; readonly name: string; readonly immutable: boolean }
+  | { readonly kind: 'chain' | 'group' | 'list'; readonly parts: readonly Written[] }
+  | { readonly kind: 'chord'; readonly parts: readonly Written[]; readonly body: Written };
+
+const WIDTH = 5;
+const DEPTH = 4;
+
+/** The name of the task that fails. */
+export const FAILS = 'fails';
+
+/** Random canvases of tasks with these names. */
+export function randomCanvas(names: readonly string[]): fc.Arbitrary<Written> {
+  const { canvas } = fc.letrec<{ canvas: Written; task: Written; many: readonly Written[] }>((tie) => ({
+    canvas: fc.oneof(
+      { maxDepth: DEPTH, depthIdentifier: 'canvas', depthSize: 'max', withCrossShrink: true },
+      tie('task'),
+      fc.record({ kind: fc.constantFrom('chain', 'group', 'list'), parts: tie('many') }) as fc.Arbitrary<Written>,
+      fc.record({ kind: fc.constant('chord'), parts: tie('many'), body: tie('canvas') }) as fc.Arbitrary<Written>,
+    ),
+    task: fc.record({
+      kind: fc.constant('task'),
+      name: fc.constantFrom(...names),
+      immutable: fc.boolean().map((flag) => flag && true),
+    }) as fc.Arbitrary<Written>,
+    many: fc.array(tie('canvas'), { minLength: 1, maxLength: WIDTH }) as fc.Arbitrary<readonly Written[]>,
+  }));
+  return canvas;
+}
+
+/** Written down with the words of the library. */
+export function made(app: Lovage, written: Written): SignatureLike {
+  if (written.kind === 'task') return app.signature(written.name, [], { immutable: written.immutable });
+  const parts = written.parts.map((part) => made(app, part)) as never[];
+  if (written.kind === 'chain') return chain(...parts) as SignatureLike;
+  if (written.kind === 'group') return group(...parts) as SignatureLike;
+  if (written.kind === 'list') return group(parts) as SignatureLike;
+  return chord(parts, made(app, (written as { body: Written }).body) as never) as unknown as SignatureLike;
+}
+
+/** What a task of this name gives: short, and another for other arguments. */
+export function called(name: string, args: readonly unknown[]): string {
+  if (name === FAILS) throw new Error('it fails');
+  return `${name}-${createHash('sha256').update(JSON.stringify(args)).digest('hex').slice(0, 8)}`;
+}
+
+// The model: values flow from step to step, a group gives a list, groups among the members of a group count as their members, and a
+// group that is written with one member is that member, except where it is the first or the only thing there is.
+
+const isGroup = (written: Written): boolean => written.kind === 'group' || written.kind === 'list';
+
+/** What a canvas gives, by the model; throws where it fails. */
+export function model(written: Written, args: readonly unknown[]): unknown {
+  switch (written.kind) {
+    case 'task':
+      return called(written.name, written.immutable ? [] : args);
+    case 'group':
+    case 'list':
+      return written.kind === 'group' && written.parts.length === 1 && isGroup(written.parts[0]!)
+        ? model(written.parts[0]!, args)
+        : listed(written.parts, args);
+    case 'chord':
+      return model(written.body, [listed(written.parts, args)]);
+    case 'chain':
+      return chainOf(written.parts, args);
+  }
+}
+
+const listed = (parts: readonly Written[], args: readonly unknown[]): unknown[] =>
+  parts.flatMap((part) => (isGroup(part) ? listed((part as { parts: readonly Written[] }).parts, args) : [model(part, args)]));
+
+/** The member that a group of one stands for. */
+function single(written: Written): Written {
+  if (written.kind !== 'group' || written.parts.length !== 1) return written;
+  const [only] = written.parts;
+  // group(group(…)) is the inner group.
+  return isGroup(only!) ? single(only!) : only!;
+}
+
+function chainOf(parts: readonly Written[], args: readonly unknown[]): unknown {
+  const [first, ...others] = parts.map(single);
+  // What is piped into a group that is the first of all becomes its body as it is, a group of one too.
+  const steps = [first!, ...others.map((part, index) => (index === 0 && isGroup(first!) ? parts[1]! : part))];
+  let given = args;
+  for (const step of steps) given = [model(step, given)];
+  return given[0];
+}
