@@ -65,7 +65,13 @@ async function round(): Promise<void> {
 }
 
 parentPort?.on('message', (order: KeeperOrder) => {
-  if ('drop' in order) leases.delete(order.drop);
-  else leases.set(order.keep, { lease: order.lease, held: order.held, serves: order.serves });
+  if ('drop' in order) {
+    leases.delete(order.drop);
+    return;
+  }
+  const isNew = !leases.has(order.keep);
+  leases.set(order.keep, { lease: order.lease, held: order.held, serves: order.serves });
+  // It may be old already: this thread started after it, and the main loop may be blocked since.
+  if (isNew) void round();
 });
 setInterval(() => void round(), interval);

@@ -30,9 +30,10 @@ export const workerKill: Scenario = {
       const name = `victim${death}`;
       const victim = await stack.worker({ name, concurrency: 4 });
       await whenBusy(arena, name);
+      // What it held may run elsewhere before this process hears of its death.
+      const at = Date.now();
       victim.signal('SIGKILL');
       await victim.ended;
-      const at = Date.now();
       const held = await heldBy(arena, name);
       inFlight += held.size;
       const back = (): number | undefined => takenOverAfter(arena, held, at);
