@@ -21,8 +21,11 @@ export async function startProxy(targetUrl: string): Promise<Proxy> {
     pairs.add(pair);
     const end = (): void => {
       pairs.delete(pair);
-      near.resetAndDestroy();
-      far.resetAndDestroy();
+      // Node 24 loses a socket that is reset while its end is on its way: the process then spins at its exit.
+      for (const socket of [near, far]) {
+        if (socket.writableEnded) socket.destroy();
+        else socket.resetAndDestroy();
+      }
     };
     for (const socket of pair) socket.on('error', end).on('close', end).setNoDelay(true);
     near.pipe(far).pipe(near);
