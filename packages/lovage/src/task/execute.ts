@@ -225,7 +225,12 @@ function withParts(followUp: FollowUp, attempt: Attempt, state: 'FAILURE' | 'REV
   const own = ownPart(attempt, state, exception);
   const { environment, body, message } = attempt;
   // A record of theirs was stored with the task's own.
-  const others = casualtyParts(environment, chainCasualties(body.embed.chain), exception as WireException, message.rootId);
+  const others = casualtyParts(
+    environment,
+    chainCasualties(body.embed.chain),
+    exception as Error | WireException,
+    message.rootId,
+  );
   return own === undefined && others.length === 0
     ? followUp
     : { ...followUp, parts: [...(own === undefined ? [] : [own]), ...others] };

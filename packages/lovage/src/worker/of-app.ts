@@ -118,11 +118,21 @@ function optionsOf(app: Lovage, environment: ExecuteEnvironment, worker: WorkerO
   };
 }
 
+/** A stored record. One of a failure that cannot be read still says that it is one. */
+function recordOf(app: Lovage, stored: StoredResult): Pick<ResultMeta, 'status' | 'result'> {
+  try {
+    return app.results.codec.decode(stored);
+  } catch (error) {
+    if (stored.state === 'SUCCESS') throw error;
+    return { status: stored.state, result: exceptionOf(error) };
+  }
+}
+
 /** What a task leads to that an earlier attempt ended. */
 function followed(
   request: TaskRequest,
   body: Uint8Array,
-  { status, result }: ResultMeta,
+  { status, result }: Pick<ResultMeta, 'status' | 'result'>,
   environment: ExecuteEnvironment,
 ): FollowUp {
   if (status === 'SUCCESS') return followUp(request, body, result, environment);
@@ -164,7 +174,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
     queues: () => ({ names, topology }),
     joins: backend?.chords && joinsOf(app, environment),
     aftermath: (request, body, end) => aftermath(request, body, end, environment),
-    followUp: async (request, body, stored) => followed(request, body, app.results.codec.decode(stored), environment),
+    followUp: async (request, body, stored) => followed(request, body, recordOf(app, stored), environment),
     wasRejected: (stored) => wasRejected(app, stored),
   };
   return {

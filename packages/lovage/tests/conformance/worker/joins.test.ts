@@ -1,6 +1,9 @@
 // Chords on whole workers: every end of a member ends its chord, once; what a killed worker leaves is ended by another.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Lovage } from '../../../src/app/index.ts';
@@ -259,3 +262,46 @@ describe.each(places.filter(([name]) => ['sqlite, one file', 'redis', 'amqp with
     expect(list.name).toBe('list');
   });
 });
+
+/** Workers in processes of their own, each replaced when it dies, until the test has ended. */
+function dyingWorkers(settings: object, log: string): () => number {
+  let deaths = 0;
+  let isOver = false;
+  let child: ChildProcess;
+  const start = (): void => {
+    const env = { ...process.env, SETTINGS: JSON.stringify(settings), LOG: log };
+    child = spawn(process.execPath, [CHILD], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+    child.once('exit', () => {
+      if (isOver) return;
+      deaths++;
+      start();
+    });
+  };
+  start();
+  onTestFinished(() => {
+    isOver = true;
+    child.kill('SIGKILL');
+  });
+  return () => deaths;
+}
+
+describe.each(places.filter(([name]) => ['sqlite, one file', 'redis', 'amqp with redis'].includes(name)))(
+  'on %s',
+  (name, place) => {
+    it('a chord whose members kill their workers ends once, with all results in order', async () => {
+      const more = name === 'redis' ? { brokerTransportOptions: { leaseSeconds: 2 } } : {};
+      await using made = await setup(place, more);
+      const folder = await mkdtemp(join(tmpdir(), 'lovage-deaths-'));
+      onTestFinished(() => rm(folder, { recursive: true, force: true }));
+      const log = join(folder, 'log');
+      const { brokerUrl, resultBackend, taskDefaultQueue } = made.app.settings;
+      const deaths = dyingWorkers({ brokerUrl, resultBackend, taskDefaultQueue, resultExpires: 300, ...more }, log);
+      const numbers = Array.from({ length: 30 }, (_, index) => index);
+      const members = numbers.map((number) => made.app.signature('risky', [number]));
+      const result = await chord(members, made.app.signature('end')).delay();
+      expect(await result?.get({ timeout: 100 })).toEqual(numbers);
+      expect(deaths()).toBeGreaterThan(0);
+      expect(readFileSync(log, 'utf8')).toBe('ran\n');
+    }, 120_000);
+  },
+);
