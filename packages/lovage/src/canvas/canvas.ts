@@ -28,7 +28,7 @@ import { errorLinked, flattened, type LinkRules, linked } from './link.ts';
 import { freeze, type PlanInput, plan } from './plan.ts';
 import { reprOf } from './repr.ts';
 import { stamped } from './stamp.ts';
-import { asPart, chunkGroup, headerOf, kindOf, mergeSignature, tasksOf, withKwargs, withOptions } from './wire.ts';
+import { asPart, bodyOf, chunkGroup, headerOf, kindOf, mergeSignature, tasksOf, withKwargs, withOptions } from './wire.ts';
 
 /** Options that are about sending and mean nothing in a signature: those of a call hold for all messages of its canvas. */
 const OF_SENDING = ['publishTimeout', 'retry', 'retryPolicy', 'signal'] as const;
@@ -70,6 +70,10 @@ class Canvas implements ErasedSignature {
 
   set(options: CallOptions): Canvas {
     return this.#copy(withOptions(this.#wire, this.#written(options)));
+  }
+
+  setAll(options: CallOptions): Canvas {
+    return this.#copy(everyTask(this.#wire, this.#written(options)));
   }
 
   link(next: SignatureLike): Canvas {
@@ -234,15 +238,29 @@ function withSending(made: CanvasPlan, options: CallOptions): CanvasPlan {
   return { ...made, calls: made.calls.map((call) => ({ ...call, options: { ...call.options, ...given } })) };
 }
 
+/** The same options on every task: steps, members, headers, bodies. */
+function everyTask(wire: WireSignature, options: Readonly<Record<string, unknown>>): WireSignature {
+  const each = (tasks: readonly WireSignature[]): readonly WireSignature[] => tasks.map((task) => everyTask(task, options));
+  const kind = kindOf(wire);
+  if (kind === 'task') return withOptions(wire, options);
+  if (kind !== 'chord') return withKwargs(wire, { tasks: each(tasksOf(wire)) });
+  const body = bodyOf(wire);
+  const header = withHeader(wire, each(tasksOf(headerOf(wire))));
+  return body === undefined ? header : withKwargs(header, { body: everyTask(body, options) });
+}
+
+/** The chord with these members in its header, which stays a list or a group. */
+function withHeader(wire: WireSignature, tasks: readonly WireSignature[]): WireSignature {
+  return withKwargs(wire, { header: Array.isArray(wire.kwargs.header) ? tasks : withKwargs(headerOf(wire), { tasks }) });
+}
+
 /** Members and headers ignore what is before them, where the containers themselves hand on. */
 function withImmutable(wire: WireSignature, immutable: boolean): WireSignature {
   const kind = kindOf(wire);
   const each = (tasks: readonly WireSignature[]): readonly WireSignature[] => tasks.map((task) => withImmutable(task, immutable));
   if (kind === 'group') return withKwargs(wire, { tasks: each(tasksOf(wire)) });
   if (kind !== 'chord') return { ...wire, immutable };
-  const header = headerOf(wire);
-  const tasks = each(tasksOf(header));
-  return withKwargs(wire, { header: Array.isArray(wire.kwargs.header) ? tasks : withKwargs(header, { tasks }) });
+  return withHeader(wire, each(tasksOf(headerOf(wire))));
 }
 
 /** The handles of what will be there in the end, with all that comes before it. */

@@ -3,6 +3,7 @@
 import { EMPTY_EMBED } from '../protocol/index.ts';
 import {
   allowJoinResult,
+  type ChordOpening,
   type EagerResult,
   eagerResult,
   pendingRecord,
@@ -19,7 +20,7 @@ import { Limits } from './limits.ts';
 import { tracebackOf } from './meta.ts';
 import type { ApplyOptions, Call, CallOptions, TaskDefinition } from './options.ts';
 import { type Ending, perform, postrun } from './perform.ts';
-import { checkCall, sendCalls } from './send.ts';
+import { checkCall, sendCalls, sendPlan } from './send.ts';
 import { linkList } from './wire-options.ts';
 
 /** A call of an app that is always eager: its arguments make the trip through the serializer, then it runs here. */
@@ -55,7 +56,9 @@ export async function runEagerly(
   const began = environment.clock.monotonic();
   const outcome = await finish(attempt, ending, () => (environment.clock.monotonic() - began) / 1000);
   if (attempt.storesStates && outcome.results.length > 0) await environment.store(outcome.results);
-  return continued(environment, sent, given, eagerResult(recordOf(attempt, ending, outcome), { results: environment.results }));
+  const result = eagerResult(recordOf(attempt, ending, outcome), { results: environment.results });
+  const own = await opened(environment, sent, outcome.openings ?? [], taskId);
+  return continued(environment, own, given, result);
 }
 
 /** What took the place of the task runs here, too, and its value is the task's. */
@@ -84,6 +87,24 @@ function catching(environment: ExecuteEnvironment, sent: Call[]): ExecuteEnviron
     ...environment,
     publisher: { send: (calls) => environment.publisher.send(calls), publish: async () => undefined, prepare },
   };
+}
+
+/** Sends what follows together with the chords that it belongs to, if there are any; gives what is left to run or to send. */
+async function opened(
+  environment: ExecuteEnvironment,
+  sent: readonly Call[],
+  openings: readonly ChordOpening[],
+  taskId: string,
+): Promise<readonly Call[]> {
+  if (openings.length === 0) return sent;
+  if (environment.settings.alwaysEager) {
+    throw new ConfigurationError(
+      `A chord is linked to task ${taskId}, but parts of chords are counted by workers and this app is always eager: pipe the task into the chord.`,
+    );
+  }
+  const calls = sent.filter(({ options }) => options.taskId !== taskId);
+  await sendPlan(environment, { calls, openings, result: undefined, children: [] });
+  return sent.filter((call) => !calls.includes(call));
 }
 
 /** Runs next attempts and, when the app is always eager, what follows; else that is sent. The last attempt's result is the call's. */

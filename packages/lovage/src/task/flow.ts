@@ -24,6 +24,8 @@ export interface Signature<Missing extends readonly unknown[], Result> extends F
   readonly immutable: boolean;
   /** A copy with these call options over its own. */
   set(options: CallOptions): Signature<Missing, Result>;
+  /** A copy all of whose tasks have these options: of a chain each step, where `set` reaches the first. */
+  setAll(options: CallOptions): Signature<Missing, Result>;
   /** A copy that calls `next` with its result. */
   link(next: LinkOf<Result>): Signature<Missing, Result>;
   /** A copy that calls `next` when it fails. */
@@ -73,6 +75,7 @@ export interface ReplaceParts {
 export interface ImmutableSignature<Result> extends Signature<[], Result> {
   readonly immutable: true;
   set(options: CallOptions): ImmutableSignature<Result>;
+  setAll(options: CallOptions): ImmutableSignature<Result>;
   link(next: LinkOf<Result>): ImmutableSignature<Result>;
   linkError(next: ErrbackLike): ImmutableSignature<Result>;
   onError(next: ErrbackLike): ImmutableSignature<Result>;
@@ -104,6 +107,8 @@ export interface GroupSignature<Missing extends readonly unknown[], Results exte
   readonly immutable: boolean;
   /** A copy with these call options over its own; every member gets them when it is sent. */
   set(options: CallOptions): GroupSignature<Missing, Results, Made>;
+  /** A copy all of whose tasks have these options, in depth. */
+  setAll(options: CallOptions): GroupSignature<Missing, Results, Made>;
   /** A copy whose members call `next` when they fail: as often as members fail. */
   linkError(next: ErrbackLike): GroupSignature<Missing, Results, Made>;
   /** The same under Celery's name. */
@@ -277,6 +282,7 @@ export interface ErasedSignature extends SignatureLike {
   readonly options: Readonly<CallOptions>;
   readonly immutable: boolean;
   set(options: CallOptions): ErasedSignature;
+  setAll(options: CallOptions): ErasedSignature;
   link(next: SignatureLike): ErasedSignature;
   linkError(next: SignatureLike): ErasedSignature;
   onError(next: SignatureLike): ErasedSignature;

@@ -56,6 +56,10 @@ class PlainSignature implements ErasedSignature {
     return this.#copy({ options: { ...this.options, ...options } });
   }
 
+  setAll(options: CallOptions): PlainSignature {
+    return this.set(options);
+  }
+
   link(next: SignatureLike): PlainSignature {
     return this.#copy({ options: { ...this.options, link: added(this.options.link, next) } });
   }

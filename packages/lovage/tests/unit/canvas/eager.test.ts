@@ -46,7 +46,33 @@ describe('apply', () => {
   });
 });
 
+describe('callbacks of a task that runs in place', () => {
+  test('are sent, a chord among them with its parts counted', async () => {
+    const { app, add, mul, xsum } = project();
+    const result = await add
+      .s(1, 2)
+      .link(chord([add.s(1), mul.s(2)], xsum.s()))
+      .link(mul.s(5))
+      .apply([]);
+    expect(await result.get()).toBe(3);
+    const sent = await waiting(app);
+    expect(sent.map(({ headers }) => [headers.task, headers.parent_id])).toEqual(
+      ['proj.add', 'proj.mul', 'proj.mul'].map((task) => [task, result.id]),
+    );
+  });
+});
+
 describe('an app that is always eager', () => {
+  test('says that nobody would count a chord that is linked', async () => {
+    const { add, xsum } = project({ taskAlwaysEager: true });
+    await expect(
+      add
+        .s(1, 2)
+        .link(chord([add.s(1)], xsum.s()))
+        .delay(),
+    ).rejects.toThrow(/pipe the task into the chord/);
+  });
+
   test('runs canvases in place of sending them', async () => {
     const { app, add, mul, xsum } = project({ taskAlwaysEager: true });
     expect(await (await chain(add.s(1, 2), group(add.s(1), mul.s(2)), xsum.s()).delay()).get()).toBe(10);

@@ -99,6 +99,17 @@ describe('a value', () => {
     expect(flags(chain(add.s(1, 2), mul.s(3)).setImmutable(true))).toEqual([true, [false, false], undefined]);
   });
 
+  test('has options on all of its tasks', () => {
+    const flow = chain(add.s(1, 2), chord([mul.s(2), group(mul.s(3))], identity.s()).link(identity.s())).setAll({ queue: 'q' });
+    const queues: unknown[] = [];
+    const look = ({ options, kwargs, subtask_type: type }: WireSignature): void => {
+      if (type === null) queues.push(options.queue);
+      for (const part of [kwargs.tasks, kwargs.header, kwargs.body].flat()) if (part != null) look(part as WireSignature);
+    };
+    look(flow.toWire());
+    expect([queues, flow.options.queue]).toEqual([['q', 'q', 'q', 'q'], undefined]);
+  });
+
   test('refuses options that no call has', () => {
     expect(() => canvas.set({ queu: 'q' } as never)).toThrow(/unknown option 'queu'.*'queue'/);
   });
