@@ -175,3 +175,9 @@ export function checkRetryPolicy(value: unknown): string | undefined {
   }
   return undefined;
 }
+
+/** taskSerializer and resultSerializer. */
+export function checkSerializer(value: unknown): string | undefined {
+  if (value !== 'pickle' && value !== 'application/x-python-serialize') return undefined;
+  return "cannot be 'pickle': reading it runs whatever its sender wants; use 'json', 'msgpack' or 'yaml'";
+}

@@ -1,4 +1,6 @@
 // Settings of the result store.
+
+import { checkSerializer } from './checks.ts';
 import type { SettingRows } from './row.ts';
 
 export const resultSettings: SettingRows = {
@@ -49,6 +51,7 @@ export const resultSettings: SettingRows = {
     kind: 'string',
     default: 'json',
     old: 'CELERY_RESULT_SERIALIZER',
+    check: checkSerializer,
     about: 'Serializer of results.',
   },
   resultPersistent: {

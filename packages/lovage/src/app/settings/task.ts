@@ -1,5 +1,5 @@
 // Settings of tasks: their defaults, how they are published, queues and routes.
-import { checkAnnotations, checkQueues, checkRetryPolicy, checkRoutes } from './checks.ts';
+import { checkAnnotations, checkQueues, checkRetryPolicy, checkRoutes, checkSerializer } from './checks.ts';
 import type { SettingRows } from './row.ts';
 
 export const taskSettings: SettingRows = {
@@ -63,6 +63,7 @@ export const taskSettings: SettingRows = {
     kind: 'string',
     default: 'json',
     old: 'CELERY_TASK_SERIALIZER',
+    check: checkSerializer,
     about: 'Serializer of task messages.',
   },
   taskCompression: {

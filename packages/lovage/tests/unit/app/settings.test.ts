@@ -68,6 +68,8 @@ test.each([
   [{ deadLetters: 'maybe' }, "must be one of 'lovage', 'broker', 'off'"],
   [{ brokerUrl: [] }, 'must be a URL'],
   [{ taskSerializer: null }, 'cannot be null'],
+  [{ taskSerializer: 'pickle' }, "cannot be 'pickle'"],
+  [{ result_serializer: 'pickle' }, "cannot be 'pickle'"],
   [{ taskRoutes: 'celery' }, 'must be a map'],
   [{ taskRoutes: { 'a.*': 1 } }, "must give 'a.*' the name of a queue"],
   [{ taskQueues: { a: { exchangeType: 'headers' } } }, 'exchangeType must be one of direct, topic, fanout'],
