@@ -91,6 +91,8 @@ function doubtsOf(arena: Arena, moments: readonly number[]): ReadonlyMap<string,
     const since = asked.get(id) ?? time;
     const times = moments.filter((moment) => since <= moment && moment <= time).length + (mark === 'maybe' ? 1 : 0);
     if (times > 0) doubtful.set(id, (doubtful.get(id) ?? 0) + times);
+    // What is sent again is under way anew.
+    asked.set(id, time);
   }
   return doubtful;
 }
