@@ -77,7 +77,8 @@ export function createChordCodec(options: ChordCodecOptions): ChordCodec {
       size,
       callback: callbackText({ body, rootId: undefined }),
       structure: nested ? structure(header) : undefined,
-      expires: seconds,
+      // 0 means for ever, as in the setting.
+      expires: seconds === 0 ? undefined : seconds,
     }),
     readPart: (body) => partOf(read(body)),
     readCallback: (text) => {

@@ -126,7 +126,7 @@ function closeRow(db: SqliteConnection, groupId: string, expires: number | undef
       `UPDATE lovage_chords SET closed = 1, callback = NULL, structure = NULL, complete_at = NULL, expires_at = ?
        WHERE group_id = ? AND closed = 0`,
     )
-    .run(until(expires ?? CLOSED_SECONDS), groupId);
+    .run(until(expires === 0 ? CLOSED_SECONDS : (expires ?? CLOSED_SECONDS)), groupId);
   if (Number(changes) === 0) return false;
   db.statement('DELETE FROM lovage_chord_parts WHERE group_id = ?').run(groupId);
   return true;

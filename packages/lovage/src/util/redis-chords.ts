@@ -21,7 +21,7 @@ const namesOf = ({ group, own, waiting, groupId }: RedisChordKeys): readonly str
 const COMMON = 5;
 
 /** Milliseconds for Lua; 0: for ever. */
-const lifetime = (seconds: number | undefined): number => (seconds === undefined ? 0 : Math.max(1, Math.round(seconds * 1000)));
+const lifetime = (seconds = 0): number => (seconds === 0 ? 0 : Math.max(1, Math.round(seconds * 1000)));
 
 /** Sets the size. Answers 1, or 0 when the chord is closed. */
 export function openChordWrite(

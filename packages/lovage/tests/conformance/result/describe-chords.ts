@@ -148,6 +148,13 @@ export function describeChords(
       expect(await counter.join([part(1)])).toHaveLength(1);
     });
 
+    it('lives for ever when its results do', async () => {
+      const opening = { groupId, size: 1, body: BODY, header: [[groupId, null], []] as ResultTuple, nested: false, expires: 0 };
+      await opener.open([codec.chords.opening(opening)]);
+      await sleep(20);
+      expect(await counter.join([part(0, 'm0', { expires: undefined })])).toHaveLength(1);
+    });
+
     it('waits for what was added, each id once', async () => {
       await open(2);
       await opener.extend(groupId, [`${groupId}extra`], 60);
