@@ -88,12 +88,16 @@ it('finds its way when a slot moves to another node', async () => {
     }),
   );
   const target = ids.find(({ holds }) => holds === 0);
-  // A slot without keys moves at once: its owner is told to all.
+  const owner = ids.find(({ holds }) => holds > 0);
   await backend.forget(['before']);
-  for (const { url } of ids.toSorted((a) => (a === target ? -1 : 1))) {
+  const tell = async (url: string, ...what: readonly string[]): Promise<void> => {
     await using node = openRedis({ target: parseRedisUrl(url), connectTimeout: 5, name: 'mover' });
-    await node.call('CLUSTER', ['SETSLOT', slot, 'NODE', target?.id ?? '']);
-  }
+    await node.call('CLUSTER', ['SETSLOT', slot, ...what]);
+  };
+  // Who imports a slot gets a new epoch with it, so that no older word of its owner counts any more.
+  await tell(target?.url ?? '', 'IMPORTING', owner?.id ?? '');
+  await tell(target?.url ?? '', 'NODE', target?.id ?? '');
+  for (const one of ids) if (one !== target) await tell(one.url, 'NODE', target?.id ?? '');
   expect(await backend.put([make('after', 'SUCCESS')])).toEqual([]);
   await eventually(backend, 'after', 'SUCCESS');
 });
