@@ -1,5 +1,5 @@
 // What is measured: the rows of docs/performance.md, their peers, and the ratios that Lovage promises.
-import { drain, enqueue, type Measure, type Peer, sequentialGets, startToReady } from './lib/measure.ts';
+import { canvasTime, drain, enqueue, type Measure, type Peer, sequentialGets, startToReady } from './lib/measure.ts';
 
 export interface Goal {
   /** The peer that Lovage is held against. */
@@ -42,6 +42,29 @@ function peers(names: readonly string[], common: Pick<Peer, 'count'> & Partial<P
 const NODE_PEERS = ['Lovage', 'BullMQ', 'bee-queue'];
 /** Python does not warm up: fewer tasks give the same rate. */
 const CELERY = { 'Celery prefork': { count: 4000 } };
+
+const CANVASES = [
+  { canvas: 'chain', title: 'Redis, a chain of 100', goals: [3, 8] },
+  { canvas: 'group', title: 'Redis, a group of 1,000 and its results', goals: [4, 20] },
+  { canvas: 'chord', title: 'Redis, a chord of 1,000 and its body', goals: [3, 30] },
+] as const;
+
+/** BullMQ's are flows: a tree whose parents wait for their children. */
+const CANVAS_ROWS: readonly Row[] = CANVASES.map(({ canvas, title, goals: [bullmq, celery] }) => ({
+  id: `canvas-${canvas}`,
+  title,
+  unit: 'milliseconds',
+  measure: canvasTime,
+  peers: peers(
+    ['Lovage', 'BullMQ', 'Celery prefork'],
+    { count: 10, options: { concurrency: 100, canvas } },
+    { 'Celery prefork': { count: 2 } },
+  ),
+  goals: [
+    { peer: 'BullMQ', ratio: bullmq },
+    { peer: 'Celery prefork', ratio: celery },
+  ],
+}));
 
 export const ROWS: readonly Row[] = [
   {
@@ -157,4 +180,5 @@ export const ROWS: readonly Row[] = [
     ),
     goals: [{ peer: 'raw loop', ratio: 1 / 1.2 }],
   },
+  ...CANVAS_ROWS,
 ];

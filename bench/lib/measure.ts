@@ -57,6 +57,16 @@ export const sequentialGets: Measure = async (peer, places) => {
   return await client.next();
 };
 
+/** Milliseconds from the call of a canvas to its result, against an idle worker in another process. */
+export const canvasTime: Measure = async (peer, places) => {
+  await using place = await places.open(peer.broker);
+  const options = { ...optionsOf(peer, plain(place)), results: true };
+  await using worker = startProgram(peer.program, 'worker', { ...options, count: 2 ** 40 });
+  await worker.next();
+  await using client = startProgram(peer.program, 'canvas', options);
+  return await client.next();
+};
+
 /** Milliseconds from the start of the process to its word that it is ready. */
 export const startToReady: Measure = async (peer, places) => {
   await using place = await places.open(peer.broker);

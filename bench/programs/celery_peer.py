@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from celery import Celery
+from celery import Celery, chain, chord, group
 
 role, options = sys.argv[1], json.loads(sys.argv[2])
 count = options["count"]
@@ -51,6 +51,23 @@ def noop(_id, _order):
     return 1
 
 
+@app.task(name="bench.step")
+def step(n):
+    return n + 1
+
+
+@app.task(name="bench.total")
+def total(numbers):
+    return sum(numbers)
+
+
+def canvas(kind):
+    if kind == "chain":
+        return chain(step.s(0), *[step.s() for _ in range(99)])
+    members = [step.s(0) for _ in range(1000)]
+    return group(members) if kind == "group" else chord(members, total.s())
+
+
 def watch():
     while runs.value < count:
         time.sleep(0.001)
@@ -88,3 +105,12 @@ elif role == "get":
     taken.sort()
     quantile = lambda share: taken[min(count - 1, int(count * share))]
     answer(perSecond=count / seconds, p50=quantile(0.5), p95=quantile(0.95), p99=quantile(0.99))
+elif role == "canvas":
+    kind, taken = options["canvas"], []
+    for turn in range(2 * count):
+        at = time.monotonic()
+        result = canvas(kind).apply_async().get(timeout=20)
+        assert (len(result) == 1000) if kind == "group" else result == (100 if kind == "chain" else 1000), result
+        if turn >= count:
+            taken.append((time.monotonic() - at) * 1e3)
+    answer(milliseconds=sorted(taken)[count // 2])

@@ -1,6 +1,6 @@
 // Lovage on any broker: the built package, as its users import it.
-import { Lovage } from 'lovage';
-import { ARGUMENTS, counter, type Options, serve, timeCalls, timeGets } from './protocol.ts';
+import { chain, chord, group, Lovage } from 'lovage';
+import { ARGUMENTS, CANVAS_SIZE, counter, isRight, type Options, serve, timeCalls, timeCanvas, timeGets } from './protocol.ts';
 
 function appOf(options: Options): Lovage {
   const results = options.url.startsWith('amqp') ? 'rpc://' : options.url;
@@ -29,6 +29,8 @@ await serve({
       ran();
       return 1;
     });
+    app.task('bench.step', (n: number) => n + 1);
+    app.task('bench.total', (list: number[]) => list.reduce((sum, n) => sum + n, 0));
     await startWorker(app, { concurrency: options.concurrency ?? 100 });
     answer({ ready: true });
   },
@@ -36,5 +38,19 @@ await serve({
     const noop = appOf(options).remote<(...args: Arguments) => number>('bench.noop');
     const get = async (): Promise<number> => (await noop.delay(...(ARGUMENTS as Arguments))).get({ timeout: 10 });
     answer(await timeGets(options.count, get));
+  },
+  canvas: async (options, answer) => {
+    const { canvas = 'chain' } = options;
+    const app = appOf(options);
+    const step = app.remote<(n: number) => number>('bench.step');
+    const total = app.remote<(list: number[]) => number>('bench.total');
+    const members = () => Array.from({ length: CANVAS_SIZE[canvas] }, () => step.s(0));
+    const run = async (): Promise<unknown> => {
+      if (canvas === 'group') return await (await group(members()).delay()).get({ timeout: 20 });
+      if (canvas === 'chord') return await (await chord(members(), total.s()).delay()).get({ timeout: 20 });
+      const steps = Array.from({ length: CANVAS_SIZE.chain }, (_, index) => (index === 0 ? step.s(0) : step.s()));
+      return await (await chain(steps).delay()).get({ timeout: 20 });
+    };
+    answer(await timeCanvas(options.count, run, (result) => isRight(canvas, result)));
   },
 });

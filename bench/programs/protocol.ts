@@ -9,6 +9,8 @@ export interface Options {
   readonly mode?: 'awaited' | 'inflight' | 'bulk';
   readonly concurrency?: number;
   readonly results?: boolean;
+  /** Which canvas: 100 steps, each with the result of the one before; 1,000 tasks and their results; 1,000 and a body that adds them up. */
+  readonly canvas?: 'chain' | 'group' | 'chord';
   /** Settings of the peer's own, for example Lovage's `redisInFlight`. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
@@ -78,6 +80,32 @@ export async function timeGets(count: number, get: () => Promise<unknown>): Prom
   taken.sort((a, b) => a - b);
   const quantile = (share: number): number => taken[Math.min(taken.length - 1, Math.floor(taken.length * share))] ?? Number.NaN;
   return { perSecond, p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99) };
+}
+
+/** How many steps or members a canvas has. */
+export const CANVAS_SIZE = { chain: 100, group: 1000, chord: 1000 } as const;
+
+/** Milliseconds from the call of a canvas to its right result: the median of `count`, after as many that only warm up. */
+export async function timeCanvas(
+  count: number,
+  run: () => Promise<unknown>,
+  right: (result: unknown) => boolean,
+): Promise<Record<string, number>> {
+  const taken: number[] = [];
+  for (let round = 0; round < 2 * count; round++) {
+    const from = performance.now();
+    const result = await run();
+    if (!right(result)) throw new Error(`A canvas gave ${JSON.stringify(result)}`);
+    if (round >= count) taken.push(performance.now() - from);
+  }
+  taken.sort((a, b) => a - b);
+  return { milliseconds: taken[Math.floor(count / 2)] ?? Number.NaN };
+}
+
+/** Is this the result of such a canvas? A step adds 1 to what it gets, a member of a group gives 1, a body gives their sum. */
+export function isRight(canvas: keyof typeof CANVAS_SIZE, result: unknown): boolean {
+  const size = CANVAS_SIZE[canvas];
+  return canvas === 'group' ? Array.isArray(result) && result.length === size : result === size;
 }
 
 /** Counts runs of a task; tells the rate of the last `count` of twice as many, and what they cost this process: the first half only warms up. */
