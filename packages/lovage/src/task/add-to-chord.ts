@@ -5,7 +5,7 @@ import type { Attempt } from './attempt.ts';
 import { derivedId, startSignature } from './follow.ts';
 import type { SignatureLike } from './options.ts';
 import { changeEnd } from './replace.ts';
-import { sendCalls } from './send.ts';
+import { sendPlan } from './send.ts';
 
 /** A member about to be added. */
 export interface ChordMember {
@@ -42,6 +42,5 @@ export async function sendMember({ environment, request }: Attempt, { id, signat
     chain: [],
     seed: derivedId(id, 'added'),
   });
-  if (plan.openings.length > 0) await environment.results.openChords(plan.openings);
-  await sendCalls(environment, plan.calls);
+  await sendPlan(environment, plan);
 }

@@ -160,7 +160,7 @@ async function tellErrbacks(followed: Followed, error: Error): Promise<Pick<Afte
   const complain = (thrown: unknown): void =>
     log.error('An errback of {id} failed: {error}', { id: followed.request.id, error: thrown });
   // Nothing of it ran, so there is no traceback.
-  await runErrbacks(followed, error, undefined, complain);
+  await runErrbacks(followed, error, undefined, complain, 'worker');
   try {
     const { calls, openings } = afterError(followed);
     return { next: messagesOf(followed.environment, calls), openings };

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { WireSignature } from '../protocol/index.ts';
 import type { ChordOpening } from '../result/index.ts';
-import { ConfigurationError } from '../util/index.ts';
+import { ConfigurationError, deadline, orAborted, TimeLimitExceededError } from '../util/index.ts';
 import type { Attempt } from './attempt.ts';
 import type { SentChild } from './context.ts';
 import type { CanvasPlan, ExecuteEnvironment, ExpandInput } from './environment.ts';
@@ -143,21 +143,36 @@ export function afterError(followed: Followed): Following {
   return parallel(followed, sent, [followed.request.id], 'errback');
 }
 
-/** Runs the errbacks that are functions of this process. What they throw goes to `complain`. */
+/** Seconds that an errback without a time limit of its own gets where it runs outside of a slot. */
+const ERRBACK_SECONDS = 30;
+
+/**
+ * Runs the errbacks that are functions of this process. What they throw goes to `complain`. Outside of a slot the worker itself waits for
+ * them, so there one that does not end is left to itself after its time limit.
+ */
 export async function runErrbacks(
   followed: Followed,
   error: unknown,
   traceback: string | undefined,
   complain: (error: unknown) => void,
+  place: 'slot' | 'worker' = 'slot',
 ): Promise<void> {
   for (const wire of followed.request.errbacks ?? []) {
     const definition = isContainer(wire) ? undefined : followed.environment.registry.find(wire.task);
     if (!isInline(definition)) continue;
     try {
       const given = wire.immutable ? wire.args : [followed.request, error, traceback, ...wire.args];
-      await (definition.run as (...args: readonly unknown[]) => unknown)(...given);
+      const called = (definition.run as (...args: readonly unknown[]) => unknown)(...given);
+      await (place === 'slot' ? called : inTime(followed.environment, definition, called));
     } catch (thrown) {
       complain(thrown);
     }
   }
+}
+
+function inTime(environment: ExecuteEnvironment, definition: TaskDefinition, called: unknown): Promise<unknown> {
+  const seconds = environment.options(definition).timeLimit ?? ERRBACK_SECONDS;
+  const late = (): Error => new TimeLimitExceededError(`The errback ${definition.name} did not end within ${seconds} seconds.`);
+  const limit = deadline(seconds, late);
+  return orAborted(Promise.resolve(called), limit.signal).finally(() => limit[Symbol.dispose]());
 }

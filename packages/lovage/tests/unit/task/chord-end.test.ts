@@ -216,6 +216,13 @@ describe('a failing member fails', () => {
     expect(sent).toMatchObject([{ task: 'there', args: ['body', 'more'], rootId: 'body', parentId: 'body' }]);
   });
 
+  test('and waits for an errback that does not end no longer than its time limit', async () => {
+    const w = world();
+    w.task('stuck', { timeLimit: 0.02, params: ['request', 'error'] }, () => new Promise<never>(() => undefined));
+    const after = await endChord(complete(w, body({ options: { link_error: [wire('stuck')] } }), failed), w.environment);
+    expect(look(w, after).metas).toMatchObject([{ taskId: 'body', status: 'FAILURE' }]);
+  });
+
   test('a body that nothing here can start fails as well', async () => {
     const w = world();
     const chain = wire('celery.chain', { subtask_type: 'chain', kwargs: { tasks: [wire('x', { options: { task_id: 'x' } })] } });
