@@ -1,6 +1,5 @@
 // A batch as the turn script packs it: for each list in turn its number and its envelopes, as one array of msgpack. The client's reader
 // would spend more on each value of an answer than all else here does.
-import { isAscii } from 'node:buffer';
 
 /** One envelope, and the number of the list from which it came, from 1. */
 export interface Unpacked {
@@ -39,8 +38,9 @@ function unpackInto(envelopes: Unpacked[], list: number, bytes: Buffer): void {
   for (let n = 0; n < length; n++) {
     const text = textHeader(bytes, start);
     const end = text.start + text.length;
-    const part = bytes.subarray(text.start, end);
-    envelopes.push({ list, raw: part.toString(isAscii(part) ? 'latin1' : 'utf8'), isPlain });
+    const letters = bytes.toString('latin1', text.start, end);
+    const isAscii = Buffer.byteLength(letters) === text.length;
+    envelopes.push({ list, raw: isAscii ? letters : bytes.toString('utf8', text.start, end), isPlain });
     start = end;
   }
 }
