@@ -10,6 +10,7 @@ import {
 } from '../../util/index.ts';
 import type { DeadLetterPolicy, Delivery } from '../seam.ts';
 import type { Holder, TurnResult } from '../store.ts';
+import { DeliveryReader } from './delivery.ts';
 import { type Keeper, lostHolder } from './keeper.ts';
 import { promoteDue } from './messages.ts';
 import { settle } from './settle.ts';
@@ -49,6 +50,8 @@ export async function openHolder({ file, keeper, policy, node, generation }: Sql
     wake?.();
   });
 
+  const reader = new DeliveryReader();
+
   function work(db: SqliteConnection, call: Turn): TurnOutcome {
     if (db.statement('SELECT 1 FROM lovage_holders WHERE id = ?').get(id) === undefined)
       return { taken: undefined, nextDue: undefined };
@@ -62,7 +65,7 @@ export async function openHolder({ file, keeper, policy, node, generation }: Sql
       return { taken: [], nextDue };
     }
     const due = promoteDue(db, now);
-    const taken = take(db, { holder: id, generation, queues: call.queues, max: call.take, now, rotation });
+    const taken = take(db, { holder: id, generation, queues: call.queues, max: call.take, now, rotation, reader });
     if (taken.length === 0) db.statement('UPDATE lovage_holders SET idle = ? WHERE id = ?').run(now, id);
     else if (isIdle) db.statement('UPDATE lovage_holders SET idle = 0 WHERE id = ?').run(id);
     if (taken.length === call.take) wakeForRest(db, call.queues);

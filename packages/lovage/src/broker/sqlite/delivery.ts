@@ -1,0 +1,99 @@
+// Messages of the file as deliveries. One that is like those before it is compared with them instead of parsed (see JsonMolds).
+import { JsonMolds, type Molded } from '../../util/index.ts';
+import type { Delivery, HeaderLikeness, Message, MessageProperties } from '../seam.ts';
+import { readEnvelope } from './envelope.ts';
+
+/** What each message of one kind has of its own, in the envelope's list. */
+const PLACES = {
+  id: ['2', 'id'],
+  rootId: ['2', 'root_id'],
+  parentId: ['2', 'parent_id'],
+  argsRepr: ['2', 'argsrepr'],
+  kwargsRepr: ['2', 'kwargsrepr'],
+  correlationId: ['3', 'correlationId'],
+  replyTo: ['3', 'replyTo'],
+} as const;
+
+type Place = keyof typeof PLACES;
+
+/** What all messages of one kind have in common. */
+interface Kind {
+  readonly first: Message;
+  readonly at: Readonly<Record<Place, number>>;
+}
+
+/** What the row of a message says beside its envelope and body. */
+export type Standing = Pick<Delivery, 'queue' | 'redelivered' | 'attempts' | 'generation' | 'tag'>;
+
+/** Reads what one holder takes. Never throws. */
+export class DeliveryReader {
+  readonly #molds = new JsonMolds<Kind>(PLACES);
+
+  read(envelope: unknown, body: unknown, standing: Standing): Delivery {
+    const molded = typeof envelope === 'string' && body instanceof Uint8Array ? this.#molds.read(envelope) : undefined;
+    if (molded !== undefined) return new AlikeDelivery(molded, envelope as string, body as Uint8Array, standing);
+    const message = readEnvelope(envelope, body, standing.queue);
+    if (typeof envelope === 'string') this.#molds.learn(envelope, (index) => kindOf(message, index));
+    return { ...message, ...standing };
+  }
+}
+
+/** Undefined where messages may be alike without meaning the same. */
+function kindOf(first: Message, index: (name: string) => number): Kind | undefined {
+  const at = Object.fromEntries(Object.keys(PLACES).map((name) => [name, index(name)])) as Record<Place, number>;
+  return at.id < 0 || at.rootId < 0 ? undefined : { first, at };
+}
+
+/** A message of a kind that is known: its headers are read only if somebody asks for them. */
+class AlikeDelivery implements Delivery, HeaderLikeness {
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly properties: MessageProperties;
+  readonly body: Uint8Array;
+  readonly queue: string;
+  readonly redelivered: boolean;
+  readonly attempts: number;
+  readonly generation: number;
+  readonly tag: unknown;
+  readonly kind: Kind;
+  readonly id: string;
+  readonly rootId: string;
+  readonly parentId: string | undefined;
+  readonly argsRepr: string | undefined;
+  readonly kwargsRepr: string | undefined;
+  readonly #envelope: string;
+
+  constructor({ shape, texts }: Molded<Kind>, envelope: string, body: Uint8Array, standing: Standing) {
+    const { first, at } = shape;
+    this.exchange = first.exchange;
+    this.routingKey = first.routingKey;
+    this.body = body;
+    this.queue = standing.queue;
+    this.redelivered = standing.redelivered;
+    this.attempts = standing.attempts;
+    this.generation = standing.generation;
+    this.tag = standing.tag;
+    this.kind = shape;
+    this.id = texts[at.id] ?? '';
+    this.rootId = texts[at.rootId] ?? '';
+    this.parentId = texts[at.parentId];
+    this.argsRepr = texts[at.argsRepr];
+    this.kwargsRepr = texts[at.kwargsRepr];
+    this.#envelope = envelope;
+    const correlationId = texts[at.correlationId];
+    const replyTo = texts[at.replyTo];
+    this.properties = {
+      ...first.properties,
+      ...(correlationId === undefined ? {} : { correlationId }),
+      ...(replyTo === undefined ? {} : { replyTo }),
+    };
+  }
+
+  get headers(): Readonly<Record<string, unknown>> {
+    return readEnvelope(this.#envelope, this.body, this.queue).headers;
+  }
+
+  get likeness(): HeaderLikeness {
+    return this;
+  }
+}
