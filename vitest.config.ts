@@ -1,12 +1,13 @@
 import { defineConfig } from 'vitest/config';
 
 // One project for each kind of test, so that the quick ones run alone: `npm run test:unit` needs no server.
+// Kinds of one turn run together. Most tests of a server wait for it, so more of them run at once than there are processors.
 const kinds = {
-  unit: { include: ['unit', 'architecture.test.ts'], timeout: 10_000 },
-  conformance: { include: ['conformance'], timeout: 60_000 },
-  interop: { include: ['interop'], timeout: 120_000 },
-  package: { include: ['package'], timeout: 180_000 },
-  faults: { include: ['faults'], timeout: 180_000 },
+  unit: { include: ['unit', 'architecture.test.ts'], timeout: 10_000, turn: 0, workers: 2 },
+  package: { include: ['package'], timeout: 180_000, turn: 0, workers: 2 },
+  conformance: { include: ['conformance'], timeout: 60_000, turn: 1, workers: 3 },
+  interop: { include: ['interop'], timeout: 120_000, turn: 1, workers: 3 },
+  faults: { include: ['faults'], timeout: 180_000, turn: 2, workers: 3 },
 };
 
 export default defineConfig({
@@ -16,6 +17,8 @@ export default defineConfig({
       test: {
         name,
         include: kind.include.map((path) => `packages/lovage/tests/${path.endsWith('.ts') ? path : `${path}/**/*.test.ts`}`),
+        maxWorkers: kind.workers,
+        sequence: { groupOrder: kind.turn },
         testTimeout: kind.timeout,
         hookTimeout: kind.timeout,
         // Unit tests leave nothing in their process: one process for many files is three times as quick.
