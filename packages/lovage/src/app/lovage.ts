@@ -72,7 +72,11 @@ export class Lovage implements AsyncDisposable {
   /** Observers of what happens: `app.signals.on('task_failure', …)`. */
   readonly signals: Signals = createSignals();
   /** Parts that users add to programs, by program; workers start them with their own. */
-  readonly steps: { readonly worker: unknown[]; readonly beat: unknown[] } = { worker: [], beat: [] };
+  readonly steps: { readonly worker: unknown[]; readonly consumer: unknown[]; readonly beat: unknown[] } = {
+    worker: [],
+    consumer: [],
+    beat: [],
+  };
   /** Options that the app adds to the command line, by program: `app.userOptions.worker.push({ name: 'tenant' })`. */
   readonly userOptions: UserOptions = noUserOptions();
   /** Declares a task: `app.task(name, function)` or `app.task(name, options, function)`. */

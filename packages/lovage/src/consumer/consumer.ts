@@ -29,6 +29,18 @@ const GIVE_BACK_PATIENCE = 2;
 /** Seconds that closing a line may take. */
 const CLOSE_PATIENCE = 5;
 
+/** What else lives as long as a line to the broker: the steps of the consumer's blueprint, started anew with each line. */
+export interface LineSteps {
+  /** The broker answers and the queues are declared; nothing is taken before this has resolved. Its rejection ends the attempt. */
+  connected(signal: AbortSignal): Promise<void>;
+  /** The first take is armed. Its rejection ends the consumer if it never was ready, else the line. */
+  subscribed(signal: AbortSignal): Promise<void>;
+  /** The worker stops, the line is still there. */
+  drain(signal: AbortSignal): Promise<void>;
+  /** The line is gone, or is given up. Never rejects. */
+  lost(): Promise<void>;
+}
+
 export type LineState = 'connecting' | 'subscribed' | 'lost' | 'waiting' | 'stopped';
 
 export interface ConsumerOptions {
@@ -40,6 +52,11 @@ export interface ConsumerOptions {
   /** Seconds without a message, with free slots, after which the queues are asked whether anything waits. @default 15 */
   readonly watchdog?: number;
   readonly onState?: (state: LineState) => void;
+  readonly line?: LineSteps;
+  /** Slots that the pool may grow to. @default those that it has */
+  readonly capacity?: () => number;
+  /** Called when messages came. */
+  readonly onLoad?: () => void;
 }
 
 const DEFAULT_WATCHDOG = 15;
@@ -76,15 +93,17 @@ export class Consumer implements AsyncDisposable {
   #isReady = false;
   #lastBatch = 0;
   #connections = 0;
+  /** Why there shall be no further line. */
+  #hopeless: Error | undefined;
   /** What the line that is open was opened with. */
   #prefetch = 0;
   #dog: Timer | undefined;
 
   constructor(options: ConsumerOptions) {
-    const { app, pool, hostname, clock } = options;
+    const { app, pool, hostname, clock, capacity, onLoad } = options;
     this.#options = options;
     this.#clock = clock ?? systemClock;
-    this.flow = new Flow({ app, pool, hostname, clock, subscription: () => this.#subscription });
+    this.flow = new Flow({ app, pool, hostname, clock, subscription: () => this.#subscription, capacity, onLoad });
     this.ready = this.#ready.promise;
     this.ready.catch(() => undefined);
     this.closed = this.#run().then(
@@ -96,6 +115,16 @@ export class Consumer implements AsyncDisposable {
 
   get state(): LineState {
     return this.#state;
+  }
+
+  /** Seconds since the last message came, or the line was opened; undefined without a line. */
+  get silence(): number | undefined {
+    return this.#subscription === undefined ? undefined : (this.#clock.monotonic() - this.#lastBatch) / 1000;
+  }
+
+  /** Milliseconds (performance.now()) at which the broker was last heard; undefined without a line. */
+  get lastHeard(): number | undefined {
+    return this.#subscription?.lastHeard;
   }
 
   /** For `inspect stats`. */
@@ -111,6 +140,9 @@ export class Consumer implements AsyncDisposable {
   async drain(signal: AbortSignal): Promise<void> {
     this.#stop.abort(new BrokerConnectionError('The worker stops.'));
     this.flow.pause();
+    await this.#options.line
+      ?.drain(signal)
+      .catch((error: unknown) => log.warning('Draining ended early: {error}', { error: String(error) }));
     await this.#subscription
       ?.cancel()
       .catch((error: unknown) => log.debug('Cancelling failed: {error}', { error: String(error) }));
@@ -169,6 +201,7 @@ export class Consumer implements AsyncDisposable {
         const error = await this.#consume(subscription);
         await this.#close(subscription);
         if (this.#stopping) break;
+        if (this.#hopeless !== undefined) throw this.#hopeless;
         this.#enter('lost');
         if (!this.#options.app.settings.brokerConnectionRetry) throw lostForGood(error);
         log.warning('consumer: Connection to broker lost. Trying to re-establish the connection... ({error})', {
@@ -200,6 +233,7 @@ export class Consumer implements AsyncDisposable {
       const late = (): Error => new BrokerConnectionError(`the queues could not be opened within ${patience} s`);
       using limit = deadline(patience, late, this.#stop.signal);
       await orAborted(app.broker.declare(topology), limit.signal);
+      await this.#options.line?.connected(this.#stop.signal);
       const prefetch = this.flow.prefetch;
       const opening = app.broker.subscribe(names, { prefetch, node: hostname });
       const subscription = await orAborted(opening, limit.signal).catch((error: unknown) => {
@@ -212,6 +246,7 @@ export class Consumer implements AsyncDisposable {
       log.info('Connected to {url}', { url: redactUrl(app.broker.url) });
       return subscription;
     } catch (error) {
+      await this.#options.line?.lost();
       if (this.#stopping) return undefined;
       this.#judge(error, failures + 1);
       const wait = backoff(failures, RECONNECT);
@@ -269,7 +304,7 @@ export class Consumer implements AsyncDisposable {
     try {
       const batches = subscription[Symbol.asyncIterator]();
       let next = batches.next();
-      this.#becomeReady();
+      this.#armed();
       for (let batch = await next; batch.done !== true; batch = await next) {
         this.#lastBatch = this.#clock.monotonic();
         this.flow.receive(batch.value);
@@ -279,6 +314,24 @@ export class Consumer implements AsyncDisposable {
     } catch (error) {
       return error;
     }
+  }
+
+  /** Whoever waits for the first take is told; messages are taken in meanwhile. */
+  #armed(): void {
+    const { line } = this.#options;
+    if (line === undefined) {
+      this.#becomeReady();
+      return;
+    }
+    line.subscribed(this.#stop.signal).then(
+      () => this.#becomeReady(),
+      (error: unknown) => {
+        if (this.#stopping) return;
+        const reason = error instanceof Error ? error : new BrokerConnectionError(String(error));
+        if (!this.#isReady) this.#hopeless = reason;
+        this.#break?.(reason);
+      },
+    );
   }
 
   #becomeReady(): void {
@@ -291,6 +344,7 @@ export class Consumer implements AsyncDisposable {
     this.#subscription = undefined;
     this.#break = undefined;
     this.flow.lineLost();
+    await this.#options.line?.lost();
     try {
       await orAborted(Promise.resolve(subscription[Symbol.asyncDispose]()), AbortSignal.timeout(CLOSE_PATIENCE * 1000));
     } catch (error) {

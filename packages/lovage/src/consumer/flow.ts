@@ -32,6 +32,10 @@ export interface FlowOptions {
   readonly hostname: string;
   readonly subscription: () => Subscription | undefined;
   readonly clock?: Clock | undefined;
+  /** Slots that the pool may grow to when there is work for them; messages are taken for these. @default those that it has */
+  readonly capacity?: (() => number) | undefined;
+  /** Called when more is in hand than before. */
+  readonly onLoad?: (() => void) | undefined;
 }
 
 /** Everything a worker has in hand. */
@@ -82,10 +86,27 @@ export class Flow {
     return this.#slots.running;
   }
 
+  /** Tasks that run, or that would if there were slots. */
+  get load(): number {
+    return this.#slots.running + this.#slots.waiting;
+  }
+
+  /** Slots that there are, or may be. */
+  get #capacity(): number {
+    const { pool, capacity } = this.#options;
+    return Math.max(pool.limit, capacity?.() ?? 0);
+  }
+
+  /** The pool has more or fewer slots than before: starts what waits, and asks for as many messages as that makes. */
+  resized(): void {
+    this.#slots.grown();
+    this.#adjust();
+  }
+
   /** A slot is free, and nothing in hand could fill it. */
   get hungry(): boolean {
     if (this.#isolated && this.requests.size > 0) return false;
-    return !this.#draining && this.#slots.waiting === 0 && this.#slots.running < this.#options.pool.limit;
+    return !this.#draining && this.#slots.waiting === 0 && this.#slots.running < this.#capacity;
   }
 
   /** How many unsettled messages the worker wants: its slots, and whatever only waits for its time. Never less than one, which brokers take for no limit. */
@@ -94,7 +115,7 @@ export class Flow {
     const { workerPrefetchMultiplier: multiplier, workerEtaTaskLimit: etaLimit } = settings;
     if (this.#isolated) return 1;
     if (multiplier === 0) return 65_535;
-    const slots = Math.max(1, Math.floor(this.#options.pool.limit * multiplier));
+    const slots = Math.max(1, Math.floor(this.#capacity * multiplier));
     const held = Math.min(this.#admission.held + this.#strategies.held, etaLimit ?? Number.POSITIVE_INFINITY);
     const ahead = settings.workerDisablePrefetch === true ? 0 : this.#pace.ahead(slots);
     const orphans = settings.workerEnablePrefetchCountReduction === false ? 0 : this.#orphans.size;
@@ -106,6 +127,7 @@ export class Flow {
     this.#slots.together(() => {
       for (const delivery of suspectsFirst(deliveries)) this.#receiveSafely(delivery);
     });
+    this.#options.onLoad?.();
     this.#adjust();
   }
 

@@ -51,6 +51,11 @@ export class Slots {
     return [...this.#ready.splice(0), ...this.#suspects.splice(0)];
   }
 
+  /** There are more slots than there were. */
+  grown(): void {
+    this.#pump();
+  }
+
   /** Starts nothing any more. */
   pause(): void {
     this.#paused = true;

@@ -64,9 +64,9 @@ export interface Blueprint extends AsyncDisposable {
   info(): Readonly<Record<string, unknown>>;
 }
 
-async function stopAll(started: readonly Started[]): Promise<void> {
+async function stopAll(started: readonly Started[], program: string): Promise<void> {
   for (const { name, running } of started.toReversed()) {
-    log.debug('| Worker: Stopping {name}...', { name });
+    log.debug('| {program}: Stopping {name}...', { program, name });
     try {
       await running[Symbol.asyncDispose]();
     } catch (error) {
@@ -76,21 +76,31 @@ async function stopAll(started: readonly Started[]): Promise<void> {
   }
 }
 
-/** Starts the enabled steps one after the other. When one fails, those before it are stopped and its error is thrown. */
-export async function startSteps<Host>(steps: readonly Bootstep<Host>[], host: Host, signal: AbortSignal): Promise<Blueprint> {
+/** Orders the steps and starts those that are enabled. When one fails, those before it are stopped and its error is thrown. */
+export function startSteps<Host>(steps: readonly Bootstep<Host>[], host: Host, signal: AbortSignal): Promise<Blueprint> {
+  return startOrdered(orderSteps(steps), host, signal);
+}
+
+/** Starts the enabled steps one after the other as they stand. `program` names the blueprint in the log. */
+export async function startOrdered<Host>(
+  steps: readonly Bootstep<Host>[],
+  host: Host,
+  signal: AbortSignal,
+  program: string = 'Worker',
+): Promise<Blueprint> {
   const names: string[] = [];
   const started: Started[] = [];
-  const ordered = orderSteps(steps).filter((step) => step.enabled?.(host) ?? true);
-  log.debug('| Worker: New boot order: {{{names}}}', { names: ordered.map((step) => step.name).join(', ') });
+  const ordered = steps.filter((step) => step.enabled?.(host) ?? true);
+  log.debug('| {program}: New boot order: {{{names}}}', { program, names: ordered.map((step) => step.name).join(', ') });
   for (const step of ordered) {
     try {
       signal.throwIfAborted();
-      log.debug('| Worker: Starting {name}', { name: step.name });
+      log.debug('| {program}: Starting {name}', { program, name: step.name });
       const running = await step.start(host, signal);
       names.push(step.name);
       if (running) started.push({ name: step.name, running });
     } catch (error) {
-      await stopAll(started);
+      await stopAll(started, program);
       throw error;
     }
   }
@@ -102,7 +112,7 @@ export async function startSteps<Host>(steps: readonly Bootstep<Host>[], host: H
     },
     info: () => Object.assign({}, ...started.map(({ running }) => running.info?.() ?? {})) as Readonly<Record<string, unknown>>,
     [Symbol.asyncDispose]: () => {
-      stopping ??= stopAll(started);
+      stopping ??= stopAll(started, program);
       return stopping;
     },
   };

@@ -2,6 +2,7 @@
 import type { Consumer, WorkerApp } from '../consumer/index.ts';
 import type { Execute, Pool } from '../pool/index.ts';
 import type { Signals } from '../task/index.ts';
+import type { AutoscaleOptions, Autoscaler } from './autoscale.ts';
 import type { Bootstep } from './bootsteps.ts';
 
 /** Options of a worker; what is absent comes from the settings of the app. */
@@ -34,6 +35,10 @@ export interface WorkerOptions {
   readonly userOptions?: Readonly<Record<string, unknown>>;
   /** Further parts of this worker. */
   readonly steps?: readonly Bootstep<WorkerHost>[];
+  /** Parts of this worker that live as long as a line to the broker; see `app.steps.consumer`. */
+  readonly consumerSteps?: readonly Bootstep<ConsumerHost>[];
+  /** As many slots as there is work for, between these bounds; takes the place of `concurrency`. */
+  readonly autoscale?: AutoscaleOptions;
   /** Seconds without a message, with free slots, after which the line is checked. @default 15 */
   readonly watchdog?: number;
   /** Seconds after which a chord that is complete, and whose body nobody sent, is ended by this worker: whoever completed it is gone. @default 10 */
@@ -70,8 +75,20 @@ export interface WorkerHost {
   pool: Pool | undefined;
   /** Set by the step `consumer`. */
   consumer: Consumer | undefined;
+  /** Set by the step `autoscaler` when there is autoscaling; the control command `autoscale` calls its `update`. */
+  autoscaler: Autoscaler | undefined;
+  /** What lives with each line to the broker: the program's own steps of the consumer. */
+  readonly consumerSteps: readonly Bootstep<ConsumerHost>[];
   /** A step found out that the worker cannot go on. */
   fail(error: Error): void;
   /** The worker shall finish what runs and end with exit code 1. */
   retire(reason: string): void;
+}
+
+/** A worker as a step of its consumer sees it. */
+export interface ConsumerHost {
+  readonly hostname: string;
+  readonly worker: WorkerHost;
+  /** The line that it lives with: 1 for the first, and so on. */
+  readonly line: number;
 }

@@ -1,9 +1,16 @@
 // Workers: programs that take tasks from a broker and run them. Comes in: an app and options. Goes out: a running worker that can be
 // drained, stopped and asked how it is. Several may live in one process; only `runWorkerProgram` touches signals and standard output.
 export { ShutdownError } from '../util/index.ts';
+export {
+  type AutoscaleBounds,
+  type AutoscaleOptions,
+  type Autoscaler,
+  readAutoscale,
+} from './autoscale.ts';
 export { type BannerFields, banner } from './banner.ts';
+export { type Blueprints, describeBlueprints, type StepInfo } from './blueprints.ts';
 export type { Blueprint, Bootstep, Running } from './bootsteps.ts';
-export type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
+export type { ConsumerHost, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 export { configureLogging, type LoggingOptions, type LogLevel } from './logging.ts';
 export { nodeFormat, nodeName } from './node-name.ts';
 export { type ProgramOptions, runWorkerProgram, startWorker } from './program.ts';

@@ -27,7 +27,7 @@ import {
 import { NotRegisteredError, redactUrl } from '../util/index.ts';
 import type { Bootstep } from './bootsteps.ts';
 import { directQueue } from './direct.ts';
-import type { QueueLine, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
+import type { ConsumerHost, QueueLine, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 import type { WorkerSource } from './source.ts';
 
 /** Records of tasks that no slot ever saw. */
@@ -199,6 +199,7 @@ export function sourceOf(app: Lovage): WorkerSource {
     name: app.name,
     signals: app.signals,
     steps: () => stepsOf(app),
+    consumerSteps: () => app.steps.consumer as readonly Bootstep<ConsumerHost>[],
     settings: () => app.settings,
     load: (include) => app.importTasks(include),
     taskNames: () => [...app.tasks].map(({ name }) => name),

@@ -1,7 +1,7 @@
 // What a worker asks of whoever it works for; of-app.ts makes one of a Lovage app.
 import type { Signals } from '../task/index.ts';
 import type { Bootstep } from './bootsteps.ts';
-import type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
+import type { ConsumerHost, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 
 /** The settings that a worker as a program reads. */
 export interface ProgramSettings {
@@ -22,6 +22,8 @@ export interface WorkerSource {
   readonly signals: Signals;
   /** Parts that the app adds to every worker of its own. */
   steps(): readonly Bootstep<WorkerHost>[];
+  /** Parts that the app adds to the consumer of every worker, started with each line to the broker. */
+  consumerSteps(): readonly Bootstep<ConsumerHost>[];
   /** Read after the signal celerydInit, which may change them. */
   settings(): ProgramSettings;
   /** Imports task modules. */

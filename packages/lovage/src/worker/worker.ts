@@ -1,11 +1,11 @@
 // A worker: options and an app in, a running program of bootsteps out. All its state is in the instance; several may live in one process.
 // Its life: created → starting → running → stopping (warm, then cold if somebody is in a hurry) → stopped.
 import { after, ConfigurationError, deadline, logger, ShutdownError, type Timer } from '../util/index.ts';
-import { type Blueprint, type Bootstep, startSteps } from './bootsteps.ts';
+import { workerSteps } from './blueprints.ts';
+import { type Blueprint, type Bootstep, startOrdered } from './bootsteps.ts';
 import type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 import { nodeName } from './node-name.ts';
 import type { ProgramSettings, WorkerSource } from './source.ts';
-import { firstSteps, lastStep } from './steps/index.ts';
 
 const log = logger('worker');
 
@@ -139,16 +139,8 @@ export class Worker implements AsyncDisposable {
           onFacts?.(this.#facts);
         },
       };
-      const [pool, ...first] = firstSteps;
-      const steps = [
-        ...(pool === undefined ? [] : [pool]),
-        told,
-        ...first,
-        ...this.#source.steps(),
-        ...(this.#options.steps ?? []),
-        lastStep,
-      ];
-      this.#blueprint = withParts(await startSteps(steps, host, this.#abort.signal), parts);
+      const steps = workerSteps([...this.#source.steps(), ...(this.#options.steps ?? [])]);
+      this.#blueprint = withParts(await startOrdered(withFacts(steps, told), host, this.#abort.signal), parts);
       this.#state = 'running';
       log.info('{hostname} ready.', { hostname: this.hostname });
       signals.workerReady.emit(() => ({ hostname: this.hostname }));
@@ -185,6 +177,8 @@ export class Worker implements AsyncDisposable {
       concurrency: concurrency ?? settings.workerConcurrency ?? undefined,
       pool: undefined,
       consumer: undefined,
+      autoscaler: undefined,
+      consumerSteps: [...this.#source.consumerSteps(), ...(this.#options.consumerSteps ?? [])],
       fail: (error) => {
         if (this.#state !== 'running') return;
         this.#failure = error;
@@ -238,6 +232,11 @@ export class Worker implements AsyncDisposable {
     }
     await blueprint[Symbol.asyncDispose]();
   }
+}
+
+/** The banner is shown as soon as the pool is there. */
+function withFacts(steps: readonly Bootstep<WorkerHost>[], told: Bootstep<WorkerHost>): readonly Bootstep<WorkerHost>[] {
+  return steps.flatMap((step) => (step.name === 'pool' ? [step, told] : [step]));
 }
 
 /** The parts are closed after every step. */

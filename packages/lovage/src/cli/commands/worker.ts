@@ -1,12 +1,19 @@
 // `lovage worker`: runs a worker until a signal ends it.
 import { object } from '@optique/core/constructs';
-import { message } from '@optique/core/message';
+import { message, text } from '@optique/core/message';
 import { multiple, optional } from '@optique/core/modifiers';
 import { argument, option } from '@optique/core/primitives';
 import { choice, integer, string, type ValueParser } from '@optique/core/valueparser';
 import { poolNames } from '../../pool/index.ts';
 import { version } from '../../util/index.ts';
-import { configureLogging, type LoggingOptions, type LogLevel, runWorkerProgram } from '../../worker/index.ts';
+import {
+  type AutoscaleBounds,
+  configureLogging,
+  type LoggingOptions,
+  type LogLevel,
+  readAutoscale,
+  runWorkerProgram,
+} from '../../worker/index.ts';
 import { type Command, defineCommand } from '../define.ts';
 import { commaList, seconds } from '../options.ts';
 import { levels } from './levels.ts';
@@ -28,6 +35,9 @@ const parser = object({
   ),
   pool: optional(
     option('-P', '--pool', pools(), { description: message`How tasks run: many at once (async, the default) or one (solo).` }),
+  ),
+  autoscale: optional(
+    option('--autoscale', range(), { description: message`As many slots as there is work for, between these bounds.` }),
   ),
   queues: optional(option('-Q', '--queues', commaList('QUEUES'), { description: message`Take from these queues only.` })),
   excludeQueues: optional(
@@ -68,6 +78,23 @@ function pools(): ValueParser<'sync', string> {
     *suggest(prefix) {
       for (const name of poolNames) if (name.startsWith(prefix)) yield { kind: 'literal', text: name };
     },
+  };
+}
+
+/** `10,3`, in any order. */
+function range(): ValueParser<'sync', AutoscaleBounds> {
+  return {
+    mode: 'sync',
+    metavar: 'MAX,MIN',
+    placeholder: { max: 1, min: 1 },
+    parse: (input) => {
+      try {
+        return { success: true, value: readAutoscale(input) };
+      } catch (error) {
+        return { success: false, error: message`${text(error instanceof Error ? error.message : String(error))}` };
+      }
+    },
+    format: ({ max, min }) => `${max},${min}`,
   };
 }
 

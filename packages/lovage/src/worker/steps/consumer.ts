@@ -1,9 +1,11 @@
 // The step that takes task messages. It comes last, so that everything a task may need is there before the first one arrives.
 import { Consumer } from '../../consumer/index.ts';
-import { ConfigurationError, orAborted } from '../../util/index.ts';
+import { ConfigurationError, logger, orAborted } from '../../util/index.ts';
 import type { Bootstep } from '../bootsteps.ts';
 import type { WorkerHost } from '../host.ts';
+import { createLine } from '../line.ts';
 
+const log = logger('worker');
 /** Seconds that an aborted task gets to come back before its message is given to somebody else. */
 const ABORT_GRACE = 2;
 
@@ -14,7 +16,17 @@ export const consumerStep: Bootstep<WorkerHost> = {
     const { pool, parts, hostname, options } = host;
     if (pool === undefined) throw new ConfigurationError("The bootstep 'consumer' needs a pool; the step 'pool' made none.");
     const { watchdog } = options;
-    const consumer = new Consumer({ app: parts.app, pool, hostname, ...(watchdog === undefined ? {} : { watchdog }) });
+    const line = createLine(host.consumerSteps, host);
+    const consumer = new Consumer({
+      app: parts.app,
+      pool,
+      hostname,
+      capacity: () => host.autoscaler?.max ?? 0,
+      onLoad: () =>
+        void host.autoscaler?.scale().catch((error: unknown) => log.error('The pool could not be resized: {error}', { error })),
+      ...(watchdog === undefined ? {} : { watchdog }),
+      ...(line === undefined ? {} : { line }),
+    });
     host.consumer = consumer;
     void consumer.closed.then((error) => {
       if (error !== undefined) host.fail(error);
@@ -26,7 +38,7 @@ export const consumerStep: Bootstep<WorkerHost> = {
       throw error;
     }
     return {
-      info: () => consumer.info(),
+      info: () => ({ ...consumer.info(), ...line?.info() }),
       drain: async (limit) => {
         try {
           await consumer.drain(limit);

@@ -55,3 +55,20 @@ test('graph draws a canvas, from the command line and from a file', async () => 
 test('what a module of the user leaves open does not keep the program', async () => {
   expect(await shop.run(['-A', 'open.ts', 'queues'])).toMatchObject({ code: 0 });
 });
+
+test('graph bootsteps lists what a worker is made of, with the steps of the app', async () => {
+  using own = project({
+    'tasks.ts': `import { Lovage } from 'lovage';
+export const app = new Lovage('shop');
+app.steps.worker.push({ name: 'audit', requires: ['pool'], start: async () => {} });
+app.steps.consumer.push({ name: 'late', requires: ['tasks'], start: async () => {} });
+`,
+  });
+  const text = await own.run(['graph', 'bootsteps']);
+  expect(text.stdout).toMatch(
+    /worker:\n {3}1 {2}pool\n[\s\S]*audit {2}after pool\n[\s\S]*consumer ⧉[\s\S]*consumer:\n[\s\S]*late {2}after tasks\n$/,
+  );
+  const dot = await own.run(['graph', 'bootsteps', 'consumer', '--format', 'dot']);
+  expect(dot.stdout).toContain('"consumer.late" -> "consumer.tasks";');
+  expect(await own.run(['graph', 'bootsteps', 'pool'])).toMatchObject({ code: 2 });
+});
