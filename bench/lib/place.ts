@@ -29,7 +29,8 @@ export class Places implements AsyncDisposable {
       const redis = this.#redis;
       return { url: redis.url, queue, [Symbol.asyncDispose]: () => flush(redis) };
     }
-    this.#rabbit ??= await startRabbit();
+    // The limit of the tests would hold up publishers in the middle of a row.
+    this.#rabbit ??= await startRabbit({ config: ['vm_memory_high_watermark.absolute = 8GB'] });
     const rabbit = this.#rabbit;
     const remove = async (): Promise<void> => {
       await rabbit.ctl('delete_queue', queue).catch(() => undefined);

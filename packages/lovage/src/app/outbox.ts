@@ -133,15 +133,28 @@ async function publish(
   signal: AbortSignal,
 ): Promise<readonly Fate[]> {
   try {
-    // The driver keeps the deadline itself; should it fail to, the caller is not kept waiting.
     const messages = parcels.map(({ message }) => message);
-    await orAborted(broker.publish(messages, { signal }), signal);
+    await atDeadline(broker.publish(messages, { signal }), signal);
     return ALL_WELL;
   } catch (error) {
     const fates: Fate[] = parcels.map(() => undefined);
     for (const failure of failuresOf(error, parcels.length)) fates[failure.index] = failure;
     forgetMissing(parcels, fates, host.declarations);
     return fates;
+  }
+}
+
+/**
+ * The driver keeps the deadline itself, and its word says more: what held the messages up, and which were never written. Should it say
+ * nothing within the turn, the caller is not kept waiting.
+ */
+async function atDeadline(publishing: Promise<void>, signal: AbortSignal): Promise<void> {
+  try {
+    await orAborted(publishing, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    const silence = new Promise<never>((_, reject) => setImmediate(reject, error));
+    await Promise.race([publishing, silence]);
   }
 }
 

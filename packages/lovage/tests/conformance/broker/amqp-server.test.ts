@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RabbitServer, startRabbit } from '../../../../../scripts/servers/index.ts';
 import { type Broker, type BrokerOptions, type Delivery, openBroker } from '../../../src/broker/index.ts';
+import { Lovage } from '../../../src/index.ts';
 import { BrokerConnectionError, BrokerFullError, PublishError } from '../../../src/util/index.ts';
 import { brokerOptions, freshQueue, message, publish, queueOf, Reader, read, soon, text, unique } from './harness.ts';
 
@@ -254,6 +255,11 @@ describe('alarms and restarts', () => {
       // By now the line is known to be blocked, so nothing more is written to it.
       const later = await failure(broker.publish([message(queue, 'later')], { signal: AbortSignal.timeout(200) }));
       expect(later).toMatchObject({ safeToRepeat: true, cause: expect.any(BrokerFullError) });
+      // The caller of a task reads why, not only that the time was over.
+      await using app = new Lovage('blocked', { brokerUrl: rabbit.url, taskDefaultQueue: queue, taskPublishTimeout: 1 });
+      const calls = [await failure(app.remote('one').delay()), await failure(app.remote('two').delay())];
+      expect(calls.map(String)).toEqual(calls.map(() => expect.stringContaining('RabbitMQ takes no messages')));
+      expect(calls[1]).toMatchObject({ safeToRepeat: true });
       expect(await reader.ack(held)).toEqual([]);
       expect(text(await reader.one())).toBe('next');
     } finally {
