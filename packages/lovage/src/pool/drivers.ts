@@ -2,12 +2,13 @@
 import { availableParallelism } from 'node:os';
 import { ConfigurationError, didYouMean } from '../util/index.ts';
 import type { Pool } from './seam.ts';
-import type { Execute } from './slots.ts';
+import type { EndOutside, Execute } from './slots.ts';
 
 interface PoolDriver {
   open(options: {
     readonly limit: number;
     readonly execute: Execute;
+    readonly ended?: EndOutside;
     readonly grace?: number;
     readonly onZombie?: (zombies: number) => void;
   }): Pool;
@@ -36,6 +37,7 @@ const LATER: ReadonlySet<string> = new Set(['prefork', 'threads']);
 /** What a worker asks of a pool. */
 export interface PoolRequest {
   readonly execute: Execute;
+  readonly ended?: EndOutside | undefined;
   readonly concurrency?: number | undefined;
   readonly maxTasksPerChild?: number | undefined;
   readonly maxMemoryPerChild?: number | undefined;
@@ -82,10 +84,11 @@ export async function openPool(asked: string, request: PoolRequest): Promise<Poo
   }
   const driver = await entry.load();
   const limit = slotsOf(name, entry, request.concurrency);
-  const { execute, grace, onZombie } = request;
+  const { execute, ended, grace, onZombie } = request;
   return driver.open({
     limit,
     execute,
+    ...(ended === undefined ? {} : { ended }),
     ...(grace === undefined ? {} : { grace }),
     ...(onZombie === undefined ? {} : { onZombie }),
   });

@@ -2,11 +2,31 @@
 import type { Interruptible, Job, Outcome } from '../task/index.ts';
 import type { Maybe } from '../util/index.ts';
 
+/** Where a job runs. */
+export interface SlotPlace {
+  readonly pid: number;
+  readonly name: string;
+}
+
 export interface RunOptions extends Interruptible {
-  /** Aborting asks the task to stop (its `ctx.signal`); the pool ends the slot if it can. The reason tells why. */
+  /**
+   * Aborting asks the task to stop (its `ctx.signal`); a pool that can ends the slot when the task does not heed it in time. The reason
+   * says what is meant: TaskRevokedError terminates the task (REVOKED; with `signal: 'SIGKILL'` its slot ends at once), any other error
+   * interrupts it (LOST, or whatever it ended with), and the worker decides what becomes of its message. Time limits are the job's own.
+   */
   readonly signal: AbortSignal;
   /** Called once, when a slot has begun; never for a message that cannot be read, so that it is not acknowledged early. */
-  readonly onStart?: (slot: { readonly pid: number; readonly name: string }) => void;
+  readonly onStart?: (slot: SlotPlace) => void;
+}
+
+/** What a pool can do to a task that does not end by itself, and to its slots. */
+export interface PoolPowers {
+  /** Ends a task that heeds nothing, at its hard limit or when it is terminated. Without it such a task runs on beside the others. */
+  readonly kill: boolean;
+  /** A task that takes its process down takes only its own slot. */
+  readonly isolate: boolean;
+  readonly resize: boolean;
+  readonly restart: boolean;
 }
 
 /**
@@ -15,10 +35,25 @@ export interface RunOptions extends Interruptible {
  */
 export interface Pool extends AsyncDisposable {
   readonly name: string;
+  readonly can: PoolPowers;
   /** How many jobs may run at once. */
   readonly limit: number;
+  /** How many of them share one slot: one slot more is `resize(limit + width)`. */
+  readonly width: number;
   readonly running: number;
   run(job: Job, options: RunOptions): Maybe<Outcome>;
+  /**
+   * As many jobs at once as that: new slots start now, idle ones leave first, and those that run something leave when it ends. Resolves
+   * when that is decided. Throws RangeError below 1, or where the number of slots is fixed.
+   */
   resize(limit: number): Promise<void>;
+  /** Puts a new slot in the place of each: of idle ones now, of others when their jobs end. Absent where slots are not replaced. */
+  restart?(): Promise<void>;
+  /**
+   * Runs a job in a process in which nothing else runs, whatever pool this is: for one that may have killed its worker before. Absent
+   * where no such process can be started.
+   */
+  alone?(job: Job, options: RunOptions): Promise<Outcome>;
+  /** As `inspect stats` shows it: the keys of Celery that dashboards read, and our own under `lovage`. */
   info(): Readonly<Record<string, unknown>>;
 }

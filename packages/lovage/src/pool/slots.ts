@@ -1,19 +1,26 @@
 // Slots on the worker's own event loop: what async and solo share. The execute function decides every outcome; a slot only counts,
 // queues, and gives up on a job that comes back neither after its hard limit nor after its signal.
 import type { ExecuteOptions, Job, Outcome } from '../task/index.ts';
-import { after, logger, type Maybe, type Timer } from '../util/index.ts';
-import type { Pool, RunOptions } from './seam.ts';
+import { after, logger, type Maybe, TaskRevokedError, type Timer } from '../util/index.ts';
+import type { Pool, PoolPowers, RunOptions, SlotPlace } from './seam.ts';
 
 const log = logger('pool');
 
 /** Runs one job to its outcome; never throws or rejects for a failing task. */
 export type Execute = (job: Job, options: ExecuteOptions & { readonly signal: AbortSignal }) => Maybe<Outcome>;
 
-/** What every pool is made of. */
+/** The outcome of a job that its slot cannot tell any more: it was terminated, or ended at its hard limit. Never rejects. */
+export type EndOutside = (job: Job, reason: Error, runtime: number) => Promise<Outcome>;
+
+/** What every pool on this event loop is made of. */
 export interface PoolOptions {
   /** How many jobs may run at once. */
   readonly limit: number;
   readonly execute: Execute;
+  /** @default jobs that do not heed their termination are LOST */
+  readonly ended?: EndOutside;
+  /** See Pool. */
+  readonly alone?: NonNullable<Pool['alone']>;
   /** Seconds that a job may take to come back after its hard limit or its signal, before its slot is given up. @default 5 */
   readonly grace?: number;
   /** Told how many bodies run on in slots that were given up, whenever there is one more. */
@@ -43,15 +50,13 @@ function abandoned(job: Job, runtime: number): Outcome {
   };
 }
 
-type Slot = Parameters<NonNullable<RunOptions['onStart']>>[0];
-
 /** A job's options as its execution sees them. The signal stays unmade until somebody looks. */
 class Watched implements ExecuteOptions {
   readonly #options: RunOptions;
-  readonly #slot: Slot;
+  readonly #slot: SlotPlace;
   readonly onAbandoned: (body: Promise<unknown>) => void;
 
-  constructor(options: RunOptions, slot: Slot, onAbandoned: (body: Promise<unknown>) => void) {
+  constructor(options: RunOptions, slot: SlotPlace, onAbandoned: (body: Promise<unknown>) => void) {
     this.#options = options;
     this.#slot = slot;
     this.onAbandoned = onAbandoned;
@@ -75,7 +80,11 @@ class Watched implements ExecuteOptions {
 /** A pool whose slots are promises of this process. */
 export class LoopPool implements Pool {
   readonly name: string;
+  readonly can: PoolPowers;
+  readonly width = 1;
+  readonly alone?: NonNullable<Pool['alone']>;
   readonly #execute: Execute;
+  readonly #ended: EndOutside | undefined;
   readonly #grace: number;
   readonly #onZombie: ((zombies: number) => void) | undefined;
   readonly #resizable: boolean;
@@ -86,12 +95,15 @@ export class LoopPool implements Pool {
   #done = 0;
   #idle: PromiseWithResolvers<void> | undefined;
   #advancing = false;
-  readonly #slot: Slot;
+  readonly #slot: SlotPlace;
 
   constructor(name: string, options: PoolOptions, resizable: boolean) {
     this.name = name;
     this.#slot = { pid: process.pid, name };
+    this.can = { kill: false, isolate: false, resize: resizable, restart: false };
+    if (options.alone !== undefined) this.alone = options.alone;
     this.#execute = options.execute;
+    this.#ended = options.ended;
     this.#grace = options.grace ?? DEFAULT_GRACE;
     this.#onZombie = options.onZombie;
     this.#limit = options.limit;
@@ -188,7 +200,7 @@ export class LoopPool implements Pool {
       const giveUp = (): void => {
         signal.removeEventListener('abort', onAbort);
         this.#zombie(job, body);
-        resolve(abandoned(job, (performance.now() - began) / 1000));
+        resolve(this.#givenUp(job, signal, (performance.now() - began) / 1000));
       };
       const onAbort = (): void => {
         timer?.cancel();
@@ -212,6 +224,11 @@ export class LoopPool implements Pool {
         },
       );
     });
+  }
+
+  #givenUp(job: Job, { reason }: AbortSignal, runtime: number): Maybe<Outcome> {
+    const terminated = reason instanceof TaskRevokedError && this.#ended !== undefined;
+    return terminated ? this.#ended(job, reason, runtime) : abandoned(job, runtime);
   }
 
   #next(): void {

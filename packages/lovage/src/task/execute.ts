@@ -4,7 +4,14 @@
 import type { TaskRequest, WireException } from '../protocol/index.ts';
 import { EMPTY_EMBED, parseBody, type TaskBody } from '../protocol/index.ts';
 import type { ChordPart, StoredResult } from '../result/index.ts';
-import { BodyTooLargeError, ContentRefusedError, InvalidTaskError, logger, type Maybe } from '../util/index.ts';
+import {
+  BodyTooLargeError,
+  ContentRefusedError,
+  InvalidTaskError,
+  logger,
+  type Maybe,
+  TimeLimitExceededError,
+} from '../util/index.ts';
 import { type Attempt, MessageAttempt, storeOptions } from './attempt.ts';
 import { chainCasualties } from './casualties.ts';
 import type { ExecuteEnvironment } from './environment.ts';
@@ -111,6 +118,22 @@ export function execute(job: Job, environment: ExecuteEnvironment, options: Exec
     return outcome.catch((error: unknown) => broken(job, environment, error, runtime()));
   } catch (error) {
     return broken(job, environment, error, runtime());
+  }
+}
+
+/**
+ * The outcome of a job whose slot was ended before it could tell: a failure at the hard limit (TimeLimitExceededError), REVOKED when it
+ * was terminated (TaskRevokedError). Handlers, observers and errbacks of the task run here. Never rejects.
+ */
+export async function executeEnd(job: Job, environment: ExecuteEnvironment, reason: Error, seconds: number): Promise<Outcome> {
+  const runtime = (): number => seconds;
+  try {
+    const opened = open(environment, job, {});
+    if (opened.error !== undefined) return await refuse(opened, runtime);
+    const timedOut = reason instanceof TimeLimitExceededError;
+    return await finish(opened.attempt, timedOut ? { kind: 'error', error: reason } : { kind: 'stopped', reason }, runtime);
+  } catch (error) {
+    return broken(job, environment, error, seconds);
   }
 }
 

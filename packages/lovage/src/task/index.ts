@@ -9,7 +9,7 @@ export { endChord } from './chord-end.ts';
 export * from './context.ts';
 export type * from './declare.ts';
 export type * from './environment.ts';
-export { type ExecuteOptions, execute, followUp, followUpFailure, followUpRevoked } from './execute.ts';
+export { type ExecuteOptions, execute, executeEnd, followUp, followUpFailure, followUpRevoked } from './execute.ts';
 export type * from './flow.ts';
 export { derivedId, startSignature } from './follow.ts';
 export type * from './handle.ts';

@@ -153,9 +153,14 @@ export class ArgumentsError extends TaskError {
   }
 }
 
+/** The task must not run, or no longer: the reason of the signal of one that is terminated. */
 export class TaskRevokedError extends TaskError {
-  constructor(message: string, options: LovageErrorOptions = {}) {
+  /** With which signal it was terminated: at once with SIGKILL, else the task is asked first. */
+  readonly signal: string | undefined;
+
+  constructor(message: string, options: LovageErrorOptions & { readonly signal?: string } = {}) {
     super(message, { ...options, code: 'LOVAGE_TASK_REVOKED' });
+    this.signal = options.signal;
   }
 }
 

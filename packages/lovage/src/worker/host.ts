@@ -1,6 +1,6 @@
 // What the steps of a worker share. Everything lives here and not in module variables, so that one process can hold several workers.
 import type { Consumer, WorkerApp } from '../consumer/index.ts';
-import type { Execute, Pool } from '../pool/index.ts';
+import type { EndOutside, Execute, Pool } from '../pool/index.ts';
 import type { Signals } from '../task/index.ts';
 import type { AutoscaleOptions, Autoscaler } from './autoscale.ts';
 import type { Bootstep } from './bootsteps.ts';
@@ -57,6 +57,7 @@ export interface QueueLine {
 export interface WorkerParts extends AsyncDisposable {
   readonly app: WorkerApp;
   readonly execute: Execute;
+  readonly ended: EndOutside;
   readonly queueLines: readonly QueueLine[];
   readonly brokerUrl: string;
   readonly backendUrl: string | undefined;

@@ -17,6 +17,7 @@ import {
   endChord,
   exceptionOf,
   execute,
+  executeEnd,
   type FollowUp,
   followUp,
   followUpFailure,
@@ -180,6 +181,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
   return {
     app: port,
     execute: (job, options) => execute(job, environment, options),
+    ended: (job, reason, runtime) => executeEnd(job, environment, reason, runtime),
     queueLines: [...queues, ...direct].map(lineOf),
     brokerUrl: broker.url,
     backendUrl: backend === undefined ? undefined : redactUrl(backend.url),

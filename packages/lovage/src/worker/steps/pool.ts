@@ -14,6 +14,7 @@ export const poolStep: Bootstep<WorkerHost> = {
     const { maxTasksPerChild, maxMemoryPerChild, maxZombies } = host.options;
     const pool = await openPool(host.poolName, {
       execute: host.parts.execute,
+      ended: host.parts.ended,
       concurrency: host.options.autoscale === undefined ? host.concurrency : Math.max(1, host.options.autoscale.min),
       maxTasksPerChild,
       maxMemoryPerChild,

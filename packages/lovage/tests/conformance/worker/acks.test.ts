@@ -158,6 +158,8 @@ function losing(pool: Pool): Pool {
   let lostOnce = false;
   return {
     name: pool.name,
+    can: pool.can,
+    width: pool.width,
     limit: pool.limit,
     running: pool.running,
     resize: (limit) => pool.resize(limit),

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type Execute, openPool, type Pool } from '../../../src/pool/index.ts';
 import type { Job, Outcome } from '../../../src/task/index.ts';
-import { ConfigurationError } from '../../../src/util/index.ts';
+import { ConfigurationError, TaskRevokedError } from '../../../src/util/index.ts';
 import { jobOf, outcomeOf } from '../../support/jobs.ts';
 
 afterEach(() => void vi.useRealTimers());
@@ -72,6 +72,19 @@ describe.each(['async', 'solo'])('the pool %s', (name) => {
     end('a');
     await vi.advanceTimersByTimeAsync(0);
     expect(pool.info().lovage).toMatchObject({ zombies: 0 });
+  });
+
+  it('says of a job that does not heed its termination what the end of a terminated task is', async () => {
+    vi.useFakeTimers();
+    const ended = vi.fn(async () => outcomeOf('REVOKED'));
+    const pool = await openPool(name, { execute: gated().execute, ended, concurrency: 1, grace: 3 });
+    const controller = new AbortController();
+    const outcome = pool.run(jobOf('a'), { signal: controller.signal });
+    const reason = new TaskRevokedError('terminated');
+    controller.abort(reason);
+    await vi.advanceTimersByTimeAsync(3_100);
+    expect(await outcome).toMatchObject({ state: 'REVOKED' });
+    expect(ended).toHaveBeenCalledExactlyOnceWith(expect.anything(), reason, expect.any(Number));
   });
 
   it('gives up the slot of a job that outlives its hard limit', async () => {
