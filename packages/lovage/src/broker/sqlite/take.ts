@@ -70,7 +70,7 @@ const FRESH: Standing = { attempts: 0, redelivered: 0, expires: null };
 
 function standingOf(value: unknown): Standing {
   if (typeof value !== 'string') return FRESH;
-  const [attempts = 0, redelivered = 0, expires = null] = JSON.parse(value) as readonly [number, number, number | null];
+  const [attempts = 0, redelivered = 0, expires = null] = JSON.parse(value) as readonly [number?, number?, (number | null)?];
   return { attempts, redelivered, expires };
 }
 
