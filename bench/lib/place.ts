@@ -29,8 +29,7 @@ export class Places implements AsyncDisposable {
       const redis = this.#redis;
       return { url: redis.url, queue, [Symbol.asyncDispose]: () => flush(redis) };
     }
-    // The limit of the tests would hold up publishers in the middle of a row.
-    this.#rabbit ??= await startRabbit({ config: ['vm_memory_high_watermark.absolute = 8GB'] });
+    this.#rabbit ??= await startRabbit();
     const rabbit = this.#rabbit;
     const remove = async (): Promise<void> => {
       await rabbit.ctl('delete_queue', queue).catch(() => undefined);

@@ -1,7 +1,7 @@
 // `npm run demo [-- FOLDER]`: one task for each text file of a folder, run by a worker in a second process, on the embedded default.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { styleText } from 'node:util';
@@ -14,9 +14,10 @@ const MAX_BYTES = 2_000_000;
 const bold = (text: string): string => styleText('bold', text);
 const dim = (text: string): string => styleText('dim', text);
 
-/** Text files: no NUL byte in the first kilobyte. */
+/** Text files: no NUL byte in the first kilobyte. A folder that is not there has none. */
 function textFiles(folder: string): readonly string[] {
   const found: string[] = [];
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) return found;
   for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = join(folder, entry.name);
     if (entry.isDirectory() && !SKIPPED.has(entry.name)) found.push(...textFiles(path));
@@ -90,7 +91,11 @@ function showOutcome(results: readonly Counted[], folder: string, seconds: numbe
 async function main(): Promise<void> {
   const folder = resolve(process.argv[2] ?? ROOT);
   const files = textFiles(folder);
-  if (files.length === 0) throw new Error(`No text file in ${folder}.`);
+  if (files.length === 0) {
+    console.error(`There is no text file in ${folder}. Give a folder that has some: npm run demo -- FOLDER`);
+    process.exitCode = 1;
+    return;
+  }
   showCode();
   const retries: string[] = [];
   await using _worker = await startWorkerProcess((line) => retries.push(line));
