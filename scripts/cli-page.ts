@@ -15,10 +15,20 @@ function help(...words: readonly string[]): string {
 
 /** What a page of options does not say. */
 const NOTES: Readonly<Record<string, string>> = {
-  worker: `Runs until a signal ends it. The first INT (Ctrl-C) or TERM is a warm shutdown: it takes nothing more and waits for what runs
-(exit code 0). A second one, or QUIT, is a cold shutdown: running tasks are aborted and their messages given back (exit code 1). The banner
-goes to stdout, log lines to stderr. After \`--\`, \`key=value\` pairs set any setting of [settings.md](settings.md) for this worker; a
-leading dot stands for \`worker\`, and \`(int)\`, \`(json)\` and the like say how a value is read: \`-- .concurrency=(int)4\`.`,
+  worker: `Runs until a signal ends it; its exit code tells what became of its tasks (above). The banner goes to stdout, log lines to
+stderr or to the file of \`-f\`. After \`--\`, \`key=value\` pairs set any setting of [settings.md](settings.md) for this worker; a leading dot
+stands for \`worker\`, and \`(int)\`, \`(json)\` and the like say how a value is read: \`-- .concurrency=(int)4\`.
+
+| signal | what a worker does |
+| --- | --- |
+| TERM, INT | warm shutdown: takes nothing more, gives back what has not started, waits for what runs (at most \`shutdownTimeout\`) |
+| TERM or INT again, QUIT | cold shutdown: aborts what runs and gives it back, at once or after \`workerSoftShutdownTimeout\`; one more signal ends that wait |
+| INT or QUIT once more | hard: ends now; the broker gives back what it held |
+| HUP | a warm shutdown, then the same command in the same process. At a terminal, where HUP means that it was closed, and where Node cannot replace a process, it ends the worker |
+| USR1 | prints on stderr which tasks run and for how long, the state of the line, memory and open handles |
+| USR2 | with \`LOVAGE_RDBSIG=1\` (or \`CELERY_RDBSIG=1\`) in the environment: opens Node's debugger on loopback |
+
+With \`REMAP_SIGTERM=SIGQUIT\` in the environment TERM does what QUIT does.`,
   call: `The task need not be known here: without an app, \`-b URL\` is enough. Arguments are JSON as it travels: integers of any size stay
 exact, and \`{"__type__": "datetime", "__value__": "…"}\` is a date. Prints the task's id; with \`--wait\` its result instead. A task that
 failed prints its type and message on stderr and exits with 1; so does a time-out, and the task goes on.`,
@@ -47,9 +57,10 @@ bytes are base64. Colours follow the terminal, \`NO_COLOR\` and \`FORCE_COLOR\`.
 
 | code | meaning |
 | --- | --- |
-| 0 | done |
-| 1 | failed: the task failed or gave no result in time, a question was answered with no, a worker ended cold |
+| 0 | done; a worker: everything that ran came to its end, what had not started was given back |
+| 1 | failed: the task failed or gave no result in time, a question was answered with no, a worker ended by an error or hard |
 | 2 | used wrongly: unknown command or option, bad value, an app that cannot be loaded, a wrong setting |
+| 3 | a worker broke off running tasks and gave them back: a cold shutdown, or \`shutdownTimeout\` was over |
 | 69 | nobody there: broker or result store cannot be reached |
 
 ## Completion

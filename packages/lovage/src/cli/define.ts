@@ -22,6 +22,8 @@ export interface CommandContext {
   readonly logColor: boolean;
   /** What was given of the options that the app adds to this command. */
   readonly userOptions: Readonly<Record<string, unknown>>;
+  /** Runs this command line once more, in this process, when it is over. */
+  again(): void;
   /** Loads the app named by `-A`, once, with `key=value` settings over its own; its modules are imported too. Throws ConfigurationError. */
   loadApp(pairs?: readonly string[]): Promise<Lovage>;
 }

@@ -59,7 +59,14 @@ interface Context extends CommandContext {
   loaded(): Lovage | undefined;
 }
 
-function createContext(parsed: Parsed, out: Output, logColor: boolean): Context {
+/** How a command is carried out. */
+interface Circumstances {
+  readonly out: Output;
+  readonly logColor: boolean;
+  readonly again: () => void;
+}
+
+function createContext(parsed: Parsed, { out, logColor, again }: Circumstances): Context {
   const { global, user } = parsed;
   let loading: Promise<Lovage> | undefined;
   let app: Lovage | undefined;
@@ -67,6 +74,7 @@ function createContext(parsed: Parsed, out: Output, logColor: boolean): Context 
     global,
     out,
     logColor,
+    again,
     userOptions: user,
     loaded: () => app,
     loadApp: (pairs = []) => {
@@ -102,14 +110,14 @@ async function close(app: Lovage | undefined): Promise<void> {
   }
 }
 
-async function perform(parsed: Parsed, out: Output, logColor: boolean): Promise<number> {
+async function perform(parsed: Parsed, circumstances: Circumstances): Promise<number> {
   const { command, options, global } = parsed;
-  const context = createContext(parsed, out, logColor);
+  const context = createContext(parsed, circumstances);
   try {
     if (global.workdir !== undefined) goTo(global.workdir);
     return await command.run(options, context);
   } catch (error) {
-    return report(error, out);
+    return report(error, circumstances.out);
   } finally {
     await close(context.loaded());
   }
@@ -135,8 +143,8 @@ async function askApp(argv: readonly string[], answered: Answered, colors: boole
   return parse(argv, process.env, { colors, user });
 }
 
-/** Runs one command line. Resolves to the exit code; never rejects. */
-export async function main(argv: readonly string[]): Promise<number> {
+/** Runs one command line; `again` is called when it is to be run once more. Resolves to the exit code; never rejects. */
+export async function main(argv: readonly string[], again: () => void = () => undefined): Promise<number> {
   claimEnvironment(environmentVariables(commands));
   const color = wantsColor(argv, process.stdout);
   const early = createOutput({ json: argv.includes('--json'), quiet: false, color: wantsColor(argv, process.stderr) });
@@ -145,7 +153,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     const parsed = 'exitCode' in plain && plain.asksApp === true ? await askApp(argv, plain, color) : plain;
     if (!('exitCode' in parsed)) {
       const { json, quiet } = parsed.global;
-      return await perform(parsed, createOutput({ json, quiet, color }), wantsColor(argv, process.stderr));
+      const logColor = wantsColor(argv, process.stderr);
+      return await perform(parsed, { out: createOutput({ json, quiet, color }), logColor, again });
     }
     if (parsed.error !== undefined) return report(new ConfigurationError(parsed.error), early);
     process.stdout.write(parsed.stdout);
@@ -169,9 +178,14 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
 export async function program(): Promise<void> {
   process.stdout.on('error', onStreamError);
   process.stderr.on('error', onStreamError);
-  const code = await main(process.argv.slice(2));
+  let anew = false;
+  const code = await main(process.argv.slice(2), () => {
+    anew = true;
+  });
   process.exitCode = code;
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  // The same process id: whoever watches over it sees no end.
+  if (anew) process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
   // Unreferenced: it fires only when something else keeps the process.
   setTimeout(() => process.exit(code), LINGER_MS).unref();
 }

@@ -54,6 +54,7 @@ export class Flow {
   readonly #strategies: Strategies;
   readonly #policies = new WeakMap<object, TaskPolicy>();
   #acked = 0;
+  #interrupted = 0;
   /** Running tasks whose messages went with a lost line and have not come back: they fill slots, and the new line does not know of them. */
   readonly #orphans = new Set<Entry>();
   #draining = false;
@@ -189,10 +190,17 @@ export class Flow {
     await Promise.all([...late, ...unstarted.map(({ delivery }) => delivery)].map((delivery) => this.#ends.giveBack(delivery)));
   }
 
+  /** Running tasks that a shutdown broke off. */
+  get interrupted(): number {
+    return this.#interrupted;
+  }
+
   /** Asks every running task to stop; their messages go back uncounted. */
   interrupt(reason: Error): void {
     for (const entry of this.requests) {
-      if (entry.state === 'running') this.#interrupt(entry, reason);
+      if (entry.state !== 'running') continue;
+      if (!entry.interrupted) this.#interrupted++;
+      this.#interrupt(entry, reason);
     }
   }
 

@@ -39,6 +39,14 @@ export interface FailurePayload extends ExecutionPayload {
   readonly origin: 'child' | 'parent';
 }
 
+/** How a program logs. */
+export interface LoggingPayload {
+  readonly loglevel: string;
+  readonly logfile: string | undefined;
+  readonly format: string;
+  readonly colorize: boolean;
+}
+
 /** What each signal tells. */
 export interface SignalPayloads {
   beforeTaskPublish: PublishPayload;
@@ -64,6 +72,11 @@ export interface SignalPayloads {
   celerydAfterSetup: { readonly hostname: string };
   importModules: { readonly modules: readonly string[] };
   workerInit: { readonly hostname: string };
+  /** Connecting it leaves logging to the observer: nothing else is set up, and the two signals after it are not sent. */
+  setupLogging: LoggingPayload;
+  afterSetupLogger: LoggingPayload;
+  /** `format` is that of the lines that tasks write. */
+  afterSetupTaskLogger: LoggingPayload;
   workerBeforeCreateProcess: { readonly pool: string };
   workerProcessInit: { readonly pid: number };
   workerProcessShutdown: { readonly pid: number; readonly exitCode: number | undefined };
@@ -121,6 +134,9 @@ const NAMES: Readonly<Record<SignalName, true>> = {
   celerydAfterSetup: true,
   importModules: true,
   workerInit: true,
+  setupLogging: true,
+  afterSetupLogger: true,
+  afterSetupTaskLogger: true,
   workerBeforeCreateProcess: true,
   workerProcessInit: true,
   workerProcessShutdown: true,

@@ -10,9 +10,10 @@ export {
 export { type BannerFields, banner } from './banner.ts';
 export { type Blueprints, describeBlueprints, type StepInfo } from './blueprints.ts';
 export type { Blueprint, Bootstep, Running } from './bootsteps.ts';
+export { WORKER_EXIT } from './exit-codes.ts';
 export type { ConsumerHost, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 export { configureLogging, type LoggingOptions, type LogLevel } from './logging.ts';
 export { nodeFormat, nodeName } from './node-name.ts';
-export { type ProgramOptions, runWorkerProgram, startWorker } from './program.ts';
-export { installSignals, type SignalSource } from './shutdown.ts';
-export type { Worker, WorkerFacts, WorkerState } from './worker.ts';
+export { type ProgramLogging, type ProgramOptions, runWorkerProgram, startWorker } from './program.ts';
+export { installSignals, type SignalOptions, type SignalSource } from './shutdown.ts';
+export type { StartMoments, Worker, WorkerFacts, WorkerState } from './worker.ts';

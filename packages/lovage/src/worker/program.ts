@@ -2,11 +2,20 @@
 import { type Lovage, userValues } from '../app/index.ts';
 import { banner } from './banner.ts';
 import type { WorkerOptions } from './host.ts';
+import { openLogFile } from './log-file.ts';
 import { configureLogging, type LoggingOptions } from './logging.ts';
+import { nodeFormat } from './node-name.ts';
 import { sourceOf } from './of-app.ts';
 import { redirectConsole } from './redirect.ts';
-import { installSignals, type SignalSource } from './shutdown.ts';
-import { checkOptions, Worker, type WorkerFacts } from './worker.ts';
+import { installSignals, type SignalOptions } from './shutdown.ts';
+import type { WorkerSource } from './source.ts';
+import { checkOptions, type StartMoments, Worker, type WorkerFacts } from './worker.ts';
+
+/** How a worker program logs. */
+export interface ProgramLogging extends LoggingOptions {
+  /** File for the lines; parts such as `%n` stand for parts of the node's name. @default the setting workerLogfile, else `write` */
+  readonly file?: string | undefined;
+}
 
 export interface ProgramOptions extends WorkerOptions {
   /** Print the banner. @default true */
@@ -18,9 +27,11 @@ export interface ProgramOptions extends WorkerOptions {
   /** Where the banner goes. @default standard output */
   readonly write?: (text: string) => void;
   /** Sets logging up as the settings of the app say: formats and colours of lines, or not at all (`workerHijackRootLogger`). @default logging is left alone */
-  readonly logging?: LoggingOptions;
-  /** Where signals come from. @default this process */
-  readonly signals?: SignalSource;
+  readonly logging?: ProgramLogging;
+  /** Where signals come from, and what they may do. */
+  readonly signals?: SignalOptions;
+  /** Name the process after the node (`lovage: w1@box:MainProcess`). @default false */
+  readonly title?: boolean;
 }
 
 /** Makes a worker and starts it; resolves when its first take is armed. */
@@ -36,46 +47,76 @@ function withUserOptions(app: Lovage, options: WorkerOptions): WorkerOptions {
   return { ...options, userOptions: userValues(app.userOptions.worker, options.userOptions) };
 }
 
-/** Runs a worker until a signal or an error ends it. Resolves to the exit code: 0 after a warm shutdown, 1 after a cold one or an error. */
+/** Sets logging up as the settings say, unless an observer of setupLogging does it. Resolves to what closes it. */
+async function setUpLogging(app: Lovage, hostname: string, given: ProgramLogging): Promise<Disposable | undefined> {
+  const { workerLogFormat, workerTaskLogFormat, workerLogColor, workerHijackRootLogger, workerLogfile } = app.settings;
+  const { signals } = app;
+  const name = given.file ?? workerLogfile ?? undefined;
+  const logfile = name === undefined ? undefined : nodeFormat(name, hostname);
+  const color = workerLogColor ?? (logfile === undefined && (given.color ?? false));
+  const told = { loglevel: given.level, logfile, colorize: color };
+  await signals.setupLogging.tell(() => ({ ...told, format: workerLogFormat }));
+  if (signals.setupLogging.observed || !workerHijackRootLogger) return undefined;
+  const file = logfile === undefined ? undefined : openLogFile(logfile);
+  await configureLogging({
+    lineFormat: workerLogFormat,
+    taskFormat: workerTaskLogFormat,
+    ...given,
+    color,
+    ...(file === undefined ? {} : { write: (line: string): void => file.write(line) }),
+  });
+  await signals.afterSetupLogger.tell(() => ({ ...told, format: workerLogFormat }));
+  await signals.afterSetupTaskLogger.tell(() => ({ ...told, format: workerTaskLogFormat }));
+  return file;
+}
+
+/** Runs a worker until a signal or an error ends it. Resolves to the exit code, see WORKER_EXIT. */
 export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}): Promise<number> {
-  const { banner: wanted = true, listTasks = true, version = '', write, signals, logging, ...own } = options;
+  const { banner: wanted = true, listTasks = true, version = '', write, signals = {}, logging, title, ...own } = options;
   checkOptions(own);
   const source = sourceOf(app);
-  const { workerLogFormat, workerTaskLogFormat, workerLogColor, workerRedirectStdouts, workerRedirectStdoutsLevel } =
-    app.settings;
-  if (logging !== undefined && app.settings.workerHijackRootLogger) {
-    const color = workerLogColor ?? logging.color ?? false;
-    await configureLogging({ lineFormat: workerLogFormat, taskFormat: workerTaskLogFormat, ...logging, color });
-  }
-  using _console = workerRedirectStdouts ? redirectConsole(workerRedirectStdoutsLevel) : undefined;
   const worker = new Worker(source, withUserOptions(app, own));
+  if (title === true) process.title = `lovage: ${worker.hostname}:MainProcess`;
+  await using closing = new AsyncDisposableStack();
   const print = write ?? ((text: string): void => void process.stdout.write(text));
-  const show = (facts: WorkerFacts): void => {
-    if (!wanted) return;
-    print(
-      `${banner({
-        node: worker.hostname,
-        version,
-        appName: source.name,
-        brokerUrl: facts.parts.brokerUrl,
-        backendUrl: facts.parts.backendUrl,
-        concurrency: facts.concurrency,
-        pool: facts.pool,
-        // They come with the room that sends them.
-        events: false,
-        queues: facts.parts.queueLines,
-        tasks: listTasks ? [...source.taskNames()].sort() : undefined,
-        now: new Date(),
-      })}\n`,
-    );
+  const moments: StartMoments = {
+    initialized: async () => {
+      if (logging !== undefined) closing.use(await setUpLogging(app, worker.hostname, logging));
+      const { workerRedirectStdouts, workerRedirectStdoutsLevel } = app.settings;
+      if (workerRedirectStdouts) closing.use(redirectConsole(workerRedirectStdoutsLevel));
+    },
+    facts: (facts) => {
+      if (wanted) print(`${bannerOf(worker, source, { facts, version, listTasks })}\n`);
+    },
   };
-  using _handlers = installSignals(worker, signals);
+  closing.use(installSignals(worker, signals));
   try {
-    await worker.start(show);
+    await worker.start(moments);
   } catch (error) {
     // A stop during the start is no error of the start.
     if (worker.failure !== undefined) throw error;
   }
   // Awaited here, because the handlers are taken down when this function returns.
   return await worker.closed;
+}
+
+function bannerOf(
+  worker: Worker,
+  source: WorkerSource,
+  { facts, version, listTasks }: { readonly facts: WorkerFacts; readonly version: string; readonly listTasks: boolean },
+): string {
+  return banner({
+    node: worker.hostname,
+    version,
+    appName: source.name,
+    brokerUrl: facts.parts.brokerUrl,
+    backendUrl: facts.parts.backendUrl,
+    concurrency: facts.concurrency,
+    pool: facts.pool,
+    // They come with the room that sends them.
+    events: false,
+    queues: facts.parts.queueLines,
+    tasks: listTasks ? [...source.taskNames()].sort() : undefined,
+    now: new Date(),
+  });
 }

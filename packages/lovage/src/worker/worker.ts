@@ -3,6 +3,7 @@
 import { after, ConfigurationError, deadline, logger, ShutdownError, type Timer } from '../util/index.ts';
 import { workerSteps } from './blueprints.ts';
 import { type Blueprint, type Bootstep, startOrdered } from './bootsteps.ts';
+import { WORKER_EXIT } from './exit-codes.ts';
 import type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 import { nodeName } from './node-name.ts';
 import type { ProgramSettings, WorkerSource } from './source.ts';
@@ -18,11 +19,19 @@ export interface WorkerFacts {
   readonly concurrency: number;
 }
 
+/** What a program does while its worker starts. */
+export interface StartMoments {
+  /** After the signal workerInit: the place to set logging up. */
+  readonly initialized?: () => Promise<void>;
+  /** The pool is there, and the broker has not been asked for anything yet: the place for a banner. */
+  readonly facts?: (facts: WorkerFacts) => void;
+}
+
 /** One worker. */
 export class Worker implements AsyncDisposable {
   /** Node name. */
   readonly hostname: string;
-  /** Resolves to the exit code when the worker has stopped: 0, or 1 after an error or a cold shutdown. */
+  /** Resolves to the exit code when the worker has stopped: 0, 1 after an error or a hard shutdown, 3 when tasks were broken off. */
   readonly closed: Promise<number>;
   readonly #source: WorkerSource;
   readonly #options: WorkerOptions;
@@ -36,6 +45,7 @@ export class Worker implements AsyncDisposable {
   #stopping: Promise<void> | undefined;
   #failure: Error | undefined;
   #cold = false;
+  #hard = false;
   #host: WorkerHost | undefined;
   #soft: Timer | undefined;
 
@@ -55,6 +65,16 @@ export class Worker implements AsyncDisposable {
     return this.#failure;
   }
 
+  /** What its steps share; known once the parts are open. */
+  get host(): WorkerHost | undefined {
+    return this.#host;
+  }
+
+  /** Does a cold shutdown wait for tasks that may still end by themselves? */
+  get softly(): boolean {
+    return this.#soft !== undefined && !this.#cold;
+  }
+
   /** Known once the parts are open. */
   get facts(): WorkerFacts | undefined {
     return this.#facts;
@@ -65,9 +85,9 @@ export class Worker implements AsyncDisposable {
     return { pid: process.pid, hostname: this.hostname, state: this.#state, ...this.#blueprint?.info() };
   }
 
-  /** Starts everything; resolves when the first take is armed. `onFacts` is called before the broker is asked for anything. */
-  start(onFacts?: (facts: WorkerFacts) => void): Promise<void> {
-    this.#starting ??= this.#start(onFacts);
+  /** Starts everything; resolves when the first take is armed. */
+  start(moments: StartMoments = {}): Promise<void> {
+    this.#starting ??= this.#start(moments);
     return this.#starting;
   }
 
@@ -91,10 +111,23 @@ export class Worker implements AsyncDisposable {
     return this.stop(cause);
   }
 
+  /**
+   * Hard shutdown: `closed` resolves at once, and nothing is waited for or given back any more. For a program that ends its process now:
+   * the broker gives back what it held, as after a crash.
+   */
+  quit(cause = 'quit'): void {
+    if (this.#state === 'stopped') return;
+    this.#hard = true;
+    log.fatal('worker: Hard shutdown ({cause}): what is held comes back when the broker misses this worker.', { cause });
+    this.#closed.resolve(this.#exitCode);
+  }
+
   #terminateNow(cause: string): Promise<void> {
     if (!this.#cold && this.#state !== 'stopped') {
       this.#cold = true;
-      this.#tellStopping(cause, 'cold', 1);
+      const running = this.#host?.pool?.running ?? 0;
+      const expected = running > 0 ? WORKER_EXIT.interrupted : WORKER_EXIT.clean;
+      this.#tellStopping(cause, 'cold', this.#failure === undefined ? expected : WORKER_EXIT.failure);
       this.#abort.abort(new ShutdownError('The worker was told to stop at once.'));
     }
     return this.stop(cause);
@@ -112,15 +145,22 @@ export class Worker implements AsyncDisposable {
     return this.stop('dispose');
   }
 
-  async #start(onFacts?: (facts: WorkerFacts) => void): Promise<void> {
+  get #exitCode(): number {
+    if (this.#failure !== undefined || this.#hard) return WORKER_EXIT.failure;
+    return (this.#host?.consumer?.flow.interrupted ?? 0) > 0 ? WORKER_EXIT.interrupted : WORKER_EXIT.clean;
+  }
+
+  async #start(moments: StartMoments): Promise<void> {
     const { signals } = this.#source;
     this.#state = 'starting';
     this.#stayAlive();
     let parts: WorkerParts | undefined;
     try {
-      await signals.celerydInit.tell(() => ({ hostname: this.hostname, options: { ...this.#options } }), this.hostname);
+      // Modules first: they are where observers of what follows are connected.
       await this.#source.load(this.#options.include ?? []);
+      await signals.celerydInit.tell(() => ({ hostname: this.hostname, options: { ...this.#options } }), this.hostname);
       await signals.workerInit.tell(() => ({ hostname: this.hostname }));
+      await moments.initialized?.();
       const settings = this.#source.settings();
       this.#settings = settings;
       parts = await this.#source.open({ hostname: this.hostname, worker: this.#options });
@@ -136,7 +176,7 @@ export class Worker implements AsyncDisposable {
             pool: host.pool?.name ?? host.poolName,
             concurrency: host.pool?.limit ?? 0,
           };
-          onFacts?.(this.#facts);
+          moments.facts?.(this.#facts);
         },
       };
       const steps = workerSteps([...this.#source.steps(), ...(this.#options.steps ?? [])]);
@@ -148,7 +188,7 @@ export class Worker implements AsyncDisposable {
       await parts?.[Symbol.asyncDispose]();
       this.#state = 'stopped';
       if (!this.#abort.signal.aborted) this.#failure = error instanceof Error ? error : new Error(String(error));
-      this.#closed.resolve(this.#failure === undefined && !this.#cold ? 0 : 1);
+      this.#closed.resolve(this.#exitCode);
       throw error;
     }
   }
@@ -203,7 +243,7 @@ export class Worker implements AsyncDisposable {
   async #stop(cause: string): Promise<void> {
     if (this.#state === 'created' || this.#state === 'stopped') {
       this.#state = 'stopped';
-      this.#closed.resolve(this.#failure === undefined && !this.#cold ? 0 : 1);
+      this.#closed.resolve(this.#exitCode);
       return;
     }
     if (!this.#cold) this.#tellStopping(cause, 'warm', 0);
@@ -215,7 +255,7 @@ export class Worker implements AsyncDisposable {
     if (this.#blueprint !== undefined) await this.#shutDown(this.#blueprint);
     this.#state = 'stopped';
     await this.#source.signals.workerShutdown.tell(() => ({ hostname: this.hostname }));
-    this.#closed.resolve(this.#failure === undefined && !this.#cold ? 0 : 1);
+    this.#closed.resolve(this.#exitCode);
   }
 
   async #shutDown(blueprint: Blueprint): Promise<void> {

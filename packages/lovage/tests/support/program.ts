@@ -31,8 +31,8 @@ export interface RunOptions {
 export interface Project extends Disposable {
   readonly folder: string;
   run(args: readonly string[], options?: RunOptions): Promise<Ran>;
-  /** A worker that is ready. */
-  worker(...args: readonly string[]): Promise<Worker>;
+  /** A worker that is ready: words of its command line, and records for its environment. */
+  worker(...words: readonly WorkerWord[]): Promise<Worker>;
 }
 
 export interface Worker {
@@ -52,10 +52,14 @@ function cleanEnvironment(more: Readonly<Record<string, string>> = {}): NodeJS.P
   return { ...Object.fromEntries(kept), ...more };
 }
 
-function startWorker(folder: string, args: readonly string[]): Promise<Worker> {
+type WorkerWord = string | Readonly<Record<string, string>>;
+
+function startWorker(folder: string, words: readonly WorkerWord[]): Promise<Worker> {
+  const args = words.filter((word) => typeof word === 'string');
+  const env = words.filter((word) => typeof word !== 'string');
   const child = spawn(process.execPath, [LOVAGE, 'worker', ...args], {
     cwd: folder,
-    env: cleanEnvironment(),
+    env: cleanEnvironment(Object.assign({}, ...env) as Readonly<Record<string, string>>),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let log = '';
@@ -101,8 +105,8 @@ export function project(files: Readonly<Record<string, string>>): Project {
         );
         child.stdin?.end(input ?? '');
       }),
-    worker: async (...args) => {
-      const worker = await startWorker(folder, args);
+    worker: async (...words) => {
+      const worker = await startWorker(folder, words);
       children.push(worker.child);
       return worker;
     },

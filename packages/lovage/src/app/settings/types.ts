@@ -759,7 +759,7 @@ export interface Settings {
    */
   readonly workerTimerPrecision: number;
   /**
-   * File that `lovage worker` writes its log to. No effect yet: belongs to running as a daemon, which is still to come.
+   * File that `lovage worker` writes its log to; %n, %h, %d and %p stand for parts of the node's name. It is opened anew when it was rotated away.
    * @default null
    */
   readonly workerLogfile: string | null;

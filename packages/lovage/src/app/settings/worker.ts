@@ -226,6 +226,13 @@ export const workerSettings: SettingRows = {
   ...daemon('worker', 'running as a daemon'),
   ...daemon('beat', 'beat'),
   ...daemon('events', 'events'),
+  workerLogfile: {
+    kind: 'string',
+    default: null,
+    old: 'CELERYD_LOG_FILE',
+    about:
+      "File that `lovage worker` writes its log to; %n, %h, %d and %p stand for parts of the node's name. It is opened anew when it was rotated away.",
+  },
 };
 
 /** Celery's daemon options, the same for three programs. */

@@ -9,10 +9,11 @@ import { version } from '../../util/index.ts';
 import {
   type AutoscaleBounds,
   configureLogging,
-  type LoggingOptions,
   type LogLevel,
+  type ProgramLogging,
   readAutoscale,
   runWorkerProgram,
+  type SignalOptions,
 } from '../../worker/index.ts';
 import { type Command, defineCommand } from '../define.ts';
 import { commaList, seconds } from '../options.ts';
@@ -28,6 +29,11 @@ const parser = object({
   logFormat: optional(
     option('--log-format', choice(['text', 'json'], { metavar: 'FORMAT' }), {
       description: message`Lines for people, or one JSON object a line.`,
+    }),
+  ),
+  logfile: optional(
+    option('-f', '--logfile', string({ metavar: 'FILE' }), {
+      description: message`Write the log to this file; %n name and %h host of the node. Opened anew when rotated away.`,
     }),
   ),
   concurrency: optional(
@@ -108,6 +114,17 @@ function setting(): ValueParser<'sync', string> {
   };
 }
 
+/** What the environment says of signals. A worker at a terminal ends with it, others start anew at a HUP. */
+function signalOptions(environment: NodeJS.ProcessEnv, again: () => void): SignalOptions {
+  const { REMAP_SIGTERM, LOVAGE_RDBSIG, CELERY_RDBSIG } = environment;
+  const canRestart = process.stdout.isTTY !== true && typeof process.execve === 'function';
+  return {
+    termIsQuit: REMAP_SIGTERM === 'SIGQUIT',
+    debug: [LOVAGE_RDBSIG, CELERY_RDBSIG].some((value) => value !== undefined && !/^(|0|false|no|off)$/i.test(value)),
+    ...(canRestart ? { restart: again } : {}),
+  };
+}
+
 export const worker: Command = defineCommand({
   name: 'worker',
   summary: 'Run a worker.',
@@ -117,8 +134,9 @@ export const worker: Command = defineCommand({
     'lovage -A tasks.ts worker -- worker.shutdownTimeout=60',
   ],
   parser,
-  run: async ({ loglevel, logFormat, pairs, ...options }, { loadApp, global, logColor, userOptions }) => {
-    const logging: LoggingOptions = {
+  run: async ({ loglevel, logFormat, logfile, pairs, ...options }, { loadApp, global, logColor, userOptions, again }) => {
+    const logging: ProgramLogging = {
+      file: logfile,
       level: (loglevel ?? 'INFO') as LogLevel,
       format: logFormat ?? 'text',
       color: logColor,
@@ -127,6 +145,15 @@ export const worker: Command = defineCommand({
     await configureLogging(logging);
     const app = await loadApp(pairs);
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    return runWorkerProgram(app, { ...given, userOptions, banner: !global.quiet, version: version(), logging });
+    const signals = signalOptions(process.env, again);
+    return runWorkerProgram(app, {
+      ...given,
+      userOptions,
+      banner: !global.quiet,
+      version: version(),
+      logging,
+      signals,
+      title: true,
+    });
   },
 });

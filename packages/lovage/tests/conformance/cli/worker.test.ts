@@ -1,7 +1,9 @@
 // The command line with a worker: results in a terminal's words, signals, dead letters, log formats, completion in a real bash.
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureBuilt, LOVAGE, project, type Worker } from '../../support/program.ts';
+import { soon } from '../../support/worker-app.ts';
 
 const FILES = {
   'tasks.ts': `import { Lovage } from 'lovage';
@@ -77,7 +79,7 @@ test('dead letters are listed with their reason, and purged by their own option'
   expect((await shop.run(['queues', '--dead'])).stdout).toBe('No dead letters.\n');
 });
 
-test('TERM ends a worker with 0, a second INT ends a busy one with 1', async () => {
+test('TERM ends a worker with 0, a second INT ends a busy one with 3', async () => {
   using other = project(FILES);
   const idle = await other.worker();
   idle.child.kill('SIGTERM');
@@ -88,8 +90,33 @@ test('TERM ends a worker with 0, a second INT ends a busy one with 1', async () 
   busy.child.kill('SIGINT');
   await busy.wrote('Warm shutdown');
   busy.child.kill('SIGINT');
-  expect(await busy.ended).toBe(1);
+  expect(await busy.ended).toBe(3);
   expect(busy.log()).toContain('Cold shutdown');
+});
+
+test('HUP runs the same command once more, under the same process id', async () => {
+  using other = project(FILES);
+  const again = await other.worker('-n', 'w1@box');
+  again.child.kill('SIGHUP');
+  await again.wrote('Restarting (SIGHUP)');
+  await soon(() => expect(again.log().match(/w1@box ready\./g)).toHaveLength(2), 20_000);
+  expect(again.child.exitCode).toBeNull();
+  again.child.kill('SIGTERM');
+  expect(await again.ended).toBe(0);
+}, 60_000);
+
+test('REMAP_SIGTERM=SIGQUIT makes TERM cold, USR1 prints what runs, and the process is called after the node', async () => {
+  using other = project(FILES);
+  const busy = await other.worker('-n', 'w1@box', { REMAP_SIGTERM: 'SIGQUIT' });
+  expect(readFileSync(`/proc/${busy.child.pid}/cmdline`, 'utf8')).toMatch(/^lovage: w1@box:MainProcess/);
+  await other.run(['call', 'shop.forever']);
+  await busy.wrote('it runs');
+  busy.child.kill('SIGUSR1');
+  await busy.wrote('1 running');
+  expect(busy.log()).toMatch(/\d s {2}shop\.forever\[[0-9a-f-]{36}\]/);
+  busy.child.kill('SIGTERM');
+  expect(await busy.ended).toBe(3);
+  expect(busy.log()).toContain('Cold shutdown (SIGTERM)');
 });
 
 test('log lines can be JSON, and settings follow a --', async () => {

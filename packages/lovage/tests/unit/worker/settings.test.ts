@@ -5,7 +5,7 @@ import { configure, type LogRecord, reset } from '@logtape/logtape';
 import { describe, expect, it, vi } from 'vitest';
 import { Lovage, type SettingsInput } from '../../../src/app/index.ts';
 import { uuid } from '../../../src/util/index.ts';
-import { runWorkerProgram, type SignalSource, startWorker } from '../../../src/worker/index.ts';
+import { runWorkerProgram, type SignalSource, startWorker, WORKER_EXIT } from '../../../src/worker/index.ts';
 import { textLine } from '../../../src/worker/logging.ts';
 import { soon } from '../../support/worker-app.ts';
 
@@ -49,7 +49,7 @@ describe('workerSoftShutdownTimeout', () => {
       await open.promise;
     });
     const signals = new FakeProcess();
-    const exit = runWorkerProgram(app, { signals: signals as SignalSource, banner: false });
+    const exit = runWorkerProgram(app, { signals: { source: signals as SignalSource }, banner: false });
     await slow.delay();
     await started.promise;
     const send = (): void => void signals.emit('SIGQUIT', 'SIGQUIT');
@@ -63,11 +63,11 @@ describe('workerSoftShutdownTimeout', () => {
   });
 
   it('aborts what runs after that', async () => {
-    expect(await quit(0.05, () => undefined)).toEqual([1, ['warm', 'cold']]);
+    expect(await quit(0.05, () => undefined)).toEqual([WORKER_EXIT.interrupted, ['warm', 'cold']]);
   });
 
   it('is cut short by a second signal', async () => {
-    expect(await quit(60, (_, send) => send())).toEqual([1, ['warm', 'cold']]);
+    expect(await quit(60, (_, send) => send())).toEqual([WORKER_EXIT.interrupted, ['warm', 'cold']]);
   });
 });
 
@@ -122,7 +122,7 @@ describe('the lines of a worker program', () => {
     const ready = vi.fn();
     app.signals.on('workerReady', ready);
     const logging = { level: 'INFO', write: (line: string) => void lines.push(line) } as const;
-    const exit = runWorkerProgram(app, { signals: signals as SignalSource, banner: false, hostname: 'w@h', logging });
+    const exit = runWorkerProgram(app, { signals: { source: signals as SignalSource }, banner: false, hostname: 'w@h', logging });
     await soon(() => expect(ready).toHaveBeenCalled());
     signals.emit('SIGTERM', 'SIGTERM');
     expect(await exit).toBe(0);
@@ -150,7 +150,7 @@ describe('the lines of a worker program', () => {
     app.signals.on('workerReady', ready);
     const logging = { level: 'INFO', write: (line: string) => void lines.push(line) } as const;
     const { write } = process.stdout;
-    const exit = runWorkerProgram(app, { signals: signals as SignalSource, banner: false, hostname: 'w@h', logging });
+    const exit = runWorkerProgram(app, { signals: { source: signals as SignalSource }, banner: false, hostname: 'w@h', logging });
     await soon(() => expect(ready).toHaveBeenCalled());
     await (await print.delay()).get({ timeout: 5 });
     await soon(() => expect(lines).toContain('task print ERROR no end\n'));

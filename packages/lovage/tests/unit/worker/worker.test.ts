@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { Lovage, type SettingsInput } from '../../../src/app/index.ts';
 import { deadLetterQueue } from '../../../src/broker/index.ts';
 import { ConfigurationError, uuid } from '../../../src/util/index.ts';
-import { runWorkerProgram, type SignalSource, startWorker } from '../../../src/worker/index.ts';
+import { runWorkerProgram, type SignalSource, startWorker, WORKER_EXIT } from '../../../src/worker/index.ts';
 import { soon } from '../../support/worker-app.ts';
 
 interface Setup extends AsyncDisposable {
@@ -42,34 +42,6 @@ describe('a worker', () => {
     await using _worker = await startWorker(s.app, { hostname: 'w1@%h' });
     const result = await add.delay(2, 3);
     expect(await result.get({ timeout: 5 })).toBe(5);
-  });
-
-  it('tells of its life in signals', async () => {
-    await using s = setup();
-    const told: string[] = [];
-    for (const name of [
-      'celerydInit',
-      'importModules',
-      'workerInit',
-      'celerydAfterSetup',
-      'workerReady',
-      'workerShuttingDown',
-      'workerShutdown',
-    ] as const) {
-      s.app.signals.on(name, () => void told.push(name));
-    }
-    const worker = await startWorker(s.app);
-    await worker.stop();
-    expect(told).toEqual([
-      'celerydInit',
-      'importModules',
-      'workerInit',
-      'celerydAfterSetup',
-      'workerReady',
-      'workerShuttingDown',
-      'workerShutdown',
-    ]);
-    expect(await worker.closed).toBe(0);
   });
 
   it('lives beside others in one process', async () => {
@@ -197,7 +169,7 @@ describe('a shutdown', () => {
     const result = await task.delay();
     await soon(() => expect(attempts).toBe(1));
     await first.stop();
-    expect(await first.closed).toBe(0);
+    expect(await first.closed).toBe(WORKER_EXIT.interrupted);
     await using _second = await startWorker(s.app);
     expect(await result.get({ timeout: 5 })).toBe('second');
     expect(attempts).toBe(1);
@@ -213,12 +185,12 @@ describe('a shutdown', () => {
       started();
       return new Promise(() => undefined);
     });
-    const exit = runWorkerProgram(s.app, { signals: process as SignalSource, banner: false });
+    const exit = runWorkerProgram(s.app, { signals: { source: process as SignalSource }, banner: false });
     await slow.delay();
     await soon(() => expect(started).toHaveBeenCalled());
     process.send('SIGTERM');
     process.send('SIGTERM');
-    expect(await exit).toBe(1);
+    expect(await exit).toBe(WORKER_EXIT.interrupted);
     expect(told).toEqual(['warm SIGTERM', 'cold SIGTERM']);
     expect(await ready(s.app, s.queue)).toBe(1);
     expect(process.eventNames()).toEqual([]);
@@ -233,7 +205,7 @@ describe('a shutdown', () => {
       s.app.signals.on('workerReady', () => running.resolve());
       s.app.task('shown', () => undefined);
       const exit = runWorkerProgram(s.app, {
-        signals: process as SignalSource,
+        signals: { source: process as SignalSource },
         write: (part) => text.push(part),
         hostname: 'w1@h',
       });
