@@ -83,7 +83,14 @@ class AmqpBroker implements Broker {
     this.url = redactUrl(options.url);
     this.#options = options;
     this.#delays = transport.delayedDelivery;
-    this.features = { priorities: true, priorityOrder: 'highest-first', delay: this.#delays, fanout: true, persistent: true };
+    this.features = {
+      priorities: true,
+      priorityOrder: 'highest-first',
+      delay: this.#delays,
+      fanout: true,
+      eventExchange: 'topic',
+      persistent: true,
+    };
     this.#publisher = createAmqpPublisher({
       connect: () => connectAmqp(this.#connectOptions('publish', options.heartbeat)),
       prepare: (connection, isFirst) => this.#replay(connection, isFirst),

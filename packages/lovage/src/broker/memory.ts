@@ -208,7 +208,14 @@ function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy):
     name: 'memory',
     url,
     database: url,
-    features: { priorities: true, priorityOrder: 'highest-first', delay: true, fanout: true, persistent: false },
+    features: {
+      priorities: true,
+      priorityOrder: 'highest-first',
+      delay: true,
+      fanout: true,
+      eventExchange: 'topic',
+      persistent: false,
+    },
     declareQueues: async (queues) => {
       for (const queue of queues) space.declare(queue);
     },

@@ -7,7 +7,7 @@ export interface MessageProperties {
   readonly contentEncoding: string;
   readonly correlationId?: string;
   readonly replyTo?: string;
-  /** 1 transient, 2 persistent. @default 2 */
+  /** 1 transient, 2 persistent. A transient message to a topic exchange that no queue takes vanishes without an error: nobody watches. @default 2 */
   readonly deliveryMode?: number;
   readonly priority?: number;
   /** Milliseconds, as text (AMQP `expiration`). RabbitMQ drops the message then; all others leave it to the worker, which records it. */
@@ -134,6 +134,8 @@ export interface BrokerFeatures {
   /** Can it park a message until a time without a worker holding it? */
   readonly delay: boolean;
   readonly fanout: boolean;
+  /** The type that the exchange of events has among Celery's programs on this broker. A peer that takes it for the other type hears nothing. */
+  readonly eventExchange: Extract<ExchangeType, 'topic' | 'fanout'>;
   /** Survives the death of every process. */
   readonly persistent: boolean;
 }

@@ -37,7 +37,14 @@ function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number):
     name: 'sqlite',
     url: `sqlite://${file.path}`,
     database: file.database,
-    features: { priorities: true, priorityOrder: 'highest-first', delay: true, fanout: true, persistent: true },
+    features: {
+      priorities: true,
+      priorityOrder: 'highest-first',
+      delay: true,
+      fanout: true,
+      eventExchange: 'topic',
+      persistent: true,
+    },
     declareQueues: (queues) =>
       file.write((db) => {
         for (const queue of queues) declareQueue(db, queue, systemClock.now());

@@ -23,6 +23,7 @@ interface Routed {
 }
 
 const NONE: readonly never[] = [];
+const TRANSIENT = 1;
 
 /** The usual case: every message goes straight to its queue, and no table needs to be asked. */
 function straight(messages: readonly Outgoing[]): readonly QueueEntry[] | undefined {
@@ -197,8 +198,10 @@ class VirtualBroker {
         entries.push({ queue, message });
         origins.push(index);
       }
-      // Nobody listens to a broadcast: that is no mistake of the sender.
-      if (queues.length === 0 && !isFanout) failures.push({ index, stored: 'no', cause: noQueue(message) });
+      // Nobody listens to a broadcast, or watches a topic whose news are transient: that is no mistake of the sender.
+      const isNews = message.properties.deliveryMode === TRANSIENT && this.#exchanges.get(message.exchange) === 'topic';
+      const mayVanish = isFanout || isNews;
+      if (queues.length === 0 && !mayVanish) failures.push({ index, stored: 'no', cause: noQueue(message) });
     }
     return { entries, origins, broadcasts, failures };
   }

@@ -198,9 +198,10 @@ function delayOf({ dueAt }: Outgoing, now: number): number {
   return dueAt === undefined ? 0 : wholeDelay(dueAt - now);
 }
 
-/** Nobody need listen to a broadcast, and nobody need watch events (which are transient); everything else must find a queue. */
+/** Nobody need listen to a broadcast, and nobody need watch a topic whose news are transient (events); everything else must find a queue. */
 function mustArrive(message: Message, memory: TopologyMemory): boolean {
   if (message.exchange === '') return true;
   if (message.exchange.endsWith('.pidbox')) return false;
-  return memory.exchangeType(message.exchange) !== 'fanout' && message.properties.deliveryMode !== TRANSIENT;
+  const type = memory.exchangeType(message.exchange);
+  return type !== 'fanout' && !(type === 'topic' && message.properties.deliveryMode === TRANSIENT);
 }

@@ -91,6 +91,16 @@ export function describeRouting({ setup, traits }: Suite): void {
     await one.ack(await both.then(([delivery]) => delivery));
   });
 
+  test('news that nobody watches vanish without an error', async () => {
+    await using harness = await setup();
+    await using broker = await harness.open();
+    const exchange = unique('news');
+    const type = broker.features.eventExchange;
+    await broker.declare({ exchanges: [{ name: exchange, type, durable: true }], queues: [], bindings: [] });
+    const news = message('task.sent', 'hello', { exchange });
+    await publish(broker, { ...news, properties: { ...news.properties, deliveryMode: 1 } });
+  });
+
   test('a message that no binding takes rejects, and the rest of its batch is stored', async () => {
     await using harness = await setup();
     await using broker = await harness.open();
