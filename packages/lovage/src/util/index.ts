@@ -11,6 +11,7 @@ export * from './deadline.ts';
 export * from './errors.ts';
 export * from './ids.ts';
 export { JsonMolds, type Molded } from './json-mold.ts';
+export * from './lamport.ts';
 export * from './logger.ts';
 export * from './maybe.ts';
 export * from './redact.ts';
