@@ -2,7 +2,8 @@
 import { hostname } from 'node:os';
 import type { Broker } from '../broker/index.ts';
 import { expanded, joinable } from '../canvas/index.ts';
-import { createErrorRegistry, type ErrorRegistry, type WireSignature } from '../protocol/index.ts';
+import { createDispatcher, type Dispatcher, type DispatcherOptions, type EventHost } from '../event/index.ts';
+import { createErrorRegistry, type ErrorRegistry, originName, type WireSignature } from '../protocol/index.ts';
 import {
   type BackendDriver,
   type BackendOptions,
@@ -23,7 +24,7 @@ import {
   Registry,
   type Signals,
 } from '../task/index.ts';
-import { type Clock, logger, uuid } from '../util/index.ts';
+import { type Clock, LamportClock, logger, uuid } from '../util/index.ts';
 import { type BroadcasterHost, createBroadcaster } from './broadcaster.ts';
 import type { Config } from './config.ts';
 import {
@@ -64,7 +65,12 @@ export class Core {
   readonly oid: string = uuid();
   /** Result stores that the app knows beside ours, by scheme. */
   readonly backends: Map<string, BackendDriver['open']> = new Map();
+  /** The logical clock of this process, in events and in replies to commands. */
+  readonly lamport: LamportClock = new LamportClock();
   middleware: readonly Middleware[] = [];
+  /** By node name; those of this process alone. */
+  readonly #dispatchers = new Map<string, Dispatcher>();
+  readonly #events: EventHost;
   readonly #options: CoreOptions;
   readonly #connections = createConnections();
   readonly #declarations = createDeclarations(() => this.state.queues);
@@ -83,6 +89,7 @@ export class Core {
   constructor(options: CoreOptions) {
     this.#options = options;
     const host = this.#producerHost();
+    this.#events = this.#eventHost();
     this.#producer = createProducer(() => host);
     this.publisher = this.#producer;
     this.#broadcaster = createBroadcaster(this.#broadcasterHost());
@@ -198,7 +205,37 @@ export class Core {
       clock: core.#options.clock,
       priorityOf: (call) => core.#plan(call).priority,
       expand: (signature, input) => core.#expand(signature, input),
+      sendEvent: (type, fields) => this.dispatcher(node).send(type, fields),
       hostname: node,
+    };
+  }
+
+  /** Sends single events under a node's name, whatever the node itself sends. */
+  dispatcher(node: string = originName(process.pid, hostname())): Dispatcher {
+    const known = this.#dispatchers.get(node);
+    if (known !== undefined) return known;
+    const made = createDispatcher(this.#events, { hostname: node });
+    this.#dispatchers.set(node, made);
+    return made;
+  }
+
+  /** A sender of events with groups of its own; closed by whoever asked for it. */
+  createDispatcher(options: DispatcherOptions): Dispatcher {
+    return createDispatcher(this.#events, options);
+  }
+
+  #eventHost(): EventHost {
+    const core = this;
+    return {
+      get settings() {
+        return core.settings;
+      },
+      get serialization() {
+        return core.serialization;
+      },
+      lamport: this.lamport,
+      clock: this.#options.clock,
+      broker: () => this.openBroker('write'),
     };
   }
 
@@ -242,6 +279,7 @@ export class Core {
 
   async #close(): Promise<void> {
     await this.#producer.idle();
+    await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher[Symbol.asyncDispose]()));
     this.#writer = undefined;
     const stores = [...this.#retired, ...(this.#results === undefined ? [] : [this.#results])];
     await Promise.all(stores.map((store) => store.close()));
@@ -328,6 +366,7 @@ export class Core {
       ready: ({ expectsResult }) => this.#beforeSend(expectsResult),
       result: (id, options) => this.results.result(id, options),
       join: (plan) => this.#join(plan),
+      sent: (fields) => this.dispatcher().send('task-sent', fields),
     };
   }
 }

@@ -2,6 +2,7 @@
 // is made at its first use (core.ts), so that making an app opens nothing.
 import type { Broker } from '../broker/index.ts';
 import { createCanvas, kindOf, signatureOf } from '../canvas/index.ts';
+import type { Dispatcher, DispatcherOptions } from '../event/index.ts';
 import type { ErrorRegistry, WireSignature } from '../protocol/index.ts';
 import type { AsyncResult, BackendOptions, ResultBackend, ResultStore } from '../result/index.ts';
 import type { Serialization } from '../serialization/index.ts';
@@ -31,7 +32,7 @@ import {
   signatureFromWire,
   type TaskPort,
 } from '../task/index.ts';
-import { type Clock, ConfigurationError, logger, systemClock } from '../util/index.ts';
+import { type Clock, ConfigurationError, type LamportClock, logger, systemClock } from '../util/index.ts';
 import { bugReport } from './bug-report.ts';
 import { Config, type SettingsInput } from './config.ts';
 import type { BrokerRole } from './connections.ts';
@@ -141,6 +142,16 @@ export class Lovage implements AsyncDisposable {
   /** Which error class stands for which Python exception. */
   get errors(): ErrorRegistry {
     return this.#core.errors;
+  }
+
+  /** The logical clock of this process, as events carry it. */
+  get clock(): LamportClock {
+    return this.#core.lamport;
+  }
+
+  /** A sender of events under a node's name, for programs that have groups of their own; whoever makes one closes it. */
+  createDispatcher(options: DispatcherOptions): Dispatcher {
+    return this.#core.createDispatcher(options);
   }
 
   /** What sends: for programs that make calls as data. */

@@ -1,5 +1,6 @@
 // The producer: the one implementation of the port Publisher. A call becomes a message (prepare.ts), messages leave together (outbox.ts).
 import type { Outgoing } from '../broker/index.ts';
+import { sentFields } from '../protocol/index.ts';
 import type { AsyncResult, ChordOpening } from '../result/index.ts';
 import type { Call, CanvasPlan, PreparedCall, Publisher, PublishPayload, Signals } from '../task/index.ts';
 import { type Middleware, wrapPublish } from '../task/index.ts';
@@ -17,6 +18,8 @@ export interface ProducerHost extends PrepareHost, OutboxHost {
   result(id: string, options: { readonly ignored: boolean }): AsyncResult<unknown>;
   /** Opens the chords of a plan, or turns them into calls where they cannot be counted; gives the calls to send. */
   join(plan: Pick<CanvasPlan, 'calls' | 'openings'>): Promise<readonly Call[]>;
+  /** Sends the event task-sent. */
+  sent(fields: Readonly<Record<string, unknown>>): void;
 }
 
 /** The producer of an app: the port, and when it is at rest. */
@@ -80,6 +83,7 @@ export function createProducer(host: () => ProducerHost): Producer {
     if (prepared === undefined) return undefined;
     return new Promise((resolve, reject) => {
       outbox.post(prepared, (fate) => {
+        if (fate === undefined && app.state.settings.taskSendSentEvent) tellSent([prepared], app);
         if (fate === undefined) resolve([app.result(prepared.id, { ignored: prepared.ignoreResult })]);
         else reject(publishError(describe(asked), [fate]) as Error);
       });
@@ -118,6 +122,12 @@ export function createProducer(host: () => ProducerHost): Producer {
     const fates = special === undefined ? await Promise.all(prepared.map(post)) : await deliverAlone(prepared, app, special);
     const error = publishError(describe(asked), fates);
     const stored = error === undefined ? messages : messages.filter((_, index) => fates[index] === undefined);
+    if (app.state.settings.taskSendSentEvent) {
+      tellSent(
+        prepared.filter((_, index) => fates[index] === undefined),
+        app,
+      );
+    }
     if (isObserved()) await tell('afterTaskPublish', stored);
     if (error !== undefined) throw error;
     return prepared.map(({ id, ignoreResult }) => app.result(id, { ignored: ignoreResult }));
@@ -129,6 +139,12 @@ export function createProducer(host: () => ProducerHost): Producer {
     await tell('beforeTaskPublish', messages);
     const parcels = messages.map((message): Parcel => ({ message, queue: queueOf(message, app) }));
     const fates = await deliver(parcels, app, { signal: options.signal, retry: app.state.settings.taskPublishRetry });
+    if (app.state.settings.taskSendSentEvent) {
+      tellSent(
+        parcels.filter((_, index) => fates[index] === undefined),
+        app,
+      );
+    }
     await tell(
       'afterTaskPublish',
       messages.filter((_, index) => fates[index] === undefined),
@@ -138,6 +154,15 @@ export function createProducer(host: () => ProducerHost): Producer {
   };
 
   return { send, publish, prepare: (asked) => asked.map(prepareOne), idle };
+}
+
+/** The event task-sent of messages that the broker has. A message of protocol 1 has no headers to tell of. */
+function tellSent(parcels: readonly Pick<Parcel, 'message' | 'queue'>[], app: ProducerHost): void {
+  for (const { message, queue } of parcels) {
+    const { exchange, routingKey, headers } = message;
+    const fields = sentFields(headers, { exchange, routingKey, queue: queue ?? (exchange === '' ? routingKey : null) });
+    if (fields !== undefined) app.sent({ ...fields });
+  }
 }
 
 /** The queue to declare for a message that was made elsewhere: the one that its destination names. */

@@ -9,6 +9,7 @@ import type { WorkerApp } from './port.ts';
 import { RateLimits } from './rate.ts';
 import type { Entry, Requests } from './request.ts';
 import { canPark } from './settle.ts';
+import { eventsOf, tell } from './telling.ts';
 import { TimerHeap } from './timers.ts';
 
 const log = logger('consumer');
@@ -52,10 +53,16 @@ export class Admission implements Disposable {
       this.#discard(entry, verdict.reason);
       return;
     }
-    if (!again) this.#options.app.observer.taskReceived?.(entry.request);
+    if (!again) this.#tellReceived(entry);
     if (verdict.kind === 'run') this.#options.run(entry);
     else if (verdict.kind === 'park') this.#park(entry, verdict.until);
     else this.#hold(entry, verdict.until, verdict.why);
+  }
+
+  #tellReceived(entry: Entry): void {
+    const { app } = this.#options;
+    app.observer.taskReceived?.(entry.request);
+    if (app.events?.wanted === true) tell(eventsOf(entry, app), (to) => to.received(entry.request));
   }
 
   /** Asked once more right before the start: an entry that is revoked or too late by then has ended. */
@@ -124,6 +131,9 @@ export class Admission implements Disposable {
     const wanted = app.backend !== undefined && !(request.ignoreResult ?? policy.ignoreResult);
     const results = wanted ? app.records.revoked(ownerOfRequest(request), reason) : [];
     ends.endWithout(entry, { verdict: 'ack' }, results, { state: 'REVOKED', reason }, () => {
+      tell(eventsOf(entry, app), (to) =>
+        to.revoked(request.id, { terminated: false, expired: reason === 'expired', signal: undefined }),
+      );
       try {
         app.observer.taskRevoked?.(request, { expired: reason === 'expired', terminated: false });
       } catch (error) {

@@ -9,6 +9,7 @@ import { logUnusable } from './lines.ts';
 import type { ResultOwner, WorkerApp } from './port.ts';
 import type { Entry, Requests } from './request.ts';
 import { canPark, type Settled, Settler, type Writes } from './settle.ts';
+import { tell } from './telling.ts';
 import type { Answer } from './verdict.ts';
 
 const log = logger('consumer');
@@ -158,12 +159,25 @@ export class Ends {
         ? { verdict: 'reject', delivery }
         : { verdict: 'deadLetter', delivery, reason, error: error.message, node: hostname };
     const own = owner === undefined ? [] : this.#failure(owner, error);
-    if (request === undefined) this.#commit({ settlement, results: own, next: [] });
+    const told = (): void => this.#tellUnusable(unusable);
+    if (request === undefined) this.#commit({ settlement, results: own, next: [] }, told);
     else {
       this.#followed(request, delivery.body, { state: 'FAILURE', error }, own, (written) => {
-        this.#commit({ ...written, settlement });
+        this.#commit({ ...written, settlement }, told);
       });
     }
+  }
+
+  /** A task that never ran and never will. Monitors know it by its id alone. */
+  #tellUnusable({ owner, reason, error }: Unusable): void {
+    const { events } = this.#options.app;
+    if (events?.wanted !== true || owner === undefined) return;
+    const { id, name } = owner;
+    tell(events, (to) => {
+      if (reason === 'rejected') to.rejected(id, false);
+      else if (reason === 'unknown-task') to.failed(id, { type: 'NotRegistered', message: name ?? '', traceback: undefined });
+      else to.failed(id, { type: error.name, message: error.message, traceback: undefined });
+    });
   }
 
   /** The record of a task that nobody else will write one for. */

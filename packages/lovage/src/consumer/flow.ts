@@ -18,13 +18,19 @@ import { intake, ownerOfRequest, type Usable } from './intake.ts';
 import { logOutcome, logReceived } from './lines.ts';
 import { Pace } from './pace.ts';
 import { policyOf, type TaskPolicy } from './policy.ts';
-import type { WorkerApp } from './port.ts';
+import type { EventError, WorkerApp } from './port.ts';
 import { type Entry, entryOf, keyOf, Requests, Run } from './request.ts';
 import { Slots } from './slots.ts';
 import { Strategies, tellHook, tellOutcome } from './strategies.ts';
-import { type Answer, fateOf } from './verdict.ts';
+import { eventsOf, tell, tellEnd } from './telling.ts';
+import { type Answer, type Fate, fateOf } from './verdict.ts';
 
 const log = logger('consumer');
+const SHUT_DOWN: EventError = {
+  type: 'WorkerLostError',
+  message: 'The worker was shut down while the task ran.',
+  traceback: undefined,
+};
 
 export interface FlowOptions {
   readonly app: WorkerApp;
@@ -216,7 +222,9 @@ export class Flow {
       running.map(async (entry) => {
         this.requests.delete(entry);
         entry.state = 'done';
+        if (!entry.acked) tell(eventsOf(entry, this.#options.app), (to) => to.cancelled(entry.request.id));
         await (entry.acked ? this.#ends.abandoned(entry) : this.#ends.giveBack(entry.delivery));
+        if (entry.acked) tell(eventsOf(entry, this.#options.app), (to) => to.failed(entry.request.id, SHUT_DOWN));
       }),
     );
   }
@@ -444,6 +452,8 @@ export class Flow {
     entry.startedAt = this.#clock.now();
     this.totals.set(task, (this.totals.get(task) ?? 0) + 1);
     if (!entry.policy.acksLate) this.#ackEarly(entry);
+    const { events } = this.#options.app;
+    if (events?.wanted === true) tell(eventsOf(entry, this.#options.app), (to) => to.started(entry.request));
     tellHook(entry, (hooks) => hooks.onAccepted?.(entry.request));
   }
 
@@ -470,15 +480,26 @@ export class Flow {
     const { policy, acked, interrupted, original } = entry;
     const written = { ...outcome, results: underNewest(outcome.results, entry) };
     const fate = fateOf(written, { policy, acked, interrupted, original });
-    if (fate.lost) this.#endLost(entry, fate.answer, outcome.error?.message ?? outcome.repr);
-    else this.#ends.end(entry, fate.answer, fate);
+    const then = this.#tellEnd(entry, outcome, fate);
+    if (fate.lost) this.#endLost(entry, fate.answer, outcome.error?.message ?? outcome.repr, then);
+    else this.#ends.end(entry, fate.answer, fate, then);
     this.#slots.free();
     this.#adjust();
   }
 
-  #endLost(entry: Entry, answer: Answer, message: string): void {
+  /** What is over is told when its result can be read; what runs again before it can. */
+  #tellEnd(entry: Entry, outcome: Outcome, fate: Fate): (() => void) | undefined {
+    const events = eventsOf(entry, this.#options.app);
+    if (events === undefined) return undefined;
+    const say = (): void => tell(events, (to) => tellEnd(to, entry, outcome, fate));
+    if (outcome.state !== 'RETRY' && outcome.requeue !== true && fate.answer.verdict !== 'requeue') return say;
+    say();
+    return undefined;
+  }
+
+  #endLost(entry: Entry, answer: Answer, message: string, then: (() => void) | undefined): void {
     const error = new WorkerLostError(message);
-    this.#ends.endWithout(entry, answer, this.#ends.lost(entry, error), { state: 'FAILURE', error });
+    this.#ends.endWithout(entry, answer, this.#ends.lost(entry, error), { state: 'FAILURE', error }, then);
   }
 
   /** Ends the chords that were complete `seconds` ago and of which whoever completed them is gone. Resolves to how many. */

@@ -2,5 +2,14 @@
 // nothing is lost. Comes in: deliveries. Goes out: jobs for the pool, then results, messages and verdicts.
 export { Consumer, type ConsumerOptions, type LineState, type LineSteps } from './consumer.ts';
 export type { Flow } from './flow.ts';
-export type { ConsumerObserver, ConsumerSettings, JoinPort, RecordWriter, ResultOwner, WorkerApp } from './port.ts';
+export type {
+  ConsumerObserver,
+  ConsumerSettings,
+  EventError,
+  JoinPort,
+  RecordWriter,
+  ResultOwner,
+  TaskEvents,
+  WorkerApp,
+} from './port.ts';
 export type { Entry, EntryState, Requests } from './request.ts';

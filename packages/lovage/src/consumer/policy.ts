@@ -15,6 +15,8 @@ export interface TaskPolicy {
   /** Starts in a second; undefined: no limit. */
   readonly rate: number | undefined;
   readonly strategy: Strategy | undefined;
+  /** Send events about it, where the worker sends any? */
+  readonly sendEvents: boolean;
   readonly requestFactory: TaskOptions['requestFactory'];
 }
 
@@ -32,6 +34,7 @@ export function policyOf(options: Readonly<TaskOptions>, settings: ConsumerSetti
     softTimeLimit: options.softTimeLimit ?? settings.taskSoftTimeLimit ?? undefined,
     rate: settings.workerDisableRateLimits ? undefined : parseRate(rateLimit),
     strategy: options.strategy,
+    sendEvents: options.sendEvents ?? true,
     requestFactory: options.requestFactory,
   };
 }

@@ -56,6 +56,31 @@ export interface ConsumerObserver {
   ): void;
 }
 
+/** How a task failed, or why it is tried again, as events tell it. */
+export interface EventError {
+  readonly type: string;
+  readonly message: string;
+  readonly traceback: string | undefined;
+}
+
+/** Where events about tasks go. `wanted` is looked at first: a worker whose events are off pays that one look for each of them. */
+export interface TaskEvents {
+  readonly wanted: boolean;
+  received(request: TaskRequest): void;
+  started(request: TaskRequest): void;
+  /** Called when the result can be read. */
+  succeeded(id: string, fields: { readonly result: string; readonly runtime: number }): void;
+  failed(id: string, error: EventError): void;
+  retried(id: string, error: EventError): void;
+  revoked(
+    id: string,
+    fields: { readonly terminated: boolean; readonly expired: boolean; readonly signal: string | undefined },
+  ): void;
+  rejected(id: string, requeue: boolean): void;
+  /** It runs again elsewhere, because this worker stopped it. */
+  cancelled(id: string): void;
+}
+
 /** Who a record is about, when there may be no request to ask. */
 export interface ResultOwner {
   readonly id: string;
@@ -90,6 +115,8 @@ export interface WorkerApp {
   readonly publisher: Pick<Publisher, 'publish'>;
   readonly records: RecordWriter;
   readonly observer: ConsumerObserver;
+  /** Absent: nobody hears of events. */
+  readonly events?: TaskEvents | undefined;
   /** Read live, so that a task registered later is known at once. */
   find(name: string): TaskDefinition | undefined;
   /** For suggestions. */

@@ -84,6 +84,13 @@ class AttemptContext implements TaskContext {
     await this.updateState('PROGRESS', meta);
   }
 
+  sendEvent(type: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    if (!/^[a-z]\w*(-\w+)+$/.test(type)) {
+      throw new ConfigurationError(`'${type}' is not a type of an event; types are words with dashes, such as 'task-progress'.`);
+    }
+    this.#attempt.environment.sendEvent?.(type, { uuid: this.request.id, ...fields });
+  }
+
   throwIfAborted(): void {
     this.signal.throwIfAborted();
   }

@@ -74,6 +74,12 @@ export interface TaskContext {
   /** Stores the state PROGRESS: `ctx.progress(3, 10)`, or with an object of your own. */
   progress(current: number, total?: number): Promise<void>;
   progress(meta: Progress): Promise<void>;
+  /**
+   * Tells monitors something of your own about this task: `ctx.sendEvent('task-progress', { step: 3 })`. The part before the dash is its
+   * group; monitors make a state of the rest (`PROGRESS`). Sent whether the worker sends events or not, and never waited for. Throws
+   * EncodeError for fields that cannot be written, ConfigurationError for a type that is no word and a dash and a word.
+   */
+  sendEvent(type: string, fields?: Readonly<Record<string, unknown>>): void;
   /** Throws the reason when `signal` has aborted; for loops that never wait. */
   throwIfAborted(): void;
 }

@@ -111,6 +111,8 @@ export interface ExecuteEnvironment {
   readonly hostname: string;
   /** The number that the priority of a call has on the broker of the app: words mean nothing on the wire. Without it they are refused. */
   readonly priorityOf?: (call: Call) => number | undefined;
+  /** Sends an event under the name of this node. Without it nobody hears of any. Throws EncodeError. */
+  readonly sendEvent?: (type: string, fields: Readonly<Record<string, unknown>>) => void;
   /** Turns a chain, group or chord into calls with fixed ids; the canvas room gives it. Without it such a signature fails with ConfigurationError. */
   readonly expand?: (signature: WireSignature, input: ExpandInput) => CanvasPlan;
 }

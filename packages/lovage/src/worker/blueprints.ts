@@ -2,7 +2,7 @@
 import { type Bootstep, orderSteps } from './bootsteps.ts';
 import type { ConsumerHost, WorkerHost } from './host.ts';
 import { orderConsumerSteps } from './line.ts';
-import { firstSteps, lastStep } from './steps/index.ts';
+import { firstSteps, lastStep, lineSteps } from './steps/index.ts';
 
 /** One step of a picture. */
 export interface StepInfo {
@@ -37,6 +37,6 @@ export function describeBlueprints(app: {
   readonly steps: { readonly worker: readonly unknown[]; readonly consumer: readonly unknown[] };
 }): Blueprints {
   const worker = workerSteps(app.steps.worker as readonly Bootstep<WorkerHost>[]);
-  const consumer = orderConsumerSteps(app.steps.consumer as readonly Bootstep<ConsumerHost>[]);
+  const consumer = orderConsumerSteps([...lineSteps, ...(app.steps.consumer as readonly Bootstep<ConsumerHost>[])]);
   return { worker: infoOf(worker, lastStep.name), consumer: infoOf(consumer, '') };
 }

@@ -1,9 +1,11 @@
 // What the steps of a worker share. Everything lives here and not in module variables, so that one process can hold several workers.
 import type { Consumer, WorkerApp } from '../consumer/index.ts';
+import type { Dispatcher } from '../event/index.ts';
 import type { EndOutside, Execute, Pool } from '../pool/index.ts';
 import type { Signals } from '../task/index.ts';
 import type { AutoscaleOptions, Autoscaler } from './autoscale.ts';
 import type { Bootstep } from './bootsteps.ts';
+import type { WorkerEvents } from './worker-events.ts';
 
 /** Options of a worker; what is absent comes from the settings of the app. */
 export interface WorkerOptions {
@@ -39,6 +41,12 @@ export interface WorkerOptions {
   readonly consumerSteps?: readonly Bootstep<ConsumerHost>[];
   /** As many slots as there is work for, between these bounds; takes the place of `concurrency`. */
   readonly autoscale?: AutoscaleOptions;
+  /** Send events about tasks. @default the setting workerSendTaskEvents */
+  readonly taskEvents?: boolean;
+  /** Seconds between two heartbeats. @default 2 */
+  readonly heartbeatInterval?: number;
+  /** Say neither online nor offline, and send no heartbeats. @default false */
+  readonly withoutHeartbeat?: boolean;
   /** Seconds without a message, with free slots, after which the line is checked. @default 15 */
   readonly watchdog?: number;
   /** Seconds after which a chord that is complete, and whose body nobody sent, is ended by this worker: whoever completed it is gone. @default 10 */
@@ -61,6 +69,8 @@ export interface WorkerParts extends AsyncDisposable {
   readonly queueLines: readonly QueueLine[];
   readonly brokerUrl: string;
   readonly backendUrl: string | undefined;
+  /** Sends the events of this worker; nothing passes before the step `events` says so. */
+  readonly dispatcher: Dispatcher;
 }
 
 /** A worker as its steps see it. */
@@ -78,6 +88,8 @@ export interface WorkerHost {
   consumer: Consumer | undefined;
   /** Set by the step `autoscaler` when there is autoscaling; the control command `autoscale` calls its `update`. */
   autoscaler: Autoscaler | undefined;
+  /** Set by the step `events`; absent in a worker that sends none. The control commands enable_events, disable_events and heartbeat use it. */
+  events: WorkerEvents | undefined;
   /** What lives with each line to the broker: the program's own steps of the consumer. */
   readonly consumerSteps: readonly Bootstep<ConsumerHost>[];
   /** A step found out that the worker cannot go on. */

@@ -17,3 +17,4 @@ export { nodeFormat, nodeName } from './node-name.ts';
 export { type ProgramLogging, type ProgramOptions, runWorkerProgram, startWorker } from './program.ts';
 export { installSignals, type SignalOptions, type SignalSource } from './shutdown.ts';
 export type { StartMoments, Worker, WorkerFacts, WorkerState } from './worker.ts';
+export type { WorkerEvents } from './worker-events.ts';

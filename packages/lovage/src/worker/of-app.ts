@@ -30,6 +30,7 @@ import type { Bootstep } from './bootsteps.ts';
 import { directQueue } from './direct.ts';
 import type { ConsumerHost, QueueLine, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 import type { WorkerSource } from './source.ts';
+import { taskEvents } from './task-events.ts';
 
 /** Records of tasks that no slot ever saw. */
 function recordsOf(app: Lovage, hostname: string): RecordWriter {
@@ -157,6 +158,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
   const direct = app.settings.workerDirect ? [directQueue(hostname)] : [];
   const names = [...queues, ...direct].map(({ declaration }) => declaration.name);
   const topology = withQueues(app.queues.topology(queues.map(({ name }) => name)), direct);
+  const dispatcher = app.createDispatcher({ hostname, groups: [], batched: ['task'] });
   const port: WorkerApp = {
     settings: settingsOf(app, worker),
     broker,
@@ -164,6 +166,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
     publisher: app.publisher,
     records: recordsOf(app, hostname),
     observer: observerOf(app),
+    events: taskEvents(dispatcher),
     find: (name) => app.tasks.find(name),
     taskNames: () => [...app.tasks].map(({ name }) => name),
     options: optionsOf(app, environment, worker),
@@ -185,6 +188,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
     queueLines: [...queues, ...direct].map(lineOf),
     brokerUrl: broker.url,
     backendUrl: backend === undefined ? undefined : redactUrl(backend.url),
+    dispatcher,
     // Broker and store belong to the app, which other workers of this process may share.
     [Symbol.asyncDispose]: async () => undefined,
   };

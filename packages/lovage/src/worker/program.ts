@@ -113,8 +113,7 @@ function bannerOf(
     backendUrl: facts.parts.backendUrl,
     concurrency: facts.concurrency,
     pool: facts.pool,
-    // They come with the room that sends them.
-    events: false,
+    events: facts.taskEvents,
     queues: facts.parts.queueLines,
     tasks: listTasks ? [...source.taskNames()].sort() : undefined,
     now: new Date(),

@@ -14,6 +14,8 @@ export interface ProgramSettings {
   /** Seconds that running tasks get before a cold shutdown aborts them; 0: none. */
   readonly workerSoftShutdownTimeout?: number | undefined;
   readonly maxZombies?: number | null | undefined;
+  /** Send events about tasks? */
+  readonly workerSendTaskEvents?: boolean | undefined;
 }
 
 /** An app, as far as a worker needs it before anything is open. */

@@ -7,6 +7,7 @@ import { WORKER_EXIT } from './exit-codes.ts';
 import type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 import { nodeName } from './node-name.ts';
 import type { ProgramSettings, WorkerSource } from './source.ts';
+import { lineSteps } from './steps/index.ts';
 
 const log = logger('worker');
 
@@ -17,6 +18,8 @@ export interface WorkerFacts {
   readonly parts: WorkerParts;
   readonly pool: string;
   readonly concurrency: number;
+  /** Events about tasks are sent. */
+  readonly taskEvents: boolean;
 }
 
 /** What a program does while its worker starts. */
@@ -175,6 +178,7 @@ export class Worker implements AsyncDisposable {
             parts: host.parts,
             pool: host.pool?.name ?? host.poolName,
             concurrency: host.pool?.limit ?? 0,
+            taskEvents: host.options.taskEvents === true,
           };
           moments.facts?.(this.#facts);
         },
@@ -210,6 +214,7 @@ export class Worker implements AsyncDisposable {
         ...(tasksPerChild === undefined ? {} : { maxTasksPerChild: tasksPerChild }),
         ...(memoryPerChild === undefined ? {} : { maxMemoryPerChild: memoryPerChild }),
         ...(maxZombies === undefined ? {} : { maxZombies }),
+        taskEvents: this.#options.taskEvents ?? settings.workerSendTaskEvents ?? false,
       },
       signals: this.#source.signals,
       parts,
@@ -218,7 +223,8 @@ export class Worker implements AsyncDisposable {
       pool: undefined,
       consumer: undefined,
       autoscaler: undefined,
-      consumerSteps: [...this.#source.consumerSteps(), ...(this.#options.consumerSteps ?? [])],
+      events: undefined,
+      consumerSteps: [...lineSteps, ...this.#source.consumerSteps(), ...(this.#options.consumerSteps ?? [])],
       fail: (error) => {
         if (this.#state !== 'running') return;
         this.#failure = error;

@@ -170,49 +170,50 @@ export const brokerSettings: SettingRows = {
     default: 'celeryev',
     old: 'CELERY_EVENT_EXCHANGE',
     about: 'Name of the exchange of events.',
-    later: 'events',
   },
   eventQueuePrefix: {
     kind: 'string',
     default: 'celeryev',
     old: 'CELERY_EVENT_QUEUE_PREFIX',
     about: 'Beginning of the names of monitor queues.',
-    later: 'events',
   },
   eventQueueTtl: {
     kind: 'seconds',
     default: 5,
     old: 'CELERY_EVENT_QUEUE_TTL',
     about: 'Seconds that an event waits in a monitor queue.',
-    later: 'events',
   },
   eventQueueExpires: {
     kind: 'seconds',
     default: 60,
     old: 'CELERY_EVENT_QUEUE_EXPIRES',
     about: 'Seconds after which an unused monitor queue is deleted.',
-    later: 'events',
   },
   eventQueueExclusive: {
     kind: 'boolean',
     default: true,
     old: 'CELERY_EVENT_QUEUE_EXCLUSIVE',
     about: 'Monitor queues belong to one connection.',
-    later: 'events',
   },
   eventQueueDurable: {
     kind: 'boolean',
     default: false,
     old: 'CELERY_EVENT_QUEUE_DURABLE',
     about: 'Monitor queues survive a restart of the broker; not together with eventQueueExclusive.',
-    later: 'events',
   },
   eventSerializer: {
     kind: 'string',
     default: 'json',
     old: 'CELERY_EVENT_SERIALIZER',
     about: 'Serializer of events.',
-    later: 'events',
+  },
+  eventUtcOffset: {
+    kind: 'integer',
+    default: null,
+    celery: null,
+    min: -14,
+    about:
+      'Hours west of UTC that events name; null: those of this machine. Python monitors in another zone shift times by the difference to their own, so 0 helps where all of them run in UTC.',
   },
 };
 

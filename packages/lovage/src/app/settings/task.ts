@@ -252,7 +252,6 @@ export const taskSettings: SettingRows = {
     default: false,
     old: 'CELERY_SEND_TASK_SENT_EVENT',
     about: 'Publish the event task-sent with every task.',
-    later: 'events',
   },
   taskAllowErrorCbOnChordHeader: {
     kind: 'boolean',

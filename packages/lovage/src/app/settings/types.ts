@@ -224,40 +224,45 @@ export interface Settings {
    */
   readonly controlQueueDurable: boolean;
   /**
-   * Name of the exchange of events. No effect yet: belongs to events, which is still to come.
+   * Name of the exchange of events.
    * @default 'celeryev'
    */
   readonly eventExchange: string;
   /**
-   * Beginning of the names of monitor queues. No effect yet: belongs to events, which is still to come.
+   * Beginning of the names of monitor queues.
    * @default 'celeryev'
    */
   readonly eventQueuePrefix: string;
   /**
-   * Seconds that an event waits in a monitor queue. No effect yet: belongs to events, which is still to come.
+   * Seconds that an event waits in a monitor queue.
    * @default 5
    */
   readonly eventQueueTtl: number;
   /**
-   * Seconds after which an unused monitor queue is deleted. No effect yet: belongs to events, which is still to come.
+   * Seconds after which an unused monitor queue is deleted.
    * @default 60
    */
   readonly eventQueueExpires: number;
   /**
-   * Monitor queues belong to one connection. No effect yet: belongs to events, which is still to come.
+   * Monitor queues belong to one connection.
    * @default true
    */
   readonly eventQueueExclusive: boolean;
   /**
-   * Monitor queues survive a restart of the broker; not together with eventQueueExclusive. No effect yet: belongs to events, which is still to come.
+   * Monitor queues survive a restart of the broker; not together with eventQueueExclusive.
    * @default false
    */
   readonly eventQueueDurable: boolean;
   /**
-   * Serializer of events. No effect yet: belongs to events, which is still to come.
+   * Serializer of events.
    * @default 'json'
    */
   readonly eventSerializer: string;
+  /**
+   * Hours west of UTC that events name; null: those of this machine. Python monitors in another zone shift times by the difference to their own, so 0 helps where all of them run in UTC.
+   * @default null
+   */
+  readonly eventUtcOffset: number | null;
   /**
    * Acknowledge a message after its task has ended, so that a dead worker loses nothing; false: before it starts.
    * @default true
@@ -439,7 +444,7 @@ export interface Settings {
    */
   readonly taskRoutes: Routes | null;
   /**
-   * Publish the event task-sent with every task. No effect yet: belongs to events, which is still to come.
+   * Publish the event task-sent with every task.
    * @default false
    */
   readonly taskSendSentEvent: boolean;
@@ -684,7 +689,7 @@ export interface Settings {
    */
   readonly workerEnableRemoteControl: boolean;
   /**
-   * Publish events about each task. No effect yet: belongs to events, which is still to come.
+   * Publish events about each task.
    * @default false
    */
   readonly workerSendTaskEvents: boolean;

@@ -125,7 +125,6 @@ export const workerSettings: SettingRows = {
     default: false,
     old: 'CELERY_SEND_EVENTS',
     about: 'Publish events about each task.',
-    later: 'events',
   },
   workerStateDb: {
     kind: 'string',

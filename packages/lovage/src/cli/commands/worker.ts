@@ -45,6 +45,11 @@ const parser = object({
   autoscale: optional(
     option('--autoscale', range(), { description: message`As many slots as there is work for, between these bounds.` }),
   ),
+  taskEvents: optional(option('-E', '--task-events', { description: message`Send events about tasks, for monitors.` })),
+  withoutHeartbeat: option('--without-heartbeat', { description: message`Send no heartbeats.` }),
+  heartbeatInterval: optional(
+    option('--heartbeat-interval', seconds(), { description: message`Time between two heartbeats; 2 seconds.` }),
+  ),
   queues: optional(option('-Q', '--queues', commaList('QUEUES'), { description: message`Take from these queues only.` })),
   excludeQueues: optional(
     option('-X', '--exclude-queues', commaList('QUEUES'), { description: message`Do not take from these.` }),

@@ -1,14 +1,25 @@
 // The steps that every worker has, in the order in which they start.
 import type { Bootstep } from '../bootsteps.ts';
-import type { WorkerHost } from '../host.ts';
+import type { ConsumerHost, WorkerHost } from '../host.ts';
 import { autoscaleStep } from './autoscale.ts';
 import { chordsStep } from './chords.ts';
 import { cleanupStep } from './cleanup.ts';
 import { consumerStep } from './consumer.ts';
+import { eventsStep } from './events.ts';
+import { heartStep } from './heart.ts';
 import { poolStep } from './pool.ts';
 import { purgeStep } from './purge.ts';
 
 /** The steps before a program's own. */
-export const firstSteps: readonly Bootstep<WorkerHost>[] = [poolStep, autoscaleStep, cleanupStep, chordsStep, purgeStep];
+export const firstSteps: readonly Bootstep<WorkerHost>[] = [
+  poolStep,
+  autoscaleStep,
+  cleanupStep,
+  chordsStep,
+  purgeStep,
+  eventsStep,
+];
+/** What lives with each line to the broker, beside a program's own. */
+export const lineSteps: readonly Bootstep<ConsumerHost>[] = [heartStep];
 /** Starts after all others and drains before them. */
 export const lastStep: Bootstep<WorkerHost> = consumerStep;

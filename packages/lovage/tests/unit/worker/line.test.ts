@@ -110,8 +110,17 @@ it('both blueprints can be looked at before anything runs', () => {
   app.steps.worker.push(step([], 'audit', ['pool']) as unknown);
   app.steps.consumer.push(step([], 'cache'));
   const { worker, consumer } = describeBlueprints(app);
-  expect(worker.map(({ name }) => name)).toEqual(['pool', 'autoscaler', 'cleanup', 'chords', 'purge', 'audit', 'consumer']);
+  expect(worker.map(({ name }) => name)).toEqual([
+    'pool',
+    'autoscaler',
+    'cleanup',
+    'chords',
+    'purge',
+    'events',
+    'audit',
+    'consumer',
+  ]);
   expect(worker.at(-1)).toEqual({ name: 'consumer', requires: ['pool'], conditional: false, last: true });
   expect(worker.find(({ name }) => name === 'autoscaler')).toMatchObject({ conditional: true, requires: ['pool'] });
-  expect(consumer.map(({ name }) => name)).toEqual(['connection', 'cache', 'tasks']);
+  expect(consumer.map(({ name }) => name)).toEqual(['connection', 'cache', 'tasks', 'heart']);
 });
