@@ -20,7 +20,7 @@ interface Published {
 
 const folder = new URL('../../vectors/', import.meta.url);
 const captures = readdirSync(folder)
-  .filter((file) => /^event-/.test(file))
+  .filter((file) => file.startsWith('event-'))
   .map((file) => JSON.parse(readFileSync(new URL(file, folder), 'utf8')) as { name: string; published: Published[] });
 const bodies = captures.flatMap(({ name, published }) => published.map((one) => ({ name, ...one })));
 const all = bodies.flatMap(({ body }) => (Array.isArray(body.json) ? body.json : [body.json]));
