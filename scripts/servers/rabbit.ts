@@ -51,7 +51,7 @@ export async function startRabbit(options: RabbitOptions = {}): Promise<RabbitSe
       'log.file.level = warning',
       'disk_free_limit.absolute = 1MB',
       // More than any machine has: no alarm but the one that a test asks for. Bodies of 100 MB are tested beside other files.
-      'vm_memory_high_watermark.absolute = 1TB',
+      'vm_memory_high_watermark.absolute = 1000GB',
       ...tls,
       ...(options.config ?? []),
       '',

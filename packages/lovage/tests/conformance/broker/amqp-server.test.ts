@@ -263,7 +263,7 @@ describe('alarms and restarts', () => {
       expect(await reader.ack(held)).toEqual([]);
       expect(text(await reader.one())).toBe('next');
     } finally {
-      await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1TB');
+      await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1000GB');
     }
     await publish(broker, message(queue, 'free again'));
   });
