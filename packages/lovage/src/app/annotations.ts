@@ -1,6 +1,7 @@
 // What a task's options are in the end: annotations over what it declares, over the settings of the app.
 import type { TaskDefinition, TaskHandlers, TaskOptions } from '../task/index.ts';
 import { ConfigurationError } from '../util/index.ts';
+import { annotationsForm } from './settings/celery-forms.ts';
 import { checkAnnotations } from './settings/checks.ts';
 import type { Annotated, Annotation, Settings } from './settings.ts';
 
@@ -38,8 +39,9 @@ function answerOf(
 ): Annotated | undefined {
   const answer: unknown = annotation(definition);
   if (answer === undefined || answer === null) return undefined;
-  const wrong = checkAnnotations({ [definition.name]: answer });
-  if (wrong === undefined) return answer;
+  const options = annotationsForm({ [definition.name]: answer }) as Readonly<Record<string, Annotated>>;
+  const wrong = checkAnnotations(options);
+  if (wrong === undefined) return options[definition.name];
   throw new ConfigurationError(`A function in taskAnnotations ${wrong}.`);
 }
 

@@ -2,6 +2,7 @@
 // declarations out; the producer and workers send them to the broker.
 import type { BindingDeclaration, ExchangeDeclaration, ExchangeType, QueueDeclaration, Topology } from '../broker/index.ts';
 import { ConfigurationError, didYouMean, QueueNotFoundError, uuid } from '../util/index.ts';
+import { queuesForm } from './settings/celery-forms.ts';
 import { checkQueues } from './settings/checks.ts';
 import type { NamedQueue, QueueOptions, Settings } from './settings.ts';
 
@@ -93,7 +94,9 @@ function defaultQueue(settings: Settings): NamedQueue {
 
 /** A queue that somebody named: an exchange of its own name, bound by its name, unless taskMissingQueue says more. Throws ConfigurationError for an answer that is no queue. */
 function missingQueue(name: string, settings: Settings): NamedQueue {
-  const own = settings.taskMissingQueue?.(name) ?? {};
+  const { [name]: own } = queuesForm({ [name]: settings.taskMissingQueue?.(name) ?? {} }) as Readonly<
+    Record<string, QueueOptions>
+  >;
   const wrong = checkQueues([{ ...own, name }]);
   if (wrong !== undefined) throw new ConfigurationError(`The answer of taskMissingQueue ${wrong}.`);
   return {
@@ -117,6 +120,7 @@ function build(options: NamedQueue, settings: Settings, broadcasts: BroadcastNam
     ...(options.exclusive === undefined ? {} : { exclusive: options.exclusive }),
     ...(options.autoDelete === undefined && !broadcast ? {} : { autoDelete: options.autoDelete ?? true }),
     arguments: argumentsOf(options, maxPriority),
+    ...(options.consumerArguments === undefined ? {} : { consumerArguments: options.consumerArguments }),
   };
   const more = (options.bindings ?? []).map((binding) => ({ ...binding, type: binding.exchangeType ?? 'direct' }));
   return {
@@ -163,6 +167,8 @@ function argumentsOf(options: QueueOptions, maxPriority: number | undefined): Re
   return {
     ...(options.type === 'quorum' ? { 'x-queue-type': 'quorum' } : {}),
     ...(maxPriority === undefined ? {} : { 'x-max-priority': maxPriority }),
+    ...(options.maxLength === undefined ? {} : { 'x-max-length': options.maxLength }),
+    ...(options.maxLengthBytes === undefined ? {} : { 'x-max-length-bytes': options.maxLengthBytes }),
     ...(options.messageTtl === undefined ? {} : { 'x-message-ttl': Math.trunc(options.messageTtl * 1000) }),
     ...(options.expires === undefined ? {} : { 'x-expires': Math.trunc(options.expires * 1000) }),
     ...options.arguments,

@@ -1,6 +1,6 @@
 // Which task goes where: the setting taskRoutes, compiled once for each state of the settings. Called by the producer.
 import { EXEC_RULES, type ExecOptions, wrongValue } from '../task/index.ts';
-import { ConfigurationError, didYouMean } from '../util/index.ts';
+import { ConfigurationError, camelCase, didYouMean } from '../util/index.ts';
 import { globMatch } from './glob.ts';
 import type { Route, RouteFunction, RouteQuestion, Router, Routes } from './settings.ts';
 
@@ -104,7 +104,7 @@ function optionsOf(route: Route, where: string): RouteOptions {
   if (typeof route === 'string') return { queue: route };
   const options: Record<string, unknown> = {};
   for (const [given, value] of Object.entries(route)) {
-    const key = given.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    const key = camelCase(given);
     if (!Object.hasOwn(EXEC_RULES, key)) {
       throw new ConfigurationError(`Unknown option '${given}' in ${where}.${didYouMean(given, Object.keys(EXEC_RULES))}`);
     }

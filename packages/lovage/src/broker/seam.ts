@@ -112,6 +112,8 @@ export interface QueueDeclaration {
   readonly autoDelete?: boolean;
   /** RabbitMQ arguments exactly as Celery writes them (`x-queue-type`, `x-max-priority`, `x-expires` in ms …). */
   readonly arguments: Readonly<Record<string, unknown>>;
+  /** Arguments with which RabbitMQ's consumers of it begin; no part of the declaration on the wire. */
+  readonly consumerArguments?: Readonly<Record<string, unknown>>;
 }
 
 export interface BindingDeclaration {

@@ -1,7 +1,7 @@
 // The signals of one app, typed. Names are Celery's; `signals.on('task_prerun', …)` and `signals.taskPrerun.connect(…)` are the same.
 // A task signal's sender is the task's name. Signals observe: the payload is frozen, errors of observers are logged.
 import type { TaskRequest } from '../protocol/index.ts';
-import { ConfigurationError, type ConnectOptions, didYouMean, type Observer, Signal } from '../util/index.ts';
+import { ConfigurationError, type ConnectOptions, camelCase, didYouMean, type Observer, Signal } from '../util/index.ts';
 import type { CurrentRequest } from './context.ts';
 import type { Retry } from './steer.ts';
 
@@ -149,8 +149,6 @@ const NAMES: Readonly<Record<SignalName, true>> = {
   onAfterConfigure: true,
   onAfterFinalize: true,
 };
-
-const camelCase = (name: string): string => name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** A fresh set of signals, for one app. */
 export function createSignals(): Signals {

@@ -57,7 +57,11 @@ export interface AmqpChannel extends EventEmitter {
   consume(
     queue: string,
     receive: (message: AmqpDelivery | null) => void,
-    options: { readonly noAck: boolean; readonly exclusive?: boolean },
+    options: {
+      readonly noAck: boolean;
+      readonly exclusive?: boolean;
+      readonly arguments?: Readonly<Record<string, unknown>> | undefined;
+    },
   ): Promise<{ readonly consumerTag: string }>;
   cancel(consumerTag: string): Promise<unknown>;
   get(queue: string): Promise<AmqpDelivery | false>;

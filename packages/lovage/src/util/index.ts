@@ -6,6 +6,7 @@ export { type AmqpPulse, createAmqpPulse } from './amqp-pulse.ts';
 export * from './backoff.ts';
 export { Bag } from './bag.ts';
 export * from './batcher.ts';
+export { camelCase } from './camel-case.ts';
 export * from './clock.ts';
 export * from './deadline.ts';
 export * from './errors.ts';

@@ -1,5 +1,6 @@
 // The transport options of drivers, brokers and result stores alike: each driver knows its own names, and what it does not know is a
 // slip of the hand that must not be passed over in silence.
+import { camelCase } from './camel-case.ts';
 import { ConfigurationError } from './errors.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -12,10 +13,6 @@ export interface TransportNames {
   readonly names: readonly string[];
   /** Names of Celery's driver that mean nothing here: accepted and left out. */
   readonly ignored?: readonly string[];
-}
-
-function camelCase(name: string): string {
-  return name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /**

@@ -1,7 +1,7 @@
 // What is wrong with a structured setting: each check answers with the end of a sentence ("… must be …"), or nothing.
 
 import { BASIC_RULES, EXEC_RULES, type OptionRule, type OptionRules, TASK_RULES, wrongValue } from '../../task/index.ts';
-import { didYouMean } from '../../util/index.ts';
+import { camelCase, didYouMean } from '../../util/index.ts';
 import type { NamedQueue } from './shapes.ts';
 
 const { text, boolean, seconds, count, map } = BASIC_RULES;
@@ -33,10 +33,13 @@ const QUEUE_RULES: OptionRules<NamedQueue> = {
   exclusive: boolean,
   autoDelete: boolean,
   maxPriority: count,
+  maxLength: count,
+  maxLengthBytes: count,
   type: oneOf('classic', 'quorum'),
   messageTtl: seconds,
   expires: seconds,
   arguments: map,
+  consumerArguments: map,
   deliveryMode: oneOf(1, 2),
   broadcast: boolean,
 };
@@ -98,7 +101,7 @@ function checkRoute(name: string, route: unknown): string | undefined {
   if (typeof route === 'string') return undefined;
   if (!isMap(route)) return `must give '${name}' the name of a queue or an object of options`;
   const options = Object.entries(route).filter(([, value]) => value !== null);
-  const camel = options.map(([key, value]) => [key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), value]);
+  const camel = options.map(([key, value]) => [camelCase(key), value]);
   return checkBag(`the route of '${name}'`, Object.fromEntries(camel), EXEC_RULES);
 }
 

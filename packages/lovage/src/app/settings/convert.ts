@@ -30,7 +30,8 @@ export function convert(name: string, row: SettingRow, value: unknown, origin: s
   if (value === null || (typeof value === 'string' && isNullable(row) && /^(null|none)$/i.test(value))) {
     return isNullable(row) ? null : refuse('cannot be null');
   }
-  const converted = converters[row.kind](value, row, refuse);
+  const read = converters[row.kind](value, row, refuse);
+  const converted = row.form === undefined ? read : row.form(read);
   const complaint = row.check?.(converted);
   return complaint === undefined ? converted : refuse(complaint);
 }

@@ -37,6 +37,8 @@ export interface SettingRow {
   readonly type?: string;
   /** May be `null` (unset) although its default is not. */
   readonly nullable?: boolean;
+  /** Brings other ways to write a value into the one that `check` and all readers know. */
+  readonly form?: (value: unknown) => unknown;
   /** What is wrong with a value, beyond its kind. */
   readonly check?: (value: unknown) => string | undefined;
   /** The part of Lovage, still to come, that it belongs to: until then it is kept and does nothing, which the app says when it is set. */

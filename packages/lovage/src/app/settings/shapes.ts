@@ -24,6 +24,12 @@ export interface QueueOptions {
   readonly messageTtl?: number;
   /** Seconds; sets `x-expires`. */
   readonly expires?: number;
+  /** Messages; sets `x-max-length`. */
+  readonly maxLength?: number;
+  /** Bytes of bodies; sets `x-max-length-bytes`. */
+  readonly maxLengthBytes?: number;
+  /** Arguments of the consumers of a worker on RabbitMQ, such as `x-priority`. */
+  readonly consumerArguments?: Readonly<Record<string, unknown>>;
   /** Further arguments, written as they are. */
   readonly arguments?: Readonly<Record<string, unknown>>;
   /** Delivery mode of messages sent to it. */

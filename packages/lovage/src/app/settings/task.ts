@@ -1,4 +1,5 @@
 // Settings of tasks: their defaults, how they are published, queues and routes.
+import { annotationsForm, queuesForm, retryPolicyForm } from './celery-forms.ts';
 import { checkAnnotations, checkQueues, checkRetryPolicy, checkRoutes, checkSerializer } from './checks.ts';
 import type { SettingRows } from './row.ts';
 
@@ -56,6 +57,7 @@ export const taskSettings: SettingRows = {
     default: null,
     type: 'Annotations | null',
     old: 'CELERY_ANNOTATIONS',
+    form: annotationsForm,
     check: checkAnnotations,
     about: "Options laid over those that tasks declare: a map of task name, or '*' for all, to options; the name beats '*'.",
   },
@@ -220,6 +222,7 @@ export const taskSettings: SettingRows = {
     kind: 'map',
     default: { maxRetries: 3, intervalStart: 0, intervalStep: 0.2, intervalMax: 1 },
     type: 'PublishRetryPolicy',
+    form: retryPolicyForm,
     check: checkRetryPolicy,
     old: 'CELERY_TASK_PUBLISH_RETRY_POLICY',
     about:
@@ -230,8 +233,10 @@ export const taskSettings: SettingRows = {
     default: null,
     type: 'QueueList | null',
     old: 'CELERY_QUEUES',
+    form: queuesForm,
     check: checkQueues,
-    about: 'Queues and how they are bound: a map of queue name to options, or a list of queues; null: only the default queue.',
+    about:
+      'Queues and how they are bound: a map of queue name to options (exchange, exchangeType, routingKey, bindings, durable, exclusive, autoDelete, type, maxPriority, maxLength, maxLengthBytes, messageTtl, expires, arguments, consumerArguments, deliveryMode, broadcast; Celery’s names too), or a list of queues; null: only the default queue.',
   },
   taskQueueMaxPriority: {
     kind: 'integer',

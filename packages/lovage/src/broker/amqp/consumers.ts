@@ -19,6 +19,8 @@ export interface ConsumerOptions {
   readonly failed: (error: unknown) => void;
   /** Is this queue deleted when it has no consumer? */
   readonly livesByConsumer: (queue: string) => boolean;
+  /** Arguments of the consumers of a queue. */
+  readonly argumentsOf: (queue: string) => Readonly<Record<string, unknown>> | undefined;
   /** Runs a cancelling while nothing is on its way to this channel. */
   readonly whenStill: (cancelling: () => Promise<void>) => Promise<void>;
 }
@@ -152,10 +154,13 @@ export class Consumers implements Disposable {
   }
 
   async #grow(consumer: Consumer, slots: number): Promise<void> {
-    const { channel, noAck, receive } = this.#options;
+    const { channel, noAck, receive, argumentsOf } = this.#options;
     const { queue } = consumer;
     if (!this.#isGlobal && !noAck) await channel.prefetch(prefetchOf(slots), false);
-    const { consumerTag } = await channel.consume(queue, (message) => receive(queue, message), { noAck });
+    const { consumerTag } = await channel.consume(queue, (message) => receive(queue, message), {
+      noAck,
+      arguments: argumentsOf(queue),
+    });
     consumer.parts.push({ tag: consumerTag, slots });
     consumer.share += slots;
   }

@@ -138,6 +138,7 @@ export class AmqpSubscription implements Subscription {
         failed: (error) => this.#fail(explain('A change of consumers', error)),
         whenStill: (cancelling) => this.#whenStill(cancelling),
         livesByConsumer: (queue) => options.memory.queue(queue)?.autoDelete === true,
+        argumentsOf: (queue) => options.memory.queue(queue)?.consumerArguments,
       },
       this.#limit,
       options.isGlobal,

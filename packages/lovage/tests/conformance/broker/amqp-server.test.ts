@@ -7,6 +7,7 @@ import { type RabbitServer, startRabbit } from '../../../../../scripts/servers/i
 import { type Broker, type BrokerOptions, type Delivery, openBroker } from '../../../src/broker/index.ts';
 import { Lovage } from '../../../src/index.ts';
 import { BrokerConnectionError, BrokerFullError, PublishError } from '../../../src/util/index.ts';
+import { startWorker } from '../../../src/worker/index.ts';
 import { brokerOptions, freshQueue, message, publish, queueOf, Reader, read, soon, text, unique } from './harness.ts';
 
 let rabbit: RabbitServer;
@@ -236,6 +237,21 @@ describe('queues', () => {
     expect([delivery.exchange, delivery.routingKey]).toEqual(['', queue]);
     // RabbitMQ holds whole seconds; a part of the first is gone when the way is laid out.
     expect(Date.now() / 1000).toBeGreaterThan(dueAt - 1);
+  });
+});
+
+describe('consumers', () => {
+  test('begin with the arguments that their queue names', async () => {
+    const queue = unique('prior');
+    await using app = new Lovage('prior', {
+      brokerUrl: rabbit.url,
+      taskQueues: { [queue]: { consumerArguments: { 'x-priority': 7 } } },
+    });
+    await using _worker = await startWorker(app);
+    await vi.waitFor(async () => {
+      const consumers = await rabbit.ctl('list_consumers', 'queue_name', 'arguments');
+      expect(consumers.split('\n').find((line) => line.includes(queue))).toMatch(/x-priority.*7/);
+    }, 20_000);
   });
 });
 

@@ -140,8 +140,8 @@ test.each([
 });
 
 test('what a function in taskAnnotations answers is checked', async () => {
-  await using app = setup({ taskAnnotations: () => ({ rate_limit: '1/s' }) as object });
-  await expect(app.task('t', () => 1).delay()).rejects.toThrow(/taskAnnotations must not have 'rate_limit' for the task 't'/);
+  await using app = setup({ taskAnnotations: () => ({ rate_limits: '1/s' }) as object });
+  await expect(app.task('t', () => 1).delay()).rejects.toThrow(/taskAnnotations must not have 'rateLimits' for the task 't'/);
 });
 
 test('a signature by name is data until it is sent', async () => {

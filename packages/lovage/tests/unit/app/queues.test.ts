@@ -57,12 +57,14 @@ test('priorities, lifetimes and further arguments become the arguments of Rabbit
   const all = queues({
     taskQueueMaxPriority: 5,
     taskQueues: [
-      { name: 'a', messageTtl: 1.5, expires: 60, arguments: { 'x-overflow': 'drop-head' } },
+      { name: 'a', messageTtl: 1.5, expires: 60, maxLength: 9, maxLengthBytes: 1000, arguments: { 'x-overflow': 'drop-head' } },
       { name: 'b', maxPriority: 9 },
     ],
   });
   expect(all.get('a').declaration.arguments).toEqual({
     'x-max-priority': 5,
+    'x-max-length': 9,
+    'x-max-length-bytes': 1000,
     'x-message-ttl': 1500,
     'x-expires': 60_000,
     'x-overflow': 'drop-head',

@@ -87,12 +87,12 @@ test.each([
   [{ taskRoutes: { 'a.*': { qeue: 'q' } } }, "Did you mean 'queue'"],
   [{ taskRoutes: [['a', { priority: 'urgent' }]] }, "'high', 'normal' or 'low'"],
   [{ taskRoutes: [{ a: 'q' }, { b: { routing_key: 1 } }] }, 'routingKey must be a text'],
-  [{ taskAnnotations: { '*': { rate_limit: '10/s' } } }, "Did you mean 'rateLimit'"],
+  [{ taskAnnotations: { '*': { rate_limits: '10/s' } } }, "Did you mean 'rateLimit'"],
   [{ taskAnnotations: { a: { timeLimit: '10' } } }, 'timeLimit must be a number of seconds, or null'],
   [{ taskAnnotations: [{ a: { onFailure: 1 } }] }, 'onFailure must be a function'],
   [{ taskAnnotations: [{ a: { bind: true } }] }, "must not have 'bind'"],
-  [{ taskQueues: { a: { routing_key: 'x' } } }, "must not have 'routing_key'"],
-  [{ taskPublishRetryPolicy: { max_retries: 3 } }, "must not have 'max_retries'"],
+  [{ taskQueues: { a: { routing_kee: 'x' } } }, "Did you mean 'routingKey'"],
+  [{ taskPublishRetryPolicy: { max_retry: 3 } }, "must not have 'maxRetry'"],
   [{ beatSchedule: { a: { task: 'x' } } }, 'both task and schedule'],
   [{ taskDefaultRateLimit: '10/x' }, "'100/m'"],
 ])('%o is refused', (settings, message) => {
@@ -110,6 +110,27 @@ test('routes and queues in all their right forms pass', () => {
     ],
     taskAnnotations: [() => undefined, { '*': { rateLimit: null, autoretryFor: [Error], priority: 'low' } }],
   });
+});
+
+test("queues, annotations and the retry policy may have Celery's names", () => {
+  expect(
+    values({
+      task_queues: [
+        { name: 'a', exchange_type: 'topic', binding_key: 'a.#', max_length: 5, auto_delete: null, queue_arguments: { x_y: 1 } },
+        { name: 'b', routing_key: 'k', bindings: [{ exchange: 'm', routing_key: '#' }], consumer_arguments: { 'x-priority': 5 } },
+      ],
+      task_annotations: [{ '*': { rate_limit: null }, 'a.b_c': { time_limit: 5 } }],
+      task_publish_retry_policy: { max_retries: null, interval_start: 1 },
+    }),
+  ).toMatchObject({
+    taskQueues: [
+      { name: 'a', exchangeType: 'topic', routingKey: 'a.#', maxLength: 5, arguments: { x_y: 1 } },
+      { name: 'b', routingKey: 'k', bindings: [{ exchange: 'm', routingKey: '#' }], consumerArguments: { 'x-priority': 5 } },
+    ],
+    taskAnnotations: [{ '*': { rateLimit: null }, 'a.b_c': { timeLimit: 5 } }],
+    taskPublishRetryPolicy: { maxRetries: null, intervalStart: 1 },
+  });
+  expect(values({ taskQueues: { a_b: { routing_key: 'x_y' } } }).taskQueues).toEqual({ a_b: { routingKey: 'x_y' } });
 });
 
 test('a secret does not stand in the message that refuses it', () => {
