@@ -3,6 +3,7 @@
 //
 // Main loop and thread share one socket. Whoever writes holds the line: it is free, or the main loop has bytes on their way (from the
 // first byte of a write to its last, so that no frame is ever cut in two), or the thread writes its eight bytes, or it is closed.
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { logger } from './logger.ts';
@@ -27,6 +28,9 @@ export interface PulseData {
   readonly turns: SharedArrayBuffer;
   readonly maxBlockMs: number;
 }
+
+/** Main loop → thread: end yourself. A thread that is ended from outside may be in the middle of a heartbeat, and would hold its line for ever. */
+export const STOP = 'stop';
 
 /** Main loop → thread: a line to look after; it is dropped when it is found closed. */
 export interface PulseOrder {
@@ -60,12 +64,20 @@ export function canPulse({ tls }: { readonly tls: boolean }): boolean {
   return !tls && process.platform !== 'win32';
 }
 
+/** A thread holds a line for about a second at most; one that holds it longer has died of an error (ms). */
+const MAX_HOLD_MS = 5000;
+
 /** Waits while the thread writes its few bytes, then takes the line for `by`; a closed one stays closed. */
 function take(holder: Int32Array, by: typeof MAIN | typeof CLOSED): void {
+  let since: number | undefined;
   for (;;) {
     const now = Atomics.load(holder, 0);
     if (now === CLOSED || now === by) return;
-    if (now !== THREAD && Atomics.compareExchange(holder, 0, now, by) === now) return;
+    if (now === THREAD) {
+      since ??= performance.now();
+      if (performance.now() - since < MAX_HOLD_MS) continue;
+    }
+    if (Atomics.compareExchange(holder, 0, now, by) === now) return;
   }
 }
 
@@ -153,8 +165,13 @@ export function createAmqpPulse(): AmqpPulse {
       isClosed = true;
       clearInterval(ticker);
       clearTimeout(starting);
-      await thread?.terminate();
+      const ending = thread;
       thread = undefined;
+      if (ending === undefined) return;
+      const exit = once(ending, 'exit');
+      ending.ref();
+      ending.postMessage(STOP);
+      await exit;
     },
   };
 }

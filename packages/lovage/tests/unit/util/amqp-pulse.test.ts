@@ -103,3 +103,16 @@ test('a heartbeat never falls into a frame, however the line is filled', async (
   expect(frames).toBe(sent);
   expect(heartbeats).toBeGreaterThan(20);
 });
+
+test('a thread that is told to end while it writes lets go of its lines', async () => {
+  for (let round = 0; round < 4; round++) {
+    await using both = await line();
+    const pulse = createAmqpPulse();
+    pulse.watch(both.near)?.start(0.004);
+    await once(both.far, 'data');
+    await pulse[Symbol.asyncDispose]();
+    // Would wait for ever on a line that nobody lets go of.
+    both.near.write(frame(1));
+    both.near.destroy();
+  }
+});
