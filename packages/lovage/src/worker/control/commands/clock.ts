@@ -1,0 +1,8 @@
+import type { Command } from '../seam.ts';
+
+export const clock: Command = {
+  name: 'clock',
+  kind: 'inspect',
+  help: 'Show the logical clock.',
+  run: ({ port }) => ({ clock: port.clock.value }),
+};
