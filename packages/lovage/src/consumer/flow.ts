@@ -577,7 +577,9 @@ export class Flow {
     for (const entry of meant) {
       if (entry.state !== 'running') continue;
       entry.terminated = signal;
-      entry.run?.abort(new TaskRevokedError(`The task was revoked while it ran${signal === '' ? '' : ` (${signal})`}.`));
+      entry.run?.abort(
+        new TaskRevokedError(`The task was revoked while it ran${signal === '' ? '' : ` (${signal})`}.`, { signal }),
+      );
     }
     this.revokeWaiting();
     return [...new Set(meant.map(({ request }) => request.id))];

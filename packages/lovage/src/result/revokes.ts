@@ -47,10 +47,18 @@ export function revokesOf(method: string, args: Readonly<Record<string, unknown>
   }
   if (method !== 'revoke_by_stamped_headers') return [];
   const { headers } = args;
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return [];
+  if (Array.isArray(headers)) return headers.flatMap(stampOfWord);
+  if (typeof headers !== 'object' || headers === null) return [];
   return Object.entries(headers).flatMap(([header, value]) =>
     (Array.isArray(value) ? value : [value]).map((one) => ({ stamp: { header, value: String(one) } })),
   );
+}
+
+/** `header=value`, as command lines send it. */
+function stampOfWord(word: unknown): readonly RevokeSubject[] {
+  const at = typeof word === 'string' ? word.indexOf('=') : -1;
+  if (typeof word !== 'string' || at < 1) return [];
+  return [{ stamp: { header: word.slice(0, at), value: word.slice(at + 1) } }];
 }
 
 /** Keeps them in this process: the memory store, and the documentation of what a store does. */

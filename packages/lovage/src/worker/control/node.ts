@@ -80,7 +80,7 @@ export class ControlNode implements AsyncDisposable {
   async #subscribe(): Promise<Subscription> {
     const { broker, port, host } = this.#options;
     const { requests } = port.topology(host.hostname);
-    await broker.declare(requests);
+    await orAborted(broker.declare(requests), this.#end.signal);
     const queue = port.names.nodeQueue(host.hostname);
     const opening = broker.subscribe([queue], { prefetch: 100, node: host.hostname, noAck: true });
     const subscription = await orAborted(opening, this.#end.signal).catch((error: unknown) => {
