@@ -63,7 +63,7 @@ describe.each(somewhere)('workers on %s', (_, place) => {
     expect(await s.app.control.terminate(running.id, options)).toEqual({ 'w1@h': { ok: `terminate: ${running.id}` } });
     await expect(running.get({ timeout: 10 })).rejects.toThrow(/terminated/);
     await expect(waiting.get({ timeout: 10 })).rejects.toThrow(/revoked/);
-    expect([heeded, ends.toSorted()]).toEqual([1, [false, true]]);
+    await soon(() => expect([heeded, ends.toSorted()]).toEqual([1, [false, true]]));
     expect(await s.app.control.terminate('no-such-id', options)).toEqual({ 'w1@h': { ok: 'terminate: tasks unknown' } });
     expect((await asked.revoked())['w1@h']).toEqual([waiting.id, running.id, 'no-such-id']);
   });
