@@ -1,7 +1,7 @@
 // What `inspect` and `control` have in common: finding a command by its name, reading its words, asking the workers, printing answers.
 import { merge, object } from '@optique/core/constructs';
 import { message } from '@optique/core/message';
-import { multiple, optional, withDefault } from '@optique/core/modifiers';
+import { multiple, optional } from '@optique/core/modifiers';
 import type { Parser } from '@optique/core/parser';
 import { argument, option } from '@optique/core/primitives';
 import { string } from '@optique/core/valueparser';
@@ -19,7 +19,8 @@ type Named = CommandShape & { readonly name: string };
 
 /** Who is asked, and for how long. */
 export interface AskOptions {
-  readonly timeout: number;
+  /** Seconds. */
+  readonly timeout: number | undefined;
   readonly destination: readonly string[] | undefined;
 }
 
@@ -30,10 +31,8 @@ export interface RemoteOptions extends AskOptions {
 }
 
 export const askParser: Parser<'sync', AskOptions, unknown> = object({
-  timeout: withDefault(
-    option('-t', '--timeout', seconds(), { description: message`How long to wait for a further answer.` }),
-    1,
-    { message: message`1` },
+  timeout: optional(
+    option('-t', '--timeout', seconds(), { description: message`How long to wait for a further answer; 1 if not given.` }),
   ),
   destination: optional(
     option('-d', '--destination', commaList('NODES'), { description: message`Ask these workers only, such as a@host,b@host.` }),
@@ -149,7 +148,7 @@ export const NOBODY = 'No nodes replied within time constraint';
 /** Runs a command of this kind. Resolves to the exit code: 1 when a worker answered with an error, 69 when nobody answered. */
 export async function runRemote(kind: Kind, options: RemoteOptions, { loadApp, out }: CommandContext): Promise<number> {
   const app = await loadApp();
-  const { name, words, timeout, destination } = options;
+  const { name, words, timeout = 1, destination } = options;
   if (options.list) {
     const shown = commandsOf(app, kind).filter(({ visible }) => visible !== false);
     const width = Math.max(...shown.map((command) => usageOf(command).length));

@@ -34,13 +34,13 @@ export const status: Command = defineCommand({
   parser: askParser,
   run: async ({ timeout, destination }, { loadApp, out }) => {
     const app = await loadApp();
-    const { brokerConnectionTimeout: patience } = app.settings;
+    const patience = timeout ?? app.settings.brokerConnectionTimeout;
     const [broker, results] = await Promise.all([
       app.openBroker('read').then((part) => probe(part, patience)),
       app.openBackend().then((part) => probe(part, patience)),
     ]);
     const queues = broker.ok ? await reportQueues(app, []) : [];
-    const asked = { timeout, ...(destination === undefined ? {} : { destination }) };
+    const asked = { timeout: timeout ?? 1, ...(destination === undefined ? {} : { destination }) };
     const workers = broker.ok ? await app.control.ask('ping', {}, asked) : [];
     out.answer({ app: app.name, broker, results, queues, workers: repliesByNode(workers) }, [
       line('broker', broker, out),
