@@ -38,7 +38,12 @@ expired.`,
 queue's dead letters. What a broker cannot count, and a queue that does not exist, is a dash.`,
   purge: `Asks first. Without a terminal there is nobody to ask, so it needs \`--force\`. Waiting and parked messages go; what a worker
 holds stays. \`--dead\` deletes the dead letters instead.`,
-  status: `Both are asked at once; the exit code is 69 when one of them does not answer in time.`,
+  status: `Broker and result backend are asked at once, then all workers, Celery's too. The exit code is 69 when one of the two, or every
+worker, does not answer in time.`,
+  inspect: `Questions go to all workers, Celery's too, and each answers for itself; a worker that is busy or gone is only missing. The exit
+code is 69 when nobody answered, 1 when one answered with an error. Celery's names of commands hold; \`lovage inspect --list\` shows them, and
+those of your app. [guide-control.md](guide-control.md) says what they do.`,
+  control: `As \`inspect\`, for commands that change something. Workers refuse what the setting \`remoteControl\` does not allow.`,
 };
 
 const HEAD = `# The command line

@@ -7,7 +7,6 @@ import { createErrorRegistry, type ErrorRegistry, originName, type WireSignature
 import {
   type BackendDriver,
   type BackendOptions,
-  type Broadcaster,
   createResultCodec,
   openBackend,
   type ResultBackend,
@@ -25,7 +24,6 @@ import {
   type Signals,
 } from '../task/index.ts';
 import { type Clock, LamportClock, logger, uuid } from '../util/index.ts';
-import { type BroadcasterHost, createBroadcaster } from './broadcaster.ts';
 import type { Config } from './config.ts';
 import {
   type BrokerRole,
@@ -37,6 +35,7 @@ import {
   priorityOrderOf,
   resultUrl,
 } from './connections.ts';
+import { createMailbox, type Mailbox, rememberingRevokes } from './control/index.ts';
 import { createDeclarations } from './declarations.ts';
 import { findConfigFile } from './discovery.ts';
 import { createPlanner } from './plan.ts';
@@ -63,10 +62,12 @@ export class Core {
   readonly publisher: Publisher;
   /** Name of this process's reply queue; never parsed by anybody. */
   readonly oid: string = uuid();
-  /** Result stores that the app knows beside ours, by scheme. */
-  readonly backends: Map<string, BackendDriver['open']> = new Map();
   /** The logical clock of this process, in events and in replies to commands. */
   readonly lamport: LamportClock = new LamportClock();
+  /** Commands to workers, and their answers. */
+  readonly mailbox: Mailbox;
+  /** Result stores that the app knows beside ours, by scheme. */
+  readonly backends: Map<string, BackendDriver['open']> = new Map();
   middleware: readonly Middleware[] = [];
   /** By node name; those of this process alone. */
   readonly #dispatchers = new Map<string, Dispatcher>();
@@ -75,7 +76,6 @@ export class Core {
   readonly #connections = createConnections();
   readonly #declarations = createDeclarations(() => this.state.queues);
   readonly #broadcasts: BroadcastNames = new Map();
-  readonly #broadcaster: Broadcaster;
   readonly #producer: Producer;
   readonly #retired: ResultStore[] = [];
   #state: State | undefined;
@@ -92,7 +92,7 @@ export class Core {
     this.#events = this.#eventHost();
     this.#producer = createProducer(() => host);
     this.publisher = this.#producer;
-    this.#broadcaster = createBroadcaster(this.#broadcasterHost());
+    this.mailbox = this.#createMailbox();
     options.config.observe((_, changed) => this.#renew(changed));
   }
 
@@ -127,7 +127,7 @@ export class Core {
       return openBackend(this.backendOptions(), this.backends);
     };
     const cacheMax = cacheLimit(settings.resultCacheMax);
-    this.#results = new ResultStore(open, codec, { broadcaster: this.#broadcaster, cacheMax });
+    this.#results = new ResultStore(open, codec, { broadcaster: this.mailbox, cacheMax });
     return this.#results;
   }
 
@@ -280,6 +280,7 @@ export class Core {
   async #close(): Promise<void> {
     await this.#producer.idle();
     await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher[Symbol.asyncDispose]()));
+    await this.mailbox[Symbol.asyncDispose]();
     this.#writer = undefined;
     const stores = [...this.#retired, ...(this.#results === undefined ? [] : [this.#results])];
     await Promise.all(stores.map((store) => store.close()));
@@ -328,9 +329,9 @@ export class Core {
     await backend.replyTo?.();
   }
 
-  #broadcasterHost(): BroadcasterHost {
+  #createMailbox(): Mailbox {
     const core = this;
-    return {
+    const mailbox = createMailbox({
       get settings() {
         return core.settings;
       },
@@ -338,8 +339,15 @@ export class Core {
         return core.serialization;
       },
       clock: this.#options.clock,
-      broker: () => this.openBroker('write'),
-    };
+      oid: this.oid,
+      accept: () => core.#accept(),
+      broker: () => core.openBroker('write'),
+    });
+    return rememberingRevokes(mailbox, {
+      scope: () => this.settings.controlExchange,
+      limits: () => ({ expires: this.settings.workerRevokeExpires, max: this.settings.workerRevokesMax }),
+      store: async () => (await this.results.backend()).revokes,
+    });
   }
 
   #producerHost(): ProducerHost {

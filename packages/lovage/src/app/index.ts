@@ -10,6 +10,7 @@ export {
   type SettingsRecord,
 } from './config.ts';
 export { type BrokerRole, resultUrl } from './connections.ts';
+export * from './control/index.ts';
 export type { DeadLetters } from './dead-letters.ts';
 export { globMatch } from './glob.ts';
 export { type FindAppOptions, findApp, findAppModule, loadApp, pickApp } from './loader.ts';

@@ -36,6 +36,7 @@ import { type Clock, ConfigurationError, type LamportClock, logger, systemClock 
 import { bugReport } from './bug-report.ts';
 import { Config, type SettingsInput } from './config.ts';
 import type { BrokerRole } from './connections.ts';
+import { Control } from './control/index.ts';
 import { APP_MARK, noticeCopy } from './copies.ts';
 import { Core } from './core.ts';
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
@@ -80,6 +81,8 @@ export class Lovage implements AsyncDisposable {
   };
   /** Options that the app adds to the command line, by program: `app.userOptions.worker.push({ name: 'tenant' })`. */
   readonly userOptions: UserOptions = noUserOptions();
+  /** Commands to the workers of this app, and questions to them. */
+  readonly control: Control;
   /** Declares a task: `app.task(name, function)` or `app.task(name, options, function)`. */
   readonly task: DeclareTask;
   /** A typed handle of a task whose code is elsewhere: `app.remote<typeof resize>('shop.resize')`. */
@@ -104,6 +107,7 @@ export class Lovage implements AsyncDisposable {
       configured: (values) => this.signals.onAfterConfigure.emit(() => ({ app: name, source: { ...values } })),
     });
     this.#core = new Core({ name, config: this.conf, signals: this.signals, clock: parts.clock ?? systemClock, environment });
+    this.control = new Control({ mailbox: this.#core.mailbox, purge: () => this.#purge() });
     this.#port = {
       environment: () => this.#ownEnvironment(),
       register: (definition) => this.#core.registry.register(definition),
@@ -270,6 +274,15 @@ export class Lovage implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #purge(): Promise<number> {
+    const broker = await this.openBroker('write');
+    const purged = this.queueNames().map(async (name) => {
+      const queue = this.queues.get(name).declaration.name;
+      return (await broker.count(queue)) === undefined ? 0 : broker.purge(queue);
+    });
+    return (await Promise.all(purged)).reduce((sum, count) => sum + count, 0);
   }
 
   #ownEnvironment(): ExecuteEnvironment {

@@ -22,7 +22,7 @@ export const globalOptions: Parser<'sync', GlobalOptions, unknown> = object('Glo
   config: optional(
     option('--config', file('FILE', 'file'), { description: message`Configuration file: a path, or path:export.` }),
   ),
-  json: option('--json', { description: message`Print one JSON value, for programs.` }),
+  json: option('-j', '--json', { description: message`Print one JSON value, for programs.` }),
   quiet: option('-q', '--quiet', { description: message`Print less.` }),
   noColor: option('-C', '--no-color', { description: message`No colours.` }),
 });

@@ -8,6 +8,7 @@ import { logDiscarded } from './lines.ts';
 import type { WorkerApp } from './port.ts';
 import { RateLimits } from './rate.ts';
 import type { Entry, Requests } from './request.ts';
+import type { Revoked } from './revoked.ts';
 import { canPark } from './settle.ts';
 import { eventsOf, tell } from './telling.ts';
 import { TimerHeap } from './timers.ts';
@@ -19,7 +20,7 @@ export interface AdmissionOptions {
   readonly clock: Clock;
   readonly requests: Requests;
   /** Ids that must not run. */
-  readonly revoked: ReadonlySet<string>;
+  readonly revoked: Revoked;
   readonly ends: Ends;
   /** Takes what may run now. */
   readonly run: (entry: Entry) => void;
@@ -72,12 +73,33 @@ export class Admission implements Disposable {
     return reason !== undefined;
   }
 
+  /** Ends one that waits here and was revoked meanwhile. */
+  revoke(entry: Entry): void {
+    entry.release?.();
+    this.#discard(entry, 'revoked');
+  }
+
   /** Lets go of one that waits here: it waits on in the broker, or goes back where the broker cannot keep it. */
   letGo(entry: Entry): void {
     const { heldUntil: until } = entry;
     entry.release?.();
     if (until !== undefined && this.#gates.parks) this.#park(entry, until);
     else this.#giveBack(entry);
+  }
+
+  /** Whoever waits for its turn gets a new one under the new rate, in the order in which they came. */
+  rateChanged(task: string, rate: number | undefined): void {
+    this.#gates.rates.restart(task, rate);
+    const waiting = [...this.#options.requests].filter(
+      (entry) => entry.state === 'held' && entry.heldFor === 'rate' && entry.request.task === task,
+    );
+    for (const entry of waiting) {
+      entry.release?.();
+      const until = rate === undefined ? 0 : this.#gates.rates.turn(task, rate, entry.key);
+      if (until <= this.#options.clock.now()) this.#options.run(entry);
+      else this.#hold(entry, until, 'rate');
+    }
+    this.#options.changed();
   }
 
   [Symbol.dispose](): void {
@@ -92,10 +114,12 @@ export class Admission implements Disposable {
     }
     entry.state = 'held';
     entry.heldUntil = until;
+    entry.heldFor = why;
     this.#held++;
     const leave = (): void => {
       this.#held--;
       entry.heldUntil = undefined;
+      entry.heldFor = undefined;
       entry.release = undefined;
     };
     const cancel = this.#timers.at(until, () => {
@@ -135,7 +159,7 @@ export class Admission implements Disposable {
         to.revoked(request.id, { terminated: false, expired: reason === 'expired', signal: undefined }),
       );
       try {
-        app.observer.taskRevoked?.(request, { expired: reason === 'expired', terminated: false });
+        app.observer.taskRevoked?.(request, { expired: reason === 'expired', terminated: false, signal: undefined });
       } catch (error) {
         log.error('An observer of revoked tasks failed: {error}', { error });
       }

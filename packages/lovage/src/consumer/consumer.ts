@@ -18,7 +18,8 @@ import {
   type Timer,
 } from '../util/index.ts';
 import { Flow } from './flow.ts';
-import type { WorkerApp } from './port.ts';
+import type { AddedQueue, WorkerApp } from './port.ts';
+import type { Revoked } from './revoked.ts';
 
 const log = logger('consumer');
 const RECONNECT = { first: 0.2, cap: 30 };
@@ -51,6 +52,8 @@ export interface ConsumerOptions {
   readonly clock?: Clock;
   /** Seconds without a message, with free slots, after which the queues are asked whether anything waits. @default 15 */
   readonly watchdog?: number;
+  /** What must not run, as far as it is known at the start. */
+  readonly revoked?: Revoked;
   readonly onState?: (state: LineState) => void;
   readonly line?: LineSteps;
   /** Slots that the pool may grow to. @default those that it has */
@@ -100,10 +103,10 @@ export class Consumer implements AsyncDisposable {
   #dog: Timer | undefined;
 
   constructor(options: ConsumerOptions) {
-    const { app, pool, hostname, clock, capacity, onLoad } = options;
+    const { app, pool, hostname, clock, capacity, onLoad, revoked } = options;
     this.#options = options;
     this.#clock = clock ?? systemClock;
-    this.flow = new Flow({ app, pool, hostname, clock, subscription: () => this.#subscription, capacity, onLoad });
+    this.flow = new Flow({ app, pool, hostname, clock, subscription: () => this.#subscription, capacity, onLoad, revoked });
     this.ready = this.#ready.promise;
     this.ready.catch(() => undefined);
     this.closed = this.#run().then(
@@ -134,6 +137,27 @@ export class Consumer implements AsyncDisposable {
       total: Object.fromEntries(this.flow.totals),
       line: { state: this.#state, connections: this.#connections },
     };
+  }
+
+  /** Takes from this queue too, from now on and after each reconnect. Throws when it cannot be declared; then it is not among them. */
+  async addQueue(queue: AddedQueue): Promise<void> {
+    const { app } = this.#options;
+    const added = app.addQueue?.(queue);
+    if (added === undefined) return;
+    try {
+      await app.broker.declare(added.topology);
+    } catch (error) {
+      app.cancelQueue?.(queue.name);
+      throw error;
+    }
+    // Without a line, the next one takes it along.
+    await this.#subscription?.add(added.name);
+  }
+
+  /** Takes nothing more from this queue; what is in hand of it goes on. */
+  async cancelQueue(name: string): Promise<void> {
+    const gone = this.#options.app.cancelQueue?.(name);
+    if (gone !== undefined) await this.#subscription?.cancel(gone);
   }
 
   /** Takes nothing more, gives back what has not started, and waits for what runs. Rejects with the signal's reason. */

@@ -9,8 +9,16 @@ import type { Delivery, Subscription } from '../broker/index.ts';
 import type { Pool } from '../pool/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { StoredResult } from '../result/index.ts';
-import type { Outcome } from '../task/index.ts';
-import { BrokerConnectionError, type Clock, logger, type Maybe, systemClock, WorkerLostError } from '../util/index.ts';
+import type { Job, Outcome } from '../task/index.ts';
+import {
+  BrokerConnectionError,
+  type Clock,
+  logger,
+  type Maybe,
+  systemClock,
+  TaskRevokedError,
+  WorkerLostError,
+} from '../util/index.ts';
 import { Admission } from './admission.ts';
 import { earlierEnd, rest, underNewest } from './earlier.ts';
 import { Ends } from './ends.ts';
@@ -20,6 +28,7 @@ import { Pace } from './pace.ts';
 import { policyOf, type TaskPolicy } from './policy.ts';
 import type { EventError, WorkerApp } from './port.ts';
 import { type Entry, entryOf, keyOf, Requests, Run } from './request.ts';
+import { Revoked } from './revoked.ts';
 import { Slots } from './slots.ts';
 import { Strategies, tellHook, tellOutcome } from './strategies.ts';
 import { eventsOf, tell, tellEnd } from './telling.ts';
@@ -38,17 +47,22 @@ export interface FlowOptions {
   readonly hostname: string;
   readonly subscription: () => Subscription | undefined;
   readonly clock?: Clock | undefined;
+  /** What must not run, as far as it is known at the start. @default nothing */
+  readonly revoked?: Revoked | undefined;
   /** Slots that the pool may grow to when there is work for them; messages are taken for these. @default those that it has */
   readonly capacity?: (() => number) | undefined;
   /** Called when more is in hand than before. */
   readonly onLoad?: (() => void) | undefined;
 }
 
+/** What can be changed of a task while a worker runs. */
+export type PolicyChange = Partial<Pick<TaskPolicy, 'rate' | 'timeLimit' | 'softTimeLimit'>>;
+
 /** Everything a worker has in hand. */
 export class Flow {
   readonly requests: Requests = new Requests();
-  /** Ids that must not run. */
-  readonly revoked: Set<string> = new Set();
+  /** What must not run. */
+  readonly revoked: Revoked;
   /** Started since the beginning, by task name. */
   readonly totals: Map<string, number> = new Map();
   readonly #options: FlowOptions;
@@ -58,7 +72,9 @@ export class Flow {
   readonly #slots: Slots;
   readonly #admission: Admission;
   readonly #strategies: Strategies;
-  readonly #policies = new WeakMap<object, TaskPolicy>();
+  #policies = new WeakMap<object, TaskPolicy>();
+  /** What was changed while the worker runs, by task name. */
+  readonly #changes = new Map<string, PolicyChange>();
   #acked = 0;
   #interrupted = 0;
   /** Running tasks whose messages went with a lost line and have not come back: they fill slots, and the new line does not know of them. */
@@ -76,8 +92,9 @@ export class Flow {
   constructor(options: FlowOptions) {
     this.#options = options;
     const { app, pool, hostname, subscription } = options;
-    const { requests, revoked } = this;
     const clock = options.clock ?? systemClock;
+    this.revoked = options.revoked ?? new Revoked({}, clock);
+    const { requests, revoked } = this;
     const changed = (): void => this.#adjust();
     this.#clock = clock;
     const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, changed });
@@ -353,7 +370,10 @@ export class Flow {
   #policy(definition: Usable['definition']): TaskPolicy {
     let policy = this.#policies.get(definition);
     if (policy === undefined) {
-      policy = policyOf(this.#options.app.options(definition), this.#options.app.settings);
+      policy = {
+        ...policyOf(this.#options.app.options(definition), this.#options.app.settings),
+        ...this.#changes.get(definition.name),
+      };
       this.#policies.set(definition, policy);
     }
     return policy;
@@ -428,7 +448,7 @@ export class Flow {
       return;
     }
     entry.state = 'running';
-    entry.run = new Run(() => this.#started(entry));
+    entry.run = new Run((slot) => this.#started(entry, slot.pid));
     const outcome = this.#outcome(entry, entry.run);
     if (!(outcome instanceof Promise)) this.#finish(entry, outcome);
     else {
@@ -441,14 +461,15 @@ export class Flow {
 
   #outcome(entry: Entry, run: Run): Maybe<Outcome> {
     try {
-      return this.#options.pool.run(entry.job, run);
+      return this.#options.pool.run(this.#job(entry), run);
     } catch (error) {
       return brokenPool(error);
     }
   }
 
-  #started(entry: Entry): void {
+  #started(entry: Entry, pid: number): void {
     const { task } = entry.request;
+    entry.pid = pid;
     entry.startedAt = this.#clock.now();
     this.totals.set(task, (this.totals.get(task) ?? 0) + 1);
     if (!entry.policy.acksLate) this.#ackEarly(entry);
@@ -475,6 +496,10 @@ export class Flow {
     entry.state = 'settling';
     entry.run = undefined;
     this.#pace.note(outcome.runtime);
+    if (entry.terminated !== undefined) {
+      this.#endTerminated(entry, outcome, entry.terminated);
+      return;
+    }
     logOutcome(entry.request, outcome);
     tellOutcome(entry, outcome);
     const { policy, acked, interrupted, original } = entry;
@@ -497,6 +522,34 @@ export class Flow {
     return undefined;
   }
 
+  /** Revoked while it ran: REVOKED is its one final state, also where it came to another end before it heeded the signal. */
+  #endTerminated(entry: Entry, outcome: Outcome, signal: string): void {
+    const { request, policy } = entry;
+    const { app } = this.#options;
+    log.info('Task {name}[{id}] was terminated ({signal})', { name: request.task, id: request.id, signal: signal || 'revoked' });
+    const told = (): void => this.#tellTerminated(entry, signal);
+    if (outcome.state === 'REVOKED') {
+      this.#ends.end(entry, { verdict: 'ack' }, { ...outcome, results: underNewest(outcome.results, entry) }, told);
+    } else {
+      const wanted = app.backend !== undefined && !(request.ignoreResult ?? policy.ignoreResult);
+      const results = wanted ? app.records.revoked(ownerOfRequest(request), 'terminated') : [];
+      this.#ends.endWithout(entry, { verdict: 'ack' }, results, { state: 'REVOKED', reason: 'terminated' }, told);
+    }
+    this.#slots.free();
+    this.#adjust();
+  }
+
+  #tellTerminated(entry: Entry, signal: string): void {
+    const { request } = entry;
+    const { app } = this.#options;
+    tell(eventsOf(entry, app), (to) => to.revoked(request.id, { terminated: true, expired: false, signal: signal || undefined }));
+    try {
+      app.observer.taskRevoked?.(request, { expired: false, terminated: true, signal: signal || undefined });
+    } catch (error) {
+      log.error('An observer of revoked tasks failed: {error}', { error });
+    }
+  }
+
   #endLost(entry: Entry, answer: Answer, message: string, then: (() => void) | undefined): void {
     const error = new WorkerLostError(message);
     this.#ends.endWithout(entry, answer, this.#ends.lost(entry, error), { state: 'FAILURE', error }, then);
@@ -505,6 +558,50 @@ export class Flow {
   /** Ends the chords that were complete `seconds` ago and of which whoever completed them is gone. Resolves to how many. */
   mendChords(seconds: number): Promise<number> {
     return this.#ends.mendChords(seconds);
+  }
+
+  /** Ends at once what waits here and was revoked; what runs goes on. Resolves to nothing: the gates stop what comes later. */
+  revokeWaiting(): void {
+    const waiting = [...this.requests].filter(({ state, request }) => isWaiting(state) && this.revoked.matches(request));
+    if (waiting.length === 0) return;
+    this.#slots.drop(new Set(waiting));
+    for (const entry of waiting) this.#admission.revoke(entry);
+    this.#adjust();
+  }
+
+  /** Stops what runs and is meant. Answers the ids of those, and of those that wait here and end now. */
+  terminate(isMeant: (request: TaskRequest) => boolean, signal: string): readonly string[] {
+    const meant = [...this.requests].filter(
+      ({ state, request }) => (isWaiting(state) || state === 'running') && isMeant(request),
+    );
+    for (const entry of meant) {
+      if (entry.state !== 'running') continue;
+      entry.terminated = signal;
+      entry.run?.abort(
+        new TaskRevokedError(`The task was revoked while it ran${signal === '' ? '' : ` (${signal})`}.`, { signal }),
+      );
+    }
+    this.revokeWaiting();
+    return [...new Set(meant.map(({ request }) => request.id))];
+  }
+
+  /** Another rate limit (starts in a second; undefined: none) or other time limits of a task, from now on, until the worker ends. */
+  change(task: string, change: PolicyChange): void {
+    this.#changes.set(task, { ...this.#changes.get(task), ...change });
+    this.#policies = new WeakMap();
+    if ('rate' in change) this.#admission.rateChanged(task, change.rate);
+  }
+
+  /** Limits may have changed since the message came; those of the message itself win. */
+  #job(entry: Entry): Job {
+    const change = this.#changes.get(entry.request.task);
+    if (change === undefined || !('timeLimit' in change)) return entry.job;
+    const { timeLimit, softTimeLimit } = entry.request;
+    return {
+      ...entry.job,
+      timeLimit: timeLimit ?? change.timeLimit,
+      softTimeLimit: softTimeLimit ?? change.softTimeLimit,
+    };
   }
 
   /** Lets go of all that has not started; returns it. */
@@ -518,6 +615,11 @@ export class Flow {
     }
     return unstarted;
   }
+}
+
+/** In hand, and not started. */
+function isWaiting(state: Entry['state']): boolean {
+  return state === 'received' || state === 'held' || state === 'ready';
 }
 
 function isSuspect(delivery: Delivery): boolean {

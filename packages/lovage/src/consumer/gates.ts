@@ -2,6 +2,7 @@
 import type { Clock } from '../util/index.ts';
 import type { RateLimits } from './rate.ts';
 import type { Entry } from './request.ts';
+import type { Revoked } from './revoked.ts';
 
 /** A task due later than this many seconds waits in the broker, not in the memory of a worker. */
 export const HOLD_SECONDS = 5;
@@ -18,7 +19,7 @@ export type Gate =
 /** What the gates look at. */
 export interface GateState {
   readonly clock: Clock;
-  readonly revoked: ReadonlySet<string>;
+  readonly revoked: Pick<Revoked, 'matches'>;
   readonly rates: RateLimits;
   /** Can the broker keep a message until a time? */
   readonly parks: boolean;
@@ -26,7 +27,7 @@ export interface GateState {
 
 /** Revoked or too late? Asked on receipt and again right before the start. */
 export function lapsed({ request }: Entry, state: Pick<GateState, 'clock' | 'revoked'>): 'revoked' | 'expired' | undefined {
-  if (state.revoked.has(request.id)) return 'revoked';
+  if (state.revoked.matches(request)) return 'revoked';
   if (request.expiresAt !== undefined && state.clock.now() > request.expiresAt) return 'expired';
   return undefined;
 }

@@ -3,6 +3,7 @@
 export { Consumer, type ConsumerOptions, type LineState, type LineSteps } from './consumer.ts';
 export type { Flow } from './flow.ts';
 export type {
+  AddedQueue,
   ConsumerObserver,
   ConsumerSettings,
   EventError,
@@ -13,3 +14,4 @@ export type {
   WorkerApp,
 } from './port.ts';
 export type { Entry, EntryState, Requests } from './request.ts';
+export { Revoked, type RevokedLimits, type RevokedStamp, stampsOf } from './revoked.ts';

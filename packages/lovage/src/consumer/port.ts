@@ -1,5 +1,5 @@
 // What a consumer needs of the program around it. The worker room makes one of an app; tests may make one by hand.
-import type { Broker, Delivery, Topology } from '../broker/index.ts';
+import type { Broker, Delivery, ExchangeType, Topology } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { ChordOpening, CompleteChord, ResultBackend, StoredOpening, StoredResult } from '../result/index.ts';
 import type { Aftermath, FollowUp, Publisher, TaskDefinition, TaskEnd, TaskOptions } from '../task/index.ts';
@@ -48,7 +48,10 @@ export interface ConsumerSettings {
 /** What others may want to see; a consumer never waits for it and never changes its mind. */
 export interface ConsumerObserver {
   taskReceived?(request: TaskRequest): void;
-  taskRevoked?(request: TaskRequest, fields: { readonly expired: boolean; readonly terminated: boolean }): void;
+  taskRevoked?(
+    request: TaskRequest,
+    fields: { readonly expired: boolean; readonly terminated: boolean; readonly signal: string | undefined },
+  ): void;
   taskRejected?(delivery: Delivery, error: Error | undefined): void;
   taskUnknown?(
     delivery: Delivery,
@@ -81,6 +84,15 @@ export interface TaskEvents {
   cancelled(id: string): void;
 }
 
+/** A queue that a worker shall take from. What is left out is as the settings say. */
+export interface AddedQueue {
+  readonly name: string;
+  readonly exchange?: string | undefined;
+  readonly exchangeType?: ExchangeType | undefined;
+  readonly routingKey?: string | undefined;
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
+}
+
 /** Who a record is about, when there may be no request to ask. */
 export interface ResultOwner {
   readonly id: string;
@@ -95,7 +107,7 @@ export interface ResultOwner {
 /** Records that the consumer itself must write, because no slot ever saw the task. */
 export interface RecordWriter {
   failure(owner: ResultOwner, error: Error): readonly StoredResult[];
-  revoked(owner: ResultOwner, reason: 'revoked' | 'expired'): readonly StoredResult[];
+  revoked(owner: ResultOwner, reason: 'revoked' | 'expired' | 'terminated'): readonly StoredResult[];
 }
 
 /** What a worker must know to end chords. */
@@ -125,8 +137,12 @@ export interface WorkerApp {
   options(definition: TaskDefinition): Readonly<TaskOptions>;
   /** Decodes a body of protocol 1; protocol 2 stays bytes until its slot. */
   decodeBody(delivery: Delivery): unknown;
-  /** What to declare and which queues to take from. */
+  /** What to declare and which queues to take from; asked again for each line, so that changes outlive it. */
   queues(): { readonly names: readonly string[]; readonly topology: Topology };
+  /** From now on `queues` has this one too. Resolves to what to declare for it. Throws ConfigurationError or QueueNotFoundError. */
+  addQueue?(queue: AddedQueue): { readonly name: string; readonly topology: Topology };
+  /** From now on `queues` is without it. Answers the broker's name for it; undefined when it was not among them. */
+  cancelQueue?(name: string): string | undefined;
   /** Absent: parts of chords are not counted. */
   readonly joins?: JoinPort | undefined;
   /** What else follows the end of a task that no slot ended. Never rejects. */

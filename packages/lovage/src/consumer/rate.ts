@@ -35,6 +35,17 @@ export class RateLimits {
     return at;
   }
 
+  /** Turns that are still to come count no longer: the next is an interval of the new rate after the last start. */
+  restart(task: string, rate: number | undefined): void {
+    const bucket = this.#buckets.get(task);
+    if (bucket === undefined) return;
+    const coming = Math.max(1, Math.ceil((bucket.nextAt - this.#clock.now()) * bucket.rate));
+    const last = bucket.nextAt - coming / bucket.rate;
+    bucket.reserved.clear();
+    if (rate === undefined) this.#buckets.delete(task);
+    else this.#buckets.set(task, { ...bucket, rate, nextAt: last + 1 / rate });
+  }
+
   /** Keeps a turn for a run that goes back to the broker until then. */
   reserve(task: string, key: string, at: number): void {
     const reserved = this.#buckets.get(task)?.reserved;

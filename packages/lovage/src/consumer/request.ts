@@ -30,10 +30,15 @@ export interface Entry {
   interrupted: boolean;
   /** Epoch seconds until which it waits here for its eta or its rate. */
   heldUntil: number | undefined;
+  heldFor: 'eta' | 'rate' | undefined;
   /** Stops waiting for the eta, the rate or the word of a strategy. */
   release: (() => void) | undefined;
   /** Epoch seconds of the start. */
   startedAt: number | undefined;
+  /** The process that runs it. */
+  pid: number | undefined;
+  /** Somebody revoked it while it ran: the signal that was named, or `''`. It ends as REVOKED, whatever it does. */
+  terminated: string | undefined;
   /** Made when there is first something to tell. */
   hooks: RequestHooks | undefined;
 }
@@ -62,18 +67,21 @@ export function entryOf(
     run: undefined,
     interrupted: false,
     heldUntil: undefined,
+    heldFor: undefined,
     release: undefined,
     startedAt: undefined,
+    pid: undefined,
+    terminated: undefined,
     hooks: undefined,
   };
 }
 
 /** What the pool is told of a started task. Its signal is made when somebody looks at it: most tasks never do. */
 export class Run implements RunOptions {
-  readonly onStart: () => void;
+  readonly onStart: NonNullable<RunOptions['onStart']>;
   #controller: AbortController | undefined;
 
-  constructor(onStart: () => void) {
+  constructor(onStart: NonNullable<RunOptions['onStart']>) {
     this.onStart = onStart;
   }
 

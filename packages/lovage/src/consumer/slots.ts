@@ -51,6 +51,14 @@ export class Slots {
     return [...this.#ready.splice(0), ...this.#suspects.splice(0)];
   }
 
+  /** Takes these out; they have ended. */
+  drop(entries: ReadonlySet<Entry>): void {
+    for (const list of [this.#ready, this.#suspects]) {
+      const kept = list.filter((entry) => !entries.has(entry));
+      if (kept.length < list.length) list.splice(0, list.length, ...kept);
+    }
+  }
+
   /** There are more slots than there were. */
   grown(): void {
     this.#pump();

@@ -15,6 +15,7 @@ import type { Ends } from './ends.ts';
 import { ownerOfRequest } from './intake.ts';
 import type { WorkerApp } from './port.ts';
 import type { Entry, Requests } from './request.ts';
+import type { Revoked } from './revoked.ts';
 
 const log = logger('consumer');
 
@@ -22,7 +23,7 @@ export interface StrategiesOptions {
   readonly app: WorkerApp;
   readonly hostname: string;
   /** Ids that must not run. */
-  readonly revoked: ReadonlySet<string>;
+  readonly revoked: Pick<Revoked, 'has'>;
   readonly requests: Requests;
   readonly ends: Ends;
   /** The gates, for what may run. */

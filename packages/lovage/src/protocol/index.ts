@@ -1,5 +1,22 @@
 // The Celery wire, pure: messages, signatures, result records, exceptions, names. Comes in: what was parsed from the wire or is about
 // to be written. Goes out: checked plain data. Nobody else knows a snake_case name.
+export {
+  type ControlNames,
+  type ControlReply,
+  type ControlRequest,
+  controlNames,
+  isAddressed,
+  isStale,
+  type Matcher,
+  parseControlReply,
+  parseControlRequest,
+  pythonException,
+  pythonSet,
+  pythonText,
+  type ReplyAddress,
+  writeControlReply,
+  writeControlRequest,
+} from './control.ts';
 export { createErrorRegistry, type ErrorRegistry, type ErrorTwin } from './error-registry.ts';
 export {
   type CallFields,

@@ -11,6 +11,7 @@ import { storableKey } from './kv-names.ts';
 import { createKeyWatch } from './kv-watch.ts';
 import { patient } from './patience.ts';
 import { DEFAULT_RETRY } from './retry.ts';
+import type { RevokeStore } from './revokes.ts';
 import type { BackendOptions, ResultBackend, StoredResult } from './seam.ts';
 
 /** Ids in one statement at most. */
@@ -118,6 +119,7 @@ export function open(options: BackendOptions): ResultBackend {
             return stored === undefined ? undefined : { ...stored, id };
           },
         }),
+    ...(tables.revokes === undefined ? {} : { revokes: patientRevokes(tables.revokes(connection), patiently) }),
     ...(tables.groups === undefined ? {} : { groups: patientGroups(tables.groups(connection), patiently) }),
     cleanup: () => {
       const { expires } = options;
@@ -157,7 +159,7 @@ function tablesOf(given: Readonly<Record<string, unknown>>): { readonly tables: 
     throw new ConfigurationError(
       `The transport option tables is ${JSON.stringify(kind)}. Use 'own' for Lovage's tables, or 'celery' for those shared with Python.`,
     );
-  const placed = (key: 'task' | 'group', fallback: string): readonly string[] => {
+  const placed = (key: 'task' | 'group' | 'revokes', fallback: string): readonly string[] => {
     const [name, schema] = [entry(given.tableNames, key), entry(given.tableSchemas, key)];
     return [...(schema === undefined ? [] : [schema]), name ?? fallback];
   };
@@ -165,7 +167,11 @@ function tablesOf(given: Readonly<Record<string, unknown>>): { readonly tables: 
     const names = { task: placed('task', 'celery_taskmeta'), group: placed('group', 'celery_tasksetmeta') };
     return { tables: celeryTables(names), maxId: 155 };
   }
-  const names = { task: placed('task', 'lovage_results'), group: placed('group', 'lovage_result_groups') };
+  const names = {
+    task: placed('task', 'lovage_results'),
+    group: placed('group', 'lovage_result_groups'),
+    revokes: placed('revokes', 'lovage_revokes'),
+  };
   return { tables: ownTables(names), maxId: 255 };
 }
 
@@ -198,6 +204,13 @@ function waves(results: readonly StoredResult[]): readonly (readonly StoredResul
 
 function chunks<T>(items: readonly T[]): readonly (readonly T[])[] {
   return Array.from({ length: Math.ceil(items.length / CHUNK) }, (_, at) => items.slice(at * CHUNK, (at + 1) * CHUNK));
+}
+
+function patientRevokes(revokes: RevokeStore, patiently: <T>(call: () => Promise<T>) => Promise<T>): RevokeStore {
+  return {
+    add: (scope, texts, limits) => patiently(() => revokes.add(scope, texts, limits)),
+    load: (scope) => patiently(() => revokes.load(scope)),
+  };
 }
 
 function patientGroups(groups: GroupStore, patiently: <T>(call: () => Promise<T>) => Promise<T>): GroupStore {

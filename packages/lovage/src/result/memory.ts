@@ -4,6 +4,7 @@
 import { readOptionNames } from '../util/index.ts';
 import type { GroupStore, StoredGroup } from './group-seam.ts';
 import { type ChordShelf, createMemoryChords } from './memory-chords.ts';
+import { memoryRevokes, type RevokeStore } from './revokes.ts';
 import { isStored, mayStore } from './rules.ts';
 import { type BackendOptions, READY_STATES, type ResultBackend, type Retention, type StoredResult } from './seam.ts';
 import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
@@ -15,6 +16,7 @@ interface Shelf {
   readonly fences: Map<string, { readonly attempt: number; readonly until: number }>;
   readonly groups: Map<string, { readonly stored: StoredGroup; readonly until: number }>;
   readonly chords: ChordShelf;
+  readonly revokes: RevokeStore;
   /** One of each backend that is open. */
   readonly open: Set<Watchers>;
 }
@@ -32,6 +34,7 @@ export function open(options: BackendOptions): ResultBackend {
     fences: new Map(),
     groups: new Map(),
     chords: new Map(),
+    revokes: memoryRevokes(),
     open: new Set<Watchers>(),
   };
   const shelf: Shelf = known ?? blank;
@@ -64,6 +67,7 @@ export function open(options: BackendOptions): ResultBackend {
       return find(shelf, id);
     },
     groups: groupsOf(shelf),
+    revokes: shelf.revokes,
     cleanup: async () => sweep(shelf),
     chords: createMemoryChords(shelf.chords),
     check: async () => undefined,

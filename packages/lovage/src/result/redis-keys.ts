@@ -12,6 +12,8 @@ export interface ResultKeys {
   fence(id: string): string;
   /** Keys of a chord; of all chords, but for the id, when there is none. */
   chord(groupId: string): RedisChordKeys;
+  /** Key of what is revoked under a control exchange. */
+  revokes(scope: string): string;
   /** The id in a channel's name, if it is one of ours. */
   idOf(channel: string): string | undefined;
 }
@@ -53,6 +55,7 @@ export function resultKeys({ globalKeyprefix }: RedisResultOptions): ResultKeys 
       own: `${prefix}lovage-chord-${groupId}`,
       waiting: `${prefix}lovage-chords`,
     }),
+    revokes: (scope) => `${prefix}lovage-revoked-${scope}`,
     idOf: (channel) => (channel.startsWith(start) ? channel.slice(start.length) : undefined),
   };
 }

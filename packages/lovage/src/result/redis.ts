@@ -18,6 +18,7 @@ import {
 import { createRedisChords } from './redis-chords.ts';
 import { redisGroups } from './redis-groups.ts';
 import { readResultOptions, resultKeys, urlOptions } from './redis-keys.ts';
+import { redisRevokes } from './redis-revokes.ts';
 import { createRedisWatch } from './redis-watch.ts';
 import { DEFAULT_RETRY, type RetryPolicy, repeatedly } from './retry.ts';
 import { isStored } from './rules.ts';
@@ -113,6 +114,7 @@ export function open(options: BackendOptions): ResultBackend {
     database: target.database,
     features: { persistent: true, fence: true, autoExpire: true, states: true, messages: true },
     groups: redisGroups(line, keys, patiently),
+    revokes: redisRevokes(line, keys, patiently),
     put,
     jointPut: (results) => ({ database: target.database, payload: results.map(write) }),
     get: (ids) => patiently((signal) => get(ids, signal)),

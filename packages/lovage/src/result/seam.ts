@@ -3,6 +3,7 @@ import type { JointWrite } from '../broker/index.ts';
 import type { ChordStore } from './chord-seam.ts';
 import type { GroupStore } from './group-seam.ts';
 import type { RetryPolicy } from './retry.ts';
+import type { RevokeStore } from './revokes.ts';
 
 export type TaskState = string;
 /** States that end a task. */
@@ -78,6 +79,8 @@ export interface ResultBackend extends AsyncDisposable {
   readonly chords?: ChordStore;
   /** Keeps which tasks belong to a group. Without it, groups can be neither saved nor restored. */
   readonly groups?: GroupStore;
+  /** Keeps what must not run, for workers that start later. Without it, revokes live in workers alone. */
+  readonly revokes?: RevokeStore;
   check(signal: AbortSignal): Promise<void>;
 }
 

@@ -12,8 +12,9 @@ import {
 } from '../util/index.ts';
 import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
 import { CHORD_SCHEMA, createSqliteChords, trimChords } from './sqlite-chords.ts';
-import { GROUP_SCHEMA, sqliteGroups } from './sqlite-groups.ts';
+import { GROUP_SCHEMA, type SqliteAccess, sqliteGroups } from './sqlite-groups.ts';
 import { createRetention } from './sqlite-retention.ts';
+import { REVOKE_SCHEMA, sqliteRevokes } from './sqlite-revokes.ts';
 import { fenceRow, forgetRows, putRows, SCHEMA as RESULT_SCHEMA, readRows, trimRows } from './sqlite-rows.ts';
 import { closedBackend, createWatchers, type Watchers } from './watchers.ts';
 
@@ -29,7 +30,7 @@ const TRIM_ROWS = 5000;
 /** Results deleted in one transaction by a clean-up. */
 const CLEANUP_ROWS = 1000;
 
-const SCHEMA = RESULT_SCHEMA + GROUP_SCHEMA;
+const SCHEMA = RESULT_SCHEMA + GROUP_SCHEMA + REVOKE_SCHEMA;
 
 /** Opens the backend; the file is touched at the first call. */
 export function open(options: BackendOptions): ResultBackend {
@@ -76,6 +77,7 @@ export function open(options: BackendOptions): ResultBackend {
     hasTables = true;
   }
 
+  const access: SqliteAccess = { read: (work) => ours(file.read(work)), write: (work) => ours(file.write(work)) };
   return {
     name: 'sqlite',
     url: `sqlite://${file.path}`,
@@ -94,7 +96,8 @@ export function open(options: BackendOptions): ResultBackend {
           return readRows(db, [id])[0];
         }),
       ),
-    groups: sqliteGroups({ read: (work) => ours(file.read(work)), write: (work) => ours(file.write(work)) }),
+    groups: sqliteGroups(access),
+    revokes: sqliteRevokes(access),
     cleanup: async () => {
       for (let all = 0; ; ) {
         const some = await ours(

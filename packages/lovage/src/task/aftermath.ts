@@ -14,7 +14,7 @@ import { ownPart, unreadPart } from './parts.ts';
 /** How it ended. */
 export type TaskEnd =
   | { readonly state: 'FAILURE'; readonly error: Error }
-  | { readonly state: 'REVOKED'; readonly reason: 'revoked' | 'expired' };
+  | { readonly state: 'REVOKED'; readonly reason: 'revoked' | 'expired' | 'terminated' };
 
 const NOTHING: Aftermath = { results: [], next: [], openings: [], parts: [] };
 
@@ -53,7 +53,7 @@ function following(
   return end.state === 'REVOKED' ? afterRevoke(attempt, end.reason) : afterFailure(attempt, end.error);
 }
 
-function afterRevoke(attempt: Attempt, reason: 'revoked' | 'expired'): Aftermath {
+function afterRevoke(attempt: Attempt, reason: 'revoked' | 'expired' | 'terminated'): Aftermath {
   const exception = revokedException(reason);
   const { results, counted } = chainFailures(attempt, exception, undefined);
   const own = ownPart(attempt, 'REVOKED', exception);

@@ -37,6 +37,11 @@ export class Registry implements TaskRegistry {
     this.#builtIn.set(definition.name, definition);
   }
 
+  /** The tasks that every app has. */
+  get builtIns(): readonly TaskDefinition[] {
+    return [...this.#builtIn.values()];
+  }
+
   /** Forgets a task, so that another may have its name. */
   unregister(name: string): void {
     if (!this.#tasks.delete(name)) throw notRegistered(name, this.#tasks.keys());

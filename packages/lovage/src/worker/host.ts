@@ -1,10 +1,13 @@
 // What the steps of a worker share. Everything lives here and not in module variables, so that one process can hold several workers.
-import type { Consumer, WorkerApp } from '../consumer/index.ts';
+
+import type { Queue } from '../app/index.ts';
+import type { Consumer, Revoked, WorkerApp } from '../consumer/index.ts';
 import type { Dispatcher } from '../event/index.ts';
 import type { EndOutside, Execute, Pool } from '../pool/index.ts';
 import type { Signals } from '../task/index.ts';
 import type { AutoscaleOptions, Autoscaler } from './autoscale.ts';
 import type { Bootstep } from './bootsteps.ts';
+import type { ControlPort } from './control/port.ts';
 import type { WorkerEvents } from './worker-events.ts';
 
 /** Options of a worker; what is absent comes from the settings of the app. */
@@ -51,6 +54,12 @@ export interface WorkerOptions {
   readonly watchdog?: number;
   /** Seconds after which a chord that is complete, and whose body nobody sent, is ended by this worker: whoever completed it is gone. @default 10 */
   readonly staleChords?: number;
+  /** After the start, ask the other workers what is revoked. @default true */
+  readonly mingle?: boolean;
+  /** Go on although another worker of this name answers. @default false */
+  readonly allowDuplicateName?: boolean;
+  /** File in which it keeps what was revoked. @default the setting workerStateDb */
+  readonly stateDb?: string;
 }
 
 /** One queue as the banner lists it. */
@@ -67,6 +76,9 @@ export interface WorkerParts extends AsyncDisposable {
   readonly execute: Execute;
   readonly ended: EndOutside;
   readonly queueLines: readonly QueueLine[];
+  /** The queues that it takes from now. */
+  queues(): readonly Queue[];
+  readonly control: ControlPort;
   readonly brokerUrl: string;
   readonly backendUrl: string | undefined;
   /** Sends the events of this worker; nothing passes before the step `events` says so. */
@@ -90,6 +102,22 @@ export interface WorkerHost {
   autoscaler: Autoscaler | undefined;
   /** Set by the step `events`; absent in a worker that sends none. The control commands enable_events, disable_events and heartbeat use it. */
   events: WorkerEvents | undefined;
+  /** What must not run; the consumer asks it. */
+  readonly revoked: Revoked;
+  /** Set by the step that keeps a state file: what it keeps has changed. */
+  stateChanged: (() => void) | undefined;
+  /** Samples of memory that `inspect memsample` took. */
+  readonly memorySamples: string[];
+  /** Milliseconds (performance.now()) at which it was made. */
+  readonly startedAt: number;
+  /** Resolves when the worker is ready. */
+  readonly started: Promise<void>;
+  /** What the worker waits for, a moment at most, before it says that it is ready. */
+  readonly beforeReady: Promise<unknown>[];
+  /** Statistics of every step. */
+  info(): Readonly<Record<string, unknown>>;
+  /** Begins a warm shutdown. */
+  stop(cause: string): void;
   /** What lives with each line to the broker: the program's own steps of the consumer. */
   readonly consumerSteps: readonly Bootstep<ConsumerHost>[];
   /** A step found out that the worker cannot go on. */

@@ -10,6 +10,8 @@ export {
 export { type BannerFields, banner } from './banner.ts';
 export { type Blueprints, describeBlueprints, type StepInfo } from './blueprints.ts';
 export type { Blueprint, Bootstep, Running } from './bootsteps.ts';
+export { builtInCommands } from './control/commands/index.ts';
+export type { Command, CommandContext } from './control/seam.ts';
 export { WORKER_EXIT } from './exit-codes.ts';
 export type { ConsumerHost, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 export { configureLogging, type LoggingOptions, type LogLevel } from './logging.ts';

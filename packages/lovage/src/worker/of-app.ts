@@ -1,6 +1,5 @@
 // What a worker needs, made of a Lovage app: the ports of the consumer and of the worker on one side, the app's parts on the other.
 import type { Lovage, Queue } from '../app/index.ts';
-import type { Topology } from '../broker/index.ts';
 import type { ConsumerObserver, ConsumerSettings, JoinPort, RecordWriter, ResultOwner, WorkerApp } from '../consumer/index.ts';
 import {
   formatTime,
@@ -27,8 +26,10 @@ import {
 } from '../task/index.ts';
 import { NotRegisteredError, redactUrl } from '../util/index.ts';
 import type { Bootstep } from './bootsteps.ts';
+import { controlPortOf } from './control/of-app.ts';
 import { directQueue } from './direct.ts';
 import type { ConsumerHost, QueueLine, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
+import { createLiveQueues } from './queues.ts';
 import type { WorkerSource } from './source.ts';
 import { taskEvents } from './task-events.ts';
 
@@ -64,8 +65,8 @@ function observerOf({ signals }: Lovage): ConsumerObserver {
   const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
   return {
     taskReceived: (request) => signals.taskReceived.emit(() => ({ request }), request.task),
-    taskRevoked: (request, { expired, terminated }) =>
-      signals.taskRevoked.emit(() => ({ request, expired, terminated, signal: undefined }), request.task),
+    taskRevoked: (request, { expired, terminated, signal }) =>
+      signals.taskRevoked.emit(() => ({ request, expired, terminated, signal }), request.task),
     taskRejected: ({ headers }, error) =>
       signals.taskRejected.emit(() => ({ id: text(headers?.id), task: text(headers?.task), error })),
     taskUnknown: (_, { name, id, error }) => signals.taskUnknown.emit(() => ({ id: id ?? '', task: name, error }), name),
@@ -80,14 +81,6 @@ function selectQueues(app: Lovage, { queues, excludeQueues = [] }: WorkerOptions
 
 function lineOf({ name, exchange, routingKey }: Queue): QueueLine {
   return { name, exchange: exchange.name, exchangeType: exchange.type, routingKey };
-}
-
-function withQueues({ exchanges, queues, bindings }: Topology, more: readonly Queue[]): Topology {
-  return {
-    exchanges: [...exchanges, ...more.flatMap((queue) => queue.exchanges)],
-    queues: [...queues, ...more.map(({ declaration }) => declaration)],
-    bindings: [...bindings, ...more.flatMap((queue) => queue.bindings)],
-  };
 }
 
 function wasRejected(app: Lovage, stored: StoredResult): boolean {
@@ -156,8 +149,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
   const backend = opened.name === 'disabled' ? undefined : opened;
   const queues = selectQueues(app, worker);
   const direct = app.settings.workerDirect ? [directQueue(hostname)] : [];
-  const names = [...queues, ...direct].map(({ declaration }) => declaration.name);
-  const topology = withQueues(app.queues.topology(queues.map(({ name }) => name)), direct);
+  const live = createLiveQueues(app, [...queues, ...direct]);
   const dispatcher = app.createDispatcher({ hostname, groups: [], batched: ['task'] });
   const port: WorkerApp = {
     settings: settingsOf(app, worker),
@@ -175,7 +167,9 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
       const { contentType, contentEncoding } = properties;
       return environment.serialization.decode({ body, contentType, contentEncoding, compression }, environment.accept);
     },
-    queues: () => ({ names, topology }),
+    queues: () => live.current(),
+    addQueue: (queue) => live.add(queue),
+    cancelQueue: (name) => live.cancel(name),
     joins: backend?.chords && joinsOf(app, environment),
     aftermath: (request, body, end) => aftermath(request, body, end, environment),
     followUp: async (request, body, stored) => followed(request, body, recordOf(app, stored), environment),
@@ -186,6 +180,8 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
     execute: (job, options) => execute(job, environment, options),
     ended: (job, reason, runtime) => executeEnd(job, environment, reason, runtime),
     queueLines: [...queues, ...direct].map(lineOf),
+    queues: () => live.all,
+    control: controlPortOf(app, broker.url),
     brokerUrl: broker.url,
     backendUrl: backend === undefined ? undefined : redactUrl(backend.url),
     dispatcher,

@@ -16,6 +16,9 @@ export interface ProgramSettings {
   readonly maxZombies?: number | null | undefined;
   /** Send events about tasks? */
   readonly workerSendTaskEvents?: boolean | undefined;
+  readonly workerStateDb?: string | null | undefined;
+  readonly workerRevokesMax: number;
+  readonly workerRevokeExpires: number;
 }
 
 /** An app, as far as a worker needs it before anything is open. */

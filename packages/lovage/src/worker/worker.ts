@@ -1,6 +1,7 @@
 // A worker: options and an app in, a running program of bootsteps out. All its state is in the instance; several may live in one process.
 // Its life: created → starting → running → stopping (warm, then cold if somebody is in a hurry) → stopped.
-import { after, ConfigurationError, deadline, logger, ShutdownError, type Timer } from '../util/index.ts';
+import { Revoked } from '../consumer/index.ts';
+import { after, ConfigurationError, deadline, logger, orAborted, ShutdownError, type Timer } from '../util/index.ts';
 import { workerSteps } from './blueprints.ts';
 import { type Blueprint, type Bootstep, startOrdered } from './bootsteps.ts';
 import { WORKER_EXIT } from './exit-codes.ts';
@@ -10,6 +11,8 @@ import type { ProgramSettings, WorkerSource } from './source.ts';
 import { lineSteps } from './steps/index.ts';
 
 const log = logger('worker');
+/** Seconds that `ready` waits for what is not needed to take tasks. */
+const BEFORE_READY = 1;
 
 export type WorkerState = 'created' | 'starting' | 'running' | 'stopping' | 'stopped';
 
@@ -40,6 +43,7 @@ export class Worker implements AsyncDisposable {
   readonly #options: WorkerOptions;
   readonly #closed = Promise.withResolvers<number>();
   readonly #abort = new AbortController();
+  readonly #started = Promise.withResolvers<void>();
   #state: WorkerState = 'created';
   #blueprint: Blueprint | undefined;
   #facts: WorkerFacts | undefined;
@@ -185,7 +189,9 @@ export class Worker implements AsyncDisposable {
       };
       const steps = workerSteps([...this.#source.steps(), ...(this.#options.steps ?? [])]);
       this.#blueprint = withParts(await startOrdered(withFacts(steps, told), host, this.#abort.signal), parts);
+      await settled(host.beforeReady, this.#abort.signal);
       this.#state = 'running';
+      this.#started.resolve();
       log.info('{hostname} ready.', { hostname: this.hostname });
       signals.workerReady.emit(() => ({ hostname: this.hostname }));
     } catch (error) {
@@ -205,6 +211,7 @@ export class Worker implements AsyncDisposable {
 
   #makeHost(parts: WorkerParts, settings: ProgramSettings): WorkerHost {
     const { pool, concurrency, maxTasksPerChild, maxMemoryPerChild, maxZombies = settings.maxZombies } = this.#options;
+    const stateDb = this.#options.stateDb ?? settings.workerStateDb ?? undefined;
     const tasksPerChild = maxTasksPerChild ?? settings.workerMaxTasksPerChild ?? undefined;
     const memoryPerChild = maxMemoryPerChild ?? settings.workerMaxMemoryPerChild ?? undefined;
     return {
@@ -215,6 +222,7 @@ export class Worker implements AsyncDisposable {
         ...(memoryPerChild === undefined ? {} : { maxMemoryPerChild: memoryPerChild }),
         ...(maxZombies === undefined ? {} : { maxZombies }),
         taskEvents: this.#options.taskEvents ?? settings.workerSendTaskEvents ?? false,
+        ...(stateDb === undefined ? {} : { stateDb }),
       },
       signals: this.#source.signals,
       parts,
@@ -224,6 +232,14 @@ export class Worker implements AsyncDisposable {
       consumer: undefined,
       autoscaler: undefined,
       events: undefined,
+      revoked: new Revoked({ max: settings.workerRevokesMax, seconds: settings.workerRevokeExpires }),
+      stateChanged: undefined,
+      memorySamples: [],
+      startedAt: performance.now(),
+      started: this.#started.promise,
+      beforeReady: [],
+      info: () => this.info(),
+      stop: (cause) => void this.stop(cause),
       consumerSteps: [...lineSteps, ...this.#source.consumerSteps(), ...(this.#options.consumerSteps ?? [])],
       fail: (error) => {
         if (this.#state !== 'running') return;
@@ -278,6 +294,12 @@ export class Worker implements AsyncDisposable {
     }
     await blueprint[Symbol.asyncDispose]();
   }
+}
+
+/** Waits for all of them, a moment at most, whatever becomes of them. */
+async function settled(promises: readonly Promise<unknown>[], signal: AbortSignal): Promise<void> {
+  using limit = deadline(BEFORE_READY, () => new ShutdownError('too late'), signal);
+  await orAborted(Promise.allSettled(promises), limit.signal).catch(() => undefined);
 }
 
 /** The banner is shown as soon as the pool is there. */

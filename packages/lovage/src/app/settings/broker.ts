@@ -137,33 +137,41 @@ export const brokerSettings: SettingRows = {
     old: 'CONTROL_EXCHANGE',
     about: 'Name space of remote control; its exchange is <value>.pidbox.',
   },
+  remoteControl: {
+    kind: 'any',
+    default: 'all',
+    type: "'all' | 'inspect' | readonly string[]",
+    celery: null,
+    about:
+      "Control commands that workers obey: 'all', 'inspect' (questions only), or a list of names, questions among them. Others are answered with an error.",
+    check: (value) =>
+      value === 'all' || value === 'inspect' || (Array.isArray(value) && value.every((name) => typeof name === 'string'))
+        ? undefined
+        : "must be 'all', 'inspect' or a list of names of commands",
+  },
   controlQueueTtl: {
     kind: 'seconds',
     default: 300,
     old: 'CONTROL_QUEUE_TTL',
     about: 'Seconds that a control message waits in its queue.',
-    later: 'remote control',
   },
   controlQueueExpires: {
     kind: 'seconds',
     default: 10,
     old: 'CONTROL_QUEUE_EXPIRES',
     about: 'Seconds after which an unused control queue is deleted.',
-    later: 'remote control',
   },
   controlQueueExclusive: {
     kind: 'boolean',
     default: true,
     old: 'CONTROL_QUEUE_EXCLUSIVE',
     about: 'Control queues belong to one connection.',
-    later: 'remote control',
   },
   controlQueueDurable: {
     kind: 'boolean',
     default: false,
     old: 'CONTROL_QUEUE_DURABLE',
     about: 'Control queues survive a restart of the broker; not together with controlQueueExclusive.',
-    later: 'remote control',
   },
   eventExchange: {
     kind: 'string',

@@ -204,22 +204,27 @@ export interface Settings {
    */
   readonly controlExchange: string;
   /**
-   * Seconds that a control message waits in its queue. No effect yet: belongs to remote control, which is still to come.
+   * Control commands that workers obey: 'all', 'inspect' (questions only), or a list of names, questions among them. Others are answered with an error.
+   * @default 'all'
+   */
+  readonly remoteControl: 'all' | 'inspect' | readonly string[];
+  /**
+   * Seconds that a control message waits in its queue.
    * @default 300
    */
   readonly controlQueueTtl: number;
   /**
-   * Seconds after which an unused control queue is deleted. No effect yet: belongs to remote control, which is still to come.
+   * Seconds after which an unused control queue is deleted.
    * @default 10
    */
   readonly controlQueueExpires: number;
   /**
-   * Control queues belong to one connection. No effect yet: belongs to remote control, which is still to come.
+   * Control queues belong to one connection.
    * @default true
    */
   readonly controlQueueExclusive: boolean;
   /**
-   * Control queues survive a restart of the broker; not together with controlQueueExclusive. No effect yet: belongs to remote control, which is still to come.
+   * Control queues survive a restart of the broker; not together with controlQueueExclusive.
    * @default false
    */
   readonly controlQueueDurable: boolean;
@@ -659,7 +664,7 @@ export interface Settings {
    */
   readonly workerLostWait: number;
   /**
-   * Allow the control command pool_restart. No effect yet: belongs to remote control, which is still to come.
+   * Allow the control command pool_restart.
    * @default false
    */
   readonly workerPoolRestarts: boolean;
@@ -684,7 +689,7 @@ export interface Settings {
    */
   readonly workerCancelLongRunningTasksOnConnectionLoss: boolean;
   /**
-   * Listen to control commands. No effect yet: belongs to remote control, which is still to come.
+   * Listen to control commands; false: none, nobody is asked for what was revoked at the start (mingle), and two workers may have one name.
    * @default true
    */
   readonly workerEnableRemoteControl: boolean;
@@ -694,10 +699,20 @@ export interface Settings {
    */
   readonly workerSendTaskEvents: boolean;
   /**
-   * File in which a worker keeps revoked ids over a restart. No effect yet: belongs to remote control, which is still to come.
+   * File in which a worker keeps what was revoked, and its logical clock, over a restart; %n, %h, %d and %p stand for parts of its name. Needed only where the result store keeps no revokes (docs/backends.md).
    * @default null
    */
   readonly workerStateDb: string | null;
+  /**
+   * Most revoked ids, and most revoked stamps, that are kept; the oldest go first.
+   * @default 50000
+   */
+  readonly workerRevokesMax: number;
+  /**
+   * Seconds that a revoke counts.
+   * @default 10800
+   */
+  readonly workerRevokeExpires: number;
   /**
    * Seconds that running tasks still get before a cold shutdown; 0: none.
    * @default 0

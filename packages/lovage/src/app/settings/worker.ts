@@ -85,7 +85,6 @@ export const workerSettings: SettingRows = {
     default: false,
     old: 'CELERYD_POOL_RESTARTS',
     about: 'Allow the control command pool_restart.',
-    later: 'remote control',
   },
   workerDirect: {
     kind: 'boolean',
@@ -117,8 +116,8 @@ export const workerSettings: SettingRows = {
     kind: 'boolean',
     default: true,
     old: 'CELERY_ENABLE_REMOTE_CONTROL',
-    about: 'Listen to control commands.',
-    later: 'remote control',
+    about:
+      'Listen to control commands; false: none, nobody is asked for what was revoked at the start (mingle), and two workers may have one name.',
   },
   workerSendTaskEvents: {
     kind: 'boolean',
@@ -130,8 +129,22 @@ export const workerSettings: SettingRows = {
     kind: 'string',
     default: null,
     old: 'CELERYD_STATE_DB',
-    about: 'File in which a worker keeps revoked ids over a restart.',
-    later: 'remote control',
+    about:
+      'File in which a worker keeps what was revoked, and its logical clock, over a restart; %n, %h, %d and %p stand for parts of its name. Needed only where the result store keeps no revokes (docs/backends.md).',
+  },
+  workerRevokesMax: {
+    kind: 'integer',
+    default: 50_000,
+    min: 1,
+    celery: null,
+    about: 'Most revoked ids, and most revoked stamps, that are kept; the oldest go first.',
+  },
+  workerRevokeExpires: {
+    kind: 'seconds',
+    default: 10_800,
+    min: 1,
+    celery: null,
+    about: 'Seconds that a revoke counts.',
   },
   workerSoftShutdownTimeout: {
     kind: 'seconds',

@@ -1,13 +1,9 @@
-// `lovage status`: is everything that a task needs within reach?
-import { object } from '@optique/core/constructs';
-import { message } from '@optique/core/message';
-import { withDefault } from '@optique/core/modifiers';
-import { option } from '@optique/core/primitives';
+// `lovage status`: which workers answer, and is everything that a task needs within reach?
 import { type Command, defineCommand, EXIT } from '../define.ts';
-import { seconds } from '../options.ts';
 import { type Output, printable } from '../output.ts';
 import { queueTable, reportQueues } from './queues.ts';
 import { because, type Reachable, reach } from './reach.ts';
+import { askParser, NOBODY, onlineLine, repliesByNode, replyLines } from './remote.ts';
 
 interface Part {
   readonly url: string;
@@ -33,29 +29,27 @@ function line(name: string, part: Part, out: Output): string {
 
 export const status: Command = defineCommand({
   name: 'status',
-  summary: 'Check that broker and result backend answer, and show the queues.',
+  summary: 'Show which workers answer, whether broker and result backend do, and the queues.',
   examples: ['lovage -A tasks.ts status --json'],
-  parser: object({
-    timeout: withDefault(
-      option('-t', '--timeout', seconds(), {
-        description: message`How long to wait for each answer.`,
-      }),
-      4,
-      { message: message`4` },
-    ),
-  }),
-  run: async ({ timeout }, { loadApp, out }) => {
+  parser: askParser,
+  run: async ({ timeout, destination }, { loadApp, out }) => {
     const app = await loadApp();
+    const patience = timeout ?? app.settings.brokerConnectionTimeout;
     const [broker, results] = await Promise.all([
-      app.openBroker('read').then((part) => probe(part, timeout)),
-      app.openBackend().then((part) => probe(part, timeout)),
+      app.openBroker('read').then((part) => probe(part, patience)),
+      app.openBackend().then((part) => probe(part, patience)),
     ]);
     const queues = broker.ok ? await reportQueues(app, []) : [];
-    out.answer({ app: app.name, broker, results, queues }, [
+    const asked = { timeout: timeout ?? 1, ...(destination === undefined ? {} : { destination }) };
+    const workers = broker.ok ? await app.control.ask('ping', {}, asked) : [];
+    out.answer({ app: app.name, broker, results, queues, workers: repliesByNode(workers) }, [
       line('broker', broker, out),
       line('results', results, out),
       ...(queues.length > 0 ? ['', ...queueTable(queues)] : []),
+      ...(workers.length > 0 ? ['', ...workers.flatMap((reply) => replyLines(reply, out).slice(0, 1))] : []),
+      ...(workers.length > 0 && !out.quiet ? ['', onlineLine(workers.length)] : []),
     ]);
-    return broker.ok && results.ok ? EXIT.ok : EXIT.unavailable;
+    if (broker.ok && workers.length === 0) out.warn(`${out.style('red', 'Error:')} ${NOBODY}`);
+    return broker.ok && results.ok && workers.length > 0 ? EXIT.ok : EXIT.unavailable;
   },
 });

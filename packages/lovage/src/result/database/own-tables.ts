@@ -5,12 +5,14 @@ import type { GroupStore, StoredGroup } from '../group-seam.ts';
 import { isStored, mayStore } from '../rules.ts';
 import type { StoredResult } from '../seam.ts';
 import type { Connection, Db, SqlKind } from './connect.ts';
+import { createRevokes, ownRevokes } from './own-revokes.ts';
 import { type ResultTables, sqlTime, sqlUntil } from './tables.ts';
 
 /** Names of the tables, by the keys of the setting databaseTableNames, and their schemas. */
 export interface OwnNames {
   readonly task: readonly string[];
   readonly group: readonly string[];
+  readonly revokes: readonly string[];
 }
 
 interface Row {
@@ -68,13 +70,15 @@ export function ownTables(names: OwnNames): ResultTables {
   }
 
   return {
-    create: async ({ sql, kind, db }) => {
+    create: async (connection) => {
+      const { sql, kind, db } = connection;
       const columns = sql.raw(`record ${JSON_TEXT[kind]}, record_bytes ${BYTES[kind]}, content_type varchar(100),
         content_encoding varchar(50), expires_at ${MOMENT[kind]}, updated_at ${MOMENT[kind]}`);
       const id = sql.raw(`id ${ID[kind]} primary key`);
       await sql`create table if not exists ${sql.table(names.task.join('.'))}
         (${id}, state varchar(50), attempt bigint, fence bigint, ${columns})`.execute(db);
       await sql`create table if not exists ${sql.table(names.group.join('.'))} (${id}, ${columns})`.execute(db);
+      await createRevokes(connection, names.revokes.join('.'));
     },
     put: async (connection, db, results) => {
       const rows = await lock(
@@ -122,6 +126,7 @@ export function ownTables(names: OwnNames): ResultTables {
       await sql`delete from ${sql.table(names.group.join('.'))} where expires_at <= ${now}`.execute(db);
       return Number(results.numAffectedRows ?? 0);
     },
+    revokes: (connect) => ownRevokes(connect, names.revokes.join('.')),
     groups: (connect) => ownGroups(connect, names, (connection) => selectFrom(connection, names.group, '')),
   };
 }

@@ -1,5 +1,6 @@
 // What the SQL backend needs of a set of tables: its own (own-tables.ts), or those that it shares with Celery (celery-tables.ts).
 import type { GroupStore } from '../group-seam.ts';
+import type { RevokeStore } from '../revokes.ts';
 import type { StoredResult } from '../seam.ts';
 import type { Connection, Db } from './connect.ts';
 
@@ -19,6 +20,7 @@ export interface ResultTables {
   /** Deletes what has expired, or was done before `limit`; gives how many results. */
   cleanup(connection: Connection, limit: Date | undefined): Promise<number>;
   groups?(connection: () => Promise<Connection>): GroupStore;
+  revokes?(connection: () => Promise<Connection>): RevokeStore;
 }
 
 /** `2026-01-02 03:04:05.678000`, in UTC: what all three databases take for a moment. */

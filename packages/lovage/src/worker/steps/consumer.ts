@@ -21,6 +21,7 @@ export const consumerStep: Bootstep<WorkerHost> = {
       app: parts.app,
       pool,
       hostname,
+      revoked: host.revoked,
       capacity: () => host.autoscaler?.max ?? 0,
       onLoad: () =>
         void host.autoscaler?.scale().catch((error: unknown) => log.error('The pool could not be resized: {error}', { error })),

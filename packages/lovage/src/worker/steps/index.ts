@@ -5,18 +5,22 @@ import { autoscaleStep } from './autoscale.ts';
 import { chordsStep } from './chords.ts';
 import { cleanupStep } from './cleanup.ts';
 import { consumerStep } from './consumer.ts';
+import { controlStep } from './control.ts';
 import { eventsStep } from './events.ts';
 import { heartStep } from './heart.ts';
 import { poolStep } from './pool.ts';
 import { purgeStep } from './purge.ts';
+import { stateStep } from './state.ts';
 
 /** The steps before a program's own. */
 export const firstSteps: readonly Bootstep<WorkerHost>[] = [
+  stateStep,
   poolStep,
   autoscaleStep,
   cleanupStep,
   chordsStep,
   purgeStep,
+  controlStep,
   eventsStep,
 ];
 /** What lives with each line to the broker, beside a program's own. */

@@ -23,7 +23,12 @@ test('call sends, from the command line and from standard input; queues, purge a
     { queue: 'mail', exists: true, ready: 2 },
     { queue: 'nosuch', exists: false, ready: 0 },
   ]);
-  expect(await shop.run(['status'])).toMatchObject({ code: 0, stdout: expect.stringContaining('mail') as unknown });
+  // Everything is there but a worker.
+  expect(await shop.run(['status', '-t', '0.2'])).toMatchObject({
+    code: 69,
+    stdout: expect.stringContaining('mail') as unknown,
+    stderr: 'Error: No nodes replied within time constraint\n',
+  });
   expect(await shop.run(['purge', '-Q', 'mail'])).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('--force') as unknown,
@@ -66,7 +71,7 @@ app.steps.consumer.push({ name: 'late', requires: ['tasks'], start: async () => 
   });
   const text = await own.run(['graph', 'bootsteps']);
   expect(text.stdout).toMatch(
-    /worker:\n {3}1 {2}pool\n[\s\S]*audit {2}after pool\n[\s\S]*consumer ⧉[\s\S]*consumer:\n[\s\S]*late {2}after tasks\n$/,
+    /worker:\n {3}1 {2}∘ state\n {3}2 {2}pool\n[\s\S]*audit {2}after pool\n[\s\S]*consumer ⧉[\s\S]*consumer:\n[\s\S]*late {2}after tasks\n$/,
   );
   const dot = await own.run(['graph', 'bootsteps', 'consumer', '--format', 'dot']);
   expect(dot.stdout).toContain('"consumer.late" -> "consumer.tasks";');

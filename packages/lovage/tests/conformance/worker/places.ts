@@ -41,7 +41,8 @@ export interface Setup extends AsyncDisposable {
 export async function setup(place: Place, more: SettingsInput = {}): Promise<Setup> {
   const stack = new AsyncDisposableStack();
   const queue = `worker-${uuid()}`;
-  const settings = { ...(await place(stack)), taskDefaultQueue: queue, resultExpires: 300, ...more };
+  // A control exchange of its own: workers of all tests have the same name, on shared servers.
+  const settings = { ...(await place(stack)), taskDefaultQueue: queue, controlExchange: queue, resultExpires: 300, ...more };
   const app = stack.use(new Lovage('shop', settings, { environment: {} }));
   stack.defer(async () => {
     const broker = await app.openBroker('write');

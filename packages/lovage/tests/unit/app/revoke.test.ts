@@ -64,13 +64,6 @@ it('tasks are revoked by their stamps', async () => {
   await app.close();
 });
 
-it('answers of workers are not collected, and asking for them says so', async () => {
-  const { app, heard } = await hearing();
-  await expect(app.result('task-1').revoke({ wait: true })).rejects.toThrow(/cannot be collected/);
-  expect(await heard()).toEqual([]);
-  await app.close();
-});
-
 it('nothing is sent for no tasks', async () => {
   const { app, heard } = await hearing();
   expect(await app.results.set().revoke()).toEqual([]);

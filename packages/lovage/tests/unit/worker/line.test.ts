@@ -111,11 +111,13 @@ it('both blueprints can be looked at before anything runs', () => {
   app.steps.consumer.push(step([], 'cache'));
   const { worker, consumer } = describeBlueprints(app);
   expect(worker.map(({ name }) => name)).toEqual([
+    'state',
     'pool',
     'autoscaler',
     'cleanup',
     'chords',
     'purge',
+    'control',
     'events',
     'audit',
     'consumer',
