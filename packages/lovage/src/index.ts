@@ -9,7 +9,9 @@ export {
   type LovageParts,
   type MissingQueue,
   type NamedQueue,
+  type PeekOptions,
   type PublishRetryPolicy,
+  type QueueHandle,
   type QueueList,
   type QueueOptions,
   type Route,
@@ -23,8 +25,9 @@ export {
   type SignatureOptions,
   type UserOption,
   type UserOptions,
+  type WaitingTask,
 } from './app/index.ts';
-export type { Broker, DeadLetter, Outgoing } from './broker/index.ts';
+export type { Broker, DeadLetter, Outgoing, QueueCount } from './broker/index.ts';
 export {
   type ChordMaker,
   type ChunksSignature,

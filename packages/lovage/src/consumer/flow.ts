@@ -72,6 +72,8 @@ export class Flow {
   #isolated = false;
   readonly #pace = new Pace();
   #suspect: Entry | undefined;
+  /** Queues that are paused. */
+  #closed: ReadonlySet<string> = new Set();
 
   constructor(options: FlowOptions) {
     this.#options = options;
@@ -201,6 +203,22 @@ export class Flow {
     return this.#interrupted;
   }
 
+  /** What comes from these queues, and what has not started of them, is given back. */
+  closeTo(queues: ReadonlySet<string>): void {
+    this.#closed = queues;
+  }
+
+  /** Gives back, uncounted, what has not started of paused queues; what waits for its time goes on waiting in the broker. */
+  giveBackPaused(): void {
+    if (this.#closed.size === 0) return;
+    for (const entry of this.requests) {
+      if (!this.#closed.has(entry.original.queue)) continue;
+      if (entry.state === 'ready') this.#slots.remove(entry);
+      if (entry.state === 'received' || entry.state === 'held' || entry.state === 'ready') this.#admission.letGo(entry);
+    }
+    this.#adjust();
+  }
+
   /** Asks every running task to stop; their messages go back uncounted. */
   interrupt(reason: Error): void {
     for (const entry of this.requests) {
@@ -280,6 +298,10 @@ export class Flow {
     if (this.#draining) {
       if (this.#late === undefined) void this.#ends.giveBack(delivery);
       else this.#late.push(delivery);
+      return;
+    }
+    if (this.#closed.has(delivery.queue)) {
+      void this.#ends.giveBack(delivery);
       return;
     }
     const taken = intake(delivery, app, hostname);

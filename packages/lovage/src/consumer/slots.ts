@@ -51,6 +51,14 @@ export class Slots {
     return [...this.#ready.splice(0), ...this.#suspects.splice(0)];
   }
 
+  /** Takes one back that has not started. */
+  remove(entry: Entry): void {
+    for (const queue of [this.#ready, this.#suspects]) {
+      const at = queue.indexOf(entry);
+      if (at >= 0) queue.splice(at, 1);
+    }
+  }
+
   /** There are more slots than there were. */
   grown(): void {
     this.#pump();

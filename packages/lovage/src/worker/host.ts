@@ -49,6 +49,8 @@ export interface WorkerOptions {
   readonly withoutHeartbeat?: boolean;
   /** Seconds without a message, with free slots, after which the line is checked. @default 15 */
   readonly watchdog?: number;
+  /** Seconds between two looks which queues are paused. @default 2 */
+  readonly pausePoll?: number;
   /** Seconds after which a chord that is complete, and whose body nobody sent, is ended by this worker: whoever completed it is gone. @default 10 */
   readonly staleChords?: number;
 }

@@ -7,6 +7,7 @@ import { cleanupStep } from './cleanup.ts';
 import { consumerStep } from './consumer.ts';
 import { eventsStep } from './events.ts';
 import { heartStep } from './heart.ts';
+import { pausesStep } from './pauses.ts';
 import { poolStep } from './pool.ts';
 import { purgeStep } from './purge.ts';
 
@@ -16,6 +17,7 @@ export const firstSteps: readonly Bootstep<WorkerHost>[] = [
   autoscaleStep,
   cleanupStep,
   chordsStep,
+  pausesStep,
   purgeStep,
   eventsStep,
 ];
