@@ -31,6 +31,7 @@ export type Choice = Pick<ResendOptions, 'where' | 'limit'>;
 export interface DeadLettersHost {
   readonly broker: () => Promise<Broker>;
   readonly backend: () => Promise<ResultBackend>;
+  readonly forget: (ids: readonly string[]) => Promise<unknown>;
 }
 
 export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLetters {
@@ -51,7 +52,7 @@ export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLet
         // Also the fence of the earlier attempts: the new one counts from 1.
         before: async (letters) => {
           const ids = letters.flatMap(({ id }) => (id === undefined || id === '' ? [] : [id]));
-          if (ids.length > 0 && backend.features.persistent) await backend.forget(ids);
+          if (ids.length > 0 && backend.features.persistent) await host.forget(ids);
         },
       });
     },

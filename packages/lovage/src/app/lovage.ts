@@ -253,7 +253,11 @@ export class Lovage implements AsyncDisposable {
 
   /** The dead letters of a queue: look at them, send them again. @default queue the setting taskDefaultQueue */
   deadLetters(queue: string = this.settings.taskDefaultQueue): DeadLetters {
-    return createDeadLetters(queue, { broker: () => this.openBroker('read'), backend: () => this.openBackend() });
+    return createDeadLetters(queue, {
+      broker: () => this.openBroker('read'),
+      backend: () => this.openBackend(),
+      forget: async (ids) => this.results.set(ids).forget(),
+    });
   }
 
   /** A queue of the broker: pause and resume it, look at what waits, cancel or reschedule it. @default name the setting taskDefaultQueue */
