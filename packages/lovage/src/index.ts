@@ -58,6 +58,7 @@ export {
   type KeyValueStore,
   type KeyValueWrite,
   keyValueBackend,
+  type ProgressOptions,
   type ReadOptions,
   type ResultBackend,
   type ResultGraph,
@@ -65,6 +66,7 @@ export {
   type RevokeOptions,
   type Seen,
   type StoredResult,
+  type TaskProgress,
   type WaitOptions,
 } from './result/index.ts';
 export {

@@ -171,7 +171,7 @@ function requestOf(message: Message, queue: string, environment: ExecuteEnvironm
 async function ended({ message }: Waiting, queue: string, broker: Broker, environment: ExecuteEnvironment): Promise<void> {
   const request = requestOf(message, queue, environment);
   if (request === undefined) return;
-  const { results, parts = [] } = await aftermath(request, message.body, { state: 'REVOKED', reason: 'revoked' }, environment);
+  const { results, parts } = await aftermath(request, message.body, { state: 'REVOKED', reason: 'revoked' }, environment);
   if (parts.length > 0) {
     // Only workers count the members of chords: one of them gets it as a task that is too late.
     const { headersText: _, ...plain } = message as Message & { readonly headersText?: string };

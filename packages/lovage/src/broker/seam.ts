@@ -220,6 +220,8 @@ export interface Broker extends AsyncDisposable {
   resume(queues: readonly string[]): Promise<void>;
   /** Those of these queues that are paused. */
   paused(queues: readonly string[]): Promise<readonly string[]>;
+  /** Epoch milliseconds at which the lease of what is held was last renewed; absent where a connection stands for the lease, undefined while nothing is held. */
+  leaseRenewed?(): number | undefined;
   /** Pings the server; for `status` and health checks. */
   check(signal: AbortSignal): Promise<void>;
 }

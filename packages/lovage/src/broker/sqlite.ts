@@ -71,6 +71,7 @@ function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number):
       remove: (queue, ids) => file.write((db) => removeWaiting(db, queue, ids)),
       reschedule: (queue, ids, at) => file.write((db) => rescheduleWaiting(db, queue, ids, { at, now: systemClock.now() })),
     },
+    leaseRenewed: () => keeper?.renewed,
     pause: (queues) => file.write((db) => pauseQueues(db, queues)),
     resume: (queues) => file.write((db) => resumeQueues(db, queues)),
     paused: (queues) => file.read((db) => pausedQueues(db, queues)),

@@ -90,5 +90,6 @@ export interface QueueStore extends AsyncDisposable {
   pause(queues: readonly string[]): Promise<void>;
   resume(queues: readonly string[]): Promise<void>;
   paused(queues: readonly string[]): Promise<readonly string[]>;
+  leaseRenewed?(): number | undefined;
   check(signal: AbortSignal): Promise<void>;
 }

@@ -60,6 +60,7 @@ export function virtualBroker(store: QueueStore): Broker {
     pause: (queues) => store.pause(queues),
     resume: (queues) => store.resume(queues),
     paused: (queues) => store.paused(queues),
+    ...(store.leaseRenewed === undefined ? {} : { leaseRenewed: () => store.leaseRenewed?.() }),
     check: (signal) => store.check(signal),
     [Symbol.asyncDispose]: () => virtual.dispose(),
   };

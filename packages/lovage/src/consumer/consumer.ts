@@ -138,6 +138,16 @@ export class Consumer implements AsyncDisposable {
     };
   }
 
+  /** Takes nothing more, because the worker stops. */
+  get draining(): boolean {
+    return this.#stopping;
+  }
+
+  /** Lines that were opened so far. */
+  get connections(): number {
+    return this.#connections;
+  }
+
   /** Queues from which nothing is taken until they are resumed. */
   get paused(): readonly string[] {
     return [...this.#paused];

@@ -49,6 +49,9 @@ export class Flow {
   readonly requests: Requests = new Requests();
   /** Ids that must not run. */
   readonly revoked: Set<string> = new Set();
+  /** Ended since the beginning, by state; and the seconds that they ran, together. */
+  readonly ended: Map<string, number> = new Map();
+  seconds = 0;
   /** Started since the beginning, by task name. */
   readonly totals: Map<string, number> = new Map();
   readonly #options: FlowOptions;
@@ -497,6 +500,8 @@ export class Flow {
     entry.state = 'settling';
     entry.run = undefined;
     this.#pace.note(outcome.runtime);
+    this.ended.set(outcome.state, (this.ended.get(outcome.state) ?? 0) + 1);
+    this.seconds += outcome.runtime;
     logOutcome(entry.request, outcome);
     tellOutcome(entry, outcome);
     const { policy, acked, interrupted, original } = entry;

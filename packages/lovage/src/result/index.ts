@@ -14,6 +14,7 @@ export type { AnyResult, GetOptions, ReadOptions, ResultSource, WaitOptions } fr
 export { allowJoinResult, denyJoinResult } from './join.ts';
 export type * from './kv.ts';
 export { type KeyValueBackendOptions, keyValueBackend, POLL_INTERVAL } from './kv-backend.ts';
+export type { ProgressOptions, TaskProgress } from './progress.ts';
 export * from './record.ts';
 export { ResultSet } from './result-set.ts';
 export { attemptNumber } from './rules.ts';

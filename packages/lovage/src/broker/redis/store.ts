@@ -131,6 +131,7 @@ export function createRedisStore(context: RedisContext): QueueStore {
     purge,
     remove,
     waiting: createWaitingRoom(context),
+    leaseRenewed: () => keeper.renewed,
     pause: async (queues) => void (await ask('Pausing failed', line.call('SADD', [keys.paused, ...queues]))),
     resume: async (queues) => void (await ask('Resuming failed', line.call('SREM', [keys.paused, ...queues]))),
     paused: async (queues) => {

@@ -6,6 +6,7 @@ import { chordsStep } from './chords.ts';
 import { cleanupStep } from './cleanup.ts';
 import { consumerStep } from './consumer.ts';
 import { eventsStep } from './events.ts';
+import { healthStep } from './health.ts';
 import { heartStep } from './heart.ts';
 import { pausesStep } from './pauses.ts';
 import { poolStep } from './pool.ts';
@@ -13,6 +14,7 @@ import { purgeStep } from './purge.ts';
 
 /** The steps before a program's own. */
 export const firstSteps: readonly Bootstep<WorkerHost>[] = [
+  healthStep,
   poolStep,
   autoscaleStep,
   cleanupStep,

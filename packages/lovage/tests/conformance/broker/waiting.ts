@@ -108,7 +108,7 @@ export function describeWaiting({ setup, traits }: Suite): void {
 
   test('the mark of a paused queue is seen by everybody, survives them, and goes away', async () => {
     await using harness = await setup();
-    const [one = '', two = ''] = [unique('q'), unique('q')];
+    const [one, two] = [unique('q'), unique('q')];
     await using keeping = await harness.open();
     const first = await harness.open();
     await first.pause([one]);
