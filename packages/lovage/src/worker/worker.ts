@@ -1,6 +1,6 @@
 // A worker: options and an app in, a running program of bootsteps out. All its state is in the instance; several may live in one process.
 // Its life: created → starting → running → stopping (warm, then cold if somebody is in a hurry) → stopped.
-import { after, ConfigurationError, deadline, logger, ShutdownError, type Timer } from '../util/index.ts';
+import { after, ConfigurationError, deadline, logger, orAborted, ShutdownError, type Timer } from '../util/index.ts';
 import { workerSteps } from './blueprints.ts';
 import { type Blueprint, type Bootstep, startOrdered } from './bootsteps.ts';
 import { WORKER_EXIT } from './exit-codes.ts';
@@ -160,7 +160,8 @@ export class Worker implements AsyncDisposable {
     let parts: WorkerParts | undefined;
     try {
       // Modules first: they are where observers of what follows are connected.
-      await this.#source.load(this.#options.include ?? []);
+      // A module that never ends its start must not keep a worker from stopping.
+      await orAborted(this.#source.load(this.#options.include ?? []), this.#abort.signal);
       await signals.celerydInit.tell(() => ({ hostname: this.hostname, options: { ...this.#options } }), this.hostname);
       await signals.workerInit.tell(() => ({ hostname: this.hostname }));
       await moments.initialized?.();

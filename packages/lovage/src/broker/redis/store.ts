@@ -132,8 +132,12 @@ export function createRedisStore(context: RedisContext): QueueStore {
     remove,
     waiting: createWaitingRoom(context),
     leaseRenewed: () => keeper.renewed,
-    pause: async (queues) => void (await ask('Pausing failed', line.call('SADD', [keys.paused, ...queues]))),
-    resume: async (queues) => void (await ask('Resuming failed', line.call('SREM', [keys.paused, ...queues]))),
+    pause: async (queues) => {
+      if (queues.length > 0) await ask('Pausing failed', line.call('SADD', [keys.paused, ...queues]));
+    },
+    resume: async (queues) => {
+      if (queues.length > 0) await ask('Resuming failed', line.call('SREM', [keys.paused, ...queues]));
+    },
     paused: async (queues) => {
       const paused = new Set((await ask('Reading paused queues failed', line.call('SMEMBERS', [keys.paused]))) as string[]);
       return queues.filter((queue) => paused.has(queue));
