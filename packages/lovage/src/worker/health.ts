@@ -13,6 +13,9 @@ const LEASE_PATIENCE = 120;
 /** Seconds that a worker may take beyond its shutdownTimeout to stop. */
 const STOP_PATIENCE = 60;
 
+/** Milliseconds between two looks at how late the event loop is. */
+const RESOLUTION_MS = 20;
+
 /** The answer to one question. */
 export interface Verdict {
   readonly ok: boolean;
@@ -46,7 +49,7 @@ export interface HealthOptions {
 
 /** Starts measuring. */
 export function watchHealth({ host, shutdownTimeout }: HealthOptions): Health {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
+  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();
   const began = performance.now();
   let answered: number | undefined;
@@ -157,7 +160,8 @@ function metricsOf(host: WorkerHost, { ages, delay, isReady }: Measured): string
   const node = { node: host.hostname };
   const each = (map: ReadonlyMap<string, number> | undefined, label: string): readonly Sample[] =>
     [...(map ?? [])].map(([key, value]): Sample => [value, { ...node, [label]: key }]);
-  const nanoseconds = (value: number): number => value / 1e9;
+  // Node measures from look to look: what is beyond the resolution is the delay.
+  const late = (nanoseconds: number): number => (delay.count === 0 ? 0 : Math.max(0, nanoseconds / 1e9 - RESOLUTION_MS / 1000));
   const lines = [
     ...family('lovage_worker_info', 'gauge', 'The worker.', [
       [1, { ...node, pool: pool?.name ?? host.poolName, version: version(), broker: host.parts.app.broker.name }],
@@ -188,9 +192,9 @@ function metricsOf(host: WorkerHost, { ages, delay, isReady }: Measured): string
       [ages.leaseRenewal, node],
     ]),
     ...family('lovage_worker_loop_delay_seconds', 'gauge', 'How late the event loop was since the last look.', [
-      [nanoseconds(delay.percentile(50)), { ...node, quantile: '0.5' }],
-      [nanoseconds(delay.percentile(99)), { ...node, quantile: '0.99' }],
-      [delay.count === 0 ? 0 : nanoseconds(delay.max), { ...node, quantile: '1' }],
+      [late(delay.percentile(50)), { ...node, quantile: '0.5' }],
+      [late(delay.percentile(99)), { ...node, quantile: '0.99' }],
+      [late(delay.max), { ...node, quantile: '1' }],
     ]),
     ...family('process_cpu_seconds_total', 'counter', 'Processor time of the process.', [
       [(usage.userCPUTime + usage.systemCPUTime) / 1e6],
