@@ -35,7 +35,11 @@ failed prints its type and message on stderr and exits with 1; so does a time-ou
   result: `A task that failed or was revoked exits with 1. \`PENDING\` says that nothing is stored under this id: not finished, unknown, or
 expired.`,
   queues: `\`ready\` waits for a worker, \`held\` is with one, \`parked\` waits for its time (eta, countdown), \`dead\` lies in the
-queue's dead letters. What a broker cannot count, and a queue that does not exist, is a dash.`,
+queue's dead letters. What a broker cannot count, and a queue that does not exist, is a dash. From a paused queue no worker takes
+anything, wherever and whenever it runs, until it is resumed. \`cancel\`, \`run\` and \`reschedule\` are not possible on RabbitMQ, which shows
+nobody the inside of a queue; they exit with 1 when a task was not there any more. See [guide-queues.md](guide-queues.md).`,
+  dlq: `A task that no worker can finish lies among the dead letters of its queue for 14 days. \`retry\` sends it to where it died, with a
+delivery count that begins anew; \`purge\` asks first. Both take ids, or \`--task\` and \`--reason\` together, or \`--all\`.`,
   purge: `Asks first. Without a terminal there is nobody to ask, so it needs \`--force\`. Waiting and parked messages go; what a worker
 holds stays. \`--dead\` deletes the dead letters instead.`,
   status: `Broker and result backend are asked at once, then all workers, Celery's too. The exit code is 69 when one of the two, or every

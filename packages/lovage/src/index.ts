@@ -9,7 +9,9 @@ export {
   type LovageParts,
   type MissingQueue,
   type NamedQueue,
+  type PeekOptions,
   type PublishRetryPolicy,
+  type QueueHandle,
   type QueueList,
   type QueueOptions,
   type Route,
@@ -23,8 +25,9 @@ export {
   type SignatureOptions,
   type UserOption,
   type UserOptions,
+  type WaitingTask,
 } from './app/index.ts';
-export type { Broker, DeadLetter, Outgoing } from './broker/index.ts';
+export type { Broker, DeadLetter, Outgoing, QueueCount } from './broker/index.ts';
 export {
   type ChordMaker,
   type ChunksSignature,
@@ -55,6 +58,7 @@ export {
   type KeyValueStore,
   type KeyValueWrite,
   keyValueBackend,
+  type ProgressOptions,
   type ReadOptions,
   type ResultBackend,
   type ResultGraph,
@@ -62,6 +66,7 @@ export {
   type RevokeOptions,
   type Seen,
   type StoredResult,
+  type TaskProgress,
   type WaitOptions,
 } from './result/index.ts';
 export {

@@ -1,5 +1,13 @@
 // What `app.deadLetters(queue)` gives: a look at a queue's dead letters, and the way back for them.
-import { type Broker, type DeadLetter, listDeadLetters, type ResendOptions, resendDeadLetters } from '../broker/index.ts';
+import {
+  type Broker,
+  type DeadLetter,
+  deadLetterQueue,
+  discardDeadLetters,
+  listDeadLetters,
+  type ResendOptions,
+  resendDeadLetters,
+} from '../broker/index.ts';
 import type { ResultBackend } from '../result/index.ts';
 
 /** The dead letters of one queue. */
@@ -10,17 +18,32 @@ export interface DeadLetters {
    * Sends them to the queue where they died, with a delivery count that begins anew; resolves to those that were sent. The FAILURE
    * that was stored for them is forgotten, so whoever asks for the result waits for the new one.
    */
-  resend(options?: Pick<ResendOptions, 'where' | 'limit'>): Promise<readonly DeadLetter[]>;
+  resend(options?: Choice): Promise<readonly DeadLetter[]>;
+  /** Deletes them; resolves to those that were deleted. What was stored as their results stays. */
+  discard(options?: Choice): Promise<readonly DeadLetter[]>;
+  /** Deletes all, however many; resolves to their number. */
+  purge(): Promise<number>;
 }
+
+/** Which dead letters are meant: `where` chooses (all), `limit` says how many are looked at, the oldest first (1000). */
+export type Choice = Pick<ResendOptions, 'where' | 'limit'>;
 
 export interface DeadLettersHost {
   readonly broker: () => Promise<Broker>;
   readonly backend: () => Promise<ResultBackend>;
+  readonly forget: (ids: readonly string[]) => Promise<unknown>;
 }
 
 export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLetters {
   return {
     list: async (limit) => listDeadLetters(await host.broker(), queue, limit),
+    discard: async (options) => discardDeadLetters(await host.broker(), queue, options),
+    purge: async () => {
+      const broker = await host.broker();
+      const dead = deadLetterQueue(queue);
+      // RabbitMQ closes the channel over a queue that is not there.
+      return (await broker.count(dead)) === undefined ? 0 : broker.purge(dead);
+    },
     resend: async ({ where, limit } = {}) => {
       const backend = await host.backend();
       return resendDeadLetters(await host.broker(), queue, {
@@ -29,7 +52,7 @@ export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLet
         // Also the fence of the earlier attempts: the new one counts from 1.
         before: async (letters) => {
           const ids = letters.flatMap(({ id }) => (id === undefined || id === '' ? [] : [id]));
-          if (ids.length > 0 && backend.features.persistent) await backend.forget(ids);
+          if (ids.length > 0 && backend.features.persistent) await host.forget(ids);
         },
       });
     },

@@ -11,12 +11,13 @@ export {
 } from './config.ts';
 export { type BrokerRole, resultUrl } from './connections.ts';
 export * from './control/index.ts';
-export type { DeadLetters } from './dead-letters.ts';
+export type { Choice, DeadLetters } from './dead-letters.ts';
 export { globMatch } from './glob.ts';
 export { type FindAppOptions, findApp, findAppModule, loadApp, pickApp } from './loader.ts';
 export { Lovage, type LovageParts, type SendTaskOptions, type SignatureOptions } from './lovage.ts';
 export { importModule, resolveModule, splitExport } from './modules.ts';
 export { priorityNumber } from './plan.ts';
+export type { PeekOptions, QueueHandle, WaitingTask } from './queue.ts';
 export type { Queue, Queues } from './queues.ts';
 export * from './settings.ts';
 export { claimEnvironment } from './sources.ts';

@@ -41,6 +41,7 @@ import { APP_MARK, noticeCopy } from './copies.ts';
 import { Core } from './core.ts';
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { findTaskModules, importAll } from './discovery.ts';
+import { createQueue, type QueueHandle } from './queue.ts';
 import type { Queues } from './queues.ts';
 import type { Settings } from './settings.ts';
 import { noUserOptions, type UserOptions } from './user-options.ts';
@@ -89,6 +90,7 @@ export class Lovage implements AsyncDisposable {
   readonly remote: DeclareRemote;
   readonly #core: Core;
   readonly #port: TaskPort;
+  readonly #clock: Clock;
   readonly #globs: { readonly patterns: readonly string[]; readonly base: string | undefined }[] = [];
   #environment: ExecuteEnvironment | undefined;
 
@@ -106,7 +108,8 @@ export class Lovage implements AsyncDisposable {
       configuring: () => this.signals.onConfigure.emit(() => ({ app: name })),
       configured: (values) => this.signals.onAfterConfigure.emit(() => ({ app: name, source: { ...values } })),
     });
-    this.#core = new Core({ name, config: this.conf, signals: this.signals, clock: parts.clock ?? systemClock, environment });
+    this.#clock = parts.clock ?? systemClock;
+    this.#core = new Core({ name, config: this.conf, signals: this.signals, clock: this.#clock, environment });
     this.control = new Control({ mailbox: this.#core.mailbox, purge: () => this.#purge() });
     this.#port = {
       environment: () => this.#ownEnvironment(),
@@ -254,7 +257,21 @@ export class Lovage implements AsyncDisposable {
 
   /** The dead letters of a queue: look at them, send them again. @default queue the setting taskDefaultQueue */
   deadLetters(queue: string = this.settings.taskDefaultQueue): DeadLetters {
-    return createDeadLetters(queue, { broker: () => this.openBroker('read'), backend: () => this.openBackend() });
+    return createDeadLetters(queue, {
+      broker: () => this.openBroker('read'),
+      backend: () => this.openBackend(),
+      forget: async (ids) => this.results.set(ids).forget(),
+    });
+  }
+
+  /** A queue of the broker: pause and resume it, look at what waits, cancel or reschedule it. @default name the setting taskDefaultQueue */
+  queue(name: string = this.settings.taskDefaultQueue): QueueHandle {
+    return createQueue(name, {
+      broker: () => this.openBroker('read'),
+      environment: () => this.#ownEnvironment(),
+      clock: this.#clock,
+      deadLetters: () => this.deadLetters(name),
+    });
   }
 
   /** Names of the queues that a worker takes from when nobody chooses. */

@@ -19,6 +19,7 @@ import {
 import type { DelayedQueueType } from './amqp/delayed.ts';
 import { countQueue, peekQueue, purgeQueue, removeQueue } from './amqp/look.ts';
 import { createOutbox, type Outbox } from './amqp/outbox.ts';
+import { pausedQueues, pauseQueues, resumeQueues } from './amqp/pauses.ts';
 import { AmqpSubscription } from './amqp/subscription.ts';
 import { declareTopology, TopologyMemory, withoutExclusive } from './amqp/topology.ts';
 import { deadLetterDeclaration } from './dead-letters.ts';
@@ -224,6 +225,18 @@ class AmqpBroker implements Broker {
   async remove(queue: string): Promise<void> {
     this.#memory.forget(queue);
     await this.#use((connection) => removeQueue(connection, queue));
+  }
+
+  pause(queues: readonly string[]): Promise<void> {
+    return this.#use((connection) => pauseQueues(connection, queues));
+  }
+
+  resume(queues: readonly string[]): Promise<void> {
+    return this.#use((connection) => resumeQueues(connection, queues));
+  }
+
+  paused(queues: readonly string[]): Promise<readonly string[]> {
+    return this.#use((connection) => pausedQueues(connection, queues, (messages, signal) => this.#outbox.send(messages, signal)));
   }
 
   async check(signal: AbortSignal): Promise<void> {

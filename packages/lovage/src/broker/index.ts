@@ -3,8 +3,9 @@
 
 export * from './dead-letters.ts';
 export { BROKER_SCHEMES, openBroker } from './drivers.ts';
-export { type DeadLetter, listDeadLetters, type ResendOptions, resendDeadLetters } from './redrive.ts';
+export { type DeadLetter, discardDeadLetters, listDeadLetters, type ResendOptions, resendDeadLetters } from './redrive.ts';
 export { matchesPattern, topicPattern } from './routing.ts';
 export type * from './seam.ts';
 export type * from './store.ts';
 export { virtualBroker } from './virtual.ts';
+export { taskIdOf } from './waiting.ts';

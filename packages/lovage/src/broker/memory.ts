@@ -22,12 +22,16 @@ import type {
   Outgoing,
   QueueDeclaration,
   Settlement,
+  Waiting,
+  WaitingQuery,
+  WaitingRoom,
 } from './seam.ts';
 import type { Holder, QueueEntry, QueueStore, StoredBinding } from './store.ts';
 import { virtualBroker } from './virtual.ts';
+import { taskIdOf, waitingOf, withEta } from './waiting.ts';
 
 interface Entry {
-  readonly message: Outgoing;
+  message: Outgoing;
   readonly expires: number | undefined;
   /** Starts that counted. */
   attempts: number;
@@ -73,6 +77,13 @@ class Line {
     this.#head = 0;
   }
 
+  /** Takes one out of the middle; false when it is not there any more. */
+  remove(entry: Entry): boolean {
+    const at = this.#items.indexOf(entry, this.#head);
+    if (at >= 0) this.#items.splice(at, 1);
+    return at >= 0;
+  }
+
   all(): Entry[] {
     return this.#items.slice(this.#head);
   }
@@ -96,6 +107,7 @@ class MemorySpace {
   readonly queues = new Map<string, Queue>();
   readonly bindings = new Map<string, StoredBinding>();
   readonly waiters = new Set<Waiter>();
+  readonly paused = new Set<string>();
   readonly #parked = new DueHeap<{ readonly queue: Queue; readonly entry: Entry }>();
   #alarm: { readonly at: number; readonly timer: Timer } | undefined;
 
@@ -255,8 +267,55 @@ function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy):
       space.unpark();
       for (const [key, binding] of space.bindings) if (binding.queue === name) space.bindings.delete(key);
     },
+    waiting: memoryWaiting(space),
+    pause: async (queues) => {
+      for (const queue of queues) space.paused.add(queue);
+    },
+    resume: async (queues) => {
+      for (const queue of queues) space.paused.delete(queue);
+    },
+    paused: async (queues) => queues.filter((queue) => space.paused.has(queue)),
     check: async (signal) => signal.throwIfAborted(),
     [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+/** A look into the queues, and a hand in them. */
+function memoryWaiting(space: MemorySpace): WaitingRoom {
+  const now = (): number => systemClock.now();
+  const shown = (entry: Entry): Waiting => waitingOf(entry.message, entry.due > now() ? entry.due : undefined);
+
+  function find(queue: Queue, { state = 'all', ids, limit }: WaitingQuery): Entry[] {
+    const parked = [...queue.parked].sort((one, other) => one.due - other.due);
+    const all = [...(state === 'parked' ? [] : waiting(dropExpired(queue))), ...(state === 'ready' ? [] : parked)];
+    const wanted = ids === undefined ? undefined : new Set<string | undefined>(ids);
+    return all.filter(({ message }) => wanted === undefined || wanted.has(taskIdOf(message))).slice(0, limit);
+  }
+
+  function takeOut(queue: Queue, ids: readonly string[]): Entry[] {
+    const found = find(queue, { ids });
+    for (const entry of found) if (!queue.parked.delete(entry)) queue.lists[priorityOf(entry.message)]?.remove(entry);
+    space.unpark();
+    return found;
+  }
+
+  return {
+    list: async (name, query = {}) => find(space.queues.get(name) ?? NO_QUEUE, query).map(shown),
+    remove: async (name, ids) => takeOut(space.queues.get(name) ?? NO_QUEUE, ids).map(shown),
+    reschedule: async (name, ids, dueAt) => {
+      const queue = space.queues.get(name);
+      if (queue === undefined) return [];
+      const found = takeOut(queue, ids);
+      for (const entry of found) {
+        const { headersText: _, dueAt: _due, ...message } = entry.message;
+        entry.message = { ...message, headers: withEta(message.headers, dueAt) };
+        entry.due = dueAt ?? 0;
+        if (entry.due > now()) space.park(queue, entry);
+        else queue.lists[priorityOf(entry.message)]?.push(entry);
+      }
+      space.wake(name);
+      return found.map(shown);
+    },
   };
 }
 

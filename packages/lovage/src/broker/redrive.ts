@@ -56,10 +56,30 @@ export async function listDeadLetters(
 }
 
 /** Sends dead letters of a queue to where they died, as if new; resolves to those that were sent. */
-export async function resendDeadLetters(
+export function resendDeadLetters(broker: Broker, queue: string, options: ResendOptions = {}): Promise<readonly DeadLetter[]> {
+  return takeOut(broker, queue, options, (chosen) =>
+    broker.publish(
+      chosen.map((delivery) => again(delivery, queue)),
+      { signal: AbortSignal.timeout(PUBLISH_TIMEOUT * 1000) },
+    ),
+  );
+}
+
+/** Deletes dead letters of a queue; resolves to those that were deleted. */
+export function discardDeadLetters(
   broker: Broker,
   queue: string,
-  { where = () => true, limit = DEFAULT_LIMIT, before }: ResendOptions = {},
+  options: Omit<ResendOptions, 'before'> = {},
+): Promise<readonly DeadLetter[]> {
+  return takeOut(broker, queue, options, async () => undefined);
+}
+
+/** Takes the chosen ones out, in batches, each once `first` has resolved for it; the others are put back as they were. */
+async function takeOut(
+  broker: Broker,
+  queue: string,
+  { where = () => true, limit = DEFAULT_LIMIT, before }: ResendOptions,
+  first: (chosen: readonly Delivery[]) => Promise<void>,
 ): Promise<readonly DeadLetter[]> {
   const dead = deadLetterQueue(queue);
   const ready = (await broker.count(dead))?.ready ?? 0;
@@ -73,10 +93,7 @@ export async function resendDeadLetters(
     const chosen = batch.map((delivery) => ({ delivery, letter: letterOf(delivery) })).filter(({ letter }) => where(letter));
     const letters = chosen.map(({ letter }) => letter);
     await before?.(letters);
-    await broker.publish(
-      chosen.map(({ delivery }) => again(delivery, queue)),
-      { signal: AbortSignal.timeout(PUBLISH_TIMEOUT * 1000) },
-    );
+    await first(chosen.map(({ delivery }) => delivery));
     await subscription.settle(chosen.map(({ delivery }) => ({ verdict: 'ack', delivery })));
     sent.push(...letters);
     if (seen >= most) break;

@@ -158,6 +158,38 @@ export interface QueueCount {
   readonly parked?: number;
 }
 
+/** A message that no worker has yet. */
+export interface Waiting {
+  readonly message: Message;
+  /** Task id, as far as the headers tell; else the correlation id. */
+  readonly id: string | undefined;
+  /** Epoch seconds until which it is parked; undefined when it is ready. */
+  readonly dueAt: number | undefined;
+}
+
+/** Which waiting messages are meant. */
+export interface WaitingQuery {
+  /** @default 'all' */
+  readonly state?: 'ready' | 'parked' | 'all';
+  /** Only these task ids. @default all */
+  readonly ids?: readonly string[];
+  /** Most that are answered. @default all */
+  readonly limit?: number;
+}
+
+/**
+ * Changing what waits without taking it. A message that a worker takes at the same time is the worker's, and is left out of the answer:
+ * nothing is changed twice and nothing runs that was answered as removed.
+ */
+export interface WaitingRoom {
+  /** The ready ones first, next first; then the parked ones, soonest first. */
+  list(queue: string, query?: WaitingQuery): Promise<readonly Waiting[]>;
+  /** Deletes messages of these task ids; answers those that it deleted. */
+  remove(queue: string, ids: readonly string[]): Promise<readonly Waiting[]>;
+  /** Parks messages of these task ids until `dueAt` (epoch seconds), or makes them ready; their header `eta` follows. Answers them as they are then. */
+  reschedule(queue: string, ids: readonly string[], dueAt: number | undefined): Promise<readonly Waiting[]>;
+}
+
 /** A broker as the rest of Lovage sees it. Construction opens nothing: the first call connects. */
 export interface Broker extends AsyncDisposable {
   /** Driver name: `memory`, `sqlite`, `redis`, `amqp`. */
@@ -181,6 +213,15 @@ export interface Broker extends AsyncDisposable {
   /** Deletes what waits (parked messages too); resolves to how many. */
   purge(queue: string): Promise<number>;
   remove(queue: string): Promise<void>;
+  /** Absent where the broker shows nobody what is inside of its queues (RabbitMQ). */
+  readonly waiting?: WaitingRoom;
+  /** Marks queues, with or without messages, as paused: workers take nothing from them. The mark outlives everybody. */
+  pause(queues: readonly string[]): Promise<void>;
+  resume(queues: readonly string[]): Promise<void>;
+  /** Those of these queues that are paused. */
+  paused(queues: readonly string[]): Promise<readonly string[]>;
+  /** Epoch milliseconds at which the lease of what is held was last renewed; absent where a connection stands for the lease, undefined while nothing is held. */
+  leaseRenewed?(): number | undefined;
   /** Pings the server; for `status` and health checks. */
   check(signal: AbortSignal): Promise<void>;
 }

@@ -16,6 +16,7 @@ import { createKeeper, type Keeper } from './sqlite/keeper.ts';
 import { type PushRow, pushRows } from './sqlite/messages.ts';
 import { bind, bindingsOf, countQueue, declareQueue, findQueue, peekQueue, purgeQueue, removeQueue } from './sqlite/queues.ts';
 import { mend, OF_PROCESSES, SCHEMA, SOUND } from './sqlite/schema.ts';
+import { listWaiting, pausedQueues, pauseQueues, removeWaiting, rescheduleWaiting, resumeQueues } from './sqlite/waiting.ts';
 import type { QueueEntry, QueueStore } from './store.ts';
 import { virtualBroker } from './virtual.ts';
 
@@ -65,6 +66,15 @@ function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number):
     peek: (queue, limit) => file.read((db) => peekQueue(db, queue, limit)),
     purge: (queue) => file.write((db) => purgeQueue(db, queue)),
     remove: (queue) => file.write((db) => removeQueue(db, queue)),
+    waiting: {
+      list: (queue, query = {}) => file.read((db) => listWaiting(db, queue, query)),
+      remove: (queue, ids) => file.write((db) => removeWaiting(db, queue, ids)),
+      reschedule: (queue, ids, at) => file.write((db) => rescheduleWaiting(db, queue, ids, { at, now: systemClock.now() })),
+    },
+    leaseRenewed: () => keeper?.renewed,
+    pause: (queues) => file.write((db) => pauseQueues(db, queues)),
+    resume: (queues) => file.write((db) => resumeQueues(db, queues)),
+    paused: (queues) => file.read((db) => pausedQueues(db, queues)),
     check: async (signal) => {
       signal.throwIfAborted();
       await file.read((db) => db.statement('SELECT 1').get());

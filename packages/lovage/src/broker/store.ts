@@ -10,6 +10,7 @@ import type {
   QueueCount,
   QueueDeclaration,
   Settlement,
+  WaitingRoom,
 } from './seam.ts';
 
 /** One row of an exchange's routing table. */
@@ -85,5 +86,10 @@ export interface QueueStore extends AsyncDisposable {
   peek(queue: string, limit: number): Promise<readonly Message[]>;
   purge(queue: string): Promise<number>;
   remove(queue: string): Promise<void>;
+  readonly waiting: WaitingRoom;
+  pause(queues: readonly string[]): Promise<void>;
+  resume(queues: readonly string[]): Promise<void>;
+  paused(queues: readonly string[]): Promise<readonly string[]>;
+  leaseRenewed?(): number | undefined;
   check(signal: AbortSignal): Promise<void>;
 }

@@ -56,6 +56,11 @@ export function virtualBroker(store: QueueStore): Broker {
     peek: (queue, limit) => store.peek(queue, limit),
     purge: (queue) => store.purge(queue),
     remove: (queue) => virtual.remove(queue),
+    waiting: store.waiting,
+    pause: (queues) => store.pause(queues),
+    resume: (queues) => store.resume(queues),
+    paused: (queues) => store.paused(queues),
+    ...(store.leaseRenewed === undefined ? {} : { leaseRenewed: () => store.leaseRenewed?.() }),
     check: (signal) => store.check(signal),
     [Symbol.asyncDispose]: () => virtual.dispose(),
   };

@@ -101,6 +101,8 @@ export class Consumer implements AsyncDisposable {
   /** What the line that is open was opened with. */
   #prefetch = 0;
   #dog: Timer | undefined;
+  /** Queues from which nothing is taken until they are resumed. */
+  #paused: ReadonlySet<string> = new Set();
 
   constructor(options: ConsumerOptions) {
     const { app, pool, hostname, clock, capacity, onLoad, revoked } = options;
@@ -158,6 +160,47 @@ export class Consumer implements AsyncDisposable {
   async cancelQueue(name: string): Promise<void> {
     const gone = this.#options.app.cancelQueue?.(name);
     if (gone !== undefined) await this.#subscription?.cancel(gone);
+  }
+
+  /** Takes nothing more, because the worker stops. */
+  get draining(): boolean {
+    return this.#stopping;
+  }
+
+  /** Lines that were opened so far. */
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /** Queues from which nothing is taken until they are resumed. */
+  get paused(): readonly string[] {
+    return [...this.#paused];
+  }
+
+  /** Asks the broker which queues are paused, and takes from the others. What has not started of a paused queue goes back, uncounted. */
+  async lookForPauses(): Promise<void> {
+    const subscription = this.#subscription;
+    if (subscription === undefined || this.#stopping) return;
+    const before = this.#paused;
+    const now = await this.#askForPauses();
+    if (this.#subscription !== subscription || this.#stopping) return;
+    this.#paused = now;
+    this.flow.closeTo(now);
+    const { names } = this.#options.app.queues();
+    for (const name of names) {
+      if (now.has(name) === before.has(name)) continue;
+      log.warning(now.has(name) ? 'Queue {name} is paused.' : 'Queue {name} is resumed.', { name });
+      await (now.has(name) ? subscription.cancel(name) : subscription.add(name));
+    }
+    this.flow.giveBackPaused();
+  }
+
+  async #askForPauses(): Promise<ReadonlySet<string>> {
+    const { app } = this.#options;
+    const { topology } = app.queues();
+    // What goes with its worker belongs to it alone.
+    const lasting = topology.queues.filter(({ autoDelete, exclusive }) => autoDelete !== true && exclusive !== true);
+    return new Set(await app.broker.paused(lasting.map(({ name }) => name)));
   }
 
   /** Takes nothing more, gives back what has not started, and waits for what runs. Rejects with the signal's reason. */
@@ -257,9 +300,13 @@ export class Consumer implements AsyncDisposable {
       const late = (): Error => new BrokerConnectionError(`the queues could not be opened within ${patience} s`);
       using limit = deadline(patience, late, this.#stop.signal);
       await orAborted(app.broker.declare(topology), limit.signal);
+      const paused = await orAborted(this.#askForPauses(), limit.signal);
+      this.#paused = paused;
+      this.flow.closeTo(paused);
       await this.#options.line?.connected(this.#stop.signal);
       const prefetch = this.flow.prefetch;
-      const opening = app.broker.subscribe(names, { prefetch, node: hostname });
+      const open = names.filter((name) => !paused.has(name));
+      const opening = app.broker.subscribe(open, { prefetch, node: hostname });
       const subscription = await orAborted(opening, limit.signal).catch((error: unknown) => {
         // Nobody waits for this line any more; if it opens after all, it is closed again.
         opening.then((late) => late[Symbol.asyncDispose]()).catch(() => undefined);
@@ -399,7 +446,7 @@ export class Consumer implements AsyncDisposable {
       this.#subscription === subscription && this.flow.hungry && this.#clock.monotonic() - this.#lastBatch > patience * 1000;
     if (subscription === undefined || !silent()) return;
     const { broker } = this.#options.app;
-    const { names } = this.#options.app.queues();
+    const names = this.#options.app.queues().names.filter((name) => !this.#paused.has(name));
     const counts = await orAborted(Promise.all(names.map((name) => broker.count(name))), AbortSignal.timeout(patience * 1000));
     const waiting = counts.reduce((sum, count) => sum + (count?.ready ?? 0), 0);
     if (waiting === 0 || !silent()) return;

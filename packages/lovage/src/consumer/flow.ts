@@ -63,6 +63,9 @@ export class Flow {
   readonly requests: Requests = new Requests();
   /** What must not run. */
   readonly revoked: Revoked;
+  /** Ended since the beginning, by state; and the seconds that they ran, together. */
+  readonly ended: Map<string, number> = new Map();
+  seconds = 0;
   /** Started since the beginning, by task name. */
   readonly totals: Map<string, number> = new Map();
   readonly #options: FlowOptions;
@@ -88,6 +91,8 @@ export class Flow {
   #isolated = false;
   readonly #pace = new Pace();
   #suspect: Entry | undefined;
+  /** Queues that are paused. */
+  #closed: ReadonlySet<string> = new Set();
 
   constructor(options: FlowOptions) {
     this.#options = options;
@@ -218,6 +223,22 @@ export class Flow {
     return this.#interrupted;
   }
 
+  /** What comes from these queues, and what has not started of them, is given back. */
+  closeTo(queues: ReadonlySet<string>): void {
+    this.#closed = queues;
+  }
+
+  /** Gives back, uncounted, what has not started of paused queues; what waits for its time goes on waiting in the broker. */
+  giveBackPaused(): void {
+    if (this.#closed.size === 0) return;
+    for (const entry of this.requests) {
+      if (!this.#closed.has(entry.original.queue)) continue;
+      if (entry.state === 'ready') this.#slots.remove(entry);
+      if (entry.state === 'received' || entry.state === 'held' || entry.state === 'ready') this.#admission.letGo(entry);
+    }
+    this.#adjust();
+  }
+
   /** Asks every running task to stop; their messages go back uncounted. */
   interrupt(reason: Error): void {
     for (const entry of this.requests) {
@@ -297,6 +318,10 @@ export class Flow {
     if (this.#draining) {
       if (this.#late === undefined) void this.#ends.giveBack(delivery);
       else this.#late.push(delivery);
+      return;
+    }
+    if (this.#closed.has(delivery.queue)) {
+      void this.#ends.giveBack(delivery);
       return;
     }
     const taken = intake(delivery, app, hostname);
@@ -496,6 +521,8 @@ export class Flow {
     entry.state = 'settling';
     entry.run = undefined;
     this.#pace.note(outcome.runtime);
+    this.ended.set(outcome.state, (this.ended.get(outcome.state) ?? 0) + 1);
+    this.seconds += outcome.runtime;
     if (entry.terminated !== undefined) {
       this.#endTerminated(entry, outcome, entry.terminated);
       return;

@@ -59,6 +59,14 @@ export class Slots {
     }
   }
 
+  /** Takes one back that has not started. */
+  remove(entry: Entry): void {
+    for (const queue of [this.#ready, this.#suspects]) {
+      const at = queue.indexOf(entry);
+      if (at >= 0) queue.splice(at, 1);
+    }
+  }
+
   /** There are more slots than there were. */
   grown(): void {
     this.#pump();

@@ -17,6 +17,7 @@ import {
   within,
 } from './handle.ts';
 import { assertMayJoin } from './join.ts';
+import { type ProgressOptions, progressOfTask, type TaskProgress } from './progress.ts';
 import { PROPAGATE_STATES, type ResultRecord } from './record.ts';
 import { READY_STATES, type TaskState } from './seam.ts';
 import { collect, type Dependency, getLeaf, iterdeps } from './tree.ts';
@@ -112,6 +113,14 @@ export class AsyncResult<T = unknown> implements AnyResult<T>, Leaf {
   async result(options?: ReadOptions): Promise<unknown> {
     const { error, value } = await this.record(options);
     return error ?? value;
+  }
+
+  /**
+   * What the running task says of how far it is, as it comes, until it has ended: `for await (const { current, total } of result.progress())`.
+   * Whoever reads slowly gets the newest. A failed task ends it too; its error is what `get` throws.
+   */
+  progress(options: ProgressOptions = {}): AsyncGenerator<TaskProgress, void, undefined> {
+    return progressOfTask(this, options);
   }
 
   /** The same as `result`, under the name that fits custom states. */

@@ -22,6 +22,7 @@ export type { AnyResult, GetOptions, ReadOptions, ResultSource, WaitOptions } fr
 export { allowJoinResult, denyJoinResult } from './join.ts';
 export type * from './kv.ts';
 export { type KeyValueBackendOptions, keyValueBackend, POLL_INTERVAL } from './kv-backend.ts';
+export type { ProgressOptions, TaskProgress } from './progress.ts';
 export * from './record.ts';
 export { ResultSet } from './result-set.ts';
 export { parseRevoke, type RevokeStore, type RevokeSubject, revokesOf, revokeText, type StoredRevoke } from './revokes.ts';

@@ -6,6 +6,7 @@ import { type Attempt, storeOptions } from './attempt.ts';
 import type { CurrentRequest, CurrentTask, Progress, RetryOptions, TaskContext } from './context.ts';
 import { metaOf } from './meta.ts';
 import type { SignatureLike } from './options.ts';
+import { overheard, ProgressReporter } from './progress.ts';
 import { planRetry } from './retry.ts';
 import { Ignore, Reject, Replaced, type Retry } from './steer.ts';
 import { likeSignature } from './wire-options.ts';
@@ -32,7 +33,9 @@ class AttemptContext implements TaskContext {
   }
 
   get log(): ReturnType<typeof logger> {
-    return logger('task').with({ task: this.name, id: this.request.id });
+    const log = logger('task').with({ task: this.name, id: this.request.id });
+    const { reporter } = this.#attempt;
+    return reporter === undefined ? log : overheard(log, (line) => reporter.line(line));
   }
 
   retry(options: RetryOptions & { readonly throw: false }): Retry;
@@ -79,9 +82,11 @@ class AttemptContext implements TaskContext {
     await environment.store([environment.results.encode(record, storeOptions(this.#attempt.request))]);
   }
 
-  async progress(first: number | Progress, total?: number): Promise<void> {
-    const meta = typeof first === 'number' ? { current: first, ...(total === undefined ? {} : { total }) } : first;
-    await this.updateState('PROGRESS', meta);
+  progress(first: number | Progress, total?: number, more: Readonly<Record<string, unknown>> = {}): Promise<void> {
+    const meta = typeof first === 'number' ? { current: first, ...(total === undefined ? {} : { total }), ...more } : first;
+    const attempt = this.#attempt;
+    attempt.reporter ??= new ProgressReporter((newest) => this.updateState('PROGRESS', newest));
+    return attempt.reporter.report(meta);
   }
 
   sendEvent(type: string, fields: Readonly<Record<string, unknown>> = {}): void {

@@ -6,6 +6,7 @@ import type { ExecuteEnvironment, StoreOptions } from './environment.ts';
 import type { TaskHandlers } from './handlers.ts';
 import type { Limits } from './limits.ts';
 import type { Call, TaskDefinition, TaskOptions } from './options.ts';
+import type { ProgressReporter } from './progress.ts';
 
 /** What an execution knows. */
 export interface Attempt {
@@ -23,6 +24,8 @@ export interface Attempt {
   readonly children: SentChild[];
   /** Next attempts that the body asked for without ending itself. */
   readonly retries: Call[];
+  /** Made when the body first reports how far it is. */
+  reporter?: ProgressReporter | undefined;
   /** Are states of this attempt stored while it runs? */
   readonly storesStates: boolean;
 }
@@ -50,7 +53,7 @@ export function storeOptions(request: TaskRequest): StoreOptions {
 }
 
 /** What an attempt is made of. */
-export type AttemptParts = Omit<Attempt, 'request' | 'children' | 'retries' | 'storesStates'>;
+export type AttemptParts = Omit<Attempt, 'request' | 'children' | 'retries' | 'storesStates' | 'reporter'>;
 
 /** The attempt of a task that came as a message. */
 export class MessageAttempt implements Attempt {
@@ -63,6 +66,7 @@ export class MessageAttempt implements Attempt {
   readonly children: SentChild[] = [];
   readonly retries: Call[] = [];
   readonly storesStates = true;
+  reporter: ProgressReporter | undefined;
   #request: CurrentRequest | undefined;
 
   constructor({ environment, definition, options, message, body, limits }: AttemptParts) {

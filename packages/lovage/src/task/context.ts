@@ -46,7 +46,7 @@ export interface TaskContext {
   readonly request: CurrentRequest;
   /** Aborts at the soft time limit (with SoftTimeLimitExceededError), at the hard one, and when the worker stops or the task is terminated. */
   readonly signal: AbortSignal;
-  /** Logs under `lovage.task` with the task's name and id. */
+  /** Logs under `lovage.task` with the task's name and id. From the first `progress` on, lines of INFO and above are told with it (the newest 50). */
   readonly log: Logger;
   /** Ends this attempt and runs the task again under the same id: `return ctx.retry({ countdown: 5 })`. Throws Retry; MaxRetriesExceededError or `error` when no retry is left. */
   retry(options: RetryOptions & { readonly throw: false }): Retry;
@@ -71,8 +71,11 @@ export interface TaskContext {
   reject(reason?: unknown, options?: { readonly requeue?: boolean }): never;
   /** Stores a state of the task's own, or a built-in one, at once. */
   updateState(state: string, meta?: unknown): Promise<void>;
-  /** Stores the state PROGRESS: `ctx.progress(3, 10)`, or with an object of your own. */
-  progress(current: number, total?: number): Promise<void>;
+  /**
+   * Stores the state PROGRESS: `ctx.progress(3, 10)`, with more of your own as the third argument, or as one object. Report as often as you
+   * like: it is written at most ten times a second, the newest last, and need not be awaited. Readers get it by `result.progress()`.
+   */
+  progress(current: number, total?: number, more?: Readonly<Record<string, unknown>>): Promise<void>;
   progress(meta: Progress): Promise<void>;
   /**
    * Tells monitors something of your own about this task: `ctx.sendEvent('task-progress', { step: 3 })`. The part before the dash is its

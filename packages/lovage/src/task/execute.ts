@@ -148,6 +148,12 @@ function run(job: Job, environment: ExecuteEnvironment, options: ExecuteOptions,
 
 function close(attempt: Attempt, ending: Ending, options: ExecuteOptions, runtime: () => number): Maybe<Outcome> {
   const { limits } = attempt;
+  const { reporter } = attempt;
+  if (reporter !== undefined) {
+    // Its last word on how far it is comes before its end.
+    attempt.reporter = undefined;
+    return reporter.finish().then(() => close(attempt, ending, options, runtime));
+  }
   if (limits.abandoned !== undefined) options.onAbandoned?.(limits.abandoned);
   let outcome: Maybe<Outcome> | undefined;
   try {

@@ -47,6 +47,7 @@ export interface AmqpChannel extends EventEmitter {
   deleteQueue(queue: string): Promise<{ readonly messageCount: number }>;
   purgeQueue(queue: string): Promise<{ readonly messageCount: number }>;
   bindQueue(queue: string, exchange: string, routingKey: string): Promise<unknown>;
+  unbindQueue(queue: string, exchange: string, routingKey: string): Promise<unknown>;
   assertExchange(
     exchange: string,
     type: string,

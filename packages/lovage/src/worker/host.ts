@@ -52,6 +52,14 @@ export interface WorkerOptions {
   readonly withoutHeartbeat?: boolean;
   /** Seconds without a message, with free slots, after which the line is checked. @default 15 */
   readonly watchdog?: number;
+  /** Port for `/livez`, `/readyz` and `/metrics`; 0: any. @default none */
+  readonly healthPort?: number | null;
+  /** Address on which that port is opened. @default '127.0.0.1' */
+  readonly healthHost?: string;
+  /** File that is touched as long as the worker is alive; `%n` and the like stand for parts of the node's name. @default none */
+  readonly heartbeatFile?: string | null;
+  /** Seconds between two looks which queues are paused. @default 2 */
+  readonly pausePoll?: number;
   /** Seconds after which a chord that is complete, and whose body nobody sent, is ended by this worker: whoever completed it is gone. @default 10 */
   readonly staleChords?: number;
   /** After the start, ask the other workers what is revoked. @default true */

@@ -13,6 +13,9 @@ export interface ProgramSettings {
   readonly shutdownTimeout?: number | null | undefined;
   /** Seconds that running tasks get before a cold shutdown aborts them; 0: none. */
   readonly workerSoftShutdownTimeout?: number | undefined;
+  readonly healthPort?: number | null | undefined;
+  readonly healthHost?: string | undefined;
+  readonly heartbeatFile?: string | null | undefined;
   readonly maxZombies?: number | null | undefined;
   /** Send events about tasks? */
   readonly workerSendTaskEvents?: boolean | undefined;

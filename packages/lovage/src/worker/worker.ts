@@ -164,7 +164,8 @@ export class Worker implements AsyncDisposable {
     let parts: WorkerParts | undefined;
     try {
       // Modules first: they are where observers of what follows are connected.
-      await this.#source.load(this.#options.include ?? []);
+      // A module that never ends its start must not keep a worker from stopping.
+      await orAborted(this.#source.load(this.#options.include ?? []), this.#abort.signal);
       await signals.celerydInit.tell(() => ({ hostname: this.hostname, options: { ...this.#options } }), this.hostname);
       await signals.workerInit.tell(() => ({ hostname: this.hostname }));
       await moments.initialized?.();
@@ -221,6 +222,10 @@ export class Worker implements AsyncDisposable {
         ...(tasksPerChild === undefined ? {} : { maxTasksPerChild: tasksPerChild }),
         ...(memoryPerChild === undefined ? {} : { maxMemoryPerChild: memoryPerChild }),
         ...(maxZombies === undefined ? {} : { maxZombies }),
+        healthPort: this.#options.healthPort ?? settings.healthPort ?? null,
+        healthHost: this.#options.healthHost ?? settings.healthHost ?? '127.0.0.1',
+        heartbeatFile: this.#options.heartbeatFile ?? settings.heartbeatFile ?? null,
+        shutdownTimeout: this.#shutdownTimeout ?? null,
         taskEvents: this.#options.taskEvents ?? settings.workerSendTaskEvents ?? false,
         ...(stateDb === undefined ? {} : { stateDb }),
       },
@@ -280,10 +285,15 @@ export class Worker implements AsyncDisposable {
     this.#closed.resolve(this.#exitCode);
   }
 
+  /** Seconds that a warm shutdown may take; undefined: without limit. */
+  get #shutdownTimeout(): number | undefined {
+    const own = this.#options.shutdownTimeout;
+    return (own === undefined ? this.#settings?.shutdownTimeout : own) ?? undefined;
+  }
+
   async #shutDown(blueprint: Blueprint): Promise<void> {
     this.#state = 'stopping';
-    const own = this.#options.shutdownTimeout;
-    const seconds = (own === undefined ? this.#settings?.shutdownTimeout : own) ?? undefined;
+    const seconds = this.#shutdownTimeout;
     const late = (): Error =>
       new ShutdownError(`The worker stops, and the task did not end within ${seconds} seconds (shutdownTimeout).`);
     {

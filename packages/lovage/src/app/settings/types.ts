@@ -739,6 +739,21 @@ export interface Settings {
    */
   readonly maxLoopBlock: number;
   /**
+   * Port on which a worker answers /livez, /readyz and /metrics over HTTP; 0: any; null: none.
+   * @default null
+   */
+  readonly healthPort: number | null;
+  /**
+   * Address of that port: loopback, or 0.0.0.0 where probes come from outside of the container.
+   * @default '127.0.0.1'
+   */
+  readonly healthHost: string;
+  /**
+   * File that a worker touches every 5 seconds as long as it is alive; %n, %h, %d and %p stand for parts of the node's name.
+   * @default null
+   */
+  readonly heartbeatFile: string | null;
+  /**
    * What happens to a message whose task is not registered: 'deadLetter', 'reject', or 'requeue' for a worker that knows it.
    * @default 'deadLetter'
    */

@@ -182,6 +182,25 @@ export const workerSettings: SettingRows = {
     celery: null,
     about: 'Seconds that the event loop may stand still before the leases of a worker are given up and its process ended.',
   },
+  healthPort: {
+    kind: 'integer',
+    default: null,
+    celery: null,
+    about: 'Port on which a worker answers /livez, /readyz and /metrics over HTTP; 0: any; null: none.',
+  },
+  healthHost: {
+    kind: 'string',
+    default: '127.0.0.1',
+    celery: null,
+    about: 'Address of that port: loopback, or 0.0.0.0 where probes come from outside of the container.',
+  },
+  heartbeatFile: {
+    kind: 'string',
+    default: null,
+    celery: null,
+    about:
+      "File that a worker touches every 5 seconds as long as it is alive; %n, %h, %d and %p stand for parts of the node's name.",
+  },
   unknownTask: {
     kind: 'choice',
     choices: ['deadLetter', 'reject', 'requeue'],

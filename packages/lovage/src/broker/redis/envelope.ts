@@ -4,6 +4,7 @@ import { readHeaderJson, writeHeaderJson } from '../../serialization/index.ts';
 import { uuid } from '../../util/index.ts';
 import { ATTEMPTS_HEADER, DEATH_HEADER, type DeadLetterSettlement, deadLetter } from '../dead-letters.ts';
 import type { Message, MessageProperties, Outgoing } from '../seam.ts';
+import { etaHeader, followsHeader } from '../waiting.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -202,6 +203,13 @@ export function returnedEnvelope(raw: string, options: { readonly started?: numb
     headers.redelivered = true;
     if (options.started !== undefined) headers[ATTEMPTS_HEADER] = options.started;
     info.redelivered = true;
+  });
+}
+
+/** The text of a message that is due at another time. */
+export function rescheduledEnvelope(raw: string, dueAt: number | undefined): string {
+  return edit(raw, (headers) => {
+    if (followsHeader(headers)) headers.eta = etaHeader(dueAt);
   });
 }
 

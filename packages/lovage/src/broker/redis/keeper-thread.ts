@@ -8,6 +8,7 @@ import { RENEW } from './scripts.ts';
 
 const data = workerData as KeeperData;
 const counter = new Int32Array(data.turns);
+const renewed = new BigInt64Array(data.renewed);
 const leases = new Map<string, KeptKeys>();
 const line = openRedis({
   target: data.target,
@@ -57,6 +58,7 @@ async function round(): Promise<void> {
   renewing = true;
   try {
     for (const [incarnation, keys] of [...leases]) await renew(incarnation, keys);
+    Atomics.store(renewed, 0, BigInt(Date.now()));
   } catch {
     // The line mends itself; the next round tries again, and a lease that ended meanwhile shows there.
   } finally {

@@ -17,6 +17,8 @@ export interface KeeperData {
   readonly maxLoopBlock: number;
   /** One 32-bit number that the main loop counts up. */
   readonly turns: SharedArrayBuffer;
+  /** One 64-bit number: when the keeper last renewed all leases, in epoch milliseconds. */
+  readonly renewed: SharedArrayBuffer;
 }
 
 /** The keys of one holder: its lease, what it holds, and those that tell publishers which queues it serves. */
@@ -37,6 +39,8 @@ export interface Keeper {
   /** Renews a lease until dropped (again with other keys: those from then on); `lost` is called once if it ends all the same. */
   keep(incarnation: string, keys: KeptKeys, lost: () => void): void;
   drop(incarnation: string): void;
+  /** Epoch milliseconds of the last renewal; undefined while there is nothing to renew, or nothing was renewed yet. */
+  readonly renewed: number | undefined;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -56,6 +60,8 @@ export function createKeeper(context: RedisContext): Keeper {
   const kept = new Map<string, { readonly keys: KeptKeys; readonly lost: () => void }>();
   const turns = new SharedArrayBuffer(4);
   const counter = new Int32Array(turns);
+  const renewedBuffer = new SharedArrayBuffer(8);
+  const renewed = new BigInt64Array(renewedBuffer);
   let thread: Worker | undefined;
   let ticker: NodeJS.Timeout | undefined;
   let starting: NodeJS.Timeout | undefined;
@@ -69,6 +75,7 @@ export function createKeeper(context: RedisContext): Keeper {
       unackedIndex: context.unackedIndex,
       maxLoopBlock: context.transport.maxLoopBlock,
       turns,
+      renewed: renewedBuffer,
     };
     const started = new Worker(new URL(`./keeper-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url), {
       workerData: data,
@@ -105,6 +112,10 @@ export function createKeeper(context: RedisContext): Keeper {
   }
 
   return {
+    get renewed() {
+      const time = Number(Atomics.load(renewed, 0));
+      return kept.size === 0 || time === 0 ? undefined : time;
+    },
     keep: (incarnation, keys, lost) => {
       kept.set(incarnation, { keys, lost });
       if (thread === undefined) starting ??= setTimeout(begin, START_MS).unref();

@@ -19,6 +19,8 @@ export interface RedisKeys {
   /** Sorted set of parked envelopes by due time, and the set of queues that have one. */
   parked(queue: string): string;
   readonly parkedQueues: string;
+  /** Set of the queues from which no worker shall take. */
+  readonly paused: string;
   readonly unacked: string;
   readonly unackedIndex: string;
   readonly unackedMutex: string;
@@ -53,6 +55,7 @@ export function redisKeys(options: RedisTransportOptions, db: number): RedisKeys
     serves: (queue) => `${prefix}lovage.serves.${queue}`,
     parked: (queue) => `${prefix}lovage.eta.${queue}`,
     parkedQueues: `${prefix}lovage.etas`,
+    paused: `${prefix}lovage.paused`,
     unacked: `${prefix}${options.unackedKey}`,
     unackedIndex: `${prefix}${options.unackedIndexKey}`,
     unackedMutex: `${prefix}${options.unackedMutexKey}`,

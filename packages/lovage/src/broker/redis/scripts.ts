@@ -366,6 +366,34 @@ end
 return { ready, held, redis.call('ZCARD', KEYS[2]), exist }
 `);
 
+/**
+ * Takes texts out of where they wait, and puts others there in their place, each pair as a whole. KEYS: parked, the set of queues with parked messages,
+ * lists. ARGV: queue, seconds from now until they are due or '' (ready) or 'gone', then for each the text, the number of the list for its
+ * priority, and the new text. Answers for each the score at which it was parked, '' when it was ready, or false when it was not there any more.
+ */
+export const REPLACE: RedisScript = redisScript(`
+${ENVELOPE_LUA}
+local out = {}
+local fate = ARGV[2]
+local due = tonumber(fate) and number_text(server_now() + tonumber(fate))
+for at = 3, #ARGV, 3 do
+  local raw = ARGV[at]
+  local found = redis.call('ZSCORE', KEYS[1], raw)
+  if found then redis.call('ZREM', KEYS[1], raw)
+  else
+    for i = 3, #KEYS do
+      local removed = redis.pcall('LREM', KEYS[i], -1, raw)
+      if removed == 1 then found = '' break end
+    end
+  end
+  out[#out + 1] = found
+  if found and due then redis.call('ZADD', KEYS[1], due, ARGV[at + 2])
+  elseif found and fate == '' then redis.call('LPUSH', KEYS[2 + tonumber(ARGV[at + 1])], ARGV[at + 2]) end
+end
+if due then redis.call('SADD', KEYS[2], ARGV[1]) end
+return out
+`);
+
 /** Deletes what waits. KEYS: parked, lists. Answers how many. */
 export const PURGE: RedisScript = redisScript(`
 local purged = redis.call('ZCARD', KEYS[1])

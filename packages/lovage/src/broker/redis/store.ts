@@ -10,6 +10,7 @@ import { openHolder } from './holder.ts';
 import { createKeeper } from './keeper.ts';
 import { entryWrites, publishBroadcasts, pushEntries } from './publish.ts';
 import { COUNT, PURGE } from './scripts.ts';
+import { createWaitingRoom } from './waiting-room.ts';
 
 /** Makes the store. Nothing is opened before the first call. */
 export function createRedisStore(context: RedisContext): QueueStore {
@@ -129,6 +130,18 @@ export function createRedisStore(context: RedisContext): QueueStore {
     peek,
     purge,
     remove,
+    waiting: createWaitingRoom(context),
+    leaseRenewed: () => keeper.renewed,
+    pause: async (queues) => {
+      if (queues.length > 0) await ask('Pausing failed', line.call('SADD', [keys.paused, ...queues]));
+    },
+    resume: async (queues) => {
+      if (queues.length > 0) await ask('Resuming failed', line.call('SREM', [keys.paused, ...queues]));
+    },
+    paused: async (queues) => {
+      const paused = new Set((await ask('Reading paused queues failed', line.call('SMEMBERS', [keys.paused]))) as string[]);
+      return queues.filter((queue) => paused.has(queue));
+    },
     check: async (signal) => {
       await ask('The check failed', line.call('PING', [], signal));
     },

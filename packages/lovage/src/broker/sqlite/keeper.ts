@@ -38,6 +38,8 @@ export interface Keeper extends AsyncDisposable {
   leave(holder: number): Promise<void>;
   /** Does another process consume this queue? */
   isWatched(queue: string): Promise<boolean>;
+  /** Epoch milliseconds of the last beat; undefined while this process holds nothing. */
+  readonly renewed: number | undefined;
 }
 
 interface Owner {
@@ -71,6 +73,7 @@ export function createKeeper(file: SqliteFile, lease: number): Keeper {
   let ticks = 0;
   let lastTick = 0;
   let ticking: Promise<void> | undefined;
+  let renewed: number | undefined;
 
   async function tick(): Promise<void> {
     const now = performance.now();
@@ -91,6 +94,7 @@ export function createKeeper(file: SqliteFile, lease: number): Keeper {
           .map((row) => Number(row.id)),
       );
     });
+    renewed = Date.now();
     for (const [holder, lost] of holders) if (!alive.has(holder)) lost(lostHolder(file.path));
   }
 
@@ -138,6 +142,9 @@ export function createKeeper(file: SqliteFile, lease: number): Keeper {
   }
 
   return {
+    get renewed() {
+      return holders.size === 0 ? undefined : renewed;
+    },
     enter: async (node) => {
       const address = await file.address();
       await file.read(() => undefined); // the folder exists from here on

@@ -2,6 +2,7 @@
 import type { Command } from '../define.ts';
 import { call } from './call.ts';
 import { control } from './control.ts';
+import { dlq } from './dlq.ts';
 import { graph } from './graph.ts';
 import { inspect } from './inspect.ts';
 import { purge } from './purge.ts';
@@ -10,4 +11,4 @@ import { result } from './result.ts';
 import { status } from './status.ts';
 import { worker } from './worker.ts';
 
-export const commands: readonly Command[] = [worker, call, result, graph, queues, purge, status, inspect, control];
+export const commands: readonly Command[] = [worker, call, result, graph, queues, dlq, purge, status, inspect, control];

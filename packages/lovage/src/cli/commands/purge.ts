@@ -1,5 +1,4 @@
 // `lovage purge`: deletes waiting messages, or dead ones, after a question.
-import { createInterface } from 'node:readline/promises';
 import { object } from '@optique/core/constructs';
 import { message } from '@optique/core/message';
 import { optional } from '@optique/core/modifiers';
@@ -8,6 +7,7 @@ import { type Broker, deadLetterQueue } from '../../broker/index.ts';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { commaList } from '../options.ts';
 import { printable } from '../output.ts';
+import { confirmed } from './confirm.ts';
 import { reachBroker } from './reach.ts';
 
 const parser = object({
@@ -16,21 +16,6 @@ const parser = object({
   exclude: optional(option('-X', '--exclude-queues', commaList('QUEUES'), { description: message`All but these.` })),
   dead: option('--dead', { description: message`Delete the dead letters of these queues, and leave what waits in them.` }),
 });
-
-async function confirmed(question: string): Promise<boolean> {
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  // Ctrl-D and Ctrl-C are a no.
-  const closed = new Promise<string>((done) => {
-    prompt.once('close', () => {
-      process.stderr.write('\n');
-      done('');
-    });
-  });
-  const answer = await Promise.race([prompt.question(`${question} [y/N] `).catch(() => ''), closed]);
-  prompt.removeAllListeners('close');
-  prompt.close();
-  return /^y(es)?$/i.test(answer.trim());
-}
 
 interface Purged {
   readonly queue: string;

@@ -70,6 +70,16 @@ const parser = object({
       description: message`Tasks that run on past their time limit before the worker stops.`,
     }),
   ),
+  healthPort: optional(
+    option('--health-port', integer({ metavar: 'PORT', min: 0, max: 65_535 }), {
+      description: message`Answer /livez, /readyz and /metrics on this port of the loopback (setting healthHost).`,
+    }),
+  ),
+  heartbeatFile: optional(
+    option('--heartbeat-file', string({ metavar: 'FILE' }), {
+      description: message`Touch this file as long as the worker is alive.`,
+    }),
+  ),
   purge: option('--purge', { description: message`Delete what waits before starting.` }),
   pairs: multiple(
     argument(setting(), { description: message`After --: settings over the app's own, such as worker.shutdownTimeout=60.` }),

@@ -7,7 +7,9 @@ import { cleanupStep } from './cleanup.ts';
 import { consumerStep } from './consumer.ts';
 import { controlStep } from './control.ts';
 import { eventsStep } from './events.ts';
+import { healthStep } from './health.ts';
 import { heartStep } from './heart.ts';
+import { pausesStep } from './pauses.ts';
 import { poolStep } from './pool.ts';
 import { purgeStep } from './purge.ts';
 import { stateStep } from './state.ts';
@@ -15,10 +17,12 @@ import { stateStep } from './state.ts';
 /** The steps before a program's own. */
 export const firstSteps: readonly Bootstep<WorkerHost>[] = [
   stateStep,
+  healthStep,
   poolStep,
   autoscaleStep,
   cleanupStep,
   chordsStep,
+  pausesStep,
   purgeStep,
   controlStep,
   eventsStep,

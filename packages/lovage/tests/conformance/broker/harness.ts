@@ -24,6 +24,8 @@ export interface BrokerTraits {
   readonly earliness: number;
   /** Does looking at messages put them behind those that were not seen? (AMQP knows no look.) */
   readonly peekReorders?: boolean;
+  /** Can what waits be listed, deleted and rescheduled by id? */
+  readonly looksInside: boolean;
   /** Arguments that a queue needs for priorities. */
   readonly priorityArguments: Readonly<Record<string, unknown>>;
 }

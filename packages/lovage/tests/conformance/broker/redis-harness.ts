@@ -9,6 +9,7 @@ import type { BrokerHarness, BrokerTraits } from './suite.ts';
 export const REDIS_TRAITS: BrokerTraits = {
   remembersQueues: false,
   countsParked: true,
+  looksInside: true,
   expires: false,
   earliness: 0.01,
   priorityArguments: {},

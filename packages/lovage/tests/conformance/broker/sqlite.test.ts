@@ -29,6 +29,7 @@ async function setup(): Promise<BrokerHarness> {
 describeBroker('sqlite', setup, {
   remembersQueues: true,
   countsParked: true,
+  looksInside: true,
   expires: false,
   earliness: 0.01,
   priorityArguments: {},

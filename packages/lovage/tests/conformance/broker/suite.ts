@@ -8,6 +8,7 @@ import type { BrokerHarness, BrokerTraits } from './harness.ts';
 import { describeQueues } from './queues.ts';
 import { describeRouting } from './routing.ts';
 import { describeSettling } from './settling.ts';
+import { describeWaiting } from './waiting.ts';
 
 export type { BrokerHarness, BrokerTraits } from './harness.ts';
 
@@ -26,5 +27,6 @@ export function describeBroker(name: string, setup: () => Promise<BrokerHarness>
     describeQueues(suite);
     describeDelays(suite);
     describeFaults(suite);
+    describeWaiting(suite);
   });
 }

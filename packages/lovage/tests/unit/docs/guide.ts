@@ -46,7 +46,10 @@ export function unpackGuide(page: string): Guide {
   const [tasks, ...programs] = [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code as string);
   const folder = mkdtempSync(join(tmpdir(), 'lovage-guide-'));
   const write = (name: string, content: string): void => writeFileSync(join(folder, name), content);
-  const local = (code: string): string => code.replaceAll("from 'lovage'", `from '${SRC}/index.ts'`);
+  const local = (code: string): string =>
+    code
+      .replaceAll("from 'lovage'", `from '${SRC}/index.ts'`)
+      .replaceAll("from 'lovage/worker'", `from '${SRC}/worker/index.ts'`);
   write('package.json', '{ "type": "module", "private": true }');
   write('package-lock.json', '{}');
   write('tasks.ts', local(tasks ?? ''));
