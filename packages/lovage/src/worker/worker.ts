@@ -6,7 +6,8 @@ import { type Blueprint, type Bootstep, startOrdered } from './bootsteps.ts';
 import { WORKER_EXIT } from './exit-codes.ts';
 import type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 import { nodeName } from './node-name.ts';
-import type { ProgramSettings, WorkerSource } from './source.ts';
+import type { ProgramSettings } from './program-settings.ts';
+import type { WorkerSource } from './source.ts';
 import { lineSteps } from './steps/index.ts';
 
 const log = logger('worker');
@@ -207,6 +208,8 @@ export class Worker implements AsyncDisposable {
     const { pool, concurrency, maxTasksPerChild, maxMemoryPerChild, maxZombies = settings.maxZombies } = this.#options;
     const tasksPerChild = maxTasksPerChild ?? settings.workerMaxTasksPerChild ?? undefined;
     const memoryPerChild = maxMemoryPerChild ?? settings.workerMaxMemoryPerChild ?? undefined;
+    // Nothing else can keep these limits.
+    const needsChildren = tasksPerChild !== undefined || memoryPerChild !== undefined;
     return {
       hostname: this.hostname,
       options: {
@@ -217,8 +220,9 @@ export class Worker implements AsyncDisposable {
         taskEvents: this.#options.taskEvents ?? settings.workerSendTaskEvents ?? false,
       },
       signals: this.#source.signals,
+      settings,
       parts,
-      poolName: pool ?? settings.workerPool,
+      poolName: pool ?? (needsChildren && settings.poolIsChosen === false ? 'prefork' : settings.workerPool),
       concurrency: concurrency ?? settings.workerConcurrency ?? undefined,
       pool: undefined,
       consumer: undefined,
