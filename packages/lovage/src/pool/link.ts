@@ -79,6 +79,8 @@ export interface SlotProgram {
   readonly environment?: Readonly<Record<string, string>>;
   /** Options of Node. @default those of this process, without inspectors, test runners and code */
   readonly execArgv?: readonly string[];
+  /** Megabytes of JavaScript that a thread may hold; more ends it. @default what Node allows */
+  readonly heap?: number;
 }
 
 export type OpenLink = (options: LinkOptions, events: LinkEvents) => Link;

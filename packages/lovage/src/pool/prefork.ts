@@ -4,6 +4,7 @@
 // ends with it. Frames go over one pipe; over a second one its watchdog thread (watchdog in the slot's program) hears what must be heard
 // while its loop is busy, the end of the worker above all: when the worker dies the pipe closes, and the child goes too.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { getCompileCacheDir } from 'node:module';
 import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { after } from '../util/index.ts';
@@ -25,12 +26,18 @@ import { writeValue } from './wire.ts';
 /** Seconds after its end in which a child's streams have to end; a process that it started may hold them open. */
 const STREAMS_TIMEOUT = 1;
 
+/** Slots load what the worker has compiled. */
+function compileCache(): NodeJS.ProcessEnv {
+  const folder = getCompileCacheDir();
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder };
+}
+
 function start({ program, index }: LinkOptions): ChildProcess {
   const { process: entry, execArgv = inheritedOptions(), environment } = program;
   return spawn(process.execPath, [...execArgv, fileURLToPath(entry)], {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment, LOVAGE_SLOT: String(index) },
+    env: { ...process.env, ...compileCache(), ...environment, LOVAGE_SLOT: String(index) },
   });
 }
 

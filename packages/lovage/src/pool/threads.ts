@@ -13,13 +13,14 @@ const MEMORY_MS = 1000;
 const PROCESS_ONLY = /^--(?:max-|stack-|expose[-_]gc|v8-|no-?opt|title|jitless|env-file)/;
 
 function start({ program, index, name, width }: LinkOptions, flags: SharedArrayBuffer): Worker {
-  const { execArgv = inheritedOptions(), environment, data } = program;
+  const { execArgv = inheritedOptions(), environment, data, heap } = program;
   const workerData: ThreadData = { name, width, data, flags };
   return new Worker(program.thread, {
     workerData,
     name,
     execArgv: execArgv.filter((option) => !PROCESS_ONLY.test(option)),
     env: { ...process.env, ...environment, LOVAGE_SLOT: String(index) },
+    ...(heap === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heap } }),
     stdout: true,
     stderr: true,
   });

@@ -22,7 +22,11 @@ export function slotProgram(data: Omit<SlotData, 'level'>): SlotProgram {
 export function logLines(level: RedirectLevel): NonNullable<PoolRequest['onLine']> {
   const redirected = logger('task', 'redirected');
   const pool = logger('pool');
-  return ({ slot, text, task }: SlotLine): void => {
+  return ({ slot, stream, text, task }: SlotLine): void => {
+    if (lowestLevel() === 'none') {
+      process[stream].write(`${text}\n`);
+      return;
+    }
     if (logRecord(text, slot) || text.trim() === '') return;
     if (task === undefined) pool[LEVELS[level]]('{line}', { line: text, processName: slot });
     else redirected[LEVELS[level]]('{line}', { line: text, task: task.name, id: task.id, processName: slot });

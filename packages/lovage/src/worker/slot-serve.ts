@@ -95,7 +95,8 @@ async function begin({ name, pid, data, send, flush, flags, report, exit }: Serv
   if (ownsLogging) await reportRecords(report, level, { always: true });
   const app = await load(data);
   await reportRecords(report, level, { always: ownsLogging && app.settings.workerHijackRootLogger });
-  redirectConsole(redirectLevel);
+  // Where nobody reads the log, what tasks write goes on as it is.
+  if (level !== 'none') redirectConsole(redirectLevel);
   const environment = app.environment({ hostname });
   await app.signals.workerProcessInit.tell(() => ({ pid }));
   const inside = new Inside({

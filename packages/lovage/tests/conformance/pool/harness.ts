@@ -1,6 +1,14 @@
 // Opens any pool on the tasks of tasks.ts, as a worker does, and runs them by name.
+
+import {
+  openPool,
+  type Pool,
+  type PoolRequest,
+  type RunOptions,
+  type SlotLine,
+  type SlotProgram,
+} from '../../../src/pool/index.ts';
 import { writeTaskBody } from '../../../src/protocol/index.ts';
-import { openPool, type Pool, type PoolRequest, type RunOptions, type SlotLine } from '../../../src/pool/index.ts';
 import { execute, executeEnd, type Job, type Outcome } from '../../../src/task/index.ts';
 import { uuid } from '../../../src/util/index.ts';
 import { slotProgram } from '../../../src/worker/slot-program.ts';
@@ -24,20 +32,30 @@ export interface Bench extends AsyncDisposable {
   value<T>(task: string, args?: readonly unknown[]): Promise<T>;
 }
 
-export async function bench(name: string, request: Partial<PoolRequest> & { readonly app?: string } = {}): Promise<Bench> {
+export async function bench(
+  name: string,
+  request: Partial<PoolRequest> & Partial<Pick<SlotProgram, 'heap' | 'execArgv'>> & { readonly app?: string } = {},
+): Promise<Bench> {
   const lines: SlotLine[] = [];
-  const { app: specifier = new URL('./tasks.ts', import.meta.url).href, ...more } = request;
+  const { app: specifier = new URL('./tasks.ts', import.meta.url).href, heap, execArgv, ...more } = request;
+  const described = slotProgram({
+    app: specifier,
+    base: import.meta.dirname,
+    include: [],
+    hostname: 'pools@test',
+    ownsLogging: true,
+    redirectLevel: 'WARNING',
+  });
   const pool = await openPool(name, {
     execute: (given, options) => execute(given, environment, options),
     ended: (given, reason, runtime) => executeEnd(given, environment, reason, runtime),
-    program: slotProgram({
-      app: specifier,
-      base: import.meta.dirname,
-      include: [],
-      hostname: 'pools@test',
-      ownsLogging: true,
-      redirectLevel: 'WARNING',
-    }),
+    program: {
+      ...(heap === undefined ? {} : { heap }),
+      ...(execArgv === undefined ? {} : { execArgv }),
+      ...described,
+      // Nobody has set logging up here.
+      data: { ...described.data, level: 'debug' },
+    },
     onLine: (line) => void lines.push(line),
     ...more,
   });
