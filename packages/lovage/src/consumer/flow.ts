@@ -2,7 +2,7 @@
 // says what becomes of them.
 //
 // A message that was started before is a suspect: it may be what killed its worker, and a death is counted against all that the worker
-// holds. So while one is here nothing else is: what has not started goes back uncounted, the broker is asked for one message at a time,
+// holds. Where the pool has a process for such a one (`pool.alone`), it runs there, beside the others. Elsewhere, while one is here nothing else is: what has not started goes back uncounted, the broker is asked for one message at a time,
 // and the suspect starts when all else has ended. The first message that is no suspect ends this.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Delivery, Subscription } from '../broker/index.ts';
@@ -20,7 +20,7 @@ import { Pace } from './pace.ts';
 import { policyOf, type TaskPolicy } from './policy.ts';
 import type { EventError, WorkerApp } from './port.ts';
 import { type Entry, entryOf, keyOf, Requests, Run } from './request.ts';
-import { Slots } from './slots.ts';
+import { isSuspect, Slots } from './slots.ts';
 import { Strategies, tellHook, tellOutcome } from './strategies.ts';
 import { eventsOf, tell, tellEnd } from './telling.ts';
 import { type Answer, type Fate, fateOf } from './verdict.ts';
@@ -83,7 +83,7 @@ export class Flow {
     const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, changed });
     const run = (entry: Entry): void => this.#run(entry);
     this.#ends = ends;
-    this.#slots = new Slots({ limit: () => pool.limit, start: (entry) => this.#start(entry) });
+    this.#slots = new Slots({ limit: () => pool.limit, start: (entry) => this.#start(entry), ward: pool.alone !== undefined });
     this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed });
     const admit = (entry: Entry): void => this.#admission.admit(entry);
     this.#strategies = new Strategies({ app, hostname, revoked, requests, ends, admit, changed });
@@ -96,6 +96,11 @@ export class Flow {
   /** Tasks that run, or that would if there were slots. */
   get load(): number {
     return this.#slots.running + this.#slots.waiting;
+  }
+
+  /** Is there a process of its own for a message that was started before? */
+  get #hasWard(): boolean {
+    return this.#options.pool.alone !== undefined;
   }
 
   /** Slots that there are, or may be. */
@@ -126,7 +131,9 @@ export class Flow {
     const held = Math.min(this.#admission.held + this.#strategies.held, etaLimit ?? Number.POSITIVE_INFINITY);
     const ahead = settings.workerDisablePrefetch === true ? 0 : this.#pace.ahead(slots);
     const orphans = settings.workerEnablePrefetchCountReduction === false ? 0 : this.#orphans.size;
-    return Math.max(1, slots - this.#acked - orphans + held + ahead);
+    // As many again, not any number of them: the rest of the queue has its turn, too.
+    const aside = Math.min(this.#slots.aside, slots);
+    return Math.max(1, slots - this.#acked - orphans + held + ahead + aside);
   }
 
   /** Takes a batch in. */
@@ -293,13 +300,14 @@ export class Flow {
     const entry = entryOf(key, taken, { delivery, policy: this.#policy(taken.definition) });
     this.requests.add(entry);
     logReceived(entry.request);
-    if (isSuspect(delivery)) void this.#alone(entry);
-    else if (delivery.redelivered) void this.#recollect(entry);
+    if (isSuspect(delivery) && !this.#hasWard) void this.#alone(entry);
+    else if (delivery.redelivered || isSuspect(delivery)) void this.#recollect(entry);
     else this.#strategies.admit(entry);
   }
 
   /** Nothing comes in beside a suspect; it goes back uncounted. */
   #turnsAway(delivery: Delivery): boolean {
+    if (this.#hasWard) return false;
     if (!this.#isolated && !isSuspect(delivery)) return false;
     const suspect = this.#suspect;
     if (suspect?.delivery !== undefined && suspect.state !== 'settling' && suspect.state !== 'done') {
@@ -424,7 +432,7 @@ export class Flow {
 
   #start(entry: Entry): void {
     if (this.#admission.refuse(entry)) {
-      this.#slots.free();
+      this.#slots.free(entry);
       return;
     }
     entry.state = 'running';
@@ -440,8 +448,9 @@ export class Flow {
   }
 
   #outcome(entry: Entry, run: Run): Maybe<Outcome> {
+    const { pool } = this.#options;
     try {
-      return this.#options.pool.run(entry.job, run);
+      return isSuspect(entry.request) && pool.alone !== undefined ? pool.alone(entry.job, run) : pool.run(entry.job, run);
     } catch (error) {
       return brokenPool(error);
     }
@@ -469,7 +478,7 @@ export class Flow {
     this.#orphans.delete(entry);
     if (entry.state !== 'running') {
       // Abandoned by a shutdown: its message has gone back, so this outcome is nobody's.
-      this.#slots.free();
+      this.#slots.free(entry);
       return;
     }
     entry.state = 'settling';
@@ -483,7 +492,7 @@ export class Flow {
     const then = this.#tellEnd(entry, outcome, fate);
     if (fate.lost) this.#endLost(entry, fate.answer, outcome.error?.message ?? outcome.repr, then);
     else this.#ends.end(entry, fate.answer, fate, then);
-    this.#slots.free();
+    this.#slots.free(entry);
     this.#adjust();
   }
 
@@ -518,10 +527,6 @@ export class Flow {
     }
     return unstarted;
   }
-}
-
-function isSuspect(delivery: Delivery): boolean {
-  return delivery.attempts > 1;
 }
 
 /** Before those of the same batch that would start beside them. */

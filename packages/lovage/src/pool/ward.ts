@@ -11,24 +11,39 @@ const IDLE = 30;
 
 class Ward implements AsyncDisposable {
   readonly #open: () => Promise<Pool>;
+  readonly #beside: () => Pick<Pool, 'run'>;
   #pool: Promise<Pool> | undefined;
   #jobs = 0;
   #timer: Timer | undefined;
 
-  constructor(open: () => Promise<Pool>) {
+  constructor(open: () => Promise<Pool>, beside: () => Pick<Pool, 'run'>) {
     this.#open = open;
+    this.#beside = beside;
   }
 
   async run(job: Job, options: RunOptions): Promise<Outcome> {
     this.#timer?.cancel();
     this.#jobs++;
     try {
-      this.#pool ??= this.#open();
-      const pool = await this.#pool;
+      const pool = await this.#opened();
       return await pool.run(job, options);
     } finally {
       this.#jobs--;
       if (this.#jobs === 0) this.#timer = after(IDLE, () => void this.#close());
+    }
+  }
+
+  /** Where no process can load the app, the job runs in the pool after all, rather than never. */
+  async #opened(): Promise<Pick<Pool, 'run'>> {
+    try {
+      this.#pool ??= this.#open();
+      return await this.#pool;
+    } catch (error) {
+      this.#pool = undefined;
+      log.error('A task that was started before cannot run in a process of its own: {error}. It runs beside the others.', {
+        error,
+      });
+      return this.#beside();
     }
   }
 
@@ -57,8 +72,11 @@ export async function withWard(
   const { program, ended } = request;
   if (program === undefined || ended === undefined) return open(undefined);
   const { execute, grace, startTimeout, beforeStart, onLine } = request;
-  const ward = new Ward(() => prefork({ limit: 1, execute, program, ended, grace, startTimeout, beforeStart, onLine }));
-  const pool = await open((job, options) => ward.run(job, options));
+  const ward = new Ward(
+    () => prefork({ limit: 1, execute, program, ended, grace, startTimeout, beforeStart, onLine }),
+    () => pool,
+  );
+  const pool: Pool = await open((job, options) => ward.run(job, options));
   const close = pool[Symbol.asyncDispose].bind(pool);
   return Object.assign(pool, {
     [Symbol.asyncDispose]: async (): Promise<void> => {
