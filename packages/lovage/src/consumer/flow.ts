@@ -436,7 +436,7 @@ export class Flow {
       return;
     }
     entry.state = 'running';
-    entry.run = new Run(() => this.#started(entry));
+    entry.run = new Run(() => this.#started(entry), !entry.policy.acksLate);
     const outcome = this.#outcome(entry, entry.run);
     if (!(outcome instanceof Promise)) this.#finish(entry, outcome);
     else {

@@ -15,6 +15,8 @@ export class Assignment {
   /** Milliseconds of the monotonic clock. */
   handedAt = 0;
   startedAt: number | undefined;
+  /** It was asked to stop. */
+  stopping: Error | undefined;
   /** Slots that were gone before its task had begun. */
   misses = 0;
   /** Why its slot is ended for its sake. */
@@ -37,8 +39,17 @@ export class Assignment {
   }
 
   /** Calls back when the job shall stop, now or later. */
-  watch(onAbort: () => void): void {
-    const { signal } = this.options;
+  watch(stop: (reason: Error) => void): void {
+    const { options } = this;
+    if (options.follow !== undefined) {
+      options.follow((reason) => this.settled || stop(reason));
+      return;
+    }
+    const { signal } = options;
+    const onAbort = (): void => {
+      const reason: unknown = signal.reason;
+      stop(reason instanceof Error ? reason : new Error(String(reason)));
+    };
     if (signal.aborted) {
       onAbort();
       return;

@@ -17,7 +17,7 @@ export const FRAME = {
   up: 5,
   /** Slot: could not begin. */
   failed: 6,
-  /** Slot: the task of that job has begun. */
+  /** Slot: the task of that job has begun. Not said of one that has ended by then, whose end says it. */
   accept: 7,
   /** Slot: how that job ended. */
   done: 8,
@@ -29,23 +29,49 @@ export const FRAME = {
 
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
 
+/** Bytes before the head. */
+const PREFIX = 14;
+
 /** How a head is written. */
 export type HeadKind = 0 | 1;
 export const JSON_HEAD: HeadKind = 0;
 /** V8's own format, for what JSON has no form for; both ends run the same program. */
 export const V8_HEAD: HeadKind = 1;
 
-/** A frame as it came. Its parts lie in memory that is used again: whoever keeps them copies them. */
-export interface Frame {
+/** A frame as it came. Its parts are views of what was read at once. */
+export class Frame {
   readonly type: number;
   readonly seq: number;
   readonly kind: number;
-  readonly head: Buffer;
-  readonly body: Buffer;
+  readonly #bytes: Buffer;
+  readonly #head: number;
+  readonly #body: number;
+  readonly #end: number;
+
+  /** The frame in `bytes`, which begins at `at`, behind its length, and ends at `end`. */
+  constructor(bytes: Buffer, at: number, end: number) {
+    this.type = bytes[at] ?? 0;
+    this.seq = bytes.readUInt32BE(at + 1);
+    this.kind = bytes[at + 5] ?? 0;
+    this.#bytes = bytes;
+    this.#head = at + PREFIX - 4;
+    this.#body = this.#head + bytes.readUInt32BE(at + 6);
+    this.#end = end;
+  }
+
+  get text(): string {
+    return this.#bytes.toString('utf8', this.#head, this.#body);
+  }
+
+  get head(): Buffer {
+    return this.#bytes.subarray(this.#head, this.#body);
+  }
+
+  get body(): Buffer {
+    return this.#bytes.subarray(this.#body, this.#end);
+  }
 }
 
-/** Bytes before the head. */
-const PREFIX = 14;
 const BATCH = 65_536;
 /** Text takes at most three bytes for each of its units. */
 const WIDEST = 3;
@@ -185,7 +211,7 @@ export class FrameReader {
       const length = chunk.readUInt32BE(at);
       const end = at + 4 + length;
       if (end <= chunk.length) {
-        this.#emit(chunk.subarray(at + 4, end));
+        this.#onFrame(new Frame(chunk, at + 4, end));
         return end;
       }
       this.#open = Buffer.allocUnsafeSlow(length);
@@ -209,20 +235,8 @@ export class FrameReader {
     this.#filled += take;
     if (this.#filled === open.length) {
       this.#open = undefined;
-      this.#emit(open);
+      this.#onFrame(new Frame(open, 0, open.length));
     }
     return at + take;
-  }
-
-  #emit(bytes: Buffer): void {
-    const head = bytes.readUInt32BE(6);
-    const start = PREFIX - 4;
-    this.#onFrame({
-      type: bytes[0] ?? 0,
-      seq: bytes.readUInt32BE(1),
-      kind: bytes[5] ?? 0,
-      head: bytes.subarray(start, start + head),
-      body: bytes.subarray(start + head),
-    });
   }
 }

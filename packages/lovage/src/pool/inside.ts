@@ -2,9 +2,9 @@
 import type { ExecuteOptions, Job, Outcome } from '../task/index.ts';
 import { type Maybe, ShutdownError, TaskRevokedError } from '../util/index.ts';
 import { FRAME, type Frame, type SendFrame } from './frames.ts';
-import { STOP } from './link.ts';
+import { FLAG, LANE_FLAGS, STOP } from './link.ts';
 import type { SlotPlace } from './seam.ts';
-import { type AbortReason, errorOf, readJob, readValue, writeOutcome } from './wire.ts';
+import { type AbortReason, errorOf, type ReadJob, readJob, readValue, writeOutcome } from './wire.ts';
 
 /** What runs a job inside a slot. */
 export type ExecuteInside = (job: Job, options: ExecuteOptions & { readonly signal: AbortSignal }) => Maybe<Outcome>;
@@ -15,7 +15,7 @@ export interface InsideOptions {
   /** Writes what was sent, now. */
   readonly flush: () => void;
   readonly place: SlotPlace;
-  /** Two numbers for each lane: the job that has to stop, and why. Written by who is not kept busy by a task. */
+  /** Numbers for each lane, as FLAG says. */
   readonly flags: Int32Array;
   /** No more jobs come, and the last one has ended. */
   readonly leave: () => void;
@@ -25,15 +25,18 @@ export interface InsideOptions {
 class InsideRun implements ExecuteOptions {
   readonly seq: number;
   readonly #inside: InsideOptions;
-  readonly #lane: number;
+  readonly #at: number;
+  readonly #announce: boolean;
+  began = false;
   #controller: AbortController | undefined;
   left: Promise<unknown> | undefined;
   readonly onAbandoned: (body: Promise<unknown>) => void;
 
-  constructor(inside: InsideOptions, seq: number, lane: number) {
+  constructor(inside: InsideOptions, seq: number, { lane, announce }: Omit<ReadJob, 'job'>) {
     this.#inside = inside;
     this.seq = seq;
-    this.#lane = lane;
+    this.#at = LANE_FLAGS * lane;
+    this.#announce = announce;
     this.onAbandoned = (body) => {
       this.left = body;
     };
@@ -49,16 +52,20 @@ class InsideRun implements ExecuteOptions {
   }
 
   onStart(): void {
-    this.#inside.send(FRAME.accept, this.seq);
-    // The body may compute for a long time before the loop turns, or end this process: the worker has to know that it has begun.
-    this.#inside.flush();
+    const { flags, send, flush } = this.#inside;
+    this.began = true;
+    // Seen by who asks while the body computes.
+    Atomics.store(flags, this.#at + FLAG.begun, this.seq);
+    if (!this.#announce) return;
+    send(FRAME.accept, this.seq);
+    flush();
   }
 
   /** Has the worker said, past the loop, that this job must stop? */
   look(): void {
     const { flags } = this.#inside;
-    if (Atomics.load(flags, 2 * this.#lane) !== this.seq || this.interrupted) return;
-    const terminated = Atomics.load(flags, 2 * this.#lane + 1) === STOP.terminated;
+    if (Atomics.load(flags, this.#at + FLAG.stop) !== this.seq || this.interrupted) return;
+    const terminated = Atomics.load(flags, this.#at + FLAG.why) === STOP.terminated;
     this.stop(terminated ? new TaskRevokedError('The task was terminated.') : new ShutdownError('The worker stops.'));
   }
 
@@ -89,24 +96,32 @@ export class Inside {
 
   #run(frame: Frame): void {
     const { seq } = frame;
-    const { lane, job } = readJob(frame);
-    const run = new InsideRun(this.#options, seq, lane);
+    const { job, ...how } = readJob(frame);
+    const run = new InsideRun(this.#options, seq, how);
     this.#runs.set(seq, run);
     const outcome = this.#options.execute(job, run);
-    if (outcome instanceof Promise) void outcome.then((ended) => this.#done(run, ended));
-    else this.#done(run, outcome);
+    if (outcome instanceof Promise) {
+      if (run.began && !how.announce) this.#options.send(FRAME.accept, seq);
+      void outcome.then((ended) => this.#done(run, ended));
+    } else this.#done(run, outcome);
   }
 
   #done(run: InsideRun, outcome: Outcome): void {
-    const { seq, left } = run;
+    const { seq, left, began } = run;
     this.#runs.delete(seq);
-    const { head, body } = writeOutcome(outcome, left !== undefined);
+    const { head, body } = writeOutcome(outcome, { left: left !== undefined, began });
     this.#options.send(FRAME.done, seq, head, body);
     if (left !== undefined) {
       const free = (): void => this.#options.send(FRAME.free, seq);
       left.then(free, free);
     }
     this.#leaveWhenDone();
+  }
+
+  /** This process ends, and nobody asked it to: says which tasks had begun. */
+  lastWords(): void {
+    for (const { seq, began } of this.#runs.values()) if (began) this.#options.send(FRAME.accept, seq);
+    this.#options.flush();
   }
 
   #leaveWhenDone(): void {

@@ -20,6 +20,8 @@ export interface LinkEvents {
   frame(frame: Frame): void;
   /** A whole line, without its end. */
   line(stream: OutputStream, text: string): void;
+  /** The task of that job has begun: what `ask` found. */
+  begun(seq: number): void;
   /** KiB that it uses now. */
   memory(kib: number): void;
   /** It is gone, and everything that it had said was told. Called once. */
@@ -30,12 +32,30 @@ export interface LinkEvents {
 export const STOP = { terminated: 1, interrupted: 2 } as const;
 export type StopCode = (typeof STOP)[keyof typeof STOP];
 
+/** Numbers of a lane in memory that a slot shares with whoever hears the worker while the slot computes. */
+export const LANE_FLAGS = 3;
+export const FLAG = {
+  /** The job that has to stop. */
+  stop: 0,
+  /** Why: one of STOP. */
+  why: 1,
+  /** The job whose task has begun. */
+  begun: 2,
+} as const;
+
+/** Bytes of these numbers. */
+export function flagBytes(width: number): number {
+  return 4 * LANE_FLAGS * width;
+}
+
 /** One running slot as its pool sees it. */
 export interface Link {
   readonly pid: number;
   readonly send: SendFrame;
   /** Seen by `ctx.throwIfAborted()` also in a loop that never waits. */
   stop(lane: number, seq: number, code: StopCode): void;
+  /** Asks which job has begun in a lane, also when the slot computes; `begun` tells it. */
+  ask(lane: number): void;
   /** Ends it now, with all that it started. */
   kill(): void;
 }
@@ -55,16 +75,17 @@ export interface LinkOptions {
 /** File descriptors of a child process. */
 export const FRAMES_FD = 3;
 export const WATCH_FD = 4;
-/** Bytes of a record on the second pipe: lane, number of the job, code; back: KiB in use. */
+/** Bytes of a record on the second pipe: lane, number of the job, code (0: which job has begun there?); back: what follows, number. */
 export const WATCH_RECORD = 12;
-export const MEMORY_RECORD = 4;
+export const ANSWER_RECORD = 8;
+export const ANSWER = { memory: 0, begun: 1 } as const;
 
 /** What the program of a thread finds in `workerData`. Plain data. */
 export interface ThreadData {
   readonly name: string;
   readonly width: number;
   readonly data: Readonly<Record<string, unknown>>;
-  /** Two numbers for each lane: the job that has to stop, and why. */
+  /** Numbers for each lane, as FLAG says. */
   readonly flags: SharedArrayBuffer;
 }
 

@@ -10,12 +10,13 @@ import { fileURLToPath } from 'node:url';
 import { after } from '../util/index.ts';
 import { FRAME, FrameReader, FrameWriter, writingTo } from './frames.ts';
 import {
+  ANSWER,
+  ANSWER_RECORD,
   inheritedOptions,
   Lines,
   type Link,
   type LinkEvents,
   type LinkOptions,
-  MEMORY_RECORD,
   type SlotEnd,
   WATCH_RECORD,
 } from './link.ts';
@@ -83,6 +84,27 @@ function killGroup(pid: number | undefined): void {
   }
 }
 
+function tellWatchdog(watch: Duplex, lane: number, seq: number, code: number): void {
+  if (watch.destroyed) return;
+  const record = Buffer.alloc(WATCH_RECORD);
+  record.writeUInt32BE(lane, 0);
+  record.writeUInt32BE(seq, 4);
+  record.writeUInt32BE(code, 8);
+  watch.write(record);
+}
+
+function hearWatchdog(watch: Duplex, events: LinkEvents): void {
+  let rest: Buffer = Buffer.alloc(0);
+  watch.on('data', (chunk: Buffer) => {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    for (; rest.length >= ANSWER_RECORD; rest = rest.subarray(ANSWER_RECORD)) {
+      const value = rest.readUInt32BE(4);
+      if (rest.readUInt32BE(0) === ANSWER.memory) events.memory(value);
+      else events.begun(value);
+    }
+  });
+}
+
 function openChild(options: LinkOptions, events: LinkEvents): Link {
   const child = start(options);
   const [, stdout, stderr, frames, watch] = child.stdio as unknown as [null, Readable, Readable, Duplex, Duplex];
@@ -98,23 +120,15 @@ function openChild(options: LinkOptions, events: LinkEvents): Link {
     stream.on('data', (chunk: Buffer) => lines.push(chunk));
     stream.once('close', () => lines.end());
   }
-  watch.on('data', (chunk: Buffer) => {
-    const whole = chunk.length - (chunk.length % MEMORY_RECORD);
-    if (whole > 0) events.memory(chunk.readUInt32BE(whole - MEMORY_RECORD));
-  });
+  hearWatchdog(watch, events);
   endOf(child, [stdout, stderr, frames], events);
   const { name, width, watchMemory, program } = options;
   writer.send(FRAME.init, 0, writeValue({ name, width, watchMemory, data: program.data }));
   return {
     pid: child.pid ?? 0,
     send: (type, seq, head, body) => writer.send(type, seq, head, body),
-    stop: (lane, seq, code) => {
-      const record = Buffer.alloc(WATCH_RECORD);
-      record.writeUInt32BE(lane, 0);
-      record.writeUInt32BE(seq, 4);
-      record.writeUInt32BE(code, 8);
-      watch.write(record);
-    },
+    stop: (lane, seq, code) => tellWatchdog(watch, lane, seq, code),
+    ask: (lane) => tellWatchdog(watch, lane, 0, 0),
     kill: () => {
       child.kill('SIGKILL');
       killGroup(child.pid);

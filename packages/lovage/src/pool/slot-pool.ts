@@ -68,6 +68,8 @@ const ACCEPT_TIMEOUT = 5;
 /** A job that so many slots died of before it began is what they died of. */
 const MAX_MISSES = 3;
 const SWEEP_MS = 1000;
+/** Seconds after which a slot is asked whether a job has begun that it has not spoken of. */
+const PROBE = 0.05;
 /** Numbers of jobs fit a signed 32-bit integer. */
 const MAX_SEQ = 0x7fff_fffe;
 
@@ -94,6 +96,7 @@ class SlotPool implements Pool {
   /** Jobs that each slot number was given. */
   readonly #writes = new Map<number, number>();
   #retry: Timer | undefined;
+  #probe: Timer | undefined;
   #sweeper: NodeJS.Timeout | undefined;
   #broken: Error | undefined;
   #leaving = false;
@@ -138,7 +141,7 @@ class SlotPool implements Pool {
       this.#seq = this.#seq === MAX_SEQ ? 1 : this.#seq + 1;
       const assignment = new Assignment(this.#seq, job, options, resolve);
       this.#queue.push(assignment);
-      assignment.watch(() => this.#abort(assignment));
+      assignment.watch((reason) => this.#abort(assignment, reason));
       this.#pump();
     });
   }
@@ -254,8 +257,9 @@ class SlotPool implements Pool {
     this.#running++;
     this.#open.set(assignment.seq, assignment);
     this.#writes.set(slot.index, (this.#writes.get(slot.index) ?? 0) + 1);
-    const { head, body } = writeJob(assignment.job, lane);
+    const { head, body } = writeJob(assignment.job, lane, assignment.options.announce === true);
     slot.link.send(FRAME.job, assignment.seq, head, body);
+    this.#probe ??= after(PROBE, () => this.#askAround(), { ref: true });
     const { maxTasksPerChild } = this.#options;
     if (maxTasksPerChild === undefined || slot.jobs < maxTasksPerChild) return;
     // Its place is taken by a slot that starts while it runs its last job.
@@ -275,20 +279,26 @@ class SlotPool implements Pool {
     }
   }
 
-  #accepted(slot: Slot, assignment: Assignment): void {
+  #accepted(slot: Slot, assignment: Assignment, at: number = performance.now()): void {
+    if (assignment.startedAt !== undefined) return;
     const { job, options } = assignment;
     slot.accepted++;
     this.#guard.calm();
-    assignment.startedAt = performance.now();
+    assignment.startedAt = at;
     const { timeLimit } = job;
     if (timeLimit !== undefined && assignment.timer === undefined) {
-      assignment.timer = after(timeLimit + LIMIT_GRACE, () => this.#end(assignment, limitPassed(job, timeLimit)), { ref: true });
+      assignment.timer = after(
+        timeLimit + LIMIT_GRACE - assignment.runtime,
+        () => this.#end(assignment, limitPassed(job, timeLimit)),
+        { ref: true },
+      );
     }
     options.onStart?.({ pid: slot.link.pid, name: slot.name });
   }
 
   #ended(slot: Slot, assignment: Assignment, frame: Frame): void {
-    const { outcome, left } = readOutcome(frame);
+    const { outcome, left, began } = readOutcome(frame);
+    if (began) this.#accepted(slot, assignment);
     if (left) this.#stays(slot, assignment);
     else vacate(slot, assignment.lane);
     this.#settle(assignment, outcome);
@@ -313,6 +323,24 @@ class SlotPool implements Pool {
     );
   }
 
+  /** Tasks that compute from their first moment on cannot say that they have begun; somebody else knows it. */
+  #askAround(): void {
+    this.#probe = undefined;
+    const limit = performance.now() - PROBE * 1000;
+    let open = false;
+    for (const { slot, lane, startedAt, handedAt } of this.#open.values()) {
+      if (startedAt !== undefined) continue;
+      open = true;
+      if (handedAt < limit) slot?.link.ask(lane);
+    }
+    if (open) this.#probe = after(PROBE, () => this.#askAround(), { ref: true });
+  }
+
+  #begun(slot: Slot, seq: number): void {
+    const assignment = this.#open.get(seq);
+    if (assignment?.slot === slot) this.#accepted(slot, assignment, assignment.handedAt);
+  }
+
   #free(slot: Slot, seq: number): void {
     const lane = slot.lanes.findIndex((assignment) => assignment?.seq === seq && assignment.settled);
     if (lane === -1) return;
@@ -335,9 +363,8 @@ class SlotPool implements Pool {
     this.#changed();
   }
 
-  #abort(assignment: Assignment): void {
-    const reason: unknown = assignment.options.signal.reason;
-    const error = reason instanceof Error ? reason : new Error(String(reason));
+  #abort(assignment: Assignment, error: Error): void {
+    assignment.stopping = error;
     const { slot } = assignment;
     if (slot === undefined) {
       const at = this.#queue.indexOf(assignment);
@@ -413,6 +440,7 @@ class SlotPool implements Pool {
       {
         frame: (frame) => this.#frame(slot, frame),
         line: (stream, text) => onLine?.({ slot: name, stream, text, task: onlyTask(slot) }),
+        begun: (seq) => this.#begun(slot, seq),
         memory: (kib) => this.#memory(slot, kib),
         gone: (end) => this.#gone(slot, end),
       },
@@ -515,9 +543,11 @@ class SlotPool implements Pool {
     const unbegun: Assignment[] = [];
     for (const assignment of slot.lanes) {
       if (assignment === undefined || assignment.settled) continue;
-      const { verdict, startedAt, runtime, seq } = assignment;
+      const { verdict, startedAt, runtime, seq, options } = assignment;
       if (verdict !== undefined) this.#settle(assignment, this.#stopped(assignment, verdict));
-      else if (startedAt === undefined && this.#canRepeat(assignment)) unbegun.push(assignment);
+      // What does not announce itself may have begun, and is what the slot died of then.
+      else if (startedAt === undefined && (options.announce === true || slot.ended) && this.#canRepeat(assignment))
+        unbegun.push(assignment);
       else if (slot.ended) this.#settle(assignment, lost('Its slot was ended because of another task in it.', runtime, true));
       else {
         this.#lost++;
@@ -538,7 +568,7 @@ class SlotPool implements Pool {
       this.#open.delete(assignment.seq);
       this.#running--;
       assignment.slot = undefined;
-      if (assignment.options.signal.aborted) this.#abort(assignment);
+      if (assignment.stopping !== undefined) this.#abort(assignment, assignment.stopping);
     }
   }
 

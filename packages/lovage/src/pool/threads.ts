@@ -2,7 +2,18 @@
 // JavaScript does in one can be ended; native code cannot, and a crash there takes the whole worker along.
 import { Worker } from 'node:worker_threads';
 import { FrameReader, FrameWriter } from './frames.ts';
-import { inheritedOptions, Lines, type Link, type LinkEvents, type LinkOptions, type SlotEnd, type ThreadData } from './link.ts';
+import {
+  FLAG,
+  flagBytes,
+  inheritedOptions,
+  LANE_FLAGS,
+  Lines,
+  type Link,
+  type LinkEvents,
+  type LinkOptions,
+  type SlotEnd,
+  type ThreadData,
+} from './link.ts';
 import type { Pool } from './seam.ts';
 import { openSlotPool, type SlotPoolOptions } from './slot-pool.ts';
 
@@ -37,7 +48,7 @@ function watchMemory(thread: Worker, events: LinkEvents): NodeJS.Timeout {
 }
 
 function openThread(options: LinkOptions, events: LinkEvents): Link {
-  const buffer = new SharedArrayBuffer(8 * options.width);
+  const buffer = new SharedArrayBuffer(flagBytes(options.width));
   const flags = new Int32Array(buffer);
   const thread = start(options, buffer);
   const reader = new FrameReader((frame) => events.frame(frame));
@@ -73,9 +84,10 @@ function openThread(options: LinkOptions, events: LinkEvents): Link {
     pid: process.pid,
     send: (type, seq, head, body) => writer.send(type, seq, head, body),
     stop: (lane, seq, code) => {
-      Atomics.store(flags, 2 * lane + 1, code);
-      Atomics.store(flags, 2 * lane, seq);
+      Atomics.store(flags, LANE_FLAGS * lane + FLAG.why, code);
+      Atomics.store(flags, LANE_FLAGS * lane + FLAG.stop, seq);
     },
+    ask: (lane) => events.begun(Atomics.load(flags, LANE_FLAGS * lane + FLAG.begun)),
     kill: () => void thread.terminate(),
   };
 }

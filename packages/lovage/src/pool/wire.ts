@@ -40,7 +40,7 @@ function isPlainObject(value: object, depth: number): boolean {
   if (Array.isArray(value)) return value.every((item) => item !== undefined && isPlain(item, depth - 1));
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return false;
-  if ('toJSON' in value || '__proto__' in Object.keys(value)) return false;
+  if ('toJSON' in value || Object.hasOwn(value, '__proto__')) return false;
   for (const key in value) {
     if (!isPlain((value as Record<string, unknown>)[key], depth - 1)) return false;
   }
@@ -48,7 +48,7 @@ function isPlainObject(value: object, depth: number): boolean {
 }
 
 function headOf(frame: Frame): unknown {
-  return frame.kind === V8_HEAD ? deserialize(frame.head) : JSON.parse(frame.head.toString());
+  return frame.kind === V8_HEAD ? deserialize(frame.head) : JSON.parse(frame.text);
 }
 
 /** A value for a frame's head. */
@@ -60,41 +60,42 @@ export function readValue(frame: Frame): unknown {
   return headOf(frame);
 }
 
-/** A job and the lane that it is to run in. */
-export function writeJob({ request, body, timeLimit, softTimeLimit }: Job, lane: number): Parts {
+/** A job, the lane that it is to run in, and whether the worker has to know of its beginning before it begins. */
+export function writeJob({ request, body, timeLimit, softTimeLimit }: Job, lane: number, announce: boolean): Parts {
   // The parts of a request that somebody else wrote; all others are ours, and plain.
   const plain =
     isPlain(request.headers, MAX_DEPTH) && isPlain(request.stamps, MAX_DEPTH) && isPlain(request.properties, MAX_DEPTH);
-  const head = { lane, timeLimit, softTimeLimit, request };
+  const head = { lane, announce, timeLimit, softTimeLimit, request };
   return { head: plain ? JSON.stringify(head) : serialize(head), body };
 }
 
 export interface ReadJob {
   readonly lane: number;
+  readonly announce: boolean;
   readonly job: Job;
 }
 
 export function readJob(frame: Frame): ReadJob {
-  const { lane, ...rest } = headOf(frame) as { readonly lane: number } & Omit<Job, 'body'>;
-  return {
-    lane,
-    job: { request: rest.request, body: copied(frame.body), timeLimit: rest.timeLimit, softTimeLimit: rest.softTimeLimit },
-  };
-}
-
-/** The frame's memory is used again, and a small body in it would keep all of it alive. */
-function copied(bytes: Buffer): Uint8Array {
-  return new Uint8Array(bytes);
+  const { lane, announce, request, timeLimit, softTimeLimit } = headOf(frame) as Omit<ReadJob, 'job'> & Omit<Job, 'body'>;
+  return { lane, announce, job: { request, body: frame.body, timeLimit, softTimeLimit } };
 }
 
 /** Most outcomes are one record and nothing to send. */
 type Short = Omit<Outcome, 'results' | 'next'> & {
   readonly record?: Omit<Outcome['results'][number], 'body'>;
   readonly left?: boolean;
+  readonly began?: boolean;
 };
 
-/** An outcome; `left`: something of it still runs. */
-export function writeOutcome(outcome: Outcome, left: boolean): Parts {
+/** What a slot says of a job that has ended. */
+export interface HowEnded {
+  /** Something of it still runs. */
+  readonly left: boolean;
+  /** Its task has begun, which a message that cannot be read never does. */
+  readonly began: boolean;
+}
+
+export function writeOutcome(outcome: Outcome, { left, began }: HowEnded): Parts {
   const { results, next, openings, parts } = outcome;
   const [result] = results;
   const isShort =
@@ -104,11 +105,11 @@ export function writeOutcome(outcome: Outcome, left: boolean): Parts {
     results.length < 2 &&
     result?.unreadable === undefined &&
     isPlain(outcome.runtime, 1);
-  if (!isShort) return { head: serialize({ left, outcome: portable(outcome) }), body: NOTHING };
+  if (!isShort) return { head: serialize({ left, began, outcome: portable(outcome) }), body: NOTHING };
   const { results: _, next: __, ...short }: Outcome = outcome;
-  if (result === undefined) return { head: JSON.stringify({ ...short, left }), body: NOTHING };
+  if (result === undefined) return { head: JSON.stringify({ ...short, left, began }), body: NOTHING };
   const { body, ...record } = result;
-  return { head: JSON.stringify({ ...short, left, record }), body };
+  return { head: JSON.stringify({ ...short, left, began, record }), body };
 }
 
 /** V8 knows bytes as they are, but not classes of ours. */
@@ -116,17 +117,16 @@ function portable(outcome: Outcome): Outcome {
   return { ...outcome, results: outcome.results.map(({ unreadable: _, ...result }) => result) };
 }
 
-export interface ReadOutcome {
+export interface ReadOutcome extends HowEnded {
   readonly outcome: Outcome;
-  readonly left: boolean;
 }
 
 export function readOutcome(frame: Frame): ReadOutcome {
   const head = headOf(frame);
   if (frame.kind === V8_HEAD) return head as ReadOutcome;
-  const { record, left = false, ...short } = head as Short;
-  const results = record === undefined ? [] : [{ ...record, body: copied(frame.body) }];
-  return { left, outcome: { ...short, results, next: [] } };
+  const { record, left = false, began = false, ...short } = head as Short;
+  const results = record === undefined ? [] : [{ ...record, body: frame.body }];
+  return { left, began, outcome: { ...short, results, next: [] } };
 }
 
 /** Why a job shall stop, as data. */

@@ -2,6 +2,7 @@
 //
 // Signals that a terminal or a supervisor sends to everybody are the worker's business: the child leaves when the worker says so. That it
 // ends with the worker, whatever it is busy with, is the watchdog's.
+import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { claimEnvironment } from '../app/index.ts';
@@ -11,13 +12,14 @@ import {
   type Frame,
   FrameReader,
   FrameWriter,
-  MEMORY_RECORD,
+  flagBytes,
+  LANE_FLAGS,
   readValue,
   WATCH_FD,
   WATCH_RECORD,
   writingTo,
 } from '../pool/index.ts';
-import { type SlotData, serve } from './slot-serve.ts';
+import { type Serving, type SlotData, serve } from './slot-serve.ts';
 import type { WatchdogData } from './slot-watchdog.ts';
 
 interface Init {
@@ -35,11 +37,23 @@ function watch(workerData: WatchdogData): void {
   thread.unref();
 }
 
+/** The loop does not turn any more. */
+function writeLast(bytes: Buffer): boolean {
+  try {
+    writeSync(FRAMES_FD, bytes);
+  } catch {
+    // The pipe is full, or the worker gone.
+  }
+  return false;
+}
+
 function main(): void {
   for (const signal of IGNORED) process.on(signal, () => undefined);
   claimEnvironment(['LOVAGE_SLOT', 'LOVAGE_NODE']);
   const frames = new Socket({ fd: FRAMES_FD, readable: true, writable: true });
-  const writer = new FrameWriter(writingTo(frames));
+  const write = writingTo(frames);
+  let ending = false;
+  const writer = new FrameWriter((bytes) => (ending ? writeLast(bytes) : write(bytes)));
   // The worker is gone.
   frames.on('close', () => process.exit(1));
   frames.on('error', () => undefined);
@@ -48,14 +62,19 @@ function main(): void {
     writer.flush();
     frames.end(() => process.exit(code));
   };
-  let receive: ((frame: Frame) => void) | undefined;
+  let serving: Serving | undefined;
+  process.on('exit', () => {
+    // Nothing may come into the middle of a frame.
+    ending = frames.writableLength === 0;
+    if (ending) serving?.lastWords();
+  });
   const begin = (frame: Frame): void => {
     if (frame.type !== FRAME.init) throw new Error(`A slot begins with the frame ${FRAME.init}, not with ${frame.type}.`);
     const { name, width, watchMemory, data } = readValue(frame) as Init;
     process.title = `lovage: ${data.hostname}:${name}`;
-    const flags = new SharedArrayBuffer(8 * width);
-    watch({ flags, watchMemory, fd: WATCH_FD, recordBytes: WATCH_RECORD, memoryBytes: MEMORY_RECORD });
-    receive = serve({
+    const flags = new SharedArrayBuffer(flagBytes(width));
+    watch({ flags, watchMemory, fd: WATCH_FD, recordBytes: WATCH_RECORD, laneFlags: LANE_FLAGS });
+    serving = serve({
       name,
       pid: process.pid,
       data,
@@ -66,7 +85,7 @@ function main(): void {
       exit,
     });
   };
-  const reader = new FrameReader((frame) => (receive ?? begin)(frame));
+  const reader = new FrameReader((frame) => (serving === undefined ? begin(frame) : serving.receive(frame)));
   frames.on('data', (chunk: Buffer) => reader.push(chunk));
 }
 

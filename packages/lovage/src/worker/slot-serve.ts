@@ -66,8 +66,15 @@ async function leave(app: Lovage, pid: number): Promise<void> {
   }
 }
 
-/** Begins; returns what takes the frames that come. */
-export function serve(served: Served): (frame: Frame) => void {
+/** A slot at work. */
+export interface Serving {
+  receive(frame: Frame): void;
+  /** Before an end that nobody asked for. */
+  lastWords(): void;
+}
+
+/** Begins. */
+export function serve(served: Served): Serving {
   const early: Frame[] = [];
   let inside: Inside | undefined;
   begin(served).then(
@@ -80,9 +87,12 @@ export function serve(served: Served): (frame: Frame) => void {
       served.exit(1);
     },
   );
-  return (frame) => {
-    if (inside === undefined) early.push(frame);
-    else inside.receive(frame);
+  return {
+    receive: (frame) => {
+      if (inside === undefined) early.push(frame);
+      else inside.receive(frame);
+    },
+    lastWords: () => inside?.lastWords(),
   };
 }
 

@@ -14,7 +14,7 @@ function main(): void {
     port.postMessage(copy, [copy.buffer]);
     return false;
   });
-  const receive = serve({
+  const serving = serve({
     name,
     pid: process.pid,
     data: data as unknown as SlotData,
@@ -27,7 +27,8 @@ function main(): void {
       process.exit(code);
     },
   });
-  const reader = new FrameReader(receive);
+  process.on('exit', () => serving.lastWords());
+  const reader = new FrameReader((frame) => serving.receive(frame));
   port.on('message', (bytes: Uint8Array) => reader.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
 }
 

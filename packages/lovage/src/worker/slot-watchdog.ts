@@ -6,19 +6,22 @@ import { workerData } from 'node:worker_threads';
 
 /** Plain data. */
 export interface WatchdogData {
-  /** Two numbers for each lane: the job that has to stop, and why. */
+  /** Numbers for each lane: the job that has to stop, why, and the job that has begun. */
   readonly flags: SharedArrayBuffer;
   /** Tell the worker how much memory this process uses. */
   readonly watchMemory: boolean;
   /** The pipe, and the size of what comes and goes on it. */
   readonly fd: number;
   readonly recordBytes: number;
-  readonly memoryBytes: number;
+  readonly laneFlags: number;
 }
 
 const MEMORY_MS = 1000;
+/** What an answer is about; as pool/link.ts has it. */
+const MEMORY = 0;
+const BEGUN = 1;
 
-const { flags: buffer, watchMemory, fd, recordBytes, memoryBytes } = workerData as WatchdogData;
+const { flags: buffer, watchMemory, fd, recordBytes, laneFlags } = workerData as WatchdogData;
 const flags = new Int32Array(buffer);
 const pipe = new Socket({ fd, readable: true, writable: true });
 let rest: Buffer = Buffer.alloc(0);
@@ -32,16 +35,27 @@ function end(): void {
   }
 }
 
+function tell(what: number, value: number): void {
+  const record = Buffer.alloc(8);
+  record.writeUInt32BE(what, 0);
+  record.writeUInt32BE(value, 4);
+  pipe.write(record);
+}
+
+/** Lane, number of the job, why it has to stop; or, without a reason, the question which job has begun in that lane. */
 function heed(record: Buffer): void {
-  const lane = record.readUInt32BE(0);
-  Atomics.store(flags, 2 * lane + 1, record.readUInt32BE(8));
-  Atomics.store(flags, 2 * lane, record.readUInt32BE(4));
+  const at = laneFlags * record.readUInt32BE(0);
+  const why = record.readUInt32BE(8);
+  if (why === 0) {
+    tell(BEGUN, Atomics.load(flags, at + 2));
+    return;
+  }
+  Atomics.store(flags, at + 1, why);
+  Atomics.store(flags, at, record.readUInt32BE(4));
 }
 
 function tellMemory(): void {
-  const record = Buffer.alloc(memoryBytes);
-  record.writeUInt32BE(Math.round(process.memoryUsage.rss() / 1024), 0);
-  pipe.write(record);
+  tell(MEMORY, Math.round(process.memoryUsage.rss() / 1024));
 }
 
 pipe.on('data', (chunk: Buffer) => {

@@ -65,8 +65,8 @@ export async function bench(
     onLine: (line) => void lines.push(line),
     ...more,
   });
-  const run: Bench['run'] = async (task, args = [], { signal = never, onStart, ...fields } = {}) =>
-    pool.run(job(task, args, fields), { signal, ...(onStart === undefined ? {} : { onStart }) });
+  const run: Bench['run'] = async (task, args = [], { signal = never, onStart, announce = false, ...fields } = {}) =>
+    pool.run(job(task, args, fields), { signal, announce, ...(onStart === undefined ? {} : { onStart }) });
   return {
     pool,
     lines,

@@ -334,13 +334,13 @@ describe('the pool prefork alone', () => {
     expect(b.pool.info().lovage).toMatchObject({ lost: 0, replaced: 1 });
   });
 
-  test('starts again what a slot was handed and had not begun', async () => {
+  test('starts again what announces itself, and had not, when its slot was gone', async () => {
     await using b = await bench('prefork', { concurrency: 1 });
     const { pid } = await b.value<{ pid: number }>('where');
     process.kill(pid, 'SIGSTOP');
-    const waiting = b.value('add', [1, 2]);
+    const announced = b.run('add', [1, 2], { announce: true });
     process.kill(pid, 'SIGKILL');
-    expect(await waiting).toBe(3);
+    expect(await announced).toMatchObject({ state: 'SUCCESS', repr: '3' });
     expect(b.pool.info().lovage).toMatchObject({ lost: 0 });
   });
 });

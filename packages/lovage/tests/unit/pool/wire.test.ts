@@ -40,9 +40,9 @@ describe('a job', () => {
     { headers: { list: [undefined] } },
   ])('keeps what its request holds: %o', (fields) => {
     const job = jobOf('t', { timeLimit: 3 }, fields);
-    const read = readJob(arrived(writeJob(job, 2)));
-    expect(read.lane).toBe(2);
-    expect(read.job).toEqual({ ...job, softTimeLimit: undefined });
+    const read = readJob(arrived(writeJob(job, 2, true)));
+    expect([read.lane, read.announce]).toEqual([2, true]);
+    expect({ ...read.job, body: new Uint8Array(read.job.body) }).toEqual({ ...job, softTimeLimit: undefined });
   });
 });
 
@@ -67,8 +67,8 @@ describe('an outcome', () => {
 
   test.each(outcomes)('comes back as it was: $state', (outcome) => {
     for (const left of [false, true]) {
-      const read = readOutcome(arrived(writeOutcome(outcome, left)));
-      expect(read.left).toBe(left);
+      const read = readOutcome(arrived(writeOutcome(outcome, { left, began: !left })));
+      expect([read.left, read.began]).toEqual([left, !left]);
       expect(JSON.parse(JSON.stringify(read.outcome))).toEqual(JSON.parse(JSON.stringify(outcome)));
       expect(read.outcome.results.every(({ body }) => body instanceof Uint8Array)).toBe(true);
     }
