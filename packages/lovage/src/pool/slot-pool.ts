@@ -259,7 +259,7 @@ class SlotPool implements Pool {
     this.#writes.set(slot.index, (this.#writes.get(slot.index) ?? 0) + 1);
     const { head, body } = writeJob(assignment.job, lane, assignment.options.announce === true);
     slot.link.send(FRAME.job, assignment.seq, head, body);
-    this.#probe ??= after(PROBE, () => this.#askAround(), { ref: true });
+    if (this.#probe === undefined) this.#probe = after(PROBE, () => this.#askAround(), { ref: true });
     const { maxTasksPerChild } = this.#options;
     if (maxTasksPerChild === undefined || slot.jobs < maxTasksPerChild) return;
     // Its place is taken by a slot that starts while it runs its last job.
