@@ -18,6 +18,9 @@ const ENTRIES = {
   'cli/index': source('cli/index.ts'),
   'chunks/keeper-thread': source('broker/redis/keeper-thread.ts'),
   'chunks/pulse-thread': source('broker/sqlite/pulse-thread.ts'),
+  'chunks/slot-process': source('worker/slot-process.ts'),
+  'chunks/slot-thread': source('worker/slot-thread.ts'),
+  'chunks/slot-watchdog': source('worker/slot-watchdog.ts'),
   'chunks/amqp-pulse-thread': source('util/amqp-pulse-thread.ts'),
 };
 

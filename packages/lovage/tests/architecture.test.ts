@@ -44,6 +44,8 @@ const DRIVERS = [
   'result/etcd',
   'pool/async',
   'pool/solo',
+  'pool/threads',
+  'pool/prefork',
 ];
 
 const SRC = resolve(import.meta.dirname, '../src');

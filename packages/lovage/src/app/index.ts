@@ -9,11 +9,11 @@ export {
   type SettingsObserver,
   type SettingsRecord,
 } from './config.ts';
-export { type BrokerRole, resultUrl } from './connections.ts';
+export { type BrokerRole, brokerUrl, resultUrl } from './connections.ts';
 export * from './control/index.ts';
 export type { Choice, DeadLetters } from './dead-letters.ts';
 export { globMatch } from './glob.ts';
-export { type FindAppOptions, findApp, findAppModule, loadApp, pickApp } from './loader.ts';
+export { type AppOrigin, type FindAppOptions, findApp, findAppModule, loadApp, originOf, pickApp } from './loader.ts';
 export { Lovage, type LovageParts, type SendTaskOptions, type SignatureOptions } from './lovage.ts';
 export { importModule, resolveModule, splitExport } from './modules.ts';
 export { priorityNumber } from './plan.ts';

@@ -27,11 +27,32 @@ export interface FindAppOptions {
   readonly base?: string;
 }
 
+/** How an app was found: enough to find it once more in another process. Plain data. */
+export interface AppOrigin {
+  /** `path` or `path:export`; none: an app without a module. */
+  readonly specifier: string | undefined;
+  /** Folder that paths are relative to. */
+  readonly base: string;
+  readonly config?: string;
+  readonly overrides?: SettingsInput;
+  readonly pairs?: readonly string[];
+}
+
+const origins = new WeakMap<Lovage, AppOrigin>();
+
+/** How this app was found; undefined when a program of its own made or imported it. */
+export function originOf(app: Lovage): AppOrigin | undefined {
+  return origins.get(app);
+}
+
 /** The app of a program: `path`, `path:export`, or found in the usual places; its task modules are loaded too. Throws ConfigurationError. */
 export async function findApp(specifier: string | undefined, options: FindAppOptions = {}): Promise<Lovage> {
   const base = options.base ?? process.cwd();
   const file = specifier === undefined ? usualPlace(base) : specifier;
   const app = file === undefined ? new Lovage('lovage') : await loadApp(file, base);
+  const { config, overrides, pairs } = options;
+  const given = { ...(config === undefined ? {} : { config }), ...(overrides === undefined ? {} : { overrides }) };
+  origins.set(app, { specifier: file, base, ...given, ...(pairs === undefined ? {} : { pairs }) });
   await options.loaded?.(app);
   if (options.config !== undefined) app.conf.load(options.config);
   if (options.pairs !== undefined) app.conf.loadCommandLine(options.pairs);
@@ -52,7 +73,9 @@ export async function findAppModule(specifier: string | undefined, base: string 
 export async function loadApp(specifier: string, base?: string): Promise<Lovage> {
   const { path, name } = splitExport(specifier);
   const file = resolveModule(path, base);
-  return pickApp(await importModule(file), file, name);
+  const app = pickApp(await importModule(file), file, name);
+  origins.set(app, { specifier, base: base ?? process.cwd() });
+  return app;
 }
 
 /** Without `-A`: the first of the usual places that exists. */

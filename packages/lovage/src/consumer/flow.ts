@@ -2,7 +2,7 @@
 // says what becomes of them.
 //
 // A message that was started before is a suspect: it may be what killed its worker, and a death is counted against all that the worker
-// holds. So while one is here nothing else is: what has not started goes back uncounted, the broker is asked for one message at a time,
+// holds. Where the pool has a process for such a one (`pool.alone`), it runs there, beside the others. Elsewhere, while one is here nothing else is: what has not started goes back uncounted, the broker is asked for one message at a time,
 // and the suspect starts when all else has ended. The first message that is no suspect ends this.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Delivery, Subscription } from '../broker/index.ts';
@@ -29,7 +29,7 @@ import { policyOf, type TaskPolicy } from './policy.ts';
 import type { EventError, WorkerApp } from './port.ts';
 import { type Entry, entryOf, keyOf, Requests, Run } from './request.ts';
 import { Revoked } from './revoked.ts';
-import { Slots } from './slots.ts';
+import { isSuspect, Slots } from './slots.ts';
 import { Strategies, tellHook, tellOutcome } from './strategies.ts';
 import { eventsOf, tell, tellEnd } from './telling.ts';
 import { type Answer, type Fate, fateOf } from './verdict.ts';
@@ -105,7 +105,7 @@ export class Flow {
     const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, changed });
     const run = (entry: Entry): void => this.#run(entry);
     this.#ends = ends;
-    this.#slots = new Slots({ limit: () => pool.limit, start: (entry) => this.#start(entry) });
+    this.#slots = new Slots({ limit: () => pool.limit, start: (entry) => this.#start(entry), ward: pool.alone !== undefined });
     this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed });
     const admit = (entry: Entry): void => this.#admission.admit(entry);
     this.#strategies = new Strategies({ app, hostname, revoked, requests, ends, admit, changed });
@@ -118,6 +118,11 @@ export class Flow {
   /** Tasks that run, or that would if there were slots. */
   get load(): number {
     return this.#slots.running + this.#slots.waiting;
+  }
+
+  /** Is there a process of its own for a message that was started before? */
+  get #hasWard(): boolean {
+    return this.#options.pool.alone !== undefined;
   }
 
   /** Slots that there are, or may be. */
@@ -148,7 +153,9 @@ export class Flow {
     const held = Math.min(this.#admission.held + this.#strategies.held, etaLimit ?? Number.POSITIVE_INFINITY);
     const ahead = settings.workerDisablePrefetch === true ? 0 : this.#pace.ahead(slots);
     const orphans = settings.workerEnablePrefetchCountReduction === false ? 0 : this.#orphans.size;
-    return Math.max(1, slots - this.#acked - orphans + held + ahead);
+    // As many again, not any number of them: the rest of the queue has its turn, too.
+    const aside = Math.min(this.#slots.aside, slots);
+    return Math.max(1, slots - this.#acked - orphans + held + ahead + aside);
   }
 
   /** Takes a batch in. */
@@ -335,13 +342,14 @@ export class Flow {
     const entry = entryOf(key, taken, { delivery, policy: this.#policy(taken.definition) });
     this.requests.add(entry);
     logReceived(entry.request);
-    if (isSuspect(delivery)) void this.#alone(entry);
-    else if (delivery.redelivered) void this.#recollect(entry);
+    if (isSuspect(delivery) && !this.#hasWard) void this.#alone(entry);
+    else if (delivery.redelivered || isSuspect(delivery)) void this.#recollect(entry);
     else this.#strategies.admit(entry);
   }
 
   /** Nothing comes in beside a suspect; it goes back uncounted. */
   #turnsAway(delivery: Delivery): boolean {
+    if (this.#hasWard) return false;
     if (!this.#isolated && !isSuspect(delivery)) return false;
     const suspect = this.#suspect;
     if (suspect?.delivery !== undefined && suspect.state !== 'settling' && suspect.state !== 'done') {
@@ -469,11 +477,11 @@ export class Flow {
 
   #start(entry: Entry): void {
     if (this.#admission.refuse(entry)) {
-      this.#slots.free();
+      this.#slots.free(entry);
       return;
     }
     entry.state = 'running';
-    entry.run = new Run((slot) => this.#started(entry, slot.pid));
+    entry.run = new Run((slot) => this.#started(entry, slot.pid), !entry.policy.acksLate);
     const outcome = this.#outcome(entry, entry.run);
     if (!(outcome instanceof Promise)) this.#finish(entry, outcome);
     else {
@@ -485,8 +493,10 @@ export class Flow {
   }
 
   #outcome(entry: Entry, run: Run): Maybe<Outcome> {
+    const { pool } = this.#options;
     try {
-      return this.#options.pool.run(this.#job(entry), run);
+      const job = this.#job(entry);
+      return isSuspect(entry.request) && pool.alone !== undefined ? pool.alone(job, run) : pool.run(job, run);
     } catch (error) {
       return brokenPool(error);
     }
@@ -515,7 +525,7 @@ export class Flow {
     this.#orphans.delete(entry);
     if (entry.state !== 'running') {
       // Abandoned by a shutdown: its message has gone back, so this outcome is nobody's.
-      this.#slots.free();
+      this.#slots.free(entry);
       return;
     }
     entry.state = 'settling';
@@ -535,7 +545,7 @@ export class Flow {
     const then = this.#tellEnd(entry, outcome, fate);
     if (fate.lost) this.#endLost(entry, fate.answer, outcome.error?.message ?? outcome.repr, then);
     else this.#ends.end(entry, fate.answer, fate, then);
-    this.#slots.free();
+    this.#slots.free(entry);
     this.#adjust();
   }
 
@@ -562,7 +572,7 @@ export class Flow {
       const results = wanted ? app.records.revoked(ownerOfRequest(request), 'terminated') : [];
       this.#ends.endWithout(entry, { verdict: 'ack' }, results, { state: 'REVOKED', reason: 'terminated' }, told);
     }
-    this.#slots.free();
+    this.#slots.free(entry);
     this.#adjust();
   }
 
@@ -647,10 +657,6 @@ export class Flow {
 /** In hand, and not started. */
 function isWaiting(state: Entry['state']): boolean {
   return state === 'received' || state === 'held' || state === 'ready';
-}
-
-function isSuspect(delivery: Delivery): boolean {
-  return delivery.attempts > 1;
 }
 
 /** Before those of the same batch that would start beside them. */

@@ -79,10 +79,18 @@ export function entryOf(
 /** What the pool is told of a started task. Its signal is made when somebody looks at it: most tasks never do. */
 export class Run implements RunOptions {
   readonly onStart: NonNullable<RunOptions['onStart']>;
+  /** Its message is acknowledged before it begins. */
+  readonly announce: boolean;
   #controller: AbortController | undefined;
+  #stop: ((reason: Error) => void) | undefined;
 
-  constructor(onStart: NonNullable<RunOptions['onStart']>) {
+  constructor(onStart: NonNullable<RunOptions['onStart']>, announce = false) {
     this.onStart = onStart;
+    this.announce = announce;
+  }
+
+  follow(stop: (reason: Error) => void): void {
+    this.#stop = stop;
   }
 
   get signal(): AbortSignal {
@@ -97,7 +105,9 @@ export class Run implements RunOptions {
   /** Asks the task to stop. */
   abort(reason: Error): void {
     this.#controller ??= new AbortController();
+    const first = !this.interrupted;
     this.#controller.abort(reason);
+    if (first) this.#stop?.(reason);
   }
 }
 

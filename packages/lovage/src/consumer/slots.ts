@@ -1,5 +1,6 @@
 // Who starts next. Tasks that were started before and never finished are suspects: one of them may be what killed its worker, so each
-// runs alone, with nothing beside it that it could take along.
+// runs alone, with nothing beside it that it could take along: in a process of its own, one at a time beside the others, or, where there is
+// none, when nothing else runs.
 import type { Entry } from './request.ts';
 
 /** Tasks that never wait start one after the other for so long (ms); then the loop turns, so that what they wrote goes out. */
@@ -8,6 +9,12 @@ const TURN_MS = 10;
 export interface SlotsOptions {
   readonly limit: () => number;
   readonly start: (entry: Entry) => void;
+  /** Do suspects have a process of their own? @default false */
+  readonly ward?: boolean;
+}
+
+export function isSuspect({ attempts }: { readonly attempts: number }): boolean {
+  return attempts > 1;
 }
 
 /** The queue before the pool. */
@@ -24,25 +31,32 @@ export class Slots {
     this.#options = options;
   }
 
+  /** Those that fill the slots of the pool. */
   get running(): number {
     return this.#running;
   }
 
   /** Ready, but not started. */
   get waiting(): number {
-    return this.#ready.length + this.#suspects.length;
+    return this.#ready.length + (this.#options.ward === true ? 0 : this.#suspects.length);
+  }
+
+  /** Suspects that wait for the process of their own, or run in it: none of the pool's slots is theirs. */
+  get aside(): number {
+    return this.#options.ward === true ? this.#suspects.length + (this.#suspectRuns ? 1 : 0) : 0;
   }
 
   add(entry: Entry): void {
     entry.state = 'ready';
-    (entry.request.attempts > 1 ? this.#suspects : this.#ready).push(entry);
+    (isSuspect(entry.request) ? this.#suspects : this.#ready).push(entry);
     this.#pump();
   }
 
   /** A started entry is over. */
-  free(): void {
-    this.#running--;
-    if (this.#suspectRuns) this.#suspectRuns = false;
+  free(entry: Entry): void {
+    const suspect = isSuspect(entry.request);
+    if (suspect) this.#suspectRuns = false;
+    if (!suspect || this.#options.ward !== true) this.#running--;
     this.#pump();
   }
 
@@ -106,14 +120,33 @@ export class Slots {
   }
 
   #startNext(): boolean {
-    if (this.#suspectRuns || this.#paused) return false;
+    if (this.#paused) return false;
+    const next = this.#options.ward === true ? this.#besideWard() : this.#alone();
+    if (next !== undefined) this.#options.start(next);
+    return next !== undefined;
+  }
+
+  /** A suspect when the process of its own is free, else another when there is a slot. */
+  #besideWard(): Entry | undefined {
+    const suspect = this.#suspectRuns ? undefined : this.#suspects.shift();
+    if (suspect !== undefined) {
+      this.#suspectRuns = true;
+      return suspect;
+    }
+    const entry = this.#running < this.#options.limit() ? this.#ready.shift() : undefined;
+    if (entry !== undefined) this.#running++;
+    return entry;
+  }
+
+  /** Nothing beside a suspect, and no suspect beside anything. */
+  #alone(): Entry | undefined {
+    if (this.#suspectRuns) return undefined;
     const suspect = this.#suspects.length > 0;
-    if (suspect ? this.#running > 0 : this.#running >= this.#options.limit()) return false;
+    if (suspect ? this.#running > 0 : this.#running >= this.#options.limit()) return undefined;
     const entry = suspect ? this.#suspects.shift() : this.#ready.shift();
-    if (entry === undefined) return false;
+    if (entry === undefined) return undefined;
     this.#running++;
     this.#suspectRuns = suspect;
-    this.#options.start(entry);
-    return true;
+    return entry;
   }
 }

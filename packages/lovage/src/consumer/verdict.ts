@@ -60,7 +60,7 @@ function lateFate(outcome: Outcome, policy: TaskPolicy): Fate {
         ? again(true)
         : fate(outcome, { verdict: 'deadLetter', reason: 'rejected', error: outcome.repr });
     case 'LOST':
-      return policy.rejectOnWorkerLost ? again(true) : { ...fate(outcome, ACK), lost: true };
+      return policy.rejectOnWorkerLost ? again(outcome.innocent !== true) : { ...fate(outcome, ACK), lost: true };
     default:
       return fate(outcome, ACK);
   }

@@ -1,63 +1,103 @@
 // Pools by name, loaded when a worker asks for one. What a pool cannot keep is refused here, before anything starts.
 import { availableParallelism } from 'node:os';
 import { ConfigurationError, didYouMean } from '../util/index.ts';
+import type { PoolDriver, PoolDriverOptions, PoolRequest } from './request.ts';
 import type { Pool } from './seam.ts';
-import type { EndOutside, Execute } from './slots.ts';
-
-interface PoolDriver {
-  open(options: {
-    readonly limit: number;
-    readonly execute: Execute;
-    readonly ended?: EndOutside;
-    readonly grace?: number;
-    readonly onZombie?: (zombies: number) => void;
-  }): Pool;
-}
+import { withWard } from './ward.ts';
 
 interface PoolEntry {
   readonly load: () => Promise<PoolDriver>;
   /** Slots when nobody says how many. */
   readonly slots: () => number;
   readonly fixed?: number;
+  /** Its slots are processes or threads, which load the app themselves and can be replaced. */
+  readonly separate?: boolean;
 }
 
 /** Tasks that wait for input and output share a core well; ten to a core keeps one busy without hoarding messages. */
 const ASYNC_SLOTS_PER_CORE = 10;
 
 const POOLS: Readonly<Record<string, PoolEntry>> = {
-  async: { load: () => import('./async.ts'), slots: () => ASYNC_SLOTS_PER_CORE * availableParallelism() },
-  solo: { load: () => import('./solo.ts'), slots: () => 1, fixed: 1 },
+  async: {
+    load: async () => adapted((await import('./async.ts')).open),
+    slots: () => ASYNC_SLOTS_PER_CORE * availableParallelism(),
+  },
+  solo: { load: async () => adapted((await import('./solo.ts')).open), slots: () => 1, fixed: 1 },
+  threads: {
+    load: async () => separate((await import('./threads.ts')).open),
+    slots: availableParallelism,
+    separate: true,
+  },
+  prefork: {
+    load: async () => separate((await import('./prefork.ts')).open),
+    slots: availableParallelism,
+    separate: true,
+  },
 };
 
 const ALIASES: Readonly<Record<string, string>> = { gevent: 'async', eventlet: 'async', inline: 'solo', processes: 'prefork' };
 
-/** Pools that this version knows by name but does not bring. */
-const LATER: ReadonlySet<string> = new Set(['prefork', 'threads']);
-
-/** What a worker asks of a pool. */
-export interface PoolRequest {
-  readonly execute: Execute;
-  readonly ended?: EndOutside | undefined;
-  readonly concurrency?: number | undefined;
-  readonly maxTasksPerChild?: number | undefined;
-  readonly maxMemoryPerChild?: number | undefined;
-  readonly grace?: number | undefined;
-  /** Told how many bodies run on that nobody can stop, whenever there is one more. */
-  readonly onZombie?: ((zombies: number) => void) | undefined;
-}
-
 /** Names of the pools of this version. */
 export const poolNames: readonly string[] = Object.keys(POOLS);
 
-function entryOf(name: string): { readonly name: string; readonly entry: PoolEntry } {
+type Loops = typeof import('./async.ts').open;
+type Separate = typeof import('./prefork.ts').open;
+
+/** Pools on this event loop. */
+function adapted(open: Loops): PoolDriver {
+  return {
+    open: ({ limit, execute, ended, grace, onZombie, alone }) =>
+      open({
+        limit,
+        execute,
+        ...(ended === undefined ? {} : { ended }),
+        ...(grace === undefined ? {} : { grace }),
+        ...(onZombie === undefined ? {} : { onZombie }),
+        ...(alone === undefined ? {} : { alone }),
+      }),
+  };
+}
+
+/** Pools whose slots load the app themselves. */
+function separate(open: Separate): PoolDriver {
+  return {
+    open: (options) => {
+      const { program, ended, noProgram } = options;
+      if (program === undefined || ended === undefined)
+        throw new ConfigurationError(noProgram ?? 'The pool has no program to run.');
+      return open({ ...options, program, ended });
+    },
+  };
+}
+
+function isModule(name: string): boolean {
+  return /[./\\]/.test(name);
+}
+
+/** A pool from a module of the user. */
+function moduleEntry(name: string, { load }: PoolRequest): PoolEntry {
+  return {
+    slots: availableParallelism,
+    separate: true,
+    load: async () => {
+      const module = await load?.(name);
+      const open = module?.open;
+      if (typeof open === 'function')
+        return { open: (options) => Reflect.apply(open, module, [options]) as Pool | Promise<Pool> };
+      throw new ConfigurationError(`${name} is no pool: its module has to export a function open(options) that returns one.`);
+    },
+  };
+}
+
+function entryOf(name: string, request: PoolRequest): { readonly name: string; readonly entry: PoolEntry } {
   const real = Object.hasOwn(ALIASES, name) ? (ALIASES[name] ?? name) : name;
   const entry = Object.hasOwn(POOLS, real) ? POOLS[real] : undefined;
   if (entry !== undefined) return { name: real, entry };
+  if (isModule(name)) return { name, entry: moduleEntry(name, request) };
   const known = poolNames.map((pool) => `'${pool}'`).join(', ');
-  if (LATER.has(real)) {
-    throw new ConfigurationError(`The pool '${name}' comes with a later version of Lovage; use one of ${known}.`);
-  }
-  throw new ConfigurationError(`There is no pool '${name}'; known pools are ${known}.${didYouMean(name, poolNames)}`);
+  throw new ConfigurationError(
+    `There is no pool '${name}'; known pools are ${known}, or the path of a module that exports one.${didYouMean(name, poolNames)}`,
+  );
 }
 
 function slotsOf(name: string, entry: PoolEntry, asked: number | undefined): number {
@@ -73,23 +113,31 @@ function slotsOf(name: string, entry: PoolEntry, asked: number | undefined): num
   return asked;
 }
 
-/** Opens the pool of that name; throws ConfigurationError for an unknown name or a limit that it cannot keep. */
-export async function openPool(asked: string, request: PoolRequest): Promise<Pool> {
-  const { name, entry } = entryOf(asked);
-  for (const limit of ['maxTasksPerChild', 'maxMemoryPerChild'] as const) {
-    if (request[limit] === undefined) continue;
+/** What only slots that are processes or threads can keep. */
+const SLOT_OPTIONS = { maxTasksPerChild: true, maxMemoryPerChild: true, spare: true, width: true } as const;
+
+function checkLimits(name: string, entry: PoolEntry, request: PoolRequest): void {
+  if (entry.separate === true) return;
+  for (const option of Object.keys(SLOT_OPTIONS) as (keyof typeof SLOT_OPTIONS)[]) {
+    const value = request[option];
+    if (value === undefined || (value === 0 && option === 'spare') || (value === 1 && option === 'width')) continue;
     throw new ConfigurationError(
-      `The pool '${name}' has no child processes, so it cannot keep ${limit} = ${request[limit]}; leave that limit out.`,
+      `The pool '${name}' has no child processes, so it cannot keep ${option} = ${value}; use the pool 'prefork' or 'threads', or leave that limit out.`,
     );
   }
+}
+
+/** Opens the pool of that name; throws ConfigurationError for an unknown name or a limit that it cannot keep. */
+export async function openPool(asked: string, request: PoolRequest): Promise<Pool> {
+  const { name, entry } = entryOf(asked, request);
+  checkLimits(name, entry, request);
+  const { width = 1 } = request;
+  const limit = slotsOf(name, entry, request.concurrency) * width;
   const driver = await entry.load();
-  const limit = slotsOf(name, entry, request.concurrency);
-  const { execute, ended, grace, onZombie } = request;
-  return driver.open({
-    limit,
-    execute,
-    ...(ended === undefined ? {} : { ended }),
-    ...(grace === undefined ? {} : { grace }),
-    ...(onZombie === undefined ? {} : { onZombie }),
-  });
+  if (name === 'prefork' && width === 1) return driver.open({ ...request, limit });
+  return withWard(request, prefork, (alone) => driver.open({ ...request, limit, ...(alone === undefined ? {} : { alone }) }));
+}
+
+async function prefork(options: PoolDriverOptions): Promise<Pool> {
+  return separate((await import('./prefork.ts')).open).open(options);
 }

@@ -17,6 +17,10 @@ export interface RunOptions extends Interruptible {
   readonly signal: AbortSignal;
   /** Called once, when a slot has begun; never for a message that cannot be read, so that it is not acknowledged early. */
   readonly onStart?: (slot: SlotPlace) => void;
+  /** `onStart` is called before the task begins, for messages that are acknowledged then; else it may come a moment later. @default false */
+  readonly announce?: boolean;
+  /** Where listening to `signal` costs more than it has to: calls back when that aborts, with its reason. Asked once for each run. */
+  follow?(stop: (reason: Error) => void): void;
 }
 
 /** What a pool can do to a task that does not end by itself, and to its slots. */

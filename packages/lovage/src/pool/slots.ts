@@ -144,6 +144,14 @@ export class LoopPool implements Pool {
       'max-tasks-per-child': 'N/A',
       'put-guarded-by-semaphore': false,
       timeouts: [0, 0],
+      writes: {
+        total: this.#done + this.#running,
+        avg: '1.00',
+        all: '1.00',
+        raw: String(this.#done + this.#running),
+        strategy: 'fair',
+        inqueues: { total: this.#limit, active: this.#running },
+      },
       lovage: { running: this.#running, queued: this.#queue.length, zombies: this.#zombies, done: this.#done },
     };
   }
@@ -226,6 +234,12 @@ export class LoopPool implements Pool {
     });
   }
 
+  /** It was terminated before there was a slot for it: it never starts. */
+  #terminated({ job, options: { interrupted, signal } }: Waiting): Promise<Outcome> | undefined {
+    const reason: unknown = (interrupted ?? true) && signal.aborted ? signal.reason : undefined;
+    return reason instanceof TaskRevokedError ? this.#ended?.(job, reason, 0) : undefined;
+  }
+
   #givenUp(job: Job, { reason }: AbortSignal, runtime: number): Maybe<Outcome> {
     const terminated = reason instanceof TaskRevokedError && this.#ended !== undefined;
     return terminated ? this.#ended(job, reason, runtime) : abandoned(job, runtime);
@@ -239,7 +253,7 @@ export class LoopPool implements Pool {
       const waiting = this.#queue.shift();
       if (waiting === undefined) break;
       try {
-        waiting.resolve(this.#start(waiting.job, waiting.options));
+        waiting.resolve(this.#terminated(waiting) ?? this.#start(waiting.job, waiting.options));
       } catch (error) {
         waiting.reject(error);
       }

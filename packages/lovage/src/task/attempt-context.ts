@@ -97,6 +97,7 @@ class AttemptContext implements TaskContext {
   }
 
   throwIfAborted(): void {
+    this.#attempt.limits.check();
     this.signal.throwIfAborted();
   }
 }

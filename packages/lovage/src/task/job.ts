@@ -24,6 +24,8 @@ export interface Outcome {
   readonly openings?: readonly ChordOpening[];
   /** Parts of chords that end with it: its own, and those of tasks that fail with it. */
   readonly parts?: readonly ChordPart[];
+  /** LOST only: its slot was ended because of another task, so that this attempt does not count. */
+  readonly innocent?: boolean;
   /** REJECTED only. */
   readonly requeue?: boolean;
   /** Why its message goes to the dead letters although the task has its result (undecodable, refused content, malformed body). */

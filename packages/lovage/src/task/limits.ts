@@ -7,6 +7,8 @@ export interface Interruptible {
   readonly signal?: AbortSignal;
   /** Has `signal` aborted? Given where the signal is made only when somebody looks at it. */
   readonly interrupted?: boolean;
+  /** Looks whether it has to stop by a way that needs no turn of the event loop, and aborts `signal` then. */
+  look?(): void;
 }
 
 export interface LimitOptions {
@@ -25,6 +27,8 @@ export class Limits implements Disposable {
   #timers: readonly Timer[] = [];
   #follow: (() => void) | undefined;
   #abandoned: Promise<unknown> | undefined;
+  /** When the body began, in milliseconds of the monotonic clock. */
+  #began = 0;
 
   constructor(options: LimitOptions) {
     this.#options = options;
@@ -61,6 +65,16 @@ export class Limits implements Disposable {
     return outer !== undefined && (outer.interrupted ?? outer.signal?.aborted === true);
   }
 
+  /** Looks at the clock, and at who may stop it: for bodies that compute, so that no timer fires. */
+  check(): void {
+    const { soft, hard, outer } = this.#options;
+    outer?.look?.();
+    if (this.#reason !== undefined || this.#began === 0 || (soft === undefined && hard === undefined)) return;
+    const seconds = (performance.now() - this.#began) / 1000;
+    if (hard !== undefined && seconds >= hard) this.#pass(this.#hardError(hard));
+    else if (soft !== undefined && seconds >= soft) this.#pass(this.#softError(soft));
+  }
+
   /** Ends as `body` does, or rejects at the hard limit, whatever the body does then. */
   run<T>(body: () => Maybe<T>): Maybe<T> {
     const { soft, hard } = this.#options;
@@ -68,24 +82,19 @@ export class Limits implements Disposable {
   }
 
   async #limited<T>(body: () => Maybe<T>): Promise<T> {
-    const { soft, hard, task } = this.#options;
+    const { soft, hard } = this.#options;
+    this.#began = performance.now();
     const timers: Timer[] = [];
     this.#timers = timers;
     if (soft !== undefined && (hard === undefined || soft < hard)) {
-      timers.push(
-        after(soft, () =>
-          this.#pass(new SoftTimeLimitExceededError(`${task} ran longer than its soft time limit of ${soft} s.`)),
-        ),
-      );
+      timers.push(after(soft, () => this.#pass(this.#softError(soft))));
     }
     if (hard === undefined) return body();
     const over = Promise.withResolvers<never>();
     let running: Maybe<T> | undefined;
     timers.push(
       after(hard, () => {
-        const error = new TimeLimitExceededError(`${task} ran longer than its time limit of ${hard} s and was given up.`, {
-          seconds: hard,
-        });
+        const error = this.#hardError(hard);
         this.#abandoned = Promise.resolve(running);
         this.#pass(error);
         over.reject(error);
@@ -93,6 +102,15 @@ export class Limits implements Disposable {
     );
     running = body();
     return Promise.race([running, over.promise]);
+  }
+
+  #softError(seconds: number): Error {
+    return new SoftTimeLimitExceededError(`${this.#options.task} ran longer than its soft time limit of ${seconds} s.`);
+  }
+
+  #hardError(seconds: number): Error {
+    const message = `${this.#options.task} ran longer than its time limit of ${seconds} s and was given up.`;
+    return new TimeLimitExceededError(message, { seconds });
   }
 
   #pass(reason: Error): void {

@@ -3,11 +3,12 @@
 import type { Queue } from '../app/index.ts';
 import type { Consumer, Revoked, WorkerApp } from '../consumer/index.ts';
 import type { Dispatcher } from '../event/index.ts';
-import type { EndOutside, Execute, Pool } from '../pool/index.ts';
+import type { EndOutside, Execute, Pool, SlotProgram } from '../pool/index.ts';
 import type { Signals } from '../task/index.ts';
 import type { AutoscaleOptions, Autoscaler } from './autoscale.ts';
 import type { Bootstep } from './bootsteps.ts';
 import type { ControlPort } from './control/port.ts';
+import type { ProgramSettings } from './program-settings.ts';
 import type { WorkerEvents } from './worker-events.ts';
 
 /** Options of a worker; what is absent comes from the settings of the app. */
@@ -16,8 +17,14 @@ export interface WorkerOptions {
   readonly hostname?: string;
   /** Tasks at once. */
   readonly concurrency?: number;
-  /** `async` or `solo`. */
+  /** `async`, `solo`, `threads`, `prefork`, or the path of a module that exports a pool. */
   readonly pool?: string;
+  /** Tasks at once in each slot of prefork or threads. @default 1 */
+  readonly slotConcurrency?: number;
+  /** Slots of prefork or threads that wait for another to fail. @default 0 */
+  readonly spareSlots?: number;
+  /** Module that exports the app, for the processes and threads that load it again: `import.meta.resolve('./tasks.ts')`. @default where `-A` or `findApp` found it */
+  readonly module?: string;
   /** Take from these queues only. */
   readonly queues?: readonly string[];
   /** Do not take from these. */
@@ -34,6 +41,8 @@ export interface WorkerOptions {
   readonly shutdownTimeout?: number | null;
   /** Tasks that run on past their end before the worker stops, so that a new process takes its place; null: any number. */
   readonly maxZombies?: number | null;
+  /** Logging of this process is the worker's to set up, and that of its slots too. @default false */
+  readonly ownsLogging?: boolean;
   /** Delete what waits in the queues before the start. */
   readonly purge?: boolean;
   /** Values of the options that the app adds to workers (`app.userOptions.worker`), by name. @default theirs */
@@ -83,6 +92,8 @@ export interface WorkerParts extends AsyncDisposable {
   readonly app: WorkerApp;
   readonly execute: Execute;
   readonly ended: EndOutside;
+  /** What slots in processes and threads run; or why there can be none, with the cure. */
+  slots(): Promise<{ readonly program: SlotProgram } | { readonly refused: string }>;
   readonly queueLines: readonly QueueLine[];
   /** The queues that it takes from now. */
   queues(): readonly Queue[];
@@ -99,6 +110,7 @@ export interface WorkerHost {
   readonly options: WorkerOptions;
   readonly signals: Signals;
   readonly parts: WorkerParts;
+  readonly settings: ProgramSettings;
   /** Effective pool name. */
   readonly poolName: string;
   readonly concurrency: number | undefined;

@@ -113,7 +113,7 @@ function fieldsOf(record: LogRecord, processName: string): LineFields {
     msecs: timestamp % 1000,
     name: category.join('.'),
     process: process.pid,
-    processName,
+    processName: typeof properties.processName === 'string' ? properties.processName : processName,
     task_name: text(properties.task),
     task_id: text(properties.id),
   };
@@ -138,15 +138,17 @@ export function textLine(record: LogRecord, options: TextOptions = {}): string {
 
 /** One JSON object. */
 export function jsonLine(record: LogRecord, options: { readonly processName?: string } = {}): string {
-  const fields = Object.entries(record.properties).map(([key, value]): [string, unknown] => [
-    key,
-    value instanceof Error ? { type: value.name, message: value.message, stack: value.stack } : plain(value),
-  ]);
+  const fields = Object.entries(record.properties)
+    .filter(([key]) => key !== 'processName')
+    .map(([key, value]): [string, unknown] => [
+      key,
+      value instanceof Error ? { type: value.name, message: value.message, stack: value.stack } : plain(value),
+    ]);
   return JSON.stringify({
     time: new Date(record.timestamp).toISOString(),
     level: NAMES[record.level],
     logger: record.category.join('.'),
-    process: options.processName ?? 'MainProcess',
+    process: record.properties.processName ?? options.processName ?? 'MainProcess',
     pid: process.pid,
     message: messageOf(record),
     ...(fields.length === 0 ? {} : { data: Object.fromEntries(fields) }),

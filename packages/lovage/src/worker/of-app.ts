@@ -1,5 +1,5 @@
 // What a worker needs, made of a Lovage app: the ports of the consumer and of the worker on one side, the app's parts on the other.
-import type { Lovage, Queue } from '../app/index.ts';
+import { brokerUrl, type Lovage, originOf, type Queue, resultUrl } from '../app/index.ts';
 import type { ConsumerObserver, ConsumerSettings, JoinPort, RecordWriter, ResultOwner, WorkerApp } from '../consumer/index.ts';
 import {
   formatTime,
@@ -142,6 +142,38 @@ function joinsOf(app: Lovage, environment: ExecuteEnvironment): JoinPort {
   };
 }
 
+/** The app again, in processes and threads of its own. */
+async function slotsOf(app: Lovage, hostname: string, worker: WorkerOptions): ReturnType<WorkerParts['slots']> {
+  const { settings } = app;
+  const found = worker.module === undefined ? originOf(app) : { specifier: worker.module, base: process.cwd() };
+  if (found === undefined) {
+    return {
+      refused:
+        "It loads the app once more in each of its slots, and nobody says from where: give startWorker the option module, such as module: import.meta.resolve('./tasks.ts'), or start the worker with `lovage -A tasks.ts worker`.",
+    };
+  }
+  const local = [brokerUrl(settings, 'write'), resultUrl(settings)].find((url) => /^memory:/i.test(url));
+  if (local !== undefined) {
+    return {
+      refused: `Its slots would each have a ${local} of their own, in which nobody sees what a task sends or stores; take another broker and result store, such as sqlite://, or the pool 'async'.`,
+    };
+  }
+  const { slotProgram } = await import('./slot-program.ts');
+  const { specifier, base, ...given } = found;
+  const { workerRedirectStdoutsLevel: redirectLevel } = settings;
+  return {
+    program: slotProgram({
+      ...given,
+      app: specifier,
+      base,
+      include: worker.include ?? [],
+      hostname,
+      ownsLogging: worker.ownsLogging === true,
+      redirectLevel,
+    }),
+  };
+}
+
 async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): Promise<WorkerParts> {
   const environment = app.environment({ hostname });
   const broker = await app.openBroker('read');
@@ -179,6 +211,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
     app: port,
     execute: (job, options) => execute(job, environment, options),
     ended: (job, reason, runtime) => executeEnd(job, environment, reason, runtime),
+    slots: () => slotsOf(app, hostname, worker),
     queueLines: [...queues, ...direct].map(lineOf),
     queues: () => live.all,
     control: controlPortOf(app, broker.url),
@@ -202,7 +235,7 @@ export function sourceOf(app: Lovage): WorkerSource {
     signals: app.signals,
     steps: () => stepsOf(app),
     consumerSteps: () => app.steps.consumer as readonly Bootstep<ConsumerHost>[],
-    settings: () => app.settings,
+    settings: () => ({ ...app.settings, poolIsChosen: app.conf.originOf('workerPool') !== 'the default' }),
     load: (include) => app.importTasks(include),
     taskNames: () => [...app.tasks].map(({ name }) => name),
     open: ({ hostname, worker }) => openParts(app, hostname, worker),

@@ -75,7 +75,7 @@ export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}
   const { banner: wanted = true, listTasks = true, version = '', write, signals = {}, logging, title, ...own } = options;
   checkOptions(own);
   const source = sourceOf(app);
-  const worker = new Worker(source, withUserOptions(app, own));
+  const worker = new Worker(source, { ...withUserOptions(app, own), ownsLogging: logging !== undefined });
   if (title === true) process.title = `lovage: ${worker.hostname}:MainProcess`;
   await using closing = new AsyncDisposableStack();
   const print = write ?? ((text: string): void => void process.stdout.write(text));

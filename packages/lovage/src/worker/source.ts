@@ -2,27 +2,7 @@
 import type { Signals } from '../task/index.ts';
 import type { Bootstep } from './bootsteps.ts';
 import type { ConsumerHost, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
-
-/** The settings that a worker as a program reads. */
-export interface ProgramSettings {
-  readonly workerPool: string;
-  readonly workerConcurrency?: number | null | undefined;
-  readonly workerMaxTasksPerChild?: number | null | undefined;
-  readonly workerMaxMemoryPerChild?: number | null | undefined;
-  /** Seconds; null: a warm shutdown waits without limit. */
-  readonly shutdownTimeout?: number | null | undefined;
-  /** Seconds that running tasks get before a cold shutdown aborts them; 0: none. */
-  readonly workerSoftShutdownTimeout?: number | undefined;
-  readonly healthPort?: number | null | undefined;
-  readonly healthHost?: string | undefined;
-  readonly heartbeatFile?: string | null | undefined;
-  readonly maxZombies?: number | null | undefined;
-  /** Send events about tasks? */
-  readonly workerSendTaskEvents?: boolean | undefined;
-  readonly workerStateDb?: string | null | undefined;
-  readonly workerRevokesMax: number;
-  readonly workerRevokeExpires: number;
-}
+import type { ProgramSettings } from './program-settings.ts';
 
 /** An app, as far as a worker needs it before anything is open. */
 export interface WorkerSource {

@@ -7,7 +7,8 @@ import { type Blueprint, type Bootstep, startOrdered } from './bootsteps.ts';
 import { WORKER_EXIT } from './exit-codes.ts';
 import type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 import { nodeName } from './node-name.ts';
-import type { ProgramSettings, WorkerSource } from './source.ts';
+import type { ProgramSettings } from './program-settings.ts';
+import type { WorkerSource } from './source.ts';
 import { lineSteps } from './steps/index.ts';
 
 const log = logger('worker');
@@ -215,6 +216,8 @@ export class Worker implements AsyncDisposable {
     const stateDb = this.#options.stateDb ?? settings.workerStateDb ?? undefined;
     const tasksPerChild = maxTasksPerChild ?? settings.workerMaxTasksPerChild ?? undefined;
     const memoryPerChild = maxMemoryPerChild ?? settings.workerMaxMemoryPerChild ?? undefined;
+    // Nothing else can keep these limits.
+    const needsChildren = tasksPerChild !== undefined || memoryPerChild !== undefined;
     return {
       hostname: this.hostname,
       options: {
@@ -230,8 +233,9 @@ export class Worker implements AsyncDisposable {
         ...(stateDb === undefined ? {} : { stateDb }),
       },
       signals: this.#source.signals,
+      settings,
       parts,
-      poolName: pool ?? settings.workerPool,
+      poolName: pool ?? (needsChildren && settings.poolIsChosen === false ? 'prefork' : settings.workerPool),
       concurrency: concurrency ?? settings.workerConcurrency ?? undefined,
       pool: undefined,
       consumer: undefined,

@@ -609,7 +609,7 @@ export interface Settings {
    */
   readonly cacheBackendOptions: Readonly<Record<string, unknown>>;
   /**
-   * Where tasks run: 'async' many on one event loop, 'solo' one after the other, and, still to come and refused until then, 'threads' and 'prefork' child processes.
+   * Where tasks run: 'async' many on one event loop, 'solo' one after the other, 'prefork' in processes, 'threads' in threads, or the path of a module that brings a pool.
    * @default 'async'
    */
   readonly workerPool: string;
@@ -644,25 +644,35 @@ export interface Settings {
    */
   readonly workerDetectQuorumQueues: boolean;
   /**
-   * Replace a process of the pool after this many tasks; a pool without processes refuses it.
+   * Replace a slot of prefork or threads after this many tasks; with no pool chosen, this chooses prefork, and other pools refuse it.
    * @default null
    */
   readonly workerMaxTasksPerChild: number | null;
   /**
-   * Replace a process of the pool that uses more than this many KiB, after its task; a pool without processes refuses it.
+   * Replace a slot that uses more than this many KiB, after its task: memory of the process with prefork, heap of the thread with threads; with no pool chosen, this chooses prefork, and other pools refuse it.
    * @default null
    */
   readonly workerMaxMemoryPerChild: number | null;
   /**
-   * Seconds that a new process of the pool may take to start. No effect yet: belongs to the pool 'prefork', which is still to come.
-   * @default 10
+   * Seconds that a new process or thread of the pool may take to load the app and to hear workerProcessInit.
+   * @default 30
    */
   readonly workerProcAliveTimeout: number;
   /**
-   * Seconds to wait for the result of a process that is gone. No effect yet: belongs to the pool 'prefork', which is still to come.
+   * Seconds to wait for the result of a process that is gone. No effect here: what a process wrote before its end is read before it counts as gone.
    * @default 10
    */
   readonly workerLostWait: number;
+  /**
+   * Tasks at once in each process of prefork or thread of threads; a task that takes its slot down takes its neighbours along.
+   * @default 1
+   */
+  readonly workerSlotConcurrency: number;
+  /**
+   * Processes of prefork or threads of threads that stand by, so that none is missed while another is replaced.
+   * @default 0
+   */
+  readonly workerSpareSlots: number;
   /**
    * Allow the control command pool_restart.
    * @default false

@@ -10,7 +10,7 @@ export const workerSettings: SettingRows = {
     default: 'async',
     old: 'CELERYD_POOL',
     about:
-      "Where tasks run: 'async' many on one event loop, 'solo' one after the other, and, still to come and refused until then, 'threads' and 'prefork' child processes.",
+      "Where tasks run: 'async' many on one event loop, 'solo' one after the other, 'prefork' in processes, 'threads' in threads, or the path of a module that brings a pool.",
   },
   workerConcurrency: {
     kind: 'integer',
@@ -56,7 +56,8 @@ export const workerSettings: SettingRows = {
     default: null,
     min: 1,
     old: 'CELERYD_MAX_TASKS_PER_CHILD',
-    about: 'Replace a process of the pool after this many tasks; a pool without processes refuses it.',
+    about:
+      'Replace a slot of prefork or threads after this many tasks; with no pool chosen, this chooses prefork, and other pools refuse it.',
   },
   workerMaxMemoryPerChild: {
     kind: 'integer',
@@ -64,21 +65,36 @@ export const workerSettings: SettingRows = {
     min: 1,
     old: 'CELERYD_MAX_MEMORY_PER_CHILD',
     about:
-      'Replace a process of the pool that uses more than this many KiB, after its task; a pool without processes refuses it.',
+      'Replace a slot that uses more than this many KiB, after its task: memory of the process with prefork, heap of the thread with threads; with no pool chosen, this chooses prefork, and other pools refuse it.',
   },
   workerProcAliveTimeout: {
     kind: 'seconds',
-    default: 10,
+    default: 30,
+    min: 0.1,
     old: 'CELERYD_PROC_ALIVE_TIMEOUT',
-    about: 'Seconds that a new process of the pool may take to start.',
-    later: "the pool 'prefork'",
+    about: 'Seconds that a new process or thread of the pool may take to load the app and to hear workerProcessInit.',
   },
   workerLostWait: {
     kind: 'seconds',
     default: 10,
     old: 'CELERYD_WORKER_LOST_WAIT',
     about: 'Seconds to wait for the result of a process that is gone.',
-    later: "the pool 'prefork'",
+    ignored: 'what a process wrote before its end is read before it counts as gone',
+  },
+  workerSlotConcurrency: {
+    kind: 'integer',
+    default: 1,
+    min: 1,
+    celery: null,
+    about:
+      'Tasks at once in each process of prefork or thread of threads; a task that takes its slot down takes its neighbours along.',
+  },
+  workerSpareSlots: {
+    kind: 'integer',
+    default: 0,
+    min: 0,
+    celery: null,
+    about: 'Processes of prefork or threads of threads that stand by, so that none is missed while another is replaced.',
   },
   workerPoolRestarts: {
     kind: 'boolean',

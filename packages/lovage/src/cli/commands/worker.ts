@@ -40,7 +40,9 @@ const parser = object({
     option('-c', '--concurrency', integer({ metavar: 'NUMBER', min: 1 }), { description: message`How many tasks at once.` }),
   ),
   pool: optional(
-    option('-P', '--pool', pools(), { description: message`How tasks run: many at once (async, the default) or one (solo).` }),
+    option('-P', '--pool', pools(), {
+      description: message`How tasks run: many at once on one event loop (async, the default), one at a time (solo), in processes (prefork) or in threads (threads); or a module that brings a pool.`,
+    }),
   ),
   autoscale: optional(
     option('--autoscale', range(), { description: message`As many slots as there is work for, between these bounds.` }),
@@ -62,6 +64,26 @@ const parser = object({
   ),
   timeLimit: optional(option('--time-limit', seconds(), { description: message`Abort a task after so long.` })),
   softTimeLimit: optional(option('--soft-time-limit', seconds(), { description: message`Ask a task to end after so long.` })),
+  slotConcurrency: optional(
+    option('--slot-concurrency', integer({ metavar: 'NUMBER', min: 1 }), {
+      description: message`Tasks at once in each process or thread; -c says how many of these there are.`,
+    }),
+  ),
+  maxTasksPerChild: optional(
+    option('--max-tasks-per-child', integer({ metavar: 'NUMBER', min: 1 }), {
+      description: message`Replace a process or thread after so many tasks.`,
+    }),
+  ),
+  maxMemoryPerChild: optional(
+    option('--max-memory-per-child', integer({ metavar: 'KIB', min: 1 }), {
+      description: message`Replace a process or thread that uses more memory, after its task.`,
+    }),
+  ),
+  spareSlots: optional(
+    option('--spare-slots', integer({ metavar: 'NUMBER', min: 0 }), {
+      description: message`Processes or threads that stand by while others are replaced.`,
+    }),
+  ),
   shutdownTimeout: optional(
     option('--shutdown-timeout', seconds(), { description: message`How long a warm shutdown may take.` }),
   ),
@@ -93,7 +115,7 @@ function pools(): ValueParser<'sync', string> {
     metavar: 'POOL',
     placeholder: 'async',
     choices: poolNames,
-    // The worker itself knows the aliases, and says which pools come later.
+    // The worker itself knows the aliases, and pools of modules.
     parse: (input) => ({ success: true, value: input }),
     format: (value) => value,
     *suggest(prefix) {

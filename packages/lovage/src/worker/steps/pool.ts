@@ -1,5 +1,6 @@
 // The step that opens the slots.
-import { openPool } from '../../pool/index.ts';
+import { importModule } from '../../app/index.ts';
+import { openPool, type Pool, type PoolRequest } from '../../pool/index.ts';
 import type { Bootstep } from '../bootsteps.ts';
 import type { WorkerHost } from '../host.ts';
 
@@ -8,26 +9,54 @@ function tooMany(zombies: number): string {
   return `${zombies} ${tasks} on that had to stop (setting maxZombies). The worker finishes what else runs and ends with exit code 1, so that a new process can take its place.`;
 }
 
+/** What concerns slots that are processes or threads. */
+async function separately(host: WorkerHost): Promise<Partial<PoolRequest>> {
+  const { options, settings, signals, poolName } = host;
+  const { logLines } = await import('../slot-program.ts');
+  const slots = await host.parts.slots();
+  return {
+    ...('program' in slots ? { program: slots.program } : { noProgram: `The pool '${poolName}' cannot start. ${slots.refused}` }),
+    width: options.slotConcurrency ?? settings.workerSlotConcurrency,
+    spare: options.spareSlots ?? settings.workerSpareSlots,
+    startTimeout: settings.workerProcAliveTimeout,
+    beforeStart: () => signals.workerBeforeCreateProcess.emit(() => ({ pool: poolName })),
+    onLine: logLines(settings.workerRedirectStdoutsLevel ?? 'WARNING'),
+    onBroken: (error) => host.fail(error),
+    load: importModule,
+  };
+}
+
+async function open(host: WorkerHost): Promise<Pool> {
+  const { maxTasksPerChild, maxMemoryPerChild, maxZombies, autoscale, timeLimit, softTimeLimit } = host.options;
+  const { taskTimeLimit, taskSoftTimeLimit } = host.settings;
+  return openPool(host.poolName, {
+    ...(await separately(host)),
+    execute: host.parts.execute,
+    ended: host.parts.ended,
+    concurrency: autoscale === undefined ? host.concurrency : Math.max(1, autoscale.min),
+    maxTasksPerChild,
+    maxMemoryPerChild,
+    timeouts: [softTimeLimit ?? taskSoftTimeLimit ?? 0, timeLimit ?? taskTimeLimit ?? 0],
+    onZombie: (zombies) => {
+      if (maxZombies !== undefined && maxZombies !== null && zombies >= maxZombies) host.retire(tooMany(zombies));
+    },
+  });
+}
+
 export const poolStep: Bootstep<WorkerHost> = {
   name: 'pool',
   start: async (host) => {
-    const { maxTasksPerChild, maxMemoryPerChild, maxZombies } = host.options;
-    const pool = await openPool(host.poolName, {
-      execute: host.parts.execute,
-      ended: host.parts.ended,
-      concurrency: host.options.autoscale === undefined ? host.concurrency : Math.max(1, host.options.autoscale.min),
-      maxTasksPerChild,
-      maxMemoryPerChild,
-      onZombie: (zombies) => {
-        if (maxZombies !== undefined && maxZombies !== null && zombies >= maxZombies) host.retire(tooMany(zombies));
-      },
-    });
+    const pool = await open(host);
     host.pool = pool;
-    if (pool.name === 'solo') await host.signals.workerProcessInit.tell(() => ({ pid: process.pid }));
+    // Pools of processes and threads tell it in each of these.
+    const inHere = pool.name === 'solo' || pool.name === 'async';
+    const { pid } = process;
+    if (inHere) await host.signals.workerProcessInit.tell(() => ({ pid }));
     return {
       info: () => ({ pool: pool.info() }),
       [Symbol.asyncDispose]: async () => {
         await pool[Symbol.asyncDispose]();
+        if (inHere) await host.signals.workerProcessShutdown.tell(() => ({ pid, exitCode: undefined }));
       },
     };
   },

@@ -28,7 +28,7 @@ import { formatWithOptions } from 'node:util';
 import { startWorker } from '${SRC}/worker/index.ts';
 import { app } from './tasks.ts';
 
-await using worker = await startWorker(app, { concurrency: 10 });
+await using worker = await startWorker(app, WORKER);
 const printed = {};
 for (const name of readdirSync(import.meta.dirname).filter((file) => file.startsWith('example')).sort()) {
   const lines = [];
@@ -41,7 +41,8 @@ await app.close();
 process.stdout.write(JSON.stringify(printed));
 `;
 
-export function unpackGuide(page: string): Guide {
+/** `worker`: the options of the worker, as code. */
+export function unpackGuide(page: string, worker = '{ concurrency: 10 }'): Guide {
   const text = readFileSync(join(ROOT, page), 'utf8');
   const [tasks, ...programs] = [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code as string);
   const folder = mkdtempSync(join(tmpdir(), 'lovage-guide-'));
@@ -53,7 +54,7 @@ export function unpackGuide(page: string): Guide {
   write('package.json', '{ "type": "module", "private": true }');
   write('package-lock.json', '{}');
   write('tasks.ts', local(tasks ?? ''));
-  write('runner.mjs', RUNNER);
+  write('runner.mjs', RUNNER.replace('WORKER', worker));
   const names = programs.map((_, index) => `example-${String(index + 1).padStart(2, '0')}.ts`);
   for (const [index, code] of programs.entries()) write(names[index] ?? '', `${local(code)}\nexport {};\n`);
   const compilerOptions = {

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { type Execute, openPool, type Pool } from '../../../src/pool/index.ts';
+import { type Execute, openPool, type Pool, type PoolDriverOptions, type PoolRequest } from '../../../src/pool/index.ts';
 import type { Job, Outcome } from '../../../src/task/index.ts';
 import { ConfigurationError, TaskRevokedError } from '../../../src/util/index.ts';
 import { jobOf, outcomeOf } from '../../support/jobs.ts';
@@ -171,8 +171,19 @@ describe('pools by name', () => {
     expect(pool.name).toBe(name);
   });
 
-  it.each(['prefork', 'processes', 'threads'])('says that %s comes later', async (name) => {
-    await expect(openPool(name, { execute })).rejects.toThrow(/later version.*'async', 'solo'/);
+  it.each(['prefork', 'processes', 'threads'])('says why the slots of %s cannot be started', async (name) => {
+    await expect(openPool(name, { execute, noProgram: 'Nobody knows the app.' })).rejects.toThrow('Nobody knows the app.');
+  });
+
+  it('takes a pool from a module', async () => {
+    const asked: string[] = [];
+    const load: PoolRequest['load'] = async (specifier) => {
+      asked.push(specifier);
+      return { open: ({ limit }: PoolDriverOptions) => openPool('async', { execute, concurrency: limit }) };
+    };
+    await using pool = await openPool('./my-pool.ts', { execute, concurrency: 3, load });
+    expect([asked, pool.limit]).toEqual([['./my-pool.ts'], 3]);
+    await expect(openPool('./other.ts', { execute, load: async () => ({}) })).rejects.toThrow('export a function open(options)');
   });
 
   it('lists the pools for an unknown name and suggests one', async () => {

@@ -196,9 +196,13 @@ describe('a worker', () => {
   });
 
   it.each([
-    [{ workerMaxTasksPerChild: 3 }, 'maxTasksPerChild = 3; leave that limit out'],
-    [{ workerMaxMemoryPerChild: 9 }, 'maxMemoryPerChild = 9; leave that limit out'],
-    [{ workerPool: 'prefork' }, "comes with a later version of Lovage; use one of 'async', 'solo'"],
+    [{ workerPool: 'async', workerMaxTasksPerChild: 3 }, "maxTasksPerChild = 3; use the pool 'prefork' or 'threads'"],
+    [{ workerPool: 'solo', workerMaxMemoryPerChild: 9 }, "maxMemoryPerChild = 9; use the pool 'prefork' or 'threads'"],
+    [{ workerSlotConcurrency: 2 }, "width = 2; use the pool 'prefork' or 'threads'"],
+    // Nobody chose a pool, so that they choose the one that keeps them.
+    [{ workerMaxTasksPerChild: 3 }, "The pool 'prefork' cannot start."],
+    [{ workerMaxMemoryPerChild: 9 }, "The pool 'prefork' cannot start."],
+    [{ workerPool: 'prefork' }, 'give startWorker the option module'],
     [{ taskSerializer: 'auth', securityKey: 'a', securityCertificate: 'b', securityCertStore: 'c' }, /auth/],
   ] as const)('refuses %o at its start', async (settings, words) => {
     await using app = setup(settings);

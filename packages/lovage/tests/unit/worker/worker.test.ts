@@ -74,10 +74,12 @@ describe('a worker', () => {
     await expect(startWorker(s.app, { queues: [] })).rejects.toThrow('empty');
   });
 
-  it('says which pools it knows, and starts nothing else', async () => {
+  it('says why a pool cannot start, and what to do', async () => {
     await using s = setup();
-    await expect(startWorker(s.app, { pool: 'prefork' })).rejects.toThrow('later version');
-    await expect(startWorker(s.app, { maxTasksPerChild: 5 })).rejects.toThrow('maxTasksPerChild');
+    await expect(startWorker(s.app, { pool: 'prefork' })).rejects.toThrow('option module');
+    await expect(startWorker(s.app, { pool: 'async', maxTasksPerChild: 5 })).rejects.toThrow('maxTasksPerChild');
+    const module = import.meta.url;
+    await expect(startWorker(s.app, { pool: 'threads', module })).rejects.toThrow('memory:');
   });
 
   it('starts further steps before it takes the first task, and stops them after the last', async () => {

@@ -1,0 +1,51 @@
+// Lovage with two processes (prefork) that hash. The same file is the app that each of them loads.
+import { Lovage } from 'lovage';
+import { hash } from './hashing.ts';
+import { type Options, serve } from './protocol.ts';
+
+const options = JSON.parse(process.env.BENCH_OPTIONS ?? process.argv[3] ?? '{}') as Options;
+export const app = new Lovage('bench', {
+  brokerUrl: options.url,
+  resultBackend: 'disabled://',
+  taskIgnoreResult: true,
+  taskDefaultQueue: options.queue,
+});
+const hashing = app.task('bench.hash', hash);
+
+const LOOK_MS = 2;
+
+/** Tells the rate of the last `count` of twice as many, as the other peers do; jobs that ended are counted by the pool. */
+function watch(count: number, done: () => number, answer: (fields: Record<string, unknown>) => void): void {
+  let from = 0;
+  let first = 0;
+  const timer = setInterval(() => {
+    const ran = done();
+    if (from === 0 && ran >= count) {
+      from = performance.now();
+      first = ran;
+    }
+    if (ran < 2 * count) return;
+    clearInterval(timer);
+    answer({ perSecond: (ran - first) / ((performance.now() - from) / 1000) });
+  }, LOOK_MS);
+}
+
+if (process.env.LOVAGE_SLOT === undefined) {
+  await serve({
+    enqueue: async ({ count }, answer) => {
+      const start = performance.now();
+      for (let sent = 0; sent < count; sent += 100) {
+        await Promise.all(Array.from({ length: Math.min(100, count - sent) }, () => hashing.delay('secret')));
+      }
+      answer({ perSecond: count / ((performance.now() - start) / 1000) });
+    },
+    worker: async ({ count, concurrency = 2 }, answer) => {
+      process.env.BENCH_OPTIONS = process.argv[3];
+      const { startWorker } = await import('lovage/worker');
+      const worker = await startWorker(app, { pool: 'prefork', concurrency, module: import.meta.url });
+      answer({ ready: true });
+      const pool = (): { readonly done: number } => (worker.info().pool as { pool: { lovage: { done: number } } }).pool.lovage;
+      watch(count, () => pool().done, answer);
+    },
+  });
+}

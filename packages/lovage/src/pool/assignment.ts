@@ -1,0 +1,69 @@
+// One job that a pool of slots was given, from `run` to its outcome: queued, handed to a slot, accepted (its task has begun), settled.
+import type { Job, Outcome } from '../task/index.ts';
+import type { Timer } from '../util/index.ts';
+import type { RunOptions } from './seam.ts';
+import type { Slot } from './slot.ts';
+
+/** A job in a pool. */
+export class Assignment {
+  readonly seq: number;
+  readonly job: Job;
+  readonly options: RunOptions;
+  readonly #resolve: (outcome: Outcome | Promise<Outcome>) => void;
+  slot: Slot<Assignment> | undefined;
+  lane = 0;
+  /** Milliseconds of the monotonic clock. */
+  handedAt = 0;
+  startedAt: number | undefined;
+  /** It was asked to stop. */
+  stopping: Error | undefined;
+  /** Slots that were gone before its task had begun. */
+  misses = 0;
+  /** Why its slot is ended for its sake. */
+  verdict: Error | undefined;
+  settled = false;
+  /** Its hard limit; after an abort, the time that it gets to heed that. */
+  timer: Timer | undefined;
+  #onAbort: (() => void) | undefined;
+
+  constructor(seq: number, job: Job, options: RunOptions, resolve: (outcome: Outcome | Promise<Outcome>) => void) {
+    this.seq = seq;
+    this.job = job;
+    this.options = options;
+    this.#resolve = resolve;
+  }
+
+  /** Seconds since its task began. */
+  get runtime(): number {
+    return this.startedAt === undefined ? 0 : (performance.now() - this.startedAt) / 1000;
+  }
+
+  /** Calls back when the job shall stop, now or later. */
+  watch(stop: (reason: Error) => void): void {
+    const { options } = this;
+    if (options.follow !== undefined) {
+      options.follow((reason) => this.settled || stop(reason));
+      return;
+    }
+    const { signal } = options;
+    const onAbort = (): void => {
+      const reason: unknown = signal.reason;
+      stop(reason instanceof Error ? reason : new Error(String(reason)));
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    this.#onAbort = onAbort;
+    signal.addEventListener('abort', onAbort, { once: true });
+  }
+
+  /** Ends it, once. */
+  settle(outcome: Outcome | Promise<Outcome>): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.timer?.cancel();
+    if (this.#onAbort !== undefined) this.options.signal.removeEventListener('abort', this.#onAbort);
+    this.#resolve(outcome);
+  }
+}

@@ -1,0 +1,130 @@
+// The inside of a slot: frames in, executions, frames out. Whatever carries the frames calls `receive`; the same for processes and threads.
+import type { ExecuteOptions, Job, Outcome } from '../task/index.ts';
+import { type Maybe, ShutdownError, TaskRevokedError } from '../util/index.ts';
+import { FRAME, type Frame, type SendFrame } from './frames.ts';
+import { FLAG, LANE_FLAGS, STOP } from './link.ts';
+import type { SlotPlace } from './seam.ts';
+import { type AbortReason, errorOf, type ReadJob, readJob, readValue, writeOutcome } from './wire.ts';
+
+/** What runs a job inside a slot. */
+export type ExecuteInside = (job: Job, options: ExecuteOptions & { readonly signal: AbortSignal }) => Maybe<Outcome>;
+
+export interface InsideOptions {
+  readonly execute: ExecuteInside;
+  readonly send: SendFrame;
+  /** Writes what was sent, now. */
+  readonly flush: () => void;
+  readonly place: SlotPlace;
+  /** Numbers for each lane, as FLAG says. */
+  readonly flags: Int32Array;
+  /** No more jobs come, and the last one has ended. */
+  readonly leave: () => void;
+}
+
+/** One job as its execution sees it. Its signal stays unmade until somebody looks or stops it. */
+class InsideRun implements ExecuteOptions {
+  readonly seq: number;
+  readonly #inside: InsideOptions;
+  readonly #at: number;
+  readonly #announce: boolean;
+  began = false;
+  #controller: AbortController | undefined;
+  left: Promise<unknown> | undefined;
+  readonly onAbandoned: (body: Promise<unknown>) => void;
+
+  constructor(inside: InsideOptions, seq: number, { lane, announce }: Omit<ReadJob, 'job'>) {
+    this.#inside = inside;
+    this.seq = seq;
+    this.#at = LANE_FLAGS * lane;
+    this.#announce = announce;
+    this.onAbandoned = (body) => {
+      this.left = body;
+    };
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    return this.#controller.signal;
+  }
+
+  get interrupted(): boolean {
+    return this.#controller?.signal.aborted === true;
+  }
+
+  onStart(): void {
+    const { flags, send, flush } = this.#inside;
+    this.began = true;
+    // Seen by who asks while the body computes.
+    Atomics.store(flags, this.#at + FLAG.begun, this.seq);
+    if (!this.#announce) return;
+    send(FRAME.accept, this.seq);
+    flush();
+  }
+
+  /** Has the worker said, past the loop, that this job must stop? */
+  look(): void {
+    const { flags } = this.#inside;
+    if (Atomics.load(flags, this.#at + FLAG.stop) !== this.seq || this.interrupted) return;
+    const terminated = Atomics.load(flags, this.#at + FLAG.why) === STOP.terminated;
+    this.stop(terminated ? new TaskRevokedError('The task was terminated.') : new ShutdownError('The worker stops.'));
+  }
+
+  stop(reason: Error): void {
+    this.#controller ??= new AbortController();
+    this.#controller.abort(reason);
+  }
+}
+
+/** A slot from within. */
+export class Inside {
+  readonly #options: InsideOptions;
+  readonly #runs = new Map<number, InsideRun>();
+  #leaving = false;
+
+  constructor(options: InsideOptions) {
+    this.#options = options;
+  }
+
+  receive(frame: Frame): void {
+    if (frame.type === FRAME.job) this.#run(frame);
+    else if (frame.type === FRAME.abort) this.#runs.get(frame.seq)?.stop(errorOf(readValue(frame) as AbortReason));
+    else if (frame.type === FRAME.leave) {
+      this.#leaving = true;
+      this.#leaveWhenDone();
+    }
+  }
+
+  #run(frame: Frame): void {
+    const { seq } = frame;
+    const { job, ...how } = readJob(frame);
+    const run = new InsideRun(this.#options, seq, how);
+    this.#runs.set(seq, run);
+    const outcome = this.#options.execute(job, run);
+    if (outcome instanceof Promise) {
+      if (run.began && !how.announce) this.#options.send(FRAME.accept, seq);
+      void outcome.then((ended) => this.#done(run, ended));
+    } else this.#done(run, outcome);
+  }
+
+  #done(run: InsideRun, outcome: Outcome): void {
+    const { seq, left, began } = run;
+    this.#runs.delete(seq);
+    const { head, body } = writeOutcome(outcome, { left: left !== undefined, began });
+    this.#options.send(FRAME.done, seq, head, body);
+    if (left !== undefined) {
+      const free = (): void => this.#options.send(FRAME.free, seq);
+      left.then(free, free);
+    }
+    this.#leaveWhenDone();
+  }
+
+  /** This process ends, and nobody asked it to: says which tasks had begun. */
+  lastWords(): void {
+    for (const { seq, began } of this.#runs.values()) if (began) this.#options.send(FRAME.accept, seq);
+    this.#options.flush();
+  }
+
+  #leaveWhenDone(): void {
+    if (this.#leaving && this.#runs.size === 0) this.#options.leave();
+  }
+}

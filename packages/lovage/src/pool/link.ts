@@ -1,0 +1,153 @@
+// What a pool of slots needs of one slot, whatever it runs in: frames to it and from it, a word that is seen even while it computes, its
+// end. prefork.ts makes links of child processes, threads.ts of worker threads.
+import type { Frame, SendFrame } from './frames.ts';
+
+/** How a slot ended. */
+export interface SlotEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** It used more memory than it was allowed. */
+  readonly outOfMemory?: boolean;
+  /** It could not be started at all. */
+  readonly error?: Error;
+}
+
+/** Which of its two outputs a slot wrote to. */
+export type OutputStream = 'stdout' | 'stderr';
+
+/** What a slot tells. */
+export interface LinkEvents {
+  frame(frame: Frame): void;
+  /** A whole line, without its end. */
+  line(stream: OutputStream, text: string): void;
+  /** The task of that job has begun: what `ask` found. */
+  begun(seq: number): void;
+  /** KiB that it uses now. */
+  memory(kib: number): void;
+  /** It is gone, and everything that it had said was told. Called once. */
+  gone(end: SlotEnd): void;
+}
+
+/** Why a job has to stop, for a slot that computes and reads no frames. */
+export const STOP = { terminated: 1, interrupted: 2 } as const;
+export type StopCode = (typeof STOP)[keyof typeof STOP];
+
+/** Numbers of a lane in memory that a slot shares with whoever hears the worker while the slot computes. */
+export const LANE_FLAGS = 3;
+export const FLAG = {
+  /** The job that has to stop. */
+  stop: 0,
+  /** Why: one of STOP. */
+  why: 1,
+  /** The job whose task has begun. */
+  begun: 2,
+} as const;
+
+/** Bytes of these numbers. */
+export function flagBytes(width: number): number {
+  return 4 * LANE_FLAGS * width;
+}
+
+/** One running slot as its pool sees it. */
+export interface Link {
+  readonly pid: number;
+  readonly send: SendFrame;
+  /** Seen by `ctx.throwIfAborted()` also in a loop that never waits. */
+  stop(lane: number, seq: number, code: StopCode): void;
+  /** Asks which job has begun in a lane, also when the slot computes; `begun` tells it. */
+  ask(lane: number): void;
+  /** Ends it now, with all that it started. */
+  kill(): void;
+}
+
+export interface LinkOptions {
+  /** Name of the slot: `prefork-1`. */
+  readonly name: string;
+  /** 1, 2, …; used again by the slot that takes its place. */
+  readonly index: number;
+  readonly program: SlotProgram;
+  /** Jobs at once. */
+  readonly width: number;
+  /** Is `memory` to be told? */
+  readonly watchMemory: boolean;
+}
+
+/** File descriptors of a child process. */
+export const FRAMES_FD = 3;
+export const WATCH_FD = 4;
+/** Bytes of a record on the second pipe: lane, number of the job, code (0: which job has begun there?); back: what follows, number. */
+export const WATCH_RECORD = 12;
+export const ANSWER_RECORD = 8;
+export const ANSWER = { memory: 0, begun: 1 } as const;
+
+/** What the program of a thread finds in `workerData`. Plain data. */
+export interface ThreadData {
+  readonly name: string;
+  readonly width: number;
+  readonly data: Readonly<Record<string, unknown>>;
+  /** Numbers for each lane, as FLAG says. */
+  readonly flags: SharedArrayBuffer;
+}
+
+/** What runs inside the slots of a worker. */
+export interface SlotProgram {
+  /** The file that a child process, or a thread, begins with. */
+  readonly process: URL;
+  readonly thread: URL;
+  /** What the file is given: plain data. */
+  readonly data: Readonly<Record<string, unknown>>;
+  /** Environment variables beside those of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Options of Node. @default those of this process, without inspectors, test runners and code */
+  readonly execArgv?: readonly string[];
+  /** Megabytes of JavaScript that a thread may hold; more ends it. @default what Node allows */
+  readonly heap?: number;
+}
+
+export type OpenLink = (options: LinkOptions, events: LinkEvents) => Link;
+
+/** Options of Node that belong to one process: an inspector's port, a program given as text, a test runner. */
+const OWN = /^--?(?:inspect|e$|eval|p$|print|pe$|c$|check$|i$|interactive|test|watch|input-type|cpu-prof|heap-prof|prof$)/;
+/** Their value may stand apart. */
+const WITH_VALUE = /^--?(?:e|eval|p|print|pe|input-type|watch-path|inspect-port|test-[a-z-]+)$/;
+
+/** The options of this process that its slots have, too. */
+export function inheritedOptions(argv: readonly string[] = process.execArgv): readonly string[] {
+  return argv.filter((option, index) => !OWN.test(option) && !WITH_VALUE.test(argv[index - 1] ?? ''));
+}
+
+/** Longest line, in units of text; the rest of a longer one is a line of its own. */
+export const MAX_LINE = 16_384;
+
+/** Whole lines of a stream of bytes. */
+export class Lines {
+  readonly #onLine: (line: string) => void;
+  readonly #decoder = new TextDecoder();
+  #rest = '';
+
+  constructor(onLine: (line: string) => void) {
+    this.#onLine = onLine;
+  }
+
+  push(chunk: Uint8Array): void {
+    const text = this.#rest + this.#decoder.decode(chunk, { stream: true });
+    const lines = text.split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) this.#say(line);
+    while (this.#rest.length > MAX_LINE) {
+      this.#onLine(this.#rest.slice(0, MAX_LINE));
+      this.#rest = this.#rest.slice(MAX_LINE);
+    }
+  }
+
+  /** The stream has ended: what has no line end is a line as it is. */
+  end(): void {
+    const rest = this.#rest + this.#decoder.decode();
+    this.#rest = '';
+    if (rest !== '') this.#say(rest);
+  }
+
+  #say(line: string): void {
+    for (let at = 0; at === 0 || at < line.length; at += MAX_LINE) this.#onLine(line.slice(at, at + MAX_LINE));
+  }
+}

@@ -1,0 +1,29 @@
+// What is said of a job whose slot is gone: Celery's words, which people look for.
+import { constants } from 'node:os';
+import type { Outcome } from '../task/index.ts';
+import type { SlotEnd } from './link.ts';
+
+/** `signal 9 (SIGKILL)`, `exitcode 3`, `out of memory`. */
+export function describeEnd({ code, signal, outOfMemory, error }: SlotEnd): string {
+  if (error !== undefined) return error.message;
+  if (outOfMemory === true) return 'out of memory';
+  return signal === null ? `exitcode ${code ?? 0}` : `signal ${constants.signals[signal]} (${signal})`;
+}
+
+/** The text that Celery's clients know. */
+export function lostMessage(end: SlotEnd, seq: number): string {
+  return `Worker exited prematurely: ${describeEnd(end)} Job: ${seq}.`;
+}
+
+/** The outcome of a job that did not come to an end. `innocent`: its slot was ended because of another. */
+export function lost(message: string, runtime: number, innocent = false): Outcome {
+  return {
+    state: 'LOST',
+    results: [],
+    next: [],
+    runtime,
+    repr: message,
+    error: { type: 'WorkerLostError', message, traceback: undefined, expected: false },
+    ...(innocent ? { innocent } : {}),
+  };
+}

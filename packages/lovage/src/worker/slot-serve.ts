@@ -1,0 +1,122 @@
+// What a slot does once it has a line to its worker, process or thread: loads the app as the worker did, says that it is up, and runs what
+// it is handed. Results, follow-ups and verdicts go to the worker; a connection of its own the slot opens only for what a task does while
+// it runs (sending tasks, storing progress), and keeps it.
+import { findApp, type Lovage } from '../app/index.ts';
+import { FRAME, type Frame, Inside, type SendFrame, writeValue } from '../pool/index.ts';
+import { execute } from '../task/index.ts';
+import { deadline, orAborted, ShutdownError } from '../util/index.ts';
+import { type RedirectLevel, redirectConsole } from './redirect.ts';
+import { type RecordSink, reportRecords } from './slot-log.ts';
+
+/** How a slot finds the app of its worker. Plain data. */
+export interface SlotData {
+  /** Module of the app, with its export; none: an app without one. */
+  readonly app: string | undefined;
+  /** Folder that it is looked for from. */
+  readonly base: string;
+  readonly config?: string | undefined;
+  readonly overrides?: Readonly<Record<string, unknown>> | undefined;
+  readonly pairs?: readonly string[] | undefined;
+  readonly include: readonly string[];
+  readonly hostname: string;
+  /** Lowest level of log lines that anybody reads. */
+  readonly level: string;
+  /** Does the worker set logging up, whatever the modules of the app do? */
+  readonly ownsLogging: boolean;
+  readonly redirectLevel: RedirectLevel;
+}
+
+/** Seconds for the observers of workerProcessShutdown, and for closing what the app opened. */
+const GOODBYE = 4;
+
+export interface Served {
+  readonly name: string;
+  readonly pid: number;
+  readonly data: SlotData;
+  readonly send: SendFrame;
+  readonly flush: () => void;
+  readonly flags: Int32Array;
+  /** Where log records and whole lines of tasks go. */
+  readonly report: RecordSink;
+  /** Everything has been said: end this process or thread. */
+  readonly exit: (code: number) => void;
+}
+
+async function load({ app: specifier, base, config, overrides, pairs, include }: SlotData): Promise<Lovage> {
+  const app = await findApp(specifier, {
+    base,
+    ...(config === undefined ? {} : { config }),
+    ...(overrides === undefined ? {} : { overrides }),
+    ...(pairs === undefined ? {} : { pairs }),
+  });
+  await app.importTasks(include);
+  return app;
+}
+
+async function leave(app: Lovage, pid: number): Promise<void> {
+  using limit = deadline(GOODBYE, () => new ShutdownError('The slot leaves.'), undefined, { ref: true });
+  try {
+    await orAborted(
+      app.signals.workerProcessShutdown.tell(() => ({ pid, exitCode: 0 })),
+      limit.signal,
+    );
+    await orAborted(app.close(), limit.signal);
+  } catch {
+    // It leaves whether everybody is ready or not.
+  }
+}
+
+/** A slot at work. */
+export interface Serving {
+  receive(frame: Frame): void;
+  /** Before an end that nobody asked for. */
+  lastWords(): void;
+}
+
+/** Begins. */
+export function serve(served: Served): Serving {
+  const early: Frame[] = [];
+  let inside: Inside | undefined;
+  begin(served).then(
+    (begun) => {
+      inside = begun;
+      for (const frame of early) begun.receive(frame);
+    },
+    (error: unknown) => {
+      served.send(FRAME.failed, 0, writeValue({ message: textOf(error) }));
+      served.exit(1);
+    },
+  );
+  return {
+    receive: (frame) => {
+      if (inside === undefined) early.push(frame);
+      else inside.receive(frame);
+    },
+    lastWords: () => inside?.lastWords(),
+  };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error);
+}
+
+async function begin({ name, pid, data, send, flush, flags, report, exit }: Served): Promise<Inside> {
+  const { hostname, level, ownsLogging, redirectLevel } = data;
+  if (ownsLogging) await reportRecords(report, level, { always: true });
+  const app = await load(data);
+  await reportRecords(report, level, { always: ownsLogging && app.settings.workerHijackRootLogger });
+  // Where nobody reads the log, what tasks write goes on as it is.
+  if (level !== 'none') redirectConsole(redirectLevel);
+  const environment = app.environment({ hostname });
+  await app.signals.workerProcessInit.tell(() => ({ pid }));
+  const inside = new Inside({
+    execute: (job, options) => execute(job, environment, options),
+    send,
+    flush,
+    place: { pid, name },
+    flags,
+    leave: () => void leave(app, pid).then(() => exit(0)),
+  });
+  send(FRAME.up, 0, writeValue({ tasks: [...app.tasks].map((task) => task.name) }));
+  return inside;
+}

@@ -1,0 +1,66 @@
+// What the tests of pools run: a task for each way to end, loaded by the slots as any app is.
+import { Lovage } from '../../../src/index.ts';
+
+export const app: Lovage = new Lovage('pools', { brokerUrl: 'sqlite://:memory:', resultBackend: 'disabled' });
+
+const never = (): Promise<never> => new Promise(() => undefined);
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }));
+
+app.task('add', (x: number, y: number) => x + y);
+app.task('fail', (text: string): void => {
+  throw new RangeError(text);
+});
+app.task('echo', (value: unknown) => value);
+app.task('size', (text: string) => text.length);
+app.task('big', (bytes: number) => 'x'.repeat(bytes));
+app.task('circular', () => {
+  const value: { self?: unknown } = {};
+  value.self = value;
+  return value;
+});
+app.task('where', () => ({ pid: process.pid, slot: process.env.LOVAGE_SLOT, node: process.env.LOVAGE_NODE }));
+app.task('hang', never);
+app.task('heed', { bind: true }, (ctx) => aborted(ctx.signal));
+app.task('spin', () => {
+  for (;;);
+});
+app.task('spin-politely', { bind: true }, (ctx) => {
+  for (;;) ctx.throwIfAborted();
+});
+app.task('wait', (ms: number) => new Promise((resolve) => setTimeout(() => resolve(process.pid), ms)));
+app.task('native', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
+app.task('exit', (code: number) => process.exit(code));
+app.task('signal', (name: NodeJS.Signals) => {
+  process.kill(process.pid, name);
+  return never();
+});
+app.task('memory', () => {
+  const kept: number[][] = [];
+  for (;;) kept.push(Array.from({ length: 100_000 }, () => 1));
+});
+app.task('leak', (megabytes: number) => {
+  leaked.push(Buffer.alloc(megabytes * 1_048_576, 1));
+  return process.pid;
+});
+const leaked: Buffer[] = [];
+app.task('uncaught', () => {
+  setTimeout(() => {
+    throw new Error('out of nowhere');
+  });
+  return never();
+});
+app.task('unhandled', () => {
+  void Promise.reject(new Error('nobody cares'));
+  return never();
+});
+app.task('print', (text: string) => {
+  console.log(text);
+  console.error(`and ${text}`);
+});
+app.task('last-words', { bind: true }, (ctx, text: string) => {
+  console.log(text);
+  ctx.log.warning('logged {text}', { text });
+  process.kill(process.pid, 'SIGKILL');
+  return never();
+});
