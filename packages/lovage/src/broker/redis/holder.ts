@@ -89,6 +89,8 @@ class RedisHolder implements Holder {
   #waitingTake: string | undefined;
   /** What such a take brought when nobody was idle. */
   readonly #brought: Delivery[] = [];
+  /** Subscriptions to broadcasts. */
+  #hears = 0;
   #disposed = false;
   #ended: Error | undefined;
 
@@ -105,7 +107,10 @@ class RedisHolder implements Holder {
       context,
       node,
       (keys) => this.#woken(keys),
-      () => void this.#track(),
+      () => {
+        this.#checkHearing();
+        void this.#track();
+      },
     );
     this.#line = context.open({ name: `lovage:turn:${node}`.replaceAll(/\s/g, '_') });
     this.#line.observe({ up: () => void this.#track() });
@@ -407,11 +412,19 @@ class RedisHolder implements Holder {
         await this.#listener.subscribe(pattern, (raw) => receive([this.#delivery(NO_PLACE, raw, queue)]));
       }
     }
+    this.#hears += 1;
     return {
       [Symbol.asyncDispose]: async () => {
+        this.#hears -= 1;
         for (const pattern of patterns) await this.#listener.unsubscribe(pattern);
       },
     };
+  }
+
+  /** What is said while nobody listens is lost: whoever reads broadcasts must know, so that it subscribes again and looks around. */
+  #checkHearing(): void {
+    if (this.#hears === 0 || this.#listener.line.isConnected) return;
+    this.#end(new BrokerConnectionError(`The line to ${this.#context.target.url} on which broadcasts come was lost.`));
   }
 
   #warnOfType(list: string): void {
