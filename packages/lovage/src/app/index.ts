@@ -11,6 +11,7 @@ export {
 } from './config.ts';
 export { type BrokerRole, resultUrl } from './connections.ts';
 export type { DeadLetters } from './dead-letters.ts';
+export type { AppEvents, LiveCamera, StateOptions } from './events.ts';
 export { globMatch } from './glob.ts';
 export { type FindAppOptions, findApp, findAppModule, loadApp, pickApp } from './loader.ts';
 export { Lovage, type LovageParts, type SendTaskOptions, type SignatureOptions } from './lovage.ts';

@@ -1,6 +1,6 @@
 // What the steps of a worker share. Everything lives here and not in module variables, so that one process can hold several workers.
 import type { Consumer, WorkerApp } from '../consumer/index.ts';
-import type { Dispatcher } from '../event/index.ts';
+import type { Dispatcher, EventStream, ReceiveOptions, WorkerView } from '../event/index.ts';
 import type { EndOutside, Execute, Pool } from '../pool/index.ts';
 import type { Signals } from '../task/index.ts';
 import type { AutoscaleOptions, Autoscaler } from './autoscale.ts';
@@ -47,6 +47,8 @@ export interface WorkerOptions {
   readonly heartbeatInterval?: number;
   /** Say neither online nor offline, and send no heartbeats. @default false */
   readonly withoutHeartbeat?: boolean;
+  /** Listen to the events of other workers, and answer their elections. @default false */
+  readonly gossip?: boolean;
   /** Seconds without a message, with free slots, after which the line is checked. @default 15 */
   readonly watchdog?: number;
   /** Seconds after which a chord that is complete, and whose body nobody sent, is ended by this worker: whoever completed it is gone. @default 10 */
@@ -71,6 +73,8 @@ export interface WorkerParts extends AsyncDisposable {
   readonly backendUrl: string | undefined;
   /** Sends the events of this worker; nothing passes before the step `events` says so. */
   readonly dispatcher: Dispatcher;
+  /** Events of all workers. */
+  receive(options: ReceiveOptions): EventStream;
 }
 
 /** A worker as its steps see it. */
@@ -90,6 +94,8 @@ export interface WorkerHost {
   autoscaler: Autoscaler | undefined;
   /** Set by the step `events`; absent in a worker that sends none. The control commands enable_events, disable_events and heartbeat use it. */
   events: WorkerEvents | undefined;
+  /** Other workers that are alive; set by the step `gossip` while it listens. */
+  peers: (() => readonly WorkerView[]) | undefined;
   /** What lives with each line to the broker: the program's own steps of the consumer. */
   readonly consumerSteps: readonly Bootstep<ConsumerHost>[];
   /** A step found out that the worker cannot go on. */

@@ -224,6 +224,7 @@ export class Worker implements AsyncDisposable {
       consumer: undefined,
       autoscaler: undefined,
       events: undefined,
+      peers: undefined,
       consumerSteps: [...lineSteps, ...this.#source.consumerSteps(), ...(this.#options.consumerSteps ?? [])],
       fail: (error) => {
         if (this.#state !== 'running') return;

@@ -6,6 +6,7 @@ import { chordsStep } from './chords.ts';
 import { cleanupStep } from './cleanup.ts';
 import { consumerStep } from './consumer.ts';
 import { eventsStep } from './events.ts';
+import { gossipStep } from './gossip.ts';
 import { heartStep } from './heart.ts';
 import { poolStep } from './pool.ts';
 import { purgeStep } from './purge.ts';
@@ -20,6 +21,6 @@ export const firstSteps: readonly Bootstep<WorkerHost>[] = [
   eventsStep,
 ];
 /** What lives with each line to the broker, beside a program's own. */
-export const lineSteps: readonly Bootstep<ConsumerHost>[] = [heartStep];
+export const lineSteps: readonly Bootstep<ConsumerHost>[] = [heartStep, gossipStep];
 /** Starts after all others and drains before them. */
 export const lastStep: Bootstep<WorkerHost> = consumerStep;
