@@ -1,6 +1,7 @@
 // The table of all commands, in the order in which help lists them.
 import type { Command } from '../define.ts';
 import { call } from './call.ts';
+import { events } from './events.ts';
 import { graph } from './graph.ts';
 import { purge } from './purge.ts';
 import { queues } from './queues.ts';
@@ -8,4 +9,4 @@ import { result } from './result.ts';
 import { status } from './status.ts';
 import { worker } from './worker.ts';
 
-export const commands: readonly Command[] = [worker, call, result, graph, queues, purge, status];
+export const commands: readonly Command[] = [worker, call, result, events, graph, queues, purge, status];
