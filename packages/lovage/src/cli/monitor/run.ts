@@ -76,7 +76,7 @@ export async function runMonitor({ app, broker, color, input, output, act }: Mon
   }
 
   function soon(): void {
-    if (isUrgent || drawn === 0) return;
+    if (isUrgent || drawn === 0 || quit.signal.aborted) return;
     isUrgent = true;
     timer?.cancel();
     timer = after(Math.max(0, LEAST - (performance.now() - drawn) / 1000), paint, { ref: true });

@@ -237,15 +237,15 @@ const HELP: readonly string[] = [
 function footer(canvas: Canvas, model: Model, terminal: Terminal): void {
   const { question, message, view } = model;
   if (question?.kind === 'revoke')
-    canvas.line(`Revoke ${question.name}(${question.uuid})?  y yes  t also stop it if it runs  n no`, 'bold');
+    canvas.line(`Revoke? y yes  n no  t yes, and stop it if it runs: ${question.name}(${question.uuid})`, 'bold');
   else if (question?.kind === 'rate')
     canvas.line(`Rate limit of ${question.name} (10/m, 5/s; 0: none): ${question.typed}_`, 'bold');
   else if (question?.kind === 'filter') canvas.line(`Show only: ${question.typed}_`, 'bold');
   else canvas.line(message === '' ? (model.filter === '' ? '' : `Only: ${model.filter} (esc: all)`) : message, 'bold');
   const list = view === 'tasks' || view === 'workers';
   const keys = list
-    ? ['↑↓ move', 'enter detail', 'tab tasks/workers', 'c revoke', 'l rate limit', '/ filter', 'p pause', '? help', 'q quit']
-    : ['↑↓ scroll', 'c revoke', 'l rate limit', 'q back'];
+    ? ['q quit', '? help', '↑↓ move', 'enter detail', 'tab workers', 'c revoke', 'l rate limit', '/ filter', 'p pause']
+    : ['q back', '↑↓ scroll', 'c revoke', 'l rate limit'];
   let text = '';
   for (const key of keys) if (widthOf(text) + widthOf(key) + 2 <= terminal.columns) text += `${text === '' ? '' : '  '}${key}`;
   canvas.line(text, 'dim');

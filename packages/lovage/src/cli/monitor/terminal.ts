@@ -49,6 +49,7 @@ export function openScreen(input: NodeJS.ReadStream, output: NodeJS.WriteStream,
       return output.rows ?? 24;
     },
     show: (lines) => {
+      if (isOver) return;
       const changed = lines.flatMap((line, index) => (line === shown[index] ? [] : [`\u001b[${index + 1};1H${line}\u001b[K`]));
       if (changed.length > 0) output.write(changed.join(''));
       shown = lines;

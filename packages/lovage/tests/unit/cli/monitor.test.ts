@@ -122,7 +122,7 @@ test('revoke asks first, and can stop a running task', () => {
   const state = stateWith();
   const asked = typed(state, ['c']);
   expect(asked.action).toBeUndefined();
-  expect(picture(asked.model, state).at(-2)).toContain('Revoke shop.task0(id-0)?');
+  expect(picture(asked.model, state).at(-2)).toContain('Revoke? y yes  n no  t yes, and stop it if it runs: shop.task0(id-0)');
   expect(typed(state, ['n'], asked.model)).toMatchObject({ model: { question: undefined } });
   expect(typed(state, ['y'], asked.model).action).toEqual({ kind: 'revoke', uuid: 'id-0', terminate: false });
   expect(typed(state, ['t'], asked.model).action).toEqual({ kind: 'revoke', uuid: 'id-0', terminate: true });
