@@ -1,5 +1,5 @@
 // What the scenarios need of a broker and of those who run on it. Lovage's stacks are in lovage-stack.ts; a peer brings its own.
-import type { Server } from '../../../../../scripts/servers/index.ts';
+import type { RabbitServer, Server } from '../../../../../scripts/servers/index.ts';
 import type { Child } from './child.ts';
 import type { Final } from './ledger.ts';
 import type { Load } from './orders.ts';
@@ -21,8 +21,8 @@ export interface StackOptions {
 
 /** Which lines go through the proxies. */
 export interface Ways {
-  readonly broker?: 'direct' | 'proxy';
-  readonly results?: 'direct' | 'proxy';
+  readonly broker?: 'direct' | 'proxy' | undefined;
+  readonly results?: 'direct' | 'proxy' | undefined;
 }
 
 export interface WorkerOptions extends Ways {
@@ -30,6 +30,15 @@ export interface WorkerOptions extends Ways {
   readonly concurrency?: number;
   /** A module with tasks of its own; see Orders. */
   readonly tasks?: string;
+  /** The pool's name. @default async */
+  readonly pool?: string;
+  /** Further settings of this worker. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What the program is started with, as `['prlimit', '--nofile=64']`. */
+  readonly wrap?: readonly string[];
+  /** `spawn`: do not wait until it is ready. @default 'ready' */
+  readonly awaits?: 'ready' | 'spawn';
 }
 
 export interface Producer extends AsyncDisposable {
@@ -59,6 +68,11 @@ export interface OpenStack extends AsyncDisposable {
   readonly broker: Server | undefined;
   readonly brokerProxy: FaultProxy | undefined;
   readonly resultProxy: FaultProxy | undefined;
+  /** The server itself, for commands of its own kind. */
+  readonly redisUrl?: string | undefined;
+  readonly rabbit?: RabbitServer | undefined;
+  /** Debian's Celery beside Lovage's workers, on the same queue. */
+  python?(options: WorkerOptions): Promise<Child>;
   worker(options: WorkerOptions): Promise<Child>;
   producer(options: Ways & { readonly name: string }): Promise<Producer>;
   waiter?(ways: Ways): Promise<Waiter>;

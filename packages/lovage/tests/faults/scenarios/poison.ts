@@ -78,6 +78,6 @@ export const poison: Scenario = {
     const mayRepeat = workers.deaths.reduce((sum, count) => sum + count, 0) + pills;
     // The poison's FAILURE was forgotten when it was sent again.
     const doubleFinal = (await arena.judgement()).doubleFinal.filter((id) => !id.startsWith('pill')).length;
-    return arena.result({ inFlight: mayRepeat, recoverySeconds, violations, doubleFinal });
+    return arena.result({ inFlight: mayRepeat, recoverySeconds, violations, doubleFinal }, (id) => id.startsWith('pill'));
   },
 };

@@ -1,0 +1,201 @@
+// Workers are told to stop at every moment of their life, and are started anew one by one under load: nothing is lost, nothing is
+// doubled, the exit is in time and its code says what happened.
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Arena, openArena } from '../harness/arena.ts';
+import type { Child } from '../harness/child.ts';
+import { endedIds, heldBy, inDoubt, keepSending, whenBusy } from '../harness/gestures.ts';
+import { percentile } from '../harness/report.ts';
+import type { Scenario } from '../harness/scenario.ts';
+
+const CONCURRENCY = 4;
+/** Seconds. */
+const PATIENCE = 3;
+/** Seconds beyond the deadline for leaving. */
+const LEAVING = 3;
+
+interface Moment {
+  readonly name: string;
+  /** Brings a fresh worker there; resolves to it. */
+  reach(arena: Arena, name: string): Promise<Child>;
+  /** What a second signal comes after, in milliseconds. */
+  readonly again?: number;
+  readonly codes: readonly (number | string)[];
+}
+
+const start = (arena: Arena, name: string, awaits: 'ready' | 'spawn' = 'ready'): Promise<Child> =>
+  arena.stack.worker({ name, concurrency: CONCURRENCY, awaits, broker: 'proxy', settings: { shutdownTimeout: PATIENCE } });
+
+async function busyWith(arena: Arena, name: string, ms: number, count: number = CONCURRENCY): Promise<Child> {
+  const worker = await start(arena, name);
+  const producer = await arena.stack.producer({ name: `producer-${name}` });
+  await producer.produce({ prefix: name, count, perSecond: 500, args: [ms] });
+  await whenBusy(arena, name, 50);
+  return worker;
+}
+
+/** The whole life, from the first line of the program on; before it handles signals the system ends it. */
+const MOMENTS: readonly Moment[] = [
+  {
+    name: 'while it loads and connects',
+    codes: [0, 'SIGTERM'],
+    reach: async (arena, name) => {
+      const worker = await start(arena, name, 'spawn');
+      await delay(arena.random.int(0, 600));
+      return worker;
+    },
+  },
+  {
+    name: 'while it cannot connect',
+    codes: [0],
+    reach: async (arena, name) => {
+      arena.stack.brokerProxy?.freeze();
+      const worker = await start(arena, name, 'spawn');
+      await delay(1500);
+      return worker;
+    },
+  },
+  { name: 'idle', codes: [0], reach: (arena, name) => start(arena, name) },
+  { name: 'busy with short tasks', codes: [0], reach: (arena, name) => busyWith(arena, name, 100, 60) },
+  { name: 'busy with tasks longer than it may wait', codes: [0, 1], reach: (arena, name) => busyWith(arena, name, 8000) },
+  {
+    name: 'with tasks that are not due',
+    codes: [0],
+    reach: async (arena, name) => {
+      const worker = await start(arena, name);
+      const producer = await arena.stack.producer({ name: `producer-${name}` });
+      for (const countdown of [2, 7])
+        await producer.produce({ prefix: `${name}-${countdown}`, count: 2, perSecond: 500, countdown });
+      await delay(300);
+      return worker;
+    },
+  },
+  { name: 'twice', codes: [1], again: 300, reach: (arena, name) => busyWith(arena, name, 2000) },
+  {
+    name: 'while it reconnects',
+    codes: [0],
+    reach: async (arena, name) => {
+      const worker = await start(arena, name);
+      arena.stack.brokerProxy?.freeze();
+      arena.stack.brokerProxy?.cut();
+      await delay(700);
+      return worker;
+    },
+  },
+];
+
+export const sigterm: Scenario = {
+  id: 'sigterm',
+  title: "SIGTERM at each moment of a worker's life: loading, connecting, idle, busy, with etas, draining, reconnecting",
+  applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack, isShort } = arena;
+    const violations: string[] = [];
+    const exits: number[] = [];
+    for (let round = 0; round < (isShort ? 1 : 6); round++) {
+      for (const [at, { name: moment, reach, codes, again }] of MOMENTS.entries()) {
+        const worker = await reach(arena, `w${round}-${at}`);
+        const began = Date.now();
+        worker.signal('SIGTERM', 'alone');
+        if (again !== undefined) {
+          await delay(again);
+          worker.signal('SIGTERM', 'alone');
+        }
+        const code = await Promise.race([worker.ended, delay((PATIENCE + 20) * 1000, 'runs on')]);
+        const seconds = (Date.now() - began) / 1000;
+        exits.push(seconds);
+        stack.brokerProxy?.thaw();
+        if (!codes.includes(code)) violations.push(`${moment}: exit ${code} instead of ${codes.join(' or ')}`);
+        if (seconds > PATIENCE + LEAVING) violations.push(`${moment}: it left after ${seconds.toFixed(1)} s`);
+      }
+    }
+    const heir = await stack.worker({ name: 'heir', concurrency: 20 });
+    await arena.quiesce(stack.takeover + 40);
+    heir.signal('SIGTERM');
+    // What was given back unfinished runs anew: interrupted attempts.
+    const interrupted = new Set<string>();
+    const ended = new Map(arena.runs().flatMap(({ what, id, worker }) => (what === 'end' ? [[`${id} ${worker}`, true]] : [])));
+    for (const { what, id, worker } of arena.runs()) if (what === 'start' && !ended.has(`${id} ${worker}`)) interrupted.add(id);
+    const counted = arena.runs().filter(({ what, attempt }) => what === 'start' && attempt > 1).length;
+    if (counted > 0 && stack.rabbit === undefined) violations.push(`${counted} interrupted attempts were counted`);
+    return arena.result({
+      inFlight: interrupted.size + inDoubt(arena),
+      recoverySeconds: [],
+      violations,
+      note: `exit after ${percentile(exits, 0.5)?.toFixed(1)} s (p50), ${percentile(exits, 1)?.toFixed(1)} s at most; the deadline is ${PATIENCE} s`,
+    });
+  },
+};
+
+export const termKill: Scenario = {
+  id: 'term-kill',
+  title: 'SIGTERM, then `kill -9` before the tasks are over (Kubernetes out of patience)',
+  applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack } = arena;
+    const worker = await busyWith(arena, 'victim', 6000, 2 * CONCURRENCY);
+    worker.signal('SIGTERM', 'alone');
+    await delay(1500);
+    const held = await heldBy(arena, 'victim');
+    worker.signal('SIGKILL');
+    await worker.ended;
+    const at = Date.now();
+    await stack.worker({ name: 'heir', concurrency: 2 * CONCURRENCY });
+    await arena.until('all have run', stack.takeover + 20, () => endedIds(arena).size === 2 * CONCURRENCY).catch(() => undefined);
+    const first = arena
+      .runs()
+      .filter(({ what, time }) => what === 'start' && time >= at)
+      .map(({ time }) => time);
+    await arena.quiesce(stack.takeover + 20);
+    return arena.result({
+      inFlight: held.size,
+      recoverySeconds: first.length === 0 ? [Number.POSITIVE_INFINITY] : [(Math.max(...first) - at) / 1000],
+    });
+  },
+};
+
+const WORKERS = 4;
+
+export const rolling: Scenario = {
+  id: 'rolling',
+  title: "Four workers under load, one of them Celery's, started anew one by one",
+  applies: ['redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  run: async (context) => {
+    await using arena = await openArena(context, context.stack === 'redis-celery' ? { lease: 30 } : {});
+    const { stack, isShort } = arena;
+    const producer = await stack.producer({ name: 'producer' });
+    const launch = (at: number, life: number): Promise<Child> => {
+      const options = { name: `w${at}-${life}`, concurrency: CONCURRENCY };
+      if (at > 0 || stack.python === undefined) return stack.worker(options);
+      return stack.python(options);
+    };
+    const workers = await Promise.all(Array.from({ length: WORKERS }, (_, at) => launch(at, 0)));
+    const load = keepSending(producer, { perSecond: 100, args: [50] });
+    await arena.until('the load flows', 30, () => arena.runs().length > 50);
+    const violations: string[] = [];
+    for (let life = 1; life <= (isShort ? 1 : 5); life++) {
+      for (let at = 0; at < WORKERS; at++) {
+        const old = workers[at];
+        old?.signal('SIGTERM', 'alone');
+        const code = await Promise.race([old?.ended, delay(20_000, 'runs on')]);
+        if (code !== 0) violations.push(`${old?.name} ended with ${code}`);
+        workers[at] = await launch(at, life);
+      }
+    }
+    await load.stop();
+    await arena.quiesce(stack.takeover + 30);
+    const asked = new Map(arena.published().flatMap(({ mark, id, time }) => (mark === 'try' ? [[id, time]] : [])));
+    const waits = arena
+      .runs()
+      .flatMap(({ what, id, time }) => (what === 'start' ? [(time - (asked.get(id) ?? time)) / 1000] : []));
+    const python = arena.runs().filter(({ what, worker }) => what === 'end' && worker.startsWith('w0-')).length;
+    if (python === 0) violations.push('the Python worker ran nothing');
+    return arena.result({
+      inFlight: 0,
+      recoverySeconds: [],
+      violations,
+      note: `${endedIds(arena).size} tasks, ${python} of them by Celery; started after ${percentile(waits, 0.99)?.toFixed(2)} s at most (p99)`,
+    });
+  },
+};
