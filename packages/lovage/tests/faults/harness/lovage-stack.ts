@@ -67,7 +67,7 @@ interface Place {
 
 async function placeOf(
   { stack, scale }: ScenarioContext,
-  { appendonly = 'off', lease = LEASES[scale] }: StackOptions,
+  { appendonly = 'off', lease = LEASES[scale], visibility }: StackOptions,
   folder: string,
 ): Promise<Place> {
   if (stack === 'sqlite') {
@@ -78,7 +78,10 @@ async function placeOf(
   }
   const redis: RedisServer = await startRedis({ appendonly });
   if (stack === 'redis' || stack === 'redis-celery') {
-    const transportOptions = lease === undefined ? {} : { leaseSeconds: lease };
+    const transportOptions = {
+      ...(lease === undefined ? {} : { leaseSeconds: lease }),
+      ...(visibility === undefined ? {} : { visibilityTimeout: visibility }),
+    };
     const settings: SettingsInput = stack === 'redis' ? {} : { redisInFlight: 'celery' };
     const seconds = lease ?? DEFAULT_LEASE.redis;
     const common = {
@@ -185,10 +188,11 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
           how,
         ),
       ),
-    python: async ({ name, concurrency = 4 }) => {
-      const { brokerUrl, resultUrl, lease = 0 } = place;
+    python: async ({ name, concurrency = 4, role = 'worker' }) => {
+      const { brokerUrl, resultUrl } = place;
+      const lease = options.visibility ?? place.lease ?? 0;
       const times = { concurrency, lease, heartbeat, publishTimeout };
-      const orders: PeerOrders = { role: 'worker', folder, name, queue, brokerUrl, resultUrl, ...times };
+      const orders: PeerOrders = { role, folder, name, queue, brokerUrl, resultUrl, ...times };
       return kept(await startChild({ name, folder, ...CELERY, env: { FAULT_PEER: JSON.stringify(orders) } }));
     },
     producer: async ({ name, ...ways }) => {

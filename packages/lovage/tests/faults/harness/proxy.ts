@@ -71,6 +71,16 @@ export function inReply(
   return { direction: 'down', act, bytes, here: (passed, direction) => direction === 'down' && is(passed) && --left === 0 };
 }
 
+/** In the n-th request from now that `is` likes, behind `bytes` of it. */
+export function inRequest(
+  n: number,
+  is: (passed: Passed) => boolean,
+  { bytes = 0, act = 'rst' }: { readonly bytes?: number; readonly act?: Trap['act'] } = {},
+): Trap {
+  let left = n;
+  return { direction: 'up', act, bytes, here: (passed, direction) => direction === 'up' && is(passed) && --left === 0 };
+}
+
 interface Line {
   readonly near: Socket;
   readonly far: Socket;

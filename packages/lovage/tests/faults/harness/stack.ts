@@ -11,6 +11,8 @@ export interface StackOptions {
   readonly appendonly?: 'off' | 'everysec' | 'always';
   /** Seconds; on Redis and the embedded broker. @default 2 (short) or the broker's own (long) */
   readonly lease?: number;
+  /** Seconds after which Python peers on Redis take a message that nobody acknowledged for lost. @default Lovage's: as the broker has it; Celery's: the lease */
+  readonly visibility?: number;
   /** Seconds. @default 2 (short) or 10 (long) */
   readonly heartbeat?: number;
   /** Seconds in which a publish has to be confirmed. @default 3 (short) or 10 (long) */
@@ -72,7 +74,7 @@ export interface OpenStack extends AsyncDisposable {
   readonly redisUrl?: string | undefined;
   readonly rabbit?: RabbitServer | undefined;
   /** Debian's Celery beside Lovage's workers, on the same queue. */
-  python?(options: WorkerOptions): Promise<Child>;
+  python?(options: WorkerOptions & { readonly role?: 'worker' | 'producer' }): Promise<Child>;
   worker(options: WorkerOptions): Promise<Child>;
   producer(options: Ways & { readonly name: string }): Promise<Producer>;
   waiter?(ways: Ways): Promise<Waiter>;

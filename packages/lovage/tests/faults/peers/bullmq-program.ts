@@ -13,8 +13,9 @@ const AGAIN_MS = 50;
 const orders = JSON.parse(process.env.FAULT_PEER ?? '{}') as PeerOrders;
 const { Queue, Worker } = loadBullmq();
 
-/** Block or wait, as the task is called. */
+/** Dies, blocks or waits, as the task is called. */
 async function work(name: string, ms: number): Promise<void> {
+  if (name === 'fault.poison') process.kill(process.pid, 'SIGKILL');
   if (name !== 'fault.block') return await delay(ms);
   const until = performance.now() + ms;
   while (performance.now() < until);

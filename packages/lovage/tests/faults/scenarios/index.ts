@@ -6,6 +6,7 @@ import { brokerKill, brokerKillEverysec } from './broker-kill.ts';
 import { brokerLongStall, brokerStall } from './broker-stall.ts';
 import { cuts } from './cuts.ts';
 import { damagedFile } from './damaged-file.ts';
+import { etaVisibility, parked } from './eta.ts';
 import { rolling, sigterm, termKill } from './lifecycle.ts';
 import { loopBlock } from './loop-block.ts';
 import { machineDead } from './machine-dead.ts';
@@ -54,6 +55,8 @@ export const scenarios: readonly Scenario[] = [
   sigterm,
   termKill,
   rolling,
+  etaVisibility,
+  parked,
   damagedFile,
   mutations,
 ];

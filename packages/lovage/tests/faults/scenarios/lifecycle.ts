@@ -20,6 +20,8 @@ interface Moment {
   /** What a second signal comes after, in milliseconds. */
   readonly again?: number;
   readonly codes: readonly (number | string)[];
+  /** Only where there is a line to a broker. */
+  readonly needsLine?: boolean;
 }
 
 const start = (arena: Arena, name: string, awaits: 'ready' | 'spawn' = 'ready'): Promise<Child> =>
@@ -46,11 +48,15 @@ const MOMENTS: readonly Moment[] = [
   },
   {
     name: 'while it cannot connect',
+    needsLine: true,
     codes: [0],
     reach: async (arena, name) => {
-      arena.stack.brokerProxy?.freeze();
+      const { brokerProxy } = arena.stack;
+      brokerProxy?.freeze();
+      const before = brokerProxy?.made ?? 0;
       const worker = await start(arena, name, 'spawn');
-      await delay(1500);
+      await arena.until('it tries to connect', 30, () => (brokerProxy?.made ?? 0) > before);
+      await delay(arena.random.int(0, 500));
       return worker;
     },
   },
@@ -72,6 +78,7 @@ const MOMENTS: readonly Moment[] = [
   { name: 'twice', codes: [1], again: 300, reach: (arena, name) => busyWith(arena, name, 2000) },
   {
     name: 'while it reconnects',
+    needsLine: true,
     codes: [0],
     reach: async (arena, name) => {
       const worker = await start(arena, name);
@@ -93,7 +100,8 @@ export const sigterm: Scenario = {
     const violations: string[] = [];
     const exits: number[] = [];
     for (let round = 0; round < (isShort ? 1 : 6); round++) {
-      for (const [at, { name: moment, reach, codes, again }] of MOMENTS.entries()) {
+      const moments = MOMENTS.filter(({ needsLine = false }) => !needsLine || stack.brokerProxy !== undefined);
+      for (const [at, { name: moment, reach, codes, again }] of moments.entries()) {
         const worker = await reach(arena, `w${round}-${at}`);
         const began = Date.now();
         worker.signal('SIGTERM', 'alone');
