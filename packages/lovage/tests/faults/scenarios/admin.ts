@@ -32,6 +32,7 @@ export const clientsKilled: Scenario = {
   id: 'clients-killed',
   title: 'All connections killed by the server, 5 times a second apart (long: 200 times)',
   applies,
+  daily: ['redis'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, isShort, random } = arena;
@@ -65,6 +66,7 @@ export const wiped: Scenario = {
   id: 'wiped',
   title: 'Everything deleted under a running worker (`FLUSHALL`; RabbitMQ: its queue)',
   applies,
+  daily: ['redis-celery', 'rabbitmq-classic'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;

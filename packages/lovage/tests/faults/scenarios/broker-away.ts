@@ -17,6 +17,7 @@ export const brokerAway: Scenario = {
   id: 'broker-away',
   title: 'Broker away at the start and again under load (for 4 s; long: 10 min)',
   applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  daily: ['redis'],
   run: async (context) => {
     await using arena = await openArena(context, { appendonly: 'always' });
     const { stack } = arena;

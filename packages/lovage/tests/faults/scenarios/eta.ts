@@ -31,6 +31,7 @@ export const etaVisibility: Scenario = {
   id: 'eta-visibility',
   title: 'Eta three visibility time-outs ahead, Python workers on the same queue',
   applies: ['redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  daily: ['redis-celery'],
   run: async (context) => {
     const visibility = VISIBILITY[context.scale];
     await using arena = await openArena(context, { visibility });
@@ -71,6 +72,7 @@ export const parked: Scenario = {
   id: 'parked',
   title: '100,000 parked tasks (short: 3,000) beside ready ones',
   applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  daily: ['redis-celery', 'sqlite'],
   run: async (context) => {
     await using arena = await openArena(context, context.scale === 'long' ? {} : { publishTimeout: 10 });
     const { stack } = arena;

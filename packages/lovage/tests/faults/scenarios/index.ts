@@ -5,12 +5,12 @@ import { brokerAway } from './broker-away.ts';
 import { brokerKill, brokerKillEverysec } from './broker-kill.ts';
 import { brokerLongStall, brokerStall } from './broker-stall.ts';
 import { cuts } from './cuts.ts';
-import { damagedFile } from './damaged-file.ts';
+import { damagedFile, diskFull } from './damaged-file.ts';
 import { etaVisibility, parked } from './eta.ts';
 import { rolling, sigterm, termKill } from './lifecycle.ts';
 import { loopBlock } from './loop-block.ts';
 import { machineDead } from './machine-dead.ts';
-import { mutations } from './mutations.ts';
+import { mutations, tooMuch } from './mutations.ts';
 import { forgotten, partition } from './partition.ts';
 import { poison } from './poison.ts';
 import { publishCut } from './publish-cut.ts';
@@ -57,6 +57,8 @@ export const scenarios: readonly Scenario[] = [
   rolling,
   etaVisibility,
   parked,
+  diskFull,
   damagedFile,
   mutations,
+  tooMuch,
 ];

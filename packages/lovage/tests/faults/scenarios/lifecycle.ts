@@ -94,6 +94,7 @@ export const sigterm: Scenario = {
   id: 'sigterm',
   title: "SIGTERM at each moment of a worker's life: loading, connecting, idle, busy, with etas, draining, reconnecting",
   applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  daily: ['sqlite', 'redis'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, isShort } = arena;
@@ -139,6 +140,7 @@ export const termKill: Scenario = {
   id: 'term-kill',
   title: 'SIGTERM, then `kill -9` before the tasks are over (Kubernetes out of patience)',
   applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  daily: ['sqlite'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;
@@ -169,6 +171,7 @@ export const rolling: Scenario = {
   id: 'rolling',
   title: "Four workers under load, one of them Celery's, started anew one by one",
   applies: ['redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  daily: ['redis-celery'],
   run: async (context) => {
     await using arena = await openArena(context, context.stack === 'redis-celery' ? { lease: 30 } : {});
     const { stack, isShort } = arena;

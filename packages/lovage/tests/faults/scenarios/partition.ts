@@ -20,6 +20,7 @@ export const partition: Scenario = {
   id: 'partition',
   title: 'Network of a worker split without a word, one way or both ways, then healed',
   applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum', 'bullmq'],
+  daily: ['redis', 'rabbitmq-quorum'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, random } = arena;
@@ -65,6 +66,7 @@ export const forgotten: Scenario = {
   id: 'forgotten',
   title: 'Idle lines to the broker forgotten by a router (nothing passes, nothing ends; new lines work)',
   applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  daily: ['rabbitmq-classic'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;

@@ -21,6 +21,7 @@ export const alarm: Scenario = {
   id: 'alarm',
   title: 'Memory alarm of RabbitMQ under load (publishers blocked)',
   applies,
+  daily: ['rabbitmq-classic'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;
@@ -64,6 +65,7 @@ export const consumerTimeout: Scenario = {
   id: 'consumer-timeout',
   title: "A task longer than RabbitMQ's `consumer_timeout` (its channel is closed)",
   applies,
+  daily: ['rabbitmq-classic'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;

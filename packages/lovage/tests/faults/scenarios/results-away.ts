@@ -13,6 +13,7 @@ export const resultsAway: Scenario = {
   id: 'results-away',
   title: 'Result store cut off while the broker answers (for 4 s; long: 60 s)',
   applies: ['rabbitmq-classic', 'rabbitmq-quorum', 'celery-rabbitmq'],
+  daily: ['rabbitmq-quorum'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, random } = arena;

@@ -15,6 +15,7 @@ export const threadsBusy: Scenario = {
   id: 'threads-busy',
   title: 'All native threads busy for three leases (`UV_THREADPOOL_SIZE=1`)',
   applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  daily: ['redis'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;
@@ -42,6 +43,7 @@ export const filesOut: Scenario = {
   id: 'files-out',
   title: 'Worker out of file descriptors, its connections cut meanwhile',
   applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  daily: ['redis-celery'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, isShort } = arena;
@@ -79,6 +81,7 @@ export const deafTasks: Scenario = {
   id: 'deaf-tasks',
   title: 'Tasks that never end and hear nothing, past their time limit',
   applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  daily: ['sqlite'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;

@@ -32,6 +32,7 @@ export const settleKill: Scenario = {
   id: 'settle-kill',
   title: 'Worker `kill -9` between body and result, and between result and ack',
   applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  daily: ['redis', 'rabbitmq-classic'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, isShort } = arena;

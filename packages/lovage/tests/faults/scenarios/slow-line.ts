@@ -23,6 +23,7 @@ export const slowLine: Scenario = {
   id: 'slow-line',
   title: 'Lines 300 ms late, then 64 kB/s, then byte by byte',
   applies,
+  daily: ['redis-celery'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, isShort } = arena;
@@ -50,6 +51,7 @@ export const slowBroker: Scenario = {
   id: 'slow-broker',
   title: 'Broker takes 0.4 to 1.2 s for each answer, lease 4 s (long: 2 to 10 s, lease 30 s)',
   applies,
+  daily: ['redis'],
   run: async (context) => {
     await using arena = await openArena(context, context.scale === 'short' ? { lease: 4, heartbeat: 4 } : {});
     const { stack, random, isShort } = arena;
