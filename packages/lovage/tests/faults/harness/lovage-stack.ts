@@ -228,6 +228,7 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
       await using app = new Lovage('faults', settingsFor({}));
       return (await app.deadLetters().resend()).length;
     },
+    resender: async (name) => kept(await start('resend-program.ts', { name, settings: settingsFor({}) })),
     settle: async () => {
       if (stack !== 'rabbitmq-quorum') return undefined;
       await (await sharedRabbit()).ctl('eval', FLUSH_TABLES);

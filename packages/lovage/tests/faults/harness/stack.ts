@@ -89,6 +89,8 @@ export interface OpenStack extends AsyncDisposable {
   settle?(): Promise<string | undefined>;
   /** Sends all dead letters of the queue again; resolves to how many. */
   resend?(): Promise<number>;
+  /** A process that does so; see resend-program.ts. */
+  resender?(name: string): Promise<Child>;
   /** What the broker still has of the queue, held messages included. */
   waiting(): Promise<number>;
 }

@@ -15,6 +15,7 @@ import { forgotten, partition } from './partition.ts';
 import { poison } from './poison.ts';
 import { publishCut } from './publish-cut.ts';
 import { alarm, consumerTimeout } from './rabbitmq-limits.ts';
+import { resendKill } from './resend-kill.ts';
 import { resultsAway } from './results-away.ts';
 import { deafTasks, filesOut, threadsBusy } from './scarce.ts';
 import { settleCut } from './settle-cut.ts';
@@ -52,6 +53,7 @@ export const scenarios: readonly Scenario[] = [
   settleCut,
   settleKill,
   poison,
+  resendKill,
   sigterm,
   termKill,
   rolling,

@@ -62,7 +62,7 @@ const MOMENTS: readonly Moment[] = [
   },
   { name: 'idle', codes: [0], reach: (arena, name) => start(arena, name) },
   { name: 'busy with short tasks', codes: [0], reach: (arena, name) => busyWith(arena, name, 100, 60) },
-  { name: 'busy with tasks longer than it may wait', codes: [0, 1], reach: (arena, name) => busyWith(arena, name, 8000) },
+  { name: 'busy with tasks longer than it may wait', codes: [3], reach: (arena, name) => busyWith(arena, name, 8000) },
   {
     name: 'with tasks that are not due',
     codes: [0],
@@ -75,7 +75,7 @@ const MOMENTS: readonly Moment[] = [
       return worker;
     },
   },
-  { name: 'twice', codes: [1], again: 300, reach: (arena, name) => busyWith(arena, name, 2000) },
+  { name: 'twice', codes: [3], again: 300, reach: (arena, name) => busyWith(arena, name, 2000) },
   {
     name: 'while it reconnects',
     needsLine: true,

@@ -7,7 +7,7 @@ import type { Scenario } from '../harness/scenario.ts';
 
 const CONCURRENCY = 4;
 const WAITING = 150;
-const ROOM = '1GB';
+const ROOM = '1000GB';
 /** Milliseconds. */
 const TIMEOUT = 3000;
 const applies: Scenario['applies'] = ['rabbitmq-classic', 'rabbitmq-quorum'];
