@@ -228,6 +228,7 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
       await using app = new Lovage('faults', settingsFor({}));
       return (await app.deadLetters().resend()).length;
     },
+    bulk: async (name) => kept(await start('bulk-program.ts', { name, settings: settingsFor({}) })),
     resender: async (name) => kept(await start('resend-program.ts', { name, settings: settingsFor({}) })),
     settle: async () => {
       if (stack !== 'rabbitmq-quorum') return undefined;

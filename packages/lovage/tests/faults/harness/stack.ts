@@ -91,6 +91,8 @@ export interface OpenStack extends AsyncDisposable {
   resend?(): Promise<number>;
   /** A process that does so; see resend-program.ts. */
   resender?(name: string): Promise<Child>;
+  /** A process that sends many tasks at once; see bulk-program.ts. */
+  bulk?(name: string): Promise<Child>;
   /** What the broker still has of the queue, held messages included. */
   waiting(): Promise<number>;
 }

@@ -10,6 +10,7 @@ import { etaVisibility, parked } from './eta.ts';
 import { rolling, sigterm, termKill } from './lifecycle.ts';
 import { loopBlock } from './loop-block.ts';
 import { machineDead } from './machine-dead.ts';
+import { million } from './million.ts';
 import { mutations, tooMuch } from './mutations.ts';
 import { forgotten, partition } from './partition.ts';
 import { poison } from './poison.ts';
@@ -59,6 +60,7 @@ export const scenarios: readonly Scenario[] = [
   rolling,
   etaVisibility,
   parked,
+  million,
   diskFull,
   damagedFile,
   mutations,
