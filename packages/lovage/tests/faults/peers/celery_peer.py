@@ -61,6 +61,11 @@ for name in ("fault.work", "fault.block"):
     app.task(name=name, bind=True)(noted)
 
 
+@app.task(name="fault.once", bind=True)
+def once(self, ms):
+    return noted(self, 10 if self.request.delivery_info.get("redelivered") else ms)
+
+
 @app.task(name="fault.poison", bind=True)
 def poison(self):
     note("runs.log", [f"start {self.request.id} 1 {orders['name']}/{os.getpid()} {now()}"])

@@ -62,8 +62,6 @@ const MOMENTS: readonly Moment[] = [
   },
   { name: 'idle', codes: [0], reach: (arena, name) => start(arena, name) },
   { name: 'busy with short tasks', codes: [0], reach: (arena, name) => busyWith(arena, name, 100, 60) },
-  // What these give back unfinished is run by whoever comes next.
-  { name: 'twice', codes: [3], again: 300, reach: (arena, name) => busyWith(arena, name, 2000) },
   {
     name: 'while it reconnects',
     needsLine: true,
@@ -76,7 +74,6 @@ const MOMENTS: readonly Moment[] = [
       return worker;
     },
   },
-  { name: 'busy with tasks longer than it may wait', codes: [3], reach: (arena, name) => busyWith(arena, name, 8000) },
   {
     name: 'with tasks that are not due',
     codes: [0],
@@ -89,6 +86,9 @@ const MOMENTS: readonly Moment[] = [
       return worker;
     },
   },
+  // What these give back unfinished is run by whoever comes next.
+  { name: 'twice', codes: [3], again: 300, reach: (arena, name) => busyWith(arena, name, 2000) },
+  { name: 'busy with tasks longer than it may wait', codes: [3], reach: (arena, name) => busyWith(arena, name, 8000) },
 ];
 
 export const sigterm: Scenario = {
