@@ -139,7 +139,7 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
     orders: Omit<Orders, 'folder'>,
     { wrap = [], env = {}, awaits = 'ready' }: Pick<WorkerOptions, 'wrap' | 'env' | 'awaits'> = {},
   ): Promise<Child> => {
-    const [command = process.execPath, ...args] = [...wrap, process.execPath, join(import.meta.dirname, program)];
+    const [command, ...args] = [...wrap, process.execPath, join(import.meta.dirname, program)];
     const given = { ...env, FAULT_ORDERS: JSON.stringify({ ...orders, folder } satisfies Orders) };
     return startChild({ name: orders.name, folder, command, args, env: given, awaits });
   };
