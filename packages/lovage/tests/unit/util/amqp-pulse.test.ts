@@ -103,3 +103,18 @@ test('a heartbeat never falls into a frame, however the line is filled', async (
   expect(frames).toBe(sent);
   expect(heartbeats).toBeGreaterThan(20);
 });
+
+test('a line goes on after its pulse has ended, whatever the thread was doing', async () => {
+  for (let round = 0; round < 10; round++) {
+    await using both = await line();
+    const pulse = createAmqpPulse();
+    pulse.watch(both.near)?.start(0.001);
+    const chunks: Buffer[] = [];
+    both.far.on('data', (chunk: Buffer) => chunks.push(chunk));
+    await expect.poll(() => chunks.length, { interval: 1, timeout: 10_000 }).toBeGreaterThan(0);
+    await pulse[Symbol.asyncDispose]();
+    both.near.end(frame(100));
+    await once(both.far, 'end');
+    expect(counted(Buffer.concat(chunks)).frames).toBe(1);
+  }
+});
