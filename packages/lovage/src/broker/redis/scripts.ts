@@ -274,8 +274,8 @@ for run = 1, runs do
 end
 ${LEAN_PUTS_LUA}
 local taken, refused, number, left, width = {}, {}, 0, tonumber(ARGV[3]), tonumber(ARGV[4])
-local step = 3
-while left > 0 and step <= #KEYS do
+local step, more = 3, nil
+while left > 0 and step <= #KEYS and more ~= 0 do
   local open = { step }
   for list = step + 1, step + width - 1 do open[#open + 1] = list end
   -- The queues of one step share evenly; what one leaves, the others get.
@@ -306,6 +306,9 @@ while left > 0 and step <= #KEYS do
     open = still
   end
   step = step + width
+  -- One question for all that is left, since it is nearly always nothing: each command costs a script more than it does. Not on the other
+  -- connection, which would be told of changes of all KEYS after it.
+  if waited and left > 0 and not more and step <= #KEYS and #KEYS < ${CHUNK} then more = redis.call('EXISTS', unpack(KEYS, step)) end
 end
 return { 'ok', lost, taken, refused, answers }
 `);
