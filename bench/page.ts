@@ -5,13 +5,14 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { findBinary } from '../scripts/servers/index.ts';
 import type { Spread } from './lib/stats.ts';
-import type { Goal, Row } from './rows.ts';
+import { type Goal, ROWS, type Row } from './rows.ts';
 
 export interface Outcome {
   readonly row: Row;
   readonly figures: ReadonlyMap<string, Spread>;
   /** CPU time of the worker, microseconds a task. */
   readonly costs: ReadonlyMap<string, Spread>;
+  readonly rounds: number;
 }
 
 const PAGE = join(import.meta.dirname, '../docs/performance.md');
@@ -48,23 +49,55 @@ function goalsOf(outcome: Outcome): string {
 
 const UNITS = { perSecond: '/s', p50: 'ms', milliseconds: 'ms' };
 
+const HEAD = [
+  '| row | peer | median (min–max) | Lovage is | worker CPU, µs/task | rounds | goal |',
+  '| --- | --- | --- | --- | --- | --- | --- |',
+];
+
+/** The lines of one row: Lovage first, with the row's title. */
+function linesOf(outcome: Outcome): readonly string[] {
+  const { row, figures, costs, rounds } = outcome;
+  return [...figures].map(([name, figure]) => {
+    const first = name === 'Lovage';
+    const ratio = first ? undefined : ratioOf(row, figures.get('Lovage'), figure);
+    const cost = costs.get(name);
+    const cells = [
+      first ? `**${row.title}**` : '',
+      name,
+      `${shown(figure)} ${UNITS[row.unit]}`,
+      ratio === undefined ? '' : `${digits(ratio)}×`,
+      cost === undefined ? '' : digits(cost.median),
+      first ? `${rounds}` : '',
+      first ? goalsOf(outcome) : '',
+    ];
+    return `| ${cells.join(' | ')} |`;
+  });
+}
+
 export function table(outcomes: readonly Outcome[]): string {
-  const lines = [
-    '| row | peer | median (min–max) | Lovage is | worker CPU, µs/task | goal |',
-    '| --- | --- | --- | --- | --- | --- |',
-  ];
-  for (const outcome of outcomes) {
-    const { row, figures, costs } = outcome;
-    for (const [name, figure] of figures) {
-      const ratio = name === 'Lovage' ? undefined : ratioOf(row, figures.get('Lovage'), figure);
-      const cost = costs.get(name);
-      const first = name === 'Lovage';
-      lines.push(
-        `| ${first ? `**${row.title}**` : ''} | ${name} | ${shown(figure)} ${UNITS[row.unit]} | ${ratio === undefined ? '' : `${digits(ratio)}×`} | ${cost === undefined ? '' : digits(cost.median)} | ${first ? goalsOf(outcome) : ''} |`,
-      );
+  return [...HEAD, ...outcomes.flatMap(linesOf)].join('\n');
+}
+
+/** Lines of the page's own table by the titles of their rows. */
+function knownLines(page: string): Map<string, string[]> {
+  const known = new Map<string, string[]>();
+  let lines: string[] = [];
+  for (const line of page.split('\n').filter((each) => each.startsWith('| ') && !HEAD.includes(each))) {
+    const title = /^\| \*\*(.+?)\*\* \|/.exec(line)?.[1];
+    if (title !== undefined) {
+      lines = [];
+      known.set(title, lines);
     }
+    lines.push(line);
   }
-  return lines.join('\n');
+  return known;
+}
+
+/** The table with these outcomes in their rows, and all other rows as the page has them. */
+export function mergedTable(page: string, outcomes: readonly Outcome[]): string {
+  const known = knownLines(page);
+  const fresh = new Map(outcomes.map((outcome) => [outcome.row.title, linesOf(outcome)]));
+  return [...HEAD, ...ROWS.flatMap(({ title }) => fresh.get(title) ?? known.get(title) ?? [])].join('\n');
 }
 
 const versionOf = (name: string): string =>
@@ -91,11 +124,12 @@ function setting(): string {
   ].join('\n');
 }
 
-/** Replaces what stands between the markers of the page. */
-export function writePage(outcomes: readonly Outcome[], rounds: number): void {
+/** Writes the rows that were measured into the table between the markers of the page; the others stay. */
+export function writePage(outcomes: readonly Outcome[]): void {
   const text = readFileSync(PAGE, 'utf8');
   const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)];
   if (from < 0 || to < from) throw new Error(`${PAGE} has no markers ${BEGIN} … ${END}`);
-  const made = `${BEGIN}\nMade by \`npm run bench -- --write\`: ${rounds} rounds, the peers of a row in turn; median (min–max).\n\n${setting()}\n\n${table(outcomes)}\n`;
+  const merged = mergedTable(text.slice(from, to), outcomes);
+  const made = `${BEGIN}\nMade by \`npm run bench -- --write\`: the peers of a row in turn, round by round; median (min–max).\n\n${setting()}\n\n${merged}\n`;
   writeFileSync(PAGE, text.slice(0, from) + made + text.slice(to));
 }

@@ -1,4 +1,5 @@
-// `npm run bench`: every row, its peers one after the other in turn, round by round. Prints the table; `--write` puts it into the docs.
+// `npm run bench`: every row, or those of `--only`, its peers one after the other in turn, round by round. Prints the table; `--write` puts
+// the rows into the docs, where rows of other runs stay.
 import { parseArgs } from 'node:util';
 import type { Peer } from './lib/measure.ts';
 import { Places } from './lib/place.ts';
@@ -15,6 +16,7 @@ const { values } = parseArgs({
   },
 });
 const rounds = Number(values.rounds);
+if (values.write && values.peers !== '') throw new Error('--write wants whole rows: leave out --peers.');
 const named = (list: string, name: string): boolean => list === '' || list.split(';').some((part) => name.startsWith(part));
 
 async function measureRow(row: Row, places: Places): Promise<Outcome> {
@@ -36,11 +38,11 @@ async function measureRow(row: Row, places: Places): Promise<Outcome> {
   }
   const spreads = (of: ReadonlyMap<Peer, number[]>): Map<string, Spread> =>
     new Map([...of].filter(([, list]) => list.length > 0).map(([peer, list]) => [peer.name, spread(list)]));
-  return { row, figures: spreads(figures), costs: spreads(costs) };
+  return { row, figures: spreads(figures), costs: spreads(costs), rounds };
 }
 
 await using places = new Places();
 const outcomes: Outcome[] = [];
 for (const row of ROWS.filter(({ id }) => named(values.only, id))) outcomes.push(await measureRow(row, places));
 console.log(table(outcomes));
-if (values.write) writePage(outcomes, rounds);
+if (values.write) writePage(outcomes);

@@ -64,14 +64,21 @@ async function build() {
   put(fresh);
 }
 
-/** Another build may put its own in place between the two calls; the last one wins. */
+/**
+ * Others may run what was built before, and another build may put its own in place at any moment: what is there is moved aside in one
+ * step, never emptied where it lies. The last build wins.
+ */
 function put(fresh) {
+  const old = `${fresh}.old`;
   for (;;) {
-    rmSync(dist, { recursive: true, force: true });
     try {
-      return renameSync(fresh, dist);
+      if (existsSync(dist)) renameSync(dist, old);
+      renameSync(fresh, dist);
+      return;
     } catch (error) {
-      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(error.code) || !existsSync(fresh)) throw error;
+    } finally {
+      rmSync(old, { recursive: true, force: true });
     }
   }
 }

@@ -93,7 +93,7 @@ elif role == "worker":
     pool = options.get("settings", {}).get("pool", "prefork")
     app.worker_main(["worker", "-P", pool, "-c", "2", "-l", "ERROR"])
 elif role == "get":
-    for _ in range(count // 10):
+    for _ in range(count):
         noop.delay(*ARGUMENTS).get(timeout=10)
     taken = []
     start = time.monotonic()

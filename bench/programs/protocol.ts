@@ -66,9 +66,9 @@ async function inBulk(count: number, bulk: (size: number) => Promise<unknown>): 
   for (let done = 0; done < count; done += 1000) await bulk(Math.min(1000, count - done));
 }
 
-/** Latencies of calls made one after the other, in milliseconds, and calls a second; the first tenth only warms up. */
+/** Latencies of calls made one after the other, in milliseconds, and calls a second; as many before them only warm up. */
 export async function timeGets(count: number, get: () => Promise<unknown>): Promise<Record<string, number>> {
-  for (let index = 0; index < count / 10; index++) await get();
+  for (let index = 0; index < count; index++) await get();
   const taken: number[] = [];
   const start = performance.now();
   for (let index = 0; index < count; index++) {

@@ -71,6 +71,8 @@ export async function startRabbit(options: RabbitOptions = {}): Promise<RabbitSe
     ERL_EPMD_PORT: `${epmd}`,
     ERL_EPMD_ADDRESS: '127.0.0.1',
     RABBITMQ_CONF_ENV_FILE: '/dev/null',
+    // Else a rabbitmqctl that meets a dying node writes it where the tests were started.
+    ERL_CRASH_DUMP: join(folder, 'erl_crash.dump'),
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}',
   };
   const mapper = findBinary('epmd') ?? findBinary('/usr/lib/erlang/erts-*/bin/epmd');

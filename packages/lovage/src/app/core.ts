@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import type { Broker } from '../broker/index.ts';
 import { expanded, joinable } from '../canvas/index.ts';
-import { createDispatcher, type Dispatcher, type DispatcherOptions, type EventHost } from '../event/index.ts';
+import { createDispatcher, type Dispatcher, type DispatcherOptions, type EventHost, type ReceiverHost } from '../event/index.ts';
 import { createErrorRegistry, type ErrorRegistry, originName, type WireSignature } from '../protocol/index.ts';
 import {
   type BackendDriver,
@@ -38,6 +38,7 @@ import {
 import { createMailbox, type Mailbox, rememberingRevokes } from './control/index.ts';
 import { createDeclarations } from './declarations.ts';
 import { findConfigFile } from './discovery.ts';
+import { type AppEvents, createAppEvents } from './events.ts';
 import { createPlanner } from './plan.ts';
 import { createProducer, type Producer, type ProducerHost } from './producer.ts';
 import type { BroadcastNames } from './queues.ts';
@@ -72,6 +73,9 @@ export class Core {
   /** By node name; those of this process alone. */
   readonly #dispatchers = new Map<string, Dispatcher>();
   readonly #events: EventHost;
+  /** Where the events of this app are heard. */
+  readonly receiver: ReceiverHost;
+  readonly events: AppEvents;
   readonly #options: CoreOptions;
   readonly #connections = createConnections();
   readonly #declarations = createDeclarations(() => this.state.queues);
@@ -93,6 +97,8 @@ export class Core {
     this.#producer = createProducer(() => host);
     this.publisher = this.#producer;
     this.mailbox = this.#createMailbox();
+    this.receiver = this.#receiverHost();
+    this.events = createAppEvents(this.receiver, () => this.dispatcher());
     options.config.observe((_, changed) => this.#renew(changed));
   }
 
@@ -222,6 +228,25 @@ export class Core {
   /** A sender of events with groups of its own; closed by whoever asked for it. */
   createDispatcher(options: DispatcherOptions): Dispatcher {
     return createDispatcher(this.#events, options);
+  }
+
+  #receiverHost(): ReceiverHost {
+    const core = this;
+    return {
+      get settings() {
+        return core.settings;
+      },
+      get serialization() {
+        return core.serialization;
+      },
+      lamport: this.lamport,
+      clock: this.#options.clock,
+      name: this.#options.name,
+      broker: () => this.openBroker('read'),
+      wakeup: async () => {
+        await this.mailbox.broadcast({ method: 'heartbeat', arguments: {}, reply: false, timeout: 1 });
+      },
+    };
   }
 
   #eventHost(): EventHost {

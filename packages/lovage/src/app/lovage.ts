@@ -41,6 +41,7 @@ import { APP_MARK, noticeCopy } from './copies.ts';
 import { Core } from './core.ts';
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
 import { findTaskModules, importAll } from './discovery.ts';
+import type { AppEvents } from './events.ts';
 import { createQueue, type QueueHandle } from './queue.ts';
 import type { Queues } from './queues.ts';
 import type { Settings } from './settings.ts';
@@ -149,6 +150,11 @@ export class Lovage implements AsyncDisposable {
   /** Which error class stands for which Python exception. */
   get errors(): ErrorRegistry {
     return this.#core.errors;
+  }
+
+  /** What happens to tasks and workers: `for await (const event of app.events())`, `app.events.state()`, `app.events.camera(…)`. */
+  get events(): AppEvents {
+    return this.#core.events;
   }
 
   /** The logical clock of this process, as events carry it. */

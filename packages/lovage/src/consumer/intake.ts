@@ -79,7 +79,7 @@ export function intake(
     return decoded;
   };
   try {
-    request = parseTask(delivery, { hostname, decodeBody }).request;
+    request = parseTask(delivery, { hostname, decodeBody, zone: app.settings.timezone ?? undefined }).request;
   } catch (error) {
     const told = ownerOf(delivery, decoded ?? null);
     // Only a body that is a task's may say so.

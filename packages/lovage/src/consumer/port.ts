@@ -41,6 +41,8 @@ export interface ConsumerSettings {
   readonly unknownTask: string;
   /** Larger bodies go to the dead letters unread. */
   readonly maxBodyBytes: number;
+  /** Zone of times that a message says are local. @default this machine's */
+  readonly timezone?: string | null | undefined;
   /** Seconds that a result is kept; the fence of an attempt lives as long. */
   readonly resultExpires?: number | null | undefined;
 }

@@ -78,6 +78,20 @@ export function formatTime(epochSeconds: number): string {
   return momentText({ faceMs: whole * 1000 + Math.floor(micros / 1000), micros: micros % 1000, offset: 0 });
 }
 
+/** Seconds by which the clocks of a zone are ahead of UTC at a moment; undefined names this machine's zone. */
+function zoneOffset(epochSeconds: number, zone: string | undefined): number {
+  const at = new Date(epochSeconds * 1000);
+  if (zone === undefined) return at.getTimezoneOffset() * -60;
+  const parts = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' }).formatToParts(at);
+  return parseOffset(parts.find(({ type }) => type === 'timeZoneName')?.value.replace('GMT', '') || undefined) ?? 0;
+}
+
+/** Epoch seconds of a clock face in a zone, when that face as UTC is `face`. A face that the clocks skip or show twice is the earlier of its moments. */
+export function inZone(face: number, zone: string | undefined): number {
+  const guess = face - zoneOffset(face, zone);
+  return face - zoneOffset(guess, zone);
+}
+
 /** Epoch seconds of an ISO text; a naive one is UTC. undefined when it is no moment. */
 export function parseTime(text: string): number | undefined {
   const moment = parseMoment(text);

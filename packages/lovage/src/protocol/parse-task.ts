@@ -1,7 +1,7 @@
 // A delivery becomes a TaskRequest: protocol 2 from its headers alone (the body stays in bytes), protocol 1 from its body, hybrids of
 // the two from both.
 import { InvalidTaskError } from '../util/index.ts';
-import { parseTime } from './moments.ts';
+import { inZone, parseTime } from './moments.ts';
 import { isRecord, kindOf, own } from './record.ts';
 import type { TaskBody, TaskHeaders, TaskRequest } from './request.ts';
 import { argsRepr, kwargsRepr } from './saferepr.ts';
@@ -42,6 +42,8 @@ interface Likeness {
 export interface ParseTaskOptions<Delivery extends TaskDelivery> {
   /** Node name of the worker. */
   readonly hostname: string;
+  /** Zone of times without an offset when a message says that they are local. @default this machine's */
+  readonly zone?: string | undefined;
   /** Decodes a body by its content headers; called for protocol 1, whose errors pass through, and for headers with gaps. */
   readonly decodeBody: (delivery: Delivery) => unknown;
 }
@@ -52,19 +54,19 @@ export interface ParsedTask {
   readonly body: TaskBody | undefined;
 }
 
-/** Epoch seconds of a header; naive times are UTC, or this machine's local time when protocol 1 says `utc: false`. */
-function moment(headers: TaskHeaders, key: 'eta' | 'expires', utc: boolean): number | undefined {
+/** What times without an offset are: UTC, or local when protocol 1 says `utc: false`. */
+type Naive = 'utc' | { readonly zone: string | undefined };
+
+function moment(headers: TaskHeaders, key: 'eta' | 'expires', naive: Naive): number | undefined {
   const text = headers[key];
   if (text === undefined) return undefined;
   const time = parseTime(text);
   if (time === undefined)
     throw new InvalidTaskError(`The header '${key}' is not a moment in ISO 8601: ${JSON.stringify(text.slice(0, 64))}`);
-  return utc || /[zZ]$|[+-]\d{2}(:?\d{2}){0,2}$/.test(text.slice(10))
-    ? time
-    : time + new Date(time * 1000).getTimezoneOffset() * 60;
+  return naive === 'utc' || /[zZ]$|[+-]\d{2}(:?\d{2}){0,2}$/.test(text.slice(10)) ? time : inZone(time, naive.zone);
 }
 
-function requestOf(delivery: TaskDelivery, headers: TaskHeaders, hostname: string, protocol: 1 | 2, utc: boolean): TaskRequest {
+function requestOf(delivery: TaskDelivery, headers: TaskHeaders, hostname: string, protocol: 1 | 2, naive: Naive): TaskRequest {
   const { properties } = delivery;
   // `headers: null` does come from the wire.
   const compression = isRecord(delivery.headers) ? own(delivery.headers, 'compression') : undefined;
@@ -75,8 +77,8 @@ function requestOf(delivery: TaskDelivery, headers: TaskHeaders, hostname: strin
     replyTo: properties.replyTo,
     deliveryInfo: deliveryInfoOf(delivery),
     attempts: delivery.attempts,
-    etaAt: moment(headers, 'eta', utc),
-    expiresAt: moment(headers, 'expires', utc),
+    etaAt: moment(headers, 'eta', naive),
+    expiresAt: moment(headers, 'expires', naive),
     hostname,
     contentType: properties.contentType || 'application/data',
     contentEncoding: properties.contentEncoding || 'utf-8',
@@ -106,7 +108,11 @@ function parseProtocol1<Delivery extends TaskDelivery>(delivery: Delivery, optio
   }
   const body = parseMappingBody(wire);
   const headers = { ...headersOfBody(wire, body), headers: forwardable(delivery.headers) };
-  return { request: requestOf(delivery, headers, options.hostname, 1, own(wire, 'utc') !== false), body };
+  return { request: requestOf(delivery, headers, options.hostname, 1, naiveOf(wire, options)), body };
+}
+
+function naiveOf(body: Readonly<Record<string, unknown>>, { zone }: { readonly zone?: string | undefined }): Naive {
+  return own(body, 'utc') === false ? { zone } : 'utc';
 }
 
 /** Protocol 1 keeps its fields in the body, so whatever its headers hold is the user's. */
@@ -135,11 +141,11 @@ function parseHybrid(
   delivery: TaskDelivery,
   body: Readonly<Record<string, unknown>>,
   headers: Readonly<Record<string, unknown>>,
-  hostname: string,
+  options: Pick<ParseTaskOptions<never>, 'hostname' | 'zone'>,
 ): ParsedTask {
   const fields = Object.fromEntries(OF_BODY.filter((key) => Object.hasOwn(body, key)).map((key) => [key, body[key]]));
   const merged = parseTaskHeaders({ ...fields, ...headers });
-  return { request: requestOf(delivery, merged, hostname, 2, own(body, 'utc') !== false), body: parseMappingBody(body) };
+  return { request: requestOf(delivery, merged, options.hostname, 2, naiveOf(body, options)), body: parseMappingBody(body) };
 }
 
 /** The first request of each kind of headers that are alike. */
@@ -183,6 +189,6 @@ function parseNew<Delivery extends TaskDelivery>(delivery: Delivery, options: Pa
   const headers: unknown = delivery.headers;
   if (!isRecord(headers) || !Object.hasOwn(headers, 'task')) return parseProtocol1(delivery, options);
   const body = hybridBody(delivery, options);
-  if (isRecord(body) && Object.hasOwn(body, 'args')) return parseHybrid(delivery, body, headers, options.hostname);
-  return { request: requestOf(delivery, parseTaskHeaders(headers), options.hostname, 2, true), body: undefined };
+  if (isRecord(body) && Object.hasOwn(body, 'args')) return parseHybrid(delivery, body, headers, options);
+  return { request: requestOf(delivery, parseTaskHeaders(headers), options.hostname, 2, 'utc'), body: undefined };
 }

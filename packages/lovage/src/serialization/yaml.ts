@@ -2,7 +2,7 @@
 // loaded at first use: most programs never need it.
 import { Buffer } from 'node:buffer';
 import { createRequire } from 'node:module';
-import type { CST, Document } from 'yaml';
+import type { CST, Document, Pair } from 'yaml';
 import { Float, PlainDate } from '../protocol/index.ts';
 import { DecodeError } from '../util/index.ts';
 import { at, encoding, tooDeep, unwritableObject, unwritablePrimitive } from './fault.ts';
@@ -65,6 +65,11 @@ function lowered(value: unknown): unknown {
   const plain = lower(value, 0);
   if (plain === undefined) throw unwritablePrimitive(plain);
   return plain;
+}
+
+/** Keys in Python's order, as PyYAML writes them. */
+function byCodePoints(a: Pair, b: Pair): number {
+  return Buffer.compare(Buffer.from(String(a.key)), Buffer.from(String(b.key)));
 }
 
 const OPTIONS = { version: '1.1', schema: 'yaml-1.1', customTags: pythonTags } as const;
@@ -135,7 +140,13 @@ export const yamlSerializer: Serializer = {
     encoding('yaml', () =>
       // No block scalars: a text that begins with a blank and holds only line ends does not survive them.
       Buffer.from(
-        yaml().stringify(lowered(value), { ...OPTIONS, aliasDuplicateObjects: false, lineWidth: 0, blockQuote: false }),
+        yaml().stringify(lowered(value), {
+          ...OPTIONS,
+          aliasDuplicateObjects: false,
+          lineWidth: 0,
+          blockQuote: false,
+          sortMapEntries: byCodePoints,
+        }),
         'utf8',
       ),
     ),

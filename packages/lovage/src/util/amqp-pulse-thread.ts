@@ -1,13 +1,12 @@
 // The thread of amqp-pulse.ts: heartbeats on the lines of a main loop that does not turn, as long as it has turned within ten minutes.
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { PulseData, PulseOrder, STOP as Stop } from './amqp-pulse.ts';
+import type { PulseData, PulseOrder } from './amqp-pulse.ts';
 
 // Those of amqp-pulse.ts, whose code is no business of this thread.
 const FREE = 0;
 const THREAD = 2;
 const CLOSED = 3;
-const STOP: typeof Stop = 'stop';
 /** AMQP 0-9-1: type 8, channel 0, no payload, end of frame. */
 const HEARTBEAT = Buffer.from([8, 0, 0, 0, 0, 0, 0, 0xce]);
 
@@ -53,8 +52,4 @@ function look(order: PulseOrder): void {
   }, order.everyMs);
 }
 
-parentPort?.on('message', (order: PulseOrder | typeof STOP) => {
-  // Between two looks, so that no line is held.
-  if (order === STOP) process.exit();
-  look(order);
-});
+parentPort?.on('message', look);

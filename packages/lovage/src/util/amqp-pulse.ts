@@ -3,7 +3,6 @@
 //
 // Main loop and thread share one socket. Whoever writes holds the line: it is free, or the main loop has bytes on their way (from the
 // first byte of a write to its last, so that no frame is ever cut in two), or the thread writes its eight bytes, or it is closed.
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { logger } from './logger.ts';
@@ -13,6 +12,8 @@ const MAX_BLOCK_MS = 600_000;
 const TICK_MS = 250;
 /** The thread starts a little after the first line, whose heartbeats are seconds apart: a worker takes its first tasks before. */
 const START_MS = 50;
+/** The thread holds a line for a second at most; one that it held when it broke would never be given back (ms). */
+const MAX_HELD_MS = 5000;
 /** Looks of the thread in one heartbeat. */
 const LOOKS = 4;
 
@@ -28,9 +29,6 @@ export interface PulseData {
   readonly turns: SharedArrayBuffer;
   readonly maxBlockMs: number;
 }
-
-/** Main loop → thread: end yourself. A thread that is ended from outside may be in the middle of a heartbeat, and would hold its line for ever. */
-export const STOP = 'stop';
 
 /** Main loop → thread: a line to look after; it is dropped when it is found closed. */
 export interface PulseOrder {
@@ -64,9 +62,6 @@ export function canPulse({ tls }: { readonly tls: boolean }): boolean {
   return !tls && process.platform !== 'win32';
 }
 
-/** A thread holds a line for about a second at most; one that holds it longer has died of an error (ms). */
-const MAX_HOLD_MS = 5000;
-
 /** Waits while the thread writes its few bytes, then takes the line for `by`; a closed one stays closed. */
 function take(holder: Int32Array, by: typeof MAIN | typeof CLOSED): void {
   let since: number | undefined;
@@ -75,7 +70,7 @@ function take(holder: Int32Array, by: typeof MAIN | typeof CLOSED): void {
     if (now === CLOSED || now === by) return;
     if (now === THREAD) {
       since ??= performance.now();
-      if (performance.now() - since < MAX_HOLD_MS) continue;
+      if (performance.now() - since < MAX_HELD_MS) continue;
     }
     if (Atomics.compareExchange(holder, 0, now, by) === now) return;
   }
@@ -90,7 +85,7 @@ interface Writes {
   _destroy(error: Error | null, done: Done): void;
 }
 
-function watchWrites(socket: Socket, holder: Int32Array): void {
+function watchWrites(socket: Socket, holder: Int32Array, closed: () => void): void {
   const own = socket as unknown as Writes;
   const [write, writev, destroy] = [own._write.bind(own), own._writev?.bind(own), own._destroy.bind(own)];
   const whole =
@@ -113,6 +108,7 @@ function watchWrites(socket: Socket, holder: Int32Array): void {
   // The system gives the number to the next file or socket.
   own._destroy = (error, done) => {
     take(holder, CLOSED);
+    closed();
     destroy(error, done);
   };
 }
@@ -122,6 +118,7 @@ export function createAmqpPulse(): AmqpPulse {
   const turns = new SharedArrayBuffer(4);
   const counter = new Int32Array(turns);
   let orders: PulseOrder[] = [];
+  const open = new Set<Int32Array>();
   let thread: Worker | undefined;
   let ticker: NodeJS.Timeout | undefined;
   let starting: NodeJS.Timeout | undefined;
@@ -158,20 +155,19 @@ export function createAmqpPulse(): AmqpPulse {
       const descriptor = descriptorOf(socket);
       if (descriptor === undefined || !canPulse({ tls: 'encrypted' in socket })) return undefined;
       const holder = new SharedArrayBuffer(4);
-      watchWrites(socket, new Int32Array(holder));
+      const line = new Int32Array(holder);
+      open.add(line);
+      watchWrites(socket, line, () => open.delete(line));
       return { start: (heartbeat) => look({ descriptor, holder, everyMs: (heartbeat * 1000) / LOOKS }) };
     },
     [Symbol.asyncDispose]: async () => {
       isClosed = true;
       clearInterval(ticker);
       clearTimeout(starting);
-      const ending = thread;
+      // A thread that is ended while it holds a line keeps it for ever, and its next writer would wait as long.
+      for (const line of open) take(line, CLOSED);
+      await thread?.terminate();
       thread = undefined;
-      if (ending === undefined) return;
-      const exit = once(ending, 'exit');
-      ending.ref();
-      ending.postMessage(STOP);
-      await exit;
     },
   };
 }

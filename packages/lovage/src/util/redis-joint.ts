@@ -90,12 +90,8 @@ export function jointArguments(writes: readonly RedisWrite[]): RedisArg[] {
   return out;
 }
 
-/**
- * Lua: `local replies, next, tables = apply_writes(at)` reads what `jointArguments` laid out from ARGV[at] on, and applies it in order.
- * `state_of(head)` knows the `status` of a stored result in JSON, MessagePack and YAML without decoding the whole.
- */
-export const JOINT_LUA: string = `
-local READY = { SUCCESS = true, FAILURE = true, REVOKED = true }
+/** Lua: `state_of(key)` knows the `status` of a stored result in JSON, MessagePack and YAML, mostly without decoding the whole. */
+const STATE_LUA = `local READY = { SUCCESS = true, FAILURE = true, REVOKED = true }
 local function state_of(key)
   local head = redis.pcall('GETRANGE', key, 0, 63)
   -- No text at all (another program's key) is no result: it is written over.
@@ -106,7 +102,13 @@ local function state_of(key)
   local ok, meta = pcall(cjson.decode, whole)
   if ok and type(meta) == 'table' then return tostring(meta.status) end
   return whole:match('^status: ([%u_]+)') or whole:match('\\nstatus: ([%u_]+)') or whole:match('\\166status[\\160-\\191]([%u_]+)') or ''
-end
+end`;
+
+/**
+ * Lua: `local replies, next, tables = apply_writes(at)` reads what `jointArguments` laid out from ARGV[at] on, and applies it in order.
+ */
+export const JOINT_LUA: string = `
+${STATE_LUA}
 local function store(key, ttl, body, ...)
   if ttl > 0 then return redis.call('SET', key, body, 'PX', ttl, ...) end
   return redis.call('SET', key, body, ...)
@@ -195,6 +197,46 @@ const APPLY: RedisScript = redisScript(`${JOINT_LUA}
 local misfit = misfit_of_writes(1)
 if misfit then return redis.error_reply(misfit) end
 return (apply_writes(1))`);
+
+/**
+ * Arguments of writes that all store ready results: their number, then key, fence key, attempt, lifetime and body of each. Undefined when
+ * one of the writes is another.
+ */
+export function leanArguments(writes: readonly RedisWrite[]): RedisArg[] | undefined {
+  const out: RedisArg[] = [writes.length];
+  for (const write of writes) {
+    if (write[0] !== 'put' || write[6] !== 1) return undefined;
+    out.push(write[2] ?? '', write[3] ?? '', write[4] ?? '', write[7] ?? '', write[8] ?? '');
+  }
+  return out;
+}
+
+/**
+ * Lua that applies what `leanArguments` laid out from ARGV[at] on, as WRITES.put does, into `answers`. A text without functions: making
+ * those of JOINT_LUA takes a script ten times as long as storing one result.
+ */
+export const LEAN_PUTS_LUA: string = `
+for i = at + 1, at + 5 * tonumber(ARGV[at]), 5 do
+  local key, attempt, ttl, body = ARGV[i], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), ARGV[i + 4]
+  local fence = tonumber(redis.call('GETEX', ARGV[i + 1]) or 0)
+  local stored = 0
+  if attempt >= fence then
+    local free
+    if ttl > 0 then free = redis.call('SET', key, body, 'PX', ttl, 'NX') else free = redis.call('SET', key, body, 'NX') end
+    if not free then
+      ${STATE_LUA}
+      local state = state_of(key)
+      free = not (state == 'SUCCESS' or (state and READY[state] and attempt == fence))
+      if free and ttl > 0 then redis.call('SET', key, body, 'PX', ttl) elseif free then redis.call('SET', key, body) end
+    end
+    if free then
+      redis.call('PUBLISH', key, body)
+      stored = 1
+    end
+  end
+  answers[#answers + 1] = stored
+end
+`;
 
 /** Applies writes on their own, all in one script; resolves to the answer of each. */
 export async function applyWrites(

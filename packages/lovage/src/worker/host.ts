@@ -2,7 +2,7 @@
 
 import type { Queue } from '../app/index.ts';
 import type { Consumer, Revoked, WorkerApp } from '../consumer/index.ts';
-import type { Dispatcher } from '../event/index.ts';
+import type { Dispatcher, EventStream, ReceiveOptions, WorkerView } from '../event/index.ts';
 import type { EndOutside, Execute, Pool, SlotProgram } from '../pool/index.ts';
 import type { Signals } from '../task/index.ts';
 import type { AutoscaleOptions, Autoscaler } from './autoscale.ts';
@@ -59,6 +59,8 @@ export interface WorkerOptions {
   readonly heartbeatInterval?: number;
   /** Say neither online nor offline, and send no heartbeats. @default false */
   readonly withoutHeartbeat?: boolean;
+  /** Listen to the events of other workers, and answer their elections. @default false */
+  readonly gossip?: boolean;
   /** Seconds without a message, with free slots, after which the line is checked. @default 15 */
   readonly watchdog?: number;
   /** Port for `/livez`, `/readyz` and `/metrics`; 0: any. @default none */
@@ -102,6 +104,8 @@ export interface WorkerParts extends AsyncDisposable {
   readonly backendUrl: string | undefined;
   /** Sends the events of this worker; nothing passes before the step `events` says so. */
   readonly dispatcher: Dispatcher;
+  /** Events of all workers. */
+  receive(options: ReceiveOptions): EventStream;
 }
 
 /** A worker as its steps see it. */
@@ -138,6 +142,8 @@ export interface WorkerHost {
   info(): Readonly<Record<string, unknown>>;
   /** Begins a warm shutdown. */
   stop(cause: string): void;
+  /** Other workers that are alive; set by the step `gossip` while it listens. */
+  peers: (() => readonly WorkerView[]) | undefined;
   /** What lives with each line to the broker: the program's own steps of the consumer. */
   readonly consumerSteps: readonly Bootstep<ConsumerHost>[];
   /** A step found out that the worker cannot go on. */

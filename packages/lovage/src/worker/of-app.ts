@@ -218,6 +218,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
     brokerUrl: broker.url,
     backendUrl: backend === undefined ? undefined : redactUrl(backend.url),
     dispatcher,
+    receive: (options) => app.events(options),
     // Broker and store belong to the app, which other workers of this process may share.
     [Symbol.asyncDispose]: async () => undefined,
   };

@@ -249,6 +249,7 @@ export class Worker implements AsyncDisposable {
       beforeReady: [],
       info: () => this.info(),
       stop: (cause) => void this.stop(cause),
+      peers: undefined,
       consumerSteps: [...lineSteps, ...this.#source.consumerSteps(), ...(this.#options.consumerSteps ?? [])],
       fail: (error) => {
         if (this.#state !== 'running') return;

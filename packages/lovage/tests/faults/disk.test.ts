@@ -2,11 +2,9 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type AsyncResult, BrokerFullError, Lovage, PublishError } from '../../src/index.ts';
-import { openSqliteFile } from '../../src/util/index.ts';
 import { createReserve } from '../../src/util/sqlite-reserve.ts';
-import { startWorker } from '../../src/worker/index.ts';
 import { testFolder } from '../support/folder.ts';
+import { fullDisk } from './harness/full-disk.ts';
 import { garbleMany, MESSAGES, openFile, overwrite, PAGE, QUEUE, survivors, written } from './harness/garbled.ts';
 
 const seed = Number(process.env.FAULT_SEED ?? Date.now() % 1_000_000);
@@ -34,47 +32,7 @@ test("a file without its beginning is named and left alone: it may be anybody's"
 });
 
 test('a full disk refuses what is new, finishes what is held, and serves again when there is room', async () => {
-  const folder = testFolder('full');
-  const path = join(folder, 'a.db');
-  const url = `sqlite://${path}`;
-  await using app = new Lovage('full', { brokerUrl: url, resultBackend: url, taskDefaultQueue: QUEUE, taskPublishTimeout: 5 });
-  const gate = Promise.withResolvers<void>();
-  app.task('full.wait', async (number: number) => {
-    await gate.promise;
-    return number;
-  });
-  app.task('full.length', (text: string) => text.length);
-  const worker = await startWorker(app, { concurrency: 10, hostname: 'w@full' });
-  const held = await Promise.all(Array.from({ length: 10 }, (_, number) => app.sendTask('full.wait', { args: [number] })));
-  const broker = await app.openBroker('read');
-  await expect.poll(() => broker.count(QUEUE)).toMatchObject({ ready: 0, held: 10 });
-  await expect.poll(() => existsSync(`${path}-reserve`)).toBe(true);
-  // The connection of this process may have so many pages and no more: SQLite says what it says of a full disk.
-  const file = openSqliteFile(path, { schema: '' });
-  const limit = (pages: number | string) => file.write((db) => db.statement(`PRAGMA max_page_count = ${pages}`).get());
-  const pages = Number((await file.read((db) => db.statement('PRAGMA page_count').get()))?.page_count);
-  await limit(pages + 20);
-  const sent: AsyncResult<unknown>[] = [];
-  const text = 'x'.repeat(20_000);
-  let refusal: unknown;
-  while (refusal === undefined) {
-    const one = await app.sendTask('full.length', { args: [text] }).catch((error: unknown) => error as Error);
-    if (one instanceof Error) refusal = one;
-    else sent.push(one);
-  }
-  expect(sent.length).toBeGreaterThan(0);
-  expect(refusal).toBeInstanceOf(PublishError);
-  expect((refusal as PublishError).safeToRepeat).toBe(true);
-  expect((refusal as Error).cause).toBeInstanceOf(BrokerFullError);
-  expect(String(refusal)).toMatch(/full.*free some space/);
-  gate.resolve();
-  expect(await Promise.all(held.map((result) => result.get({ timeout: 20 })))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  expect(await Promise.all(sent.map((result) => result.get({ timeout: 20 })))).toEqual(sent.map(() => text.length));
-  await expect.poll(() => broker.count(QUEUE)).toMatchObject({ ready: 0, held: 0 });
-  await limit(1_000_000);
-  expect(await (await app.sendTask('full.length', { args: [text] })).get({ timeout: 20 })).toBe(text.length);
-  await worker.stop();
-  await file[Symbol.asyncDispose]();
+  expect(await fullDisk(testFolder('full'))).toEqual([]);
 });
 
 test('the room that is kept is given back once, nothing new is taken meanwhile, and it is made again when there is plenty', async () => {

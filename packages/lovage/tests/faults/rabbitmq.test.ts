@@ -1,4 +1,4 @@
 // The faults on RabbitMQ, with both types of queues.
 import { describeFaults } from './harness/suite.ts';
 
-describeFaults('rabbitmq-classic', 'rabbitmq-quorum');
+describeFaults(['rabbitmq-classic', 'rabbitmq-quorum'], 'all');

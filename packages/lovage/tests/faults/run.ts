@@ -1,5 +1,6 @@
-// `npm run test:faults -- [--seeds 20] [--seed 1] [--scale long|short] [--only id] [--stack name] [--results file] [--no-page]`: runs the
-// scenarios again and again, writes each run as a line of JSON, and the table of docs/reliability.md from all lines of the file.
+// `npm run test:faults -- [--seeds 20] [--seed 1] [--scale long|short] [--only id] [--stack name] [--results file] [--merge file] [--no-page]`:
+// runs the scenarios again and again, writes each run as a line of JSON, and the table of docs/reliability.md from all lines of the file
+// and of those that are merged. `--seeds 0` runs nothing and only writes the table.
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -20,6 +21,7 @@ const { values: options } = parseArgs({
     scale: { type: 'string', default: 'long' },
     only: { type: 'string', multiple: true },
     stack: { type: 'string', multiple: true },
+    merge: { type: 'string', multiple: true, default: [] },
     results: { type: 'string', default: join(ROOT, '.faults/results.jsonl') },
     'no-page': { type: 'boolean', default: false },
   },
@@ -47,9 +49,9 @@ async function runOne(scenario: Scenario, context: ScenarioContext): Promise<boo
   }
 }
 
-function readRows(): readonly Row[] {
-  if (!existsSync(options.results)) return [];
-  const lines = readFileSync(options.results, 'utf8').split('\n');
+function readRows(file: string): readonly Row[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Row);
 }
 
@@ -71,7 +73,8 @@ async function main(): Promise<void> {
     }
   }
   await closeSharedServers();
-  if (!options['no-page']) writeFileSync(PAGE, withTable(readFileSync(PAGE, 'utf8'), renderTable(scenarios, readRows())));
+  const rows = [options.results, ...options.merge].flatMap(readRows);
+  if (!options['no-page']) writeFileSync(PAGE, withTable(readFileSync(PAGE, 'utf8'), renderTable(scenarios, rows)));
   console.log(failed === 0 ? 'All promises were kept.' : `${failed} runs went wrong.`);
   process.exitCode = failed === 0 ? 0 : 1;
 }

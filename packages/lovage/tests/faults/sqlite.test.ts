@@ -1,4 +1,4 @@
 // The faults on the embedded broker.
 import { describeFaults } from './harness/suite.ts';
 
-describeFaults('sqlite');
+describeFaults(['sqlite'], 'all');

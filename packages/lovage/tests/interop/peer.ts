@@ -15,6 +15,8 @@ export interface PeerOptions {
   readonly queues: readonly string[];
   /** The module of the worker's app. @default 'peer' */
   readonly module?: string;
+  /** Further options of the worker. */
+  readonly options?: readonly string[];
   /** Further variables of the environment. */
   readonly variables?: Readonly<Record<string, string>>;
 }
@@ -75,6 +77,7 @@ export async function startPythonWorker(options: PeerOptions): Promise<PythonWor
       `${options.prefix}@py`,
       '--without-gossip',
       '--without-mingle',
+      ...(options.options ?? []),
     ],
     options,
   );
@@ -121,6 +124,45 @@ export function startPythonClient(options: PeerOptions): PythonClient {
         const n = ++count;
         waiting.set(n, { resolve, reject });
         child.stdin?.write(`${JSON.stringify({ n, code })}\n`);
+      }),
+    [Symbol.asyncDispose]: () => end(child),
+  };
+}
+
+/** A Python program that prints lines. */
+export interface PythonProgram extends AsyncDisposable {
+  /** The first line, of those so far or to come, that is one. Rejects when the program ends before. */
+  until(is: (line: string) => boolean): Promise<string>;
+}
+
+export function startPythonProgram(args: readonly string[], options: PeerOptions): PythonProgram {
+  const child = python(args, options);
+  const lines: string[] = [];
+  const waiting = new Set<() => void>();
+  let ended = false;
+  const hear = (line: string): void => {
+    lines.push(line);
+    for (const look of waiting) look();
+  };
+  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream as NodeJS.ReadableStream }).on('line', hear);
+  child.once('exit', () => {
+    ended = true;
+    for (const look of waiting) look();
+  });
+  return {
+    until: (is) =>
+      new Promise((resolve, reject) => {
+        let seen = 0;
+        const look = (): void => {
+          const found = lines.slice(seen).find(is);
+          seen = lines.length;
+          if (found === undefined && !ended) return;
+          waiting.delete(look);
+          if (found === undefined) reject(new Error(`The Python program ended:\n${lines.join('\n')}`));
+          else resolve(found);
+        };
+        waiting.add(look);
+        look();
       }),
     [Symbol.asyncDispose]: () => end(child),
   };

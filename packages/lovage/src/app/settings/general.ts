@@ -47,8 +47,8 @@ export const generalSettings: SettingRows = {
     kind: 'string',
     default: null,
     old: 'CELERY_TIMEZONE',
-    about: 'IANA name of the time zone of schedules; null: UTC, or the zone of the machine when enableUtc is off.',
-    later: 'beat',
+    about:
+      'IANA name of the time zone of schedules, and of times that messages of protocol 1 say are local; null: UTC, or the zone of the machine when enableUtc is off.',
   },
   imports: {
     kind: 'strings',

@@ -34,7 +34,7 @@ export interface Settings {
    */
   readonly enableUtc: boolean;
   /**
-   * IANA name of the time zone of schedules; null: UTC, or the zone of the machine when enableUtc is off. No effect yet: belongs to beat, which is still to come.
+   * IANA name of the time zone of schedules, and of times that messages of protocol 1 say are local; null: UTC, or the zone of the machine when enableUtc is off.
    * @default null
    */
   readonly timezone: string | null;

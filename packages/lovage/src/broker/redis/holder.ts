@@ -4,7 +4,16 @@
 // A turn whose answer is lost is sent again under the same number: the script does it once and answers the same batch.
 
 import type { Frames, RedisWrite } from '../../util/index.ts';
-import { BrokerConnectionError, expireWrite, frames, isReplyError, jointArguments, logger, sleep } from '../../util/index.ts';
+import {
+  BrokerConnectionError,
+  expireWrite,
+  frames,
+  isReplyError,
+  jointArguments,
+  leanArguments,
+  logger,
+  sleep,
+} from '../../util/index.ts';
 import type { Delivery } from '../seam.ts';
 import type { Holder, TurnResult } from '../store.ts';
 import { brokerError, isAway, type RedisContext } from './context.ts';
@@ -14,9 +23,9 @@ import { byPlace, fieldOf, type HeldPlace, placeOf } from './held.ts';
 import type { Keeper } from './keeper.ts';
 import { createListener, type Listener } from './listener.ts';
 import { countOf, type Packed, unpack } from './packed.ts';
-import { OPEN, TURN } from './scripts.ts';
-import { type HeldTag, settlementArguments } from './settle.ts';
-import { createWaiting, type Waiting } from './waiting.ts';
+import { LEAN_TURN, OPEN, TURN } from './scripts.ts';
+import { type HeldTag, leanSettlementArguments, settlementArguments } from './settle.ts';
+import { createWaiting, type Request, type Waiting } from './waiting.ts';
 
 const log = logger('broker', 'redis');
 const NOTHING: TurnResult = { taken: [], lost: [] };
@@ -89,6 +98,8 @@ class RedisHolder implements Holder {
   #waitingTake: string | undefined;
   /** What such a take brought when nobody was idle. */
   readonly #brought: Delivery[] = [];
+  /** Subscriptions to broadcasts. */
+  #hears = 0;
   #disposed = false;
   #ended: Error | undefined;
 
@@ -105,7 +116,10 @@ class RedisHolder implements Holder {
       context,
       node,
       (keys) => this.#woken(keys),
-      () => void this.#track(),
+      () => {
+        this.#checkHearing();
+        void this.#track();
+      },
     );
     this.#line = context.open({ name: `lovage:turn:${node}`.replaceAll(/\s/g, '_') });
     this.#line.observe({ up: () => void this.#track() });
@@ -180,7 +194,7 @@ class RedisHolder implements Holder {
     const lanes = this.#lanesOf(call.queues);
     const reply = await (this.#drained && call.take > 0
       ? this.#settleAndWait(turn, call, lanes)
-      : this.#evaluate(lanes.keys, this.#arguments(turn, call, lanes)));
+      : this.#evaluate(this.#request(turn, call, lanes)));
     this.#connectRest();
     const batch = this.#batch(turn, reply, lanes);
     if (batch === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
@@ -205,18 +219,17 @@ class RedisHolder implements Holder {
 
   /** After the last take nothing was left: the verdicts, and the next take behind a wait, leave in one write. */
   #settleAndWait(turn: number, call: TurnCall, lanes: Lanes): Promise<TurnReply> {
-    if (this.#waitingTake !== undefined || !this.#waiting.isOpen)
-      return this.#evaluate(lanes.keys, this.#arguments(turn, call, lanes));
-    const args = this.#arguments(turn, { ...call, take: 0 }, lanes);
+    if (this.#waitingTake !== undefined || !this.#waiting.isOpen) return this.#evaluate(this.#request(turn, call, lanes));
+    const request = this.#request(turn, { ...call, take: 0 }, lanes);
     return this.#waiting.together(() => {
-      const answer = this.#orAgain(this.#waiting.turn(lanes.keys, args), lanes.keys, args);
+      const answer = this.#orAgain(this.#waiting.turn(request), request);
       this.#layOut(call.queues, call.take);
       return answer;
     });
   }
 
   /** Sends a turn until it is answered, for as long as a lease may live. */
-  async #evaluate(keys: Frames, args: Frames): Promise<TurnReply> {
+  async #evaluate({ script, keys, args }: Request): Promise<TurnReply> {
     const { leaseMs } = this.#context;
     const until = performance.now() + leaseMs;
     for (;;) {
@@ -224,7 +237,7 @@ class RedisHolder implements Holder {
         // No timer for each turn: a silent server is noticed by the line, and only waiting for a new line needs a limit.
         if (!this.#line.isConnected)
           await this.#line.ready(AbortSignal.timeout(Math.max(1, Math.ceil(until - performance.now()))));
-        return (await this.#line.evaluate(TURN, keys, args)) as TurnReply;
+        return (await this.#line.evaluate(script, keys, args)) as TurnReply;
       } catch (error) {
         const mendable = error instanceof BrokerConnectionError || isAway(error);
         if (mendable && performance.now() < until && !this.#disposed && this.#ended === undefined) {
@@ -238,20 +251,35 @@ class RedisHolder implements Holder {
     }
   }
 
-  #arguments(turn: number, call: TurnCall, lanes: Lanes, wait: '' | 'wait' = ''): Frames {
+  #request(turn: number, call: TurnCall, lanes: Lanes, wait: '' | 'wait' = ''): Request {
+    const { unacked, expiries } = this.#context;
+    const served = this.#servedKeys(lanes);
+    const isUsual = served.length === 0 && unacked === '' && expiries.size === 0;
+    const lean = isUsual ? this.#leanArguments(turn, call, lanes, wait) : undefined;
+    if (lean !== undefined) return { script: LEAN_TURN, keys: lanes.keys, args: lean };
+    return { script: TURN, keys: lanes.keys, args: this.#arguments(turn, call, lanes, served, wait) };
+  }
+
+  #leanArguments(turn: number, { settle, writes, take }: TurnCall, { queues }: Lanes, wait: '' | 'wait'): Frames | undefined {
+    const ends = leanSettlementArguments(settle);
+    const puts = leanArguments(writesOf(writes));
+    if (ends === undefined || puts === undefined) return undefined;
+    const { length } = queues;
+    return frames([turn, this.#context.leaseMs, length === 0 ? 0 : take, Math.max(1, length), wait, ...ends, ...puts]);
+  }
+
+  #arguments(turn: number, call: TurnCall, lanes: Lanes, served: readonly string[], wait: '' | 'wait'): Frames {
     const { leaseMs, unacked, unackedIndex, expiries, keys } = this.#context;
     const { queues } = lanes;
-    const take = queues.length === 0 ? 0 : call.take;
-    const writes = call.writes.flatMap(({ payload }) => payload as readonly RedisWrite[]);
+    const writes = [...writesOf(call.writes)];
     for (const queue of expiries.size === 0 ? [] : queues) {
       const ttl = expiries.get(queue);
       if (ttl !== undefined) writes.push(expireWrite(ttl, keys.lists(queue)));
     }
-    const served = this.#servedKeys(lanes);
     return frames([
       turn,
       leaseMs,
-      take,
+      queues.length === 0 ? 0 : call.take,
       Math.max(1, queues.length),
       unacked,
       unackedIndex,
@@ -360,9 +388,9 @@ class RedisHolder implements Holder {
     const [list] = lanes.lists;
     if (list === undefined || take <= 0) return;
     const turn = ++this.#turn;
-    const args = this.#arguments(turn, { settle: [], writes: [], queues, take }, lanes, 'wait');
+    const request = this.#request(turn, { settle: [], writes: [], queues, take }, lanes, 'wait');
     this.#waitingTake = list;
-    const answer = this.#orAgain(this.#waiting.take(list, lanes.keys, args), lanes.keys, args);
+    const answer = this.#orAgain(this.#waiting.take(list, request), request);
     const brought = (reply: TurnReply | undefined): void => {
       this.#waitingTake = undefined;
       const taken = (reply === undefined ? undefined : this.#batch(turn, reply, lanes))?.read() ?? NONE;
@@ -377,12 +405,12 @@ class RedisHolder implements Holder {
   }
 
   /** An answer of the waiting connection; if it is lost, the same turn under the same number goes over the other one. */
-  async #orAgain(answer: Promise<unknown>, keys: Frames, args: Frames): Promise<TurnReply> {
+  async #orAgain(answer: Promise<unknown>, request: Request): Promise<TurnReply> {
     try {
       return (await answer) as TurnReply;
     } catch (error) {
       if (isReplyError(error) && !isAway(error)) throw brokerError(error, 'A turn of the holder failed');
-      return this.#evaluate(keys, args);
+      return this.#evaluate(request);
     }
   }
 
@@ -407,11 +435,19 @@ class RedisHolder implements Holder {
         await this.#listener.subscribe(pattern, (raw) => receive([this.#delivery(NO_PLACE, raw, queue)]));
       }
     }
+    this.#hears += 1;
     return {
       [Symbol.asyncDispose]: async () => {
+        this.#hears -= 1;
         for (const pattern of patterns) await this.#listener.unsubscribe(pattern);
       },
     };
+  }
+
+  /** What is said while nobody listens is lost: whoever reads broadcasts must know, so that it subscribes again and looks around. */
+  #checkHearing(): void {
+    if (this.#hears === 0 || this.#listener.line.isConnected) return;
+    this.#end(new BrokerConnectionError(`The line to ${this.#context.target.url} on which broadcasts come was lost.`));
   }
 
   #warnOfType(list: string): void {
@@ -496,6 +532,12 @@ class Brought implements TurnResult {
     this.#taken ??= this.#read();
     return this.#taken;
   }
+}
+
+function writesOf(writes: TurnCall['writes']): readonly RedisWrite[] {
+  const [first] = writes;
+  if (first !== undefined && writes.length === 1) return first.payload as readonly RedisWrite[];
+  return writes.flatMap(({ payload }) => payload as readonly RedisWrite[]);
 }
 
 const is = ([status]: TurnReply, word: string): boolean => status.toString('latin1') === word;

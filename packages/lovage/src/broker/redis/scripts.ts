@@ -2,7 +2,7 @@
 //
 // A holder's messages lie in the hash `held`: field `<turn>.<n>.<list>` → the envelope, or (in Celery's mode) `t` and the tag under
 // which `unacked` has it, or `r` and the envelope where it has no tag of its own. The lease's value are the numbers of the last turn and of the last take that waited.
-import { JOINT_LUA, type RedisScript, redisScript } from '../../util/index.ts';
+import { JOINT_LUA, LEAN_PUTS_LUA, type RedisScript, redisScript } from '../../util/index.ts';
 
 /** Chunks keep `unpack` below Lua's stack limit. */
 const CHUNK = 500;
@@ -224,6 +224,91 @@ while left > 0 and step <= #KEYS do
     open = still
   end
   step = step + width
+end
+return { 'ok', lost, taken, refused, answers }
+`);
+
+/**
+ * TURN for what nearly every turn is: messages that just end, ready results to store, and a take, without Celery's entries. It defines no
+ * functions and knows no other kinds, which makes it several times as quick (bench rows redis-get and redis-drain).
+ * KEYS as TURN has them. ARGV: turn, lease ms, take, lists per step, 'wait' or '', number of runs of fields that end, each (turn, list,
+ * first, last), then the writes (see leanArguments). Answers as TURN does.
+ */
+export const LEAN_TURN: RedisScript = redisScript(`
+local LEASE, HELD, turn, lease_ms, UNACKED = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ''
+-- As in TURN: a first write that a full server allows, and that makes nobody be told of changes of all KEYS.
+local lease = redis.call('GETEX', LEASE, 'PX', lease_ms)
+if not lease then return { 'lost', {}, {} } end
+local space = lease:find(' ', 1, true)
+local last, last_wait = lease, ''
+if space then last, last_wait = lease:sub(1, space - 1), lease:sub(space + 1) end
+local waited = ARGV[5] == 'wait'
+if waited then last, last_wait = last_wait, last end
+if last == turn then
+  local again, all = {}, redis.call('HGETALL', HELD)
+  for i = 1, #all, 2 do
+    if all[i]:sub(1, #turn + 1) == turn .. '.' then
+      local value = all[i + 1]
+      if UNACKED ~= '' then
+        value = value:sub(1, 1) == 't' and 't' .. (redis.call('HGET', UNACKED, value:sub(2)) or '') or value
+      end
+      again[#again + 1] = all[i]
+      again[#again + 1] = value
+    end
+  end
+  return { 'again', {}, again }
+end
+if tonumber(turn) < (tonumber(last) or 0) then return { 'stale', {}, {} } end
+redis.call('SET', LEASE, waited and last_wait .. ' ' .. turn or turn .. ' ' .. last_wait, 'PX', lease_ms)
+local lost, answers, fields, at, runs = {}, {}, {}, 7, tonumber(ARGV[6])
+for run = 1, runs do
+  local head, tail, upto = ARGV[at] .. '.', '.' .. ARGV[at + 1], tonumber(ARGV[at + 3])
+  for n = tonumber(ARGV[at + 2]), upto do
+    fields[#fields + 1] = head .. n .. tail
+    if #fields == ${CHUNK} or (run == runs and n == upto) then
+      if redis.call('HDEL', HELD, unpack(fields)) == 0 then for i = 1, #fields do lost[#lost + 1] = fields[i] end end
+      fields = {}
+    end
+  end
+  at = at + 4
+end
+${LEAN_PUTS_LUA}
+local taken, refused, number, left, width = {}, {}, 0, tonumber(ARGV[3]), tonumber(ARGV[4])
+local step, more = 3, nil
+while left > 0 and step <= #KEYS and more ~= 0 do
+  local open = { step }
+  for list = step + 1, step + width - 1 do open[#open + 1] = list end
+  -- The queues of one step share evenly; what one leaves, the others get.
+  while left > 0 and #open > 0 do
+    local share, still = math.max(1, math.floor(left / #open)), {}
+    for i = 1, #open do
+      local list = open[i]
+      local want = math.min(share, left, ${CHUNK})
+      if want > 0 then
+        local popped = redis.pcall('RPOP', KEYS[list], want)
+        if popped and popped.err then
+          refused[#refused + 1] = KEYS[list]
+        elseif popped and #popped > 0 then
+          local entries, tail = { HELD }, '.' .. KEYS[list]
+          for n = 1, #popped do
+            entries[#entries + 1] = turn .. '.' .. number + n .. tail
+            entries[#entries + 1] = popped[n]
+          end
+          number = number + #popped
+          taken[#taken + 1] = list - 2
+          taken[#taken + 1] = cmsgpack.pack(popped)
+          redis.call('HSET', unpack(entries))
+          left = left - #popped
+          if #popped == want then still[#still + 1] = list end
+        end
+      end
+    end
+    open = still
+  end
+  step = step + width
+  -- One question for all that is left, since it is nearly always nothing: each command costs a script more than it does. Not on the other
+  -- connection, which would be told of changes of all KEYS after it.
+  if waited and left > 0 and not more and step <= #KEYS and #KEYS < ${CHUNK} then more = redis.call('EXISTS', unpack(KEYS, step)) end
 end
 return { 'ok', lost, taken, refused, answers }
 `);

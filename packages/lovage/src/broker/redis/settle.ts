@@ -32,6 +32,22 @@ export function settlementArguments(settlements: readonly Settlement[], context:
   return [moved.length, ...moved.flat()];
 }
 
+/**
+ * The same for messages that all just end, as LEAN_TURN reads it: the number of runs, then turn, list, first and last place of each.
+ * Undefined when one of them goes somewhere.
+ */
+export function leanSettlementArguments(settlements: readonly Settlement[]): Argument[] | undefined {
+  const places: HeldPlace[] = [];
+  for (const { verdict, delivery } of settlements) {
+    if (verdict !== 'ack' && verdict !== 'reject') return undefined;
+    places.push(delivery.tag as HeldTag);
+  }
+  const runs = runsOf(places);
+  const out: Argument[] = [runs.length];
+  for (const { turn, list, place, last } of runs) out.push(turn, list, place, last);
+  return out;
+}
+
 interface Run extends HeldPlace {
   last: number;
 }
@@ -39,14 +55,19 @@ interface Run extends HeldPlace {
 /** Each as a field, or, where they came one after the other, from and to. */
 function endedArguments(places: readonly HeldPlace[]): Argument[][] {
   if (places.length === 0) return [];
+  const runs = runsOf(places);
+  if (runs.length * 6 > places.length) return [['ack', places.length, ...places.map(fieldOf)]];
+  return runs.map(({ turn, list, place, last }) => ['acks', 4, turn, list, place, last]);
+}
+
+function runsOf(places: readonly HeldPlace[]): readonly Run[] {
   const runs: Run[] = [];
   for (const { turn, place, list } of places) {
     const run = runs.at(-1);
     if (run !== undefined && run.turn === turn && run.last === place - 1 && run.list === list) run.last = place;
     else runs.push({ turn, place, list, last: place });
   }
-  if (runs.length * 6 > places.length) return [['ack', places.length, ...places.map(fieldOf)]];
-  return runs.map(({ turn, list, place, last }) => ['acks', 4, turn, list, place, last]);
+  return runs;
 }
 
 /** Undefined when the message just ends. */

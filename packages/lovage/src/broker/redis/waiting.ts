@@ -2,15 +2,22 @@
 // list onto itself, which blocks while the list is empty and changes nothing, and the holder's next take. The server runs the second the
 // moment the first ends, so a message is on its way to the worker before anybody had to be told and to ask.
 // Called by holder.ts, which also says what becomes of an answer that is lost.
-import { type Frames, isReplyError, logger, type RedisLine } from '../../util/index.ts';
+import { type Frames, isReplyError, logger, type RedisLine, type RedisScript } from '../../util/index.ts';
 import type { RedisContext } from './context.ts';
-import { TURN } from './scripts.ts';
+import { LEAN_TURN, TURN } from './scripts.ts';
 
 const log = logger('broker', 'redis');
 /** Seconds of one block at most: a frozen process must not take when its lease may be over, and a silent line must show. */
 const MAX_BLOCK = 1;
 /** Milliseconds without another try after the server refused to block (no memory, no right, a key that is no list). */
 const REFUSED_MS = 10_000;
+
+/** A turn as it is sent, and sent again. */
+export interface Request {
+  readonly script: RedisScript;
+  readonly keys: Frames;
+  readonly args: Frames;
+}
 
 export interface Waiting extends AsyncDisposable {
   /** Connects, and connects again by itself. */
@@ -20,9 +27,9 @@ export interface Waiting extends AsyncDisposable {
   /** What `send` sends leaves in one write. */
   together<T>(send: () => T): T;
   /** A turn that is not behind a wait, as long as none is. */
-  turn(keys: Frames, args: Frames): Promise<unknown>;
+  turn(request: Request): Promise<unknown>;
   /** Lays out a take behind the wait for `list`. Resolves to its answer; rejects when that was lost. */
-  take(list: string, keys: Frames, args: Frames): Promise<unknown>;
+  take(list: string, request: Request): Promise<unknown>;
   /** Ends the wait at once; the take behind it then looks, and is answered. */
   stop(): void;
 }
@@ -35,6 +42,8 @@ export function createWaiting(context: RedisContext, node: string, opened: () =>
     name: `lovage:wait:${node}`.replaceAll(/\s/g, '_'),
     prepare: async (client) => {
       id = Number(await client.client('ID'));
+      // A turn whose script is unknown is sent once more: then it would lie behind the wait.
+      await Promise.all([TURN, LEAN_TURN].map(({ lua }) => client.script('LOAD', lua)));
     },
   });
   line.observe({ up: opened });
@@ -53,11 +62,11 @@ export function createWaiting(context: RedisContext, node: string, opened: () =>
       return line.isConnected && performance.now() - refusedAt > REFUSED_MS;
     },
     together: (send) => line.together(send),
-    turn: (keys, args) => line.evaluate(TURN, keys, args),
-    take: (list, keys, args) =>
+    turn: ({ script, keys, args }) => line.evaluate(script, keys, args),
+    take: (list, { script, keys, args }) =>
       line.together(() => {
         line.call('BLMOVE', [list, list, 'RIGHT', 'RIGHT', block]).catch(refused);
-        return line.evaluate(TURN, keys, args);
+        return line.evaluate(script, keys, args);
       }),
     stop: () => {
       if (id !== undefined && context.line.isConnected) context.line.call('CLIENT', ['UNBLOCK', id]).catch(() => undefined);

@@ -3,6 +3,7 @@ import type { Command } from '../define.ts';
 import { call } from './call.ts';
 import { control } from './control.ts';
 import { dlq } from './dlq.ts';
+import { events } from './events.ts';
 import { graph } from './graph.ts';
 import { inspect } from './inspect.ts';
 import { purge } from './purge.ts';
@@ -11,4 +12,4 @@ import { result } from './result.ts';
 import { status } from './status.ts';
 import { worker } from './worker.ts';
 
-export const commands: readonly Command[] = [worker, call, result, graph, queues, dlq, purge, status, inspect, control];
+export const commands: readonly Command[] = [worker, call, result, events, graph, queues, dlq, purge, status, inspect, control];

@@ -48,6 +48,8 @@ const parser = object({
     option('--autoscale', range(), { description: message`As many slots as there is work for, between these bounds.` }),
   ),
   taskEvents: optional(option('-E', '--task-events', { description: message`Send events about tasks, for monitors.` })),
+  gossip: optional(option('--gossip', { description: message`Listen to the events of other workers, as Celery's do.` })),
+  withoutGossip: option('--without-gossip', { description: message`Do not, which is the default; Celery's flag.` }),
   withoutHeartbeat: option('--without-heartbeat', { description: message`Send no heartbeats.` }),
   heartbeatInterval: optional(
     option('--heartbeat-interval', seconds(), { description: message`Time between two heartbeats; 2 seconds.` }),
@@ -171,7 +173,10 @@ export const worker: Command = defineCommand({
     'lovage -A tasks.ts worker -- worker.shutdownTimeout=60',
   ],
   parser,
-  run: async ({ loglevel, logFormat, logfile, pairs, ...options }, { loadApp, global, logColor, userOptions, again }) => {
+  run: async (
+    { loglevel, logFormat, logfile, pairs, withoutGossip, ...options },
+    { loadApp, global, logColor, userOptions, again },
+  ) => {
     const logging: ProgramLogging = {
       file: logfile,
       level: (loglevel ?? 'INFO') as LogLevel,
@@ -182,6 +187,7 @@ export const worker: Command = defineCommand({
     await configureLogging(logging);
     const app = await loadApp(pairs);
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    if (withoutGossip) given.gossip = false;
     const signals = signalOptions(process.env, again);
     return runWorkerProgram(app, {
       ...given,

@@ -11,7 +11,7 @@ export function saysHeartbeats({ options }: WorkerHost): boolean {
 
 export const eventsStep: Bootstep<WorkerHost> = {
   name: 'events',
-  enabled: (host) => host.options.taskEvents === true || saysHeartbeats(host),
+  enabled: (host) => host.options.taskEvents === true || host.options.gossip === true || saysHeartbeats(host),
   start: async (host) => {
     const { dispatcher } = host.parts;
     const freq = host.options.heartbeatInterval ?? HEARTBEAT_INTERVAL;

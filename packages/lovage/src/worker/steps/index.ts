@@ -7,6 +7,7 @@ import { cleanupStep } from './cleanup.ts';
 import { consumerStep } from './consumer.ts';
 import { controlStep } from './control.ts';
 import { eventsStep } from './events.ts';
+import { gossipStep } from './gossip.ts';
 import { healthStep } from './health.ts';
 import { heartStep } from './heart.ts';
 import { pausesStep } from './pauses.ts';
@@ -28,6 +29,6 @@ export const firstSteps: readonly Bootstep<WorkerHost>[] = [
   eventsStep,
 ];
 /** What lives with each line to the broker, beside a program's own. */
-export const lineSteps: readonly Bootstep<ConsumerHost>[] = [heartStep];
+export const lineSteps: readonly Bootstep<ConsumerHost>[] = [heartStep, gossipStep];
 /** Starts after all others and drains before them. */
 export const lastStep: Bootstep<WorkerHost> = consumerStep;

@@ -4,7 +4,9 @@ import { brokerOptions, freshQueue, read, text } from './harness.ts';
 import { plainLine } from './redis-harness.ts';
 
 const [url = '', queue = '', mode = 'lovage', what = 'hold', maxLoopBlock = '600'] = process.argv.slice(2);
-const transportOptions = { inFlight: mode, leaseSeconds: 1, maxLoopBlock: Number(maxLoopBlock) };
+/** Seconds. */
+const lease = what === 'block' ? 2 : 1;
+const transportOptions = { inFlight: mode, leaseSeconds: lease, maxLoopBlock: Number(maxLoopBlock) };
 const broker = await openBroker(brokerOptions(url, { transportOptions }));
 if (what === 'block') {
   // The keeper's thread starts while a worker already works; on a loaded machine that takes longer than this short lease. So it is
@@ -18,7 +20,7 @@ const reader = await read(broker, queue);
 const held = await reader.take(2);
 process.stdout.write(`${held.map(text).join(' ')}\n`, () => {
   if (what === 'block') {
-    const until = Date.now() + 4000;
+    const until = Date.now() + 4000 * lease;
     while (Date.now() < until);
     void reader.ack(...held).then((lost) => process.stdout.write(`lost ${lost.length}\n`));
   }

@@ -57,14 +57,15 @@ for (const mode of MODES) {
   });
 
   test(`${mode}: a worker whose event loop is blocked for four leases keeps what it holds`, async () => {
-    await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { inFlight: mode, leaseSeconds: 1 } }));
+    // Of two seconds: on a machine with more work than processors a thread may not run for a second, and whoever does not run loses a lease.
+    await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { inFlight: mode, leaseSeconds: 2 } }));
     const queue = await freshQueue(broker);
     await publish(broker, message(queue, 'one'), message(queue, 'two'));
     await using worker = startChild(queue, mode, 'block');
     expect(await worker.line()).toBe('one two');
     expect(await worker.line()).toBe('lost 0');
     expect(await broker.count(queue)).toMatchObject({ ready: 0, held: 0 });
-  }, 15_000);
+  }, 30_000);
 
   test(`${mode}: 50 cut connections while draining lose nothing`, async () => {
     const url = redisUrl();
@@ -179,10 +180,13 @@ test('300 subscriptions come and go, and leave no connection, key or listener be
     const names = async (): Promise<string> => `${await line.call('CLIENT', ['LIST'])}`;
     await expect.poll(names, { timeout: 10_000 }).toContain(`name=lovage:keeper:${process.pid} `);
   }
+  // What is opened once, at first use, is open by now.
+  for (let at = 0; at < 5; at++) await round();
   const [clients, files] = await look();
   for (let at = 0; at < 300; at++) await round();
   await expect.poll(async () => (await look())[0]).toBeLessThanOrEqual(clients);
-  await expect.poll(async () => (await look())[1]).toBeLessThanOrEqual(files + 2);
+  // Threads of the process open and close files of their own; a leak would show as hundreds.
+  await expect.poll(async () => (await look())[1]).toBeLessThanOrEqual(files + 20);
   expect(await line.call('KEYS', ['lovage.l*'])).toEqual([]);
   expect(await line.call('EXISTS', ['lovage.holders'])).toBe(0);
   expect(getEventListeners(stop.signal, 'abort')).toEqual([]);

@@ -4,12 +4,13 @@ import { expect, test } from 'vitest';
 import { openBroker } from '../../../src/broker/index.ts';
 import { writeEnvelope } from '../../../src/broker/redis/envelope.ts';
 import { type Packed, unpack } from '../../../src/broker/redis/packed.ts';
-import { OPEN, TURN } from '../../../src/broker/redis/scripts.ts';
+import { LEAN_TURN, OPEN, TURN } from '../../../src/broker/redis/scripts.ts';
 import {
   applyWrites,
   fenceWrite,
   frames,
   jointArguments,
+  leanArguments,
   pushWrite,
   putWrite,
   type RedisLine,
@@ -89,6 +90,57 @@ test.each(['', unique('unacked')])('a turn that a later one has overtaken does n
   expect(await line.call('LLEN', [other])).toBe(1);
   const [, lost] = await turn({ turn: 3, take: 0, acks: [`1.2.${list}`, `2.1.${list}`] });
   expect(lost).toEqual([]);
+});
+
+/** Runs of fields as the lean script reads them: each its turn, first and last place. */
+type Run = readonly [turn: number, first: number, last: number];
+
+test('the lean turn does what the other does: it ends fields, stores ready results under their rule, takes, and repeats nothing', async () => {
+  await using line = plainLine(redisUrl());
+  const incarnation = unique('bare');
+  const [lease, held, list, empty] = [
+    `lovage.lease.${incarnation}`,
+    `lovage.held.${incarnation}`,
+    unique('list'),
+    unique('empty'),
+  ];
+  await line.script(OPEN, [unique('holders'), lease], [incarnation, 0, 10_000]);
+  const texts = Array.from({ length: 1300 }, (_, index) => `${index}`);
+  await line.call('LPUSH', [list, ...texts]);
+  const turn = async (number: number, take: number, runs: readonly Run[], writes: readonly RedisWrite[] = [], wait = '') => {
+    const ends = runs.flatMap(([of, first, last]) => [of, list, first, last]);
+    const args = [number, 10_000, take, 1, wait, runs.length, ...ends, ...(leanArguments(writes) ?? [])];
+    const reply = (await line.evaluate(LEAN_TURN, frames([4, lease, held, empty, list]), frames(args))) as unknown[];
+    const [status, lost, taken, refused = [], answers = []] = reply as [Buffer, Buffer[], Packed, Buffer[]?, unknown[]?];
+    const batch = String(status) === 'ok' ? unpack(taken).map(({ raw }) => raw) : taken.map(String);
+    return { status: String(status), lost: lost.map(String), batch, refused: refused.map(String), answers };
+  };
+  expect((await turn(1, 1200, [])).batch).toEqual(texts.slice(0, 1200));
+  const [key, done] = [unique('result'), unique('result')];
+  await line.call('SET', [done, '{"status": "SUCCESS", "result": 0}']);
+  const writes = [result(key, 'FAILURE'), result(done, 'SUCCESS'), result(key, 'SUCCESS', 2), result(key, 'FAILURE', 3)];
+  const second = await turn(2, 1, [[1, 1, 1100]], writes);
+  expect(second).toEqual({ status: 'ok', lost: [], batch: ['1200'], refused: [], answers: [1, 0, 1, 0] });
+  expect(await line.call('GET', [key])).toContain('SUCCESS');
+  expect(await turn(2, 1, [[1, 1, 1100]], writes)).toMatchObject({ status: 'again', batch: [`2.1.${list}`, '1200'] });
+  expect(await turn(1, 5, [])).toMatchObject({ status: 'stale', batch: [] });
+  // One that waits is numbered apart.
+  expect(await turn(10, 2, [], [], 'wait')).toMatchObject({ status: 'ok', batch: ['1201', '1202'] });
+  expect(await turn(10, 2, [], [], 'wait')).toMatchObject({ status: 'again' });
+  expect((await turn(3, 0, [[1, 1, 2]])).lost).toEqual([`1.1.${list}`, `1.2.${list}`]);
+  expect(
+    (
+      await turn(4, 0, [
+        [1, 1101, 1150],
+        [1, 1151, 1200],
+      ])
+    ).lost,
+  ).toEqual([]);
+  expect(await line.call('HLEN', [held])).toBe(3);
+  await line.call('SET', [empty, 'mine']);
+  expect(await turn(5, 1, [])).toMatchObject({ refused: [empty], batch: ['1203'] });
+  await line.call('DEL', [lease]);
+  expect(await turn(6, 1, [])).toMatchObject({ status: 'lost', batch: [] });
 });
 
 test('a turn that cannot write all that it shall does nothing at all', async () => {

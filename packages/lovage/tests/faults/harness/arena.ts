@@ -43,8 +43,11 @@ export interface Arena extends AsyncDisposable {
   /** Until everything confirmed has finished or is explained, and the broker holds nothing; what is not by then is counted. */
   quiesce(seconds: number): Promise<void>;
   judgement(): Promise<Judgement>;
-  /** The result, with whatever the scenario measured. */
-  result(measured: Pick<ScenarioResult, 'inFlight' | 'recoverySeconds'> & Partial<ScenarioResult>): Promise<ScenarioResult>;
+  /** The result, with whatever the scenario measured. No task may lie among the dead letters that the scenario did not send there. */
+  result(
+    measured: Pick<ScenarioResult, 'inFlight' | 'recoverySeconds'> & Partial<ScenarioResult>,
+    mayDie?: (id: string) => boolean,
+  ): Promise<ScenarioResult>;
 }
 
 export async function openArena(context: ScenarioContext, options: StackOptions = {}): Promise<Arena> {
@@ -108,10 +111,12 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
     until,
     quiesce: (seconds) => until('quiet', seconds, isQuiet).catch(() => undefined),
     judgement,
-    result: async (measured) => {
+    result: async (measured, mayDie = () => false) => {
       const { lost, doubled, phantom, doubleFinal, withoutFinal } = await judgement();
       const violations = [...(measured.violations ?? [])];
       if (withoutFinal.length > 0) violations.push(`${withoutFinal.length} finished without a stored result`);
+      const dead = [...(await stack.deadLetters())].filter(([id]) => !mayDie(id));
+      if (dead.length > 0) violations.push(`${dead.length} lie among the dead letters, as ${dead[0]?.join(': ')}`);
       return {
         lost: lost.length,
         doubled,

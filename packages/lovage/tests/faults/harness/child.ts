@@ -16,6 +16,8 @@ export interface ChildSpec {
   readonly env?: Readonly<Record<string, string>>;
   /** Seconds until it has to say `ready`. @default 30 */
   readonly startTimeout?: number;
+  /** `spawn`: the child is given back as soon as it is a process. @default 'ready' */
+  readonly awaits?: 'ready' | 'spawn';
 }
 
 export interface Child extends AsyncDisposable {
@@ -27,7 +29,8 @@ export interface Child extends AsyncDisposable {
   tell(line: string): void;
   /** Resolves at the next line that begins so, to the rest of it; rejects when the child ends first. */
   heard(start: string): Promise<string>;
-  signal(signal: NodeJS.Signals): void;
+  /** To its whole process group; `alone`: to it and not to its children. */
+  signal(signal: NodeJS.Signals, alone?: 'alone'): void;
   log(): string;
 }
 
@@ -35,7 +38,7 @@ function outcome(child: ChildProcess): number | string {
   return child.signalCode ?? child.exitCode ?? -1;
 }
 
-/** Starts it and waits until it says `ready`. */
+/** Starts it and waits until it says `ready`, unless it is told not to. */
 export async function startChild(spec: ChildSpec): Promise<Child> {
   const logFile = join(spec.folder, `${spec.name.replaceAll(/[^\w.-]/g, '_')}.log`);
   // What the programs of a test runner or a shell have set is not the child's.
@@ -76,9 +79,9 @@ export async function startChild(spec: ChildSpec): Promise<Child> {
           );
       });
     });
-  const signal = (which: NodeJS.Signals): void => {
+  const signal = (which: NodeJS.Signals, alone?: 'alone'): void => {
     try {
-      process.kill(-pid, which);
+      process.kill(alone === undefined ? -pid : pid, which);
     } catch {
       // already gone
     }
@@ -100,6 +103,7 @@ export async function startChild(spec: ChildSpec): Promise<Child> {
       await ended;
     },
   };
+  if (spec.awaits === 'spawn') return started;
   const impatient = setTimeout(() => signal('SIGKILL'), (spec.startTimeout ?? 30) * 1000);
   await heard('ready').finally(() => clearTimeout(impatient));
   return started;

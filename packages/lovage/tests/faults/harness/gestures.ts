@@ -1,4 +1,5 @@
 // What several scenarios do: keep a load going, see what a worker holds, measure who took it over.
+import { readFileSync } from 'node:fs';
 import type { Arena } from './arena.ts';
 import type { Load } from './orders.ts';
 import type { Producer } from './stack.ts';
@@ -72,11 +73,11 @@ export function firstStartAfter(arena: Arena, since: number): number | undefined
 }
 
 /**
- * Publishes that were in doubt: nobody knew whether they were stored, or they were under way at one of these moments (epoch ms). They
- * were sent again, by the producer or by the driver, so each may have run twice.
+ * How often a publish was in doubt: nobody knew whether it was stored, or it was under way at one of these moments (epoch ms). It was
+ * sent again, by the producer or by the driver, so its task may have run once more each time.
  */
 export function inDoubt(arena: Arena, moments: readonly number[] = []): number {
-  return doubtsOf(arena, moments).size;
+  return [...doubtsOf(arena, moments).values()].reduce((sum, count) => sum + count, 0);
 }
 
 /** How often each was in doubt. */
@@ -131,11 +132,11 @@ function executionsAt(arena: Arena, moments: readonly number[]): ReadonlyMap<str
   return counts;
 }
 
-/** What lines that were cut at these moments (epoch ms) may repeat, and each task that ran oftener than that, as sentences. */
+/** How many executions lines that were cut at these moments (epoch ms) may repeat, and each task that ran oftener than the cuts explain, as sentences. */
 export function repeatsAt(
   arena: Arena,
   { consumed, published }: { readonly consumed: readonly number[]; readonly published: readonly number[] },
-): { readonly most: number; readonly beyond: readonly string[] } {
+): { readonly executions: number; readonly beyond: readonly string[] } {
   const executions = executionsAt(arena, consumed);
   const doubtful = doubtsOf(arena, published);
   const starts = new Map<string, number>();
@@ -145,8 +146,7 @@ export function repeatsAt(
     const most = 1 + (executions.get(id) ?? 0) + (doubtful.get(id) ?? 0);
     if (count > most) beyond.push(`${id} ran ${count} times, where ${most} can be explained`);
   }
-  const most = [...executions.values(), ...doubtful.values()].reduce((sum, count) => sum + count, 0);
-  return { most, beyond };
+  return { executions: [...executions.values()].reduce((sum, count) => sum + count, 0), beyond };
 }
 
 /** Did it end within so many seconds? */
@@ -158,4 +158,44 @@ export async function within(seconds: number, work: Promise<unknown>): Promise<b
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Ids that have ended at least once, of those that begin so. */
+export function endedIds(arena: Arena, prefix = ''): Set<string> {
+  return new Set(arena.runs().flatMap(({ what, id }) => (what === 'end' && id.startsWith(prefix) ? [id] : [])));
+}
+
+/** Each id that was confirmed and did not start within so many seconds (from the moment, in epoch ms), as a sentence. */
+export function lateStarts(arena: Arena, prefix: string, since: number, seconds: number): readonly string[] {
+  const first = new Map<string, number>();
+  for (const { what, id, time } of arena.runs()) if (what === 'start' && !first.has(id)) first.set(id, time);
+  const mine = [...first].filter(([id]) => id.startsWith(prefix));
+  const late = mine.filter(([, time]) => (time - since) / 1000 > seconds);
+  return late.length === 0 ? [] : [`${late.length} of ${mine.length} tasks started later than ${seconds} s`];
+}
+
+/** Sends until the worker of this name has run some of it again; false: it stays deaf. */
+export async function worksAgain(arena: Arena, producer: Producer, worker: string, rounds = 40): Promise<boolean> {
+  const prefix = `again-${worker}-`;
+  const works = (): boolean =>
+    arena.runs().some(({ what, id, worker: by }) => what === 'end' && id.startsWith(prefix) && by.startsWith(`${worker}/`));
+  for (let round = 0; round < rounds && !works(); round++) {
+    await producer.produce({ prefix: `${prefix}${round}`, count: 16, perSecond: 200, args: [30] });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  return works();
+}
+
+/** Seconds of processor time that a process has used so far (Linux). */
+export function cpuSeconds(pid: number): number {
+  const [user = 0, system = 0] = (readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1] ?? '')
+    .split(' ')
+    .slice(11, 13)
+    .map(Number);
+  return (user + system) / 100;
+}
+
+/** Bytes of memory that a process has resident now (Linux). */
+export function residentBytes(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
 }

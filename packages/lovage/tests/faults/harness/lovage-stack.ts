@@ -12,12 +12,13 @@ import {
 import { DEFAULT_DEAD_LETTERS, openBroker, readDeath } from '../../../src/broker/index.ts';
 import { Lovage, type SettingsInput } from '../../../src/index.ts';
 import { openBackend, READY_STATES } from '../../../src/result/index.ts';
+import { CELERY, type PeerOrders } from '../peers/orders.ts';
 import { type Child, startChild } from './child.ts';
 import type { Final } from './ledger.ts';
 import type { Orders } from './orders.ts';
 import { type FaultProxy, startFaultProxy } from './proxy.ts';
 import type { ScenarioContext } from './scenario.ts';
-import type { OpenStack, OpensStack, StackOptions, Ways } from './stack.ts';
+import type { OpenStack, OpensStack, StackOptions, Ways, WorkerOptions } from './stack.ts';
 
 const QUEUE = 'faults';
 const PEEK = 10_000;
@@ -58,13 +59,15 @@ interface Place {
   readonly results: Server | undefined;
   readonly lease: number | undefined;
   readonly takeover: number;
+  readonly redisUrl?: string;
+  readonly rabbit?: RabbitServer;
   /** Servers that live and die with the scenario. */
   readonly owned: readonly Server[];
 }
 
 async function placeOf(
   { stack, scale }: ScenarioContext,
-  { appendonly = 'off', lease = LEASES[scale] }: StackOptions,
+  { appendonly = 'off', lease = LEASES[scale], visibility }: StackOptions,
   folder: string,
 ): Promise<Place> {
   if (stack === 'sqlite') {
@@ -75,17 +78,29 @@ async function placeOf(
   }
   const redis: RedisServer = await startRedis({ appendonly });
   if (stack === 'redis' || stack === 'redis-celery') {
-    const transportOptions = lease === undefined ? {} : { leaseSeconds: lease };
+    const transportOptions = {
+      ...(lease === undefined ? {} : { leaseSeconds: lease }),
+      ...(visibility === undefined ? {} : { visibilityTimeout: visibility }),
+    };
     const settings: SettingsInput = stack === 'redis' ? {} : { redisInFlight: 'celery' };
     const seconds = lease ?? DEFAULT_LEASE.redis;
-    const common = { broker: redis, results: redis, owned: [redis], settings, lease: seconds, takeover: seconds + 2 };
+    const common = {
+      broker: redis,
+      results: redis,
+      owned: [redis],
+      settings,
+      lease: seconds,
+      takeover: seconds + 2,
+      redisUrl: redis.url,
+    };
     return { ...common, brokerUrl: redis.url, resultUrl: redis.url, transportOptions };
   }
   if (stack !== 'rabbitmq-classic' && stack !== 'rabbitmq-quorum')
     throw new Error(`Lovage has no processes on the stack '${stack}'.`);
   const server = await sharedRabbit();
   const settings: SettingsInput = stack === 'rabbitmq-quorum' ? { taskDefaultQueueType: 'quorum' } : {};
-  const common = { broker: server, results: redis, owned: [redis], settings, lease: undefined, takeover: 2 };
+  const servers = { broker: server, rabbit: server, results: redis, redisUrl: redis.url, owned: [redis] };
+  const common = { ...servers, settings, lease: undefined, takeover: 2 };
   return { ...common, brokerUrl: server.url, resultUrl: redis.url, transportOptions: {} };
 }
 
@@ -119,14 +134,15 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
     };
   };
 
-  const start = (program: string, orders: Omit<Orders, 'folder'>): Promise<Child> =>
-    startChild({
-      name: orders.name,
-      folder,
-      command: process.execPath,
-      args: [join(import.meta.dirname, program)],
-      env: { FAULT_ORDERS: JSON.stringify({ ...orders, folder } satisfies Orders) },
-    });
+  const start = (
+    program: string,
+    orders: Omit<Orders, 'folder'>,
+    { wrap = [], env = {}, awaits = 'ready' }: Pick<WorkerOptions, 'wrap' | 'env' | 'awaits'> = {},
+  ): Promise<Child> => {
+    const [command, ...args] = [...wrap, process.execPath, join(import.meta.dirname, program)];
+    const given = { ...env, FAULT_ORDERS: JSON.stringify({ ...orders, folder } satisfies Orders) };
+    return startChild({ name: orders.name, folder, command, args, env: given, awaits });
+  };
 
   const common = { appName: 'faults', connectTimeout: 4, transportOptions: place.transportOptions };
   const reader = await openBroker({ ...common, url: place.brokerUrl, heartbeat: 10, deadLetters: DEFAULT_DEAD_LETTERS });
@@ -156,15 +172,29 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
     broker: place.broker,
     brokerProxy,
     resultProxy,
-    worker: async ({ name, concurrency, tasks, ...ways }) =>
+    redisUrl: place.redisUrl,
+    rabbit: place.rabbit,
+    worker: async ({ name, concurrency, tasks, pool, settings, broker, results, ...how }) =>
       kept(
-        await start('worker-program.ts', {
-          name,
-          settings: settingsFor(ways),
-          ...(concurrency === undefined ? {} : { concurrency }),
-          ...(tasks === undefined ? {} : { tasks }),
-        }),
+        await start(
+          'worker-program.ts',
+          {
+            name,
+            settings: { ...settingsFor({ broker, results }), ...settings },
+            ...(concurrency === undefined ? {} : { concurrency }),
+            ...(tasks === undefined ? {} : { tasks }),
+            ...(pool === undefined ? {} : { pool }),
+          },
+          how,
+        ),
       ),
+    python: async ({ name, concurrency = 4, role = 'worker' }) => {
+      const { brokerUrl, resultUrl } = place;
+      const lease = options.visibility ?? place.lease ?? 0;
+      const times = { concurrency, lease, heartbeat, publishTimeout };
+      const orders: PeerOrders = { role, folder, name, queue, brokerUrl, resultUrl, ...times };
+      return kept(await startChild({ name, folder, ...CELERY, env: { FAULT_PEER: JSON.stringify(orders) } }));
+    },
     producer: async ({ name, ...ways }) => {
       const child = kept(await start('producer-program.ts', { name, settings: settingsFor(ways) }));
       return {
@@ -198,6 +228,8 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
       await using app = new Lovage('faults', settingsFor({}));
       return (await app.deadLetters().resend()).length;
     },
+    bulk: async (name) => kept(await start('bulk-program.ts', { name, settings: settingsFor({}) })),
+    resender: async (name) => kept(await start('resend-program.ts', { name, settings: settingsFor({}) })),
     settle: async () => {
       if (stack !== 'rabbitmq-quorum') return undefined;
       await (await sharedRabbit()).ctl('eval', FLUSH_TABLES);

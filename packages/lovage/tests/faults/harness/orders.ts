@@ -9,6 +9,7 @@ export interface Orders {
   readonly name: string;
   readonly settings: SettingsInput;
   readonly concurrency?: number;
+  readonly pool?: string;
   /** A module whose default export defines tasks of its own: (app, orders) => void. */
   readonly tasks?: string;
 }
@@ -23,6 +24,8 @@ export interface Load {
   readonly task?: string;
   /** Its arguments: `fault.work` sleeps for so many milliseconds, `fault.block` computes for as long. @default [5] */
   readonly args?: readonly unknown[];
+  /** Seconds until it is due. */
+  readonly countdown?: number;
 }
 
 export function readOrders(): Orders {

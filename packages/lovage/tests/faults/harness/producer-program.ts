@@ -28,12 +28,12 @@ function markOf(error: unknown): PublishMark {
   return error instanceof PublishError && error.safeToRepeat ? 'no' : 'maybe';
 }
 
-async function publish(id: string, { task = 'fault.work', args = [5] }: Load): Promise<void> {
+async function publish(id: string, { task = 'fault.work', args = [5], countdown }: Load): Promise<void> {
   for (;;) {
     const began = performance.now();
     const took = (): number => (performance.now() - began) / 1000;
     try {
-      await app.sendTask(task, { args, taskId: id });
+      await app.sendTask(task, { args, taskId: id, ...(countdown === undefined ? {} : { countdown }) });
       confirmed.push(publishLine('ok', id, took()));
       return;
     } catch (error) {

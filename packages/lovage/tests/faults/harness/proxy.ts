@@ -33,8 +33,10 @@ export interface FaultProxy extends AsyncDisposable {
   /** Nothing passes in these directions, on lines old and new, until thaw: no byte, and no end of a line either. */
   freeze(direction?: Direction | 'both'): void;
   thaw(): void;
-  /** Milliseconds by which each chunk comes later, and bytes a second and direction; 0: none. */
-  slow(options: { readonly delay?: number; readonly rate?: number }): void;
+  /** Nothing passes any more on the lines that are open now, and no end of them either: as when a router has forgotten them. New ones work. */
+  forget(): void;
+  /** Milliseconds by which each chunk comes later (or a number for each), bytes a second and direction, bytes a write; 0: as they come. */
+  slow(options: { readonly delay?: number | (() => number); readonly rate?: number; readonly segment?: number }): void;
   /** Resolves when the trap has sprung. */
   trap(trap: Trap): Promise<void>;
 }
@@ -69,9 +71,21 @@ export function inReply(
   return { direction: 'down', act, bytes, here: (passed, direction) => direction === 'down' && is(passed) && --left === 0 };
 }
 
+/** In the n-th request from now that `is` likes, behind `bytes` of it. */
+export function inRequest(
+  n: number,
+  is: (passed: Passed) => boolean,
+  { bytes = 0, act = 'rst' }: { readonly bytes?: number; readonly act?: Trap['act'] } = {},
+): Trap {
+  let left = n;
+  return { direction: 'up', act, bytes, here: (passed, direction) => direction === 'up' && is(passed) && --left === 0 };
+}
+
 interface Line {
   readonly near: Socket;
   readonly far: Socket;
+  /** Set when a router has forgotten it; resolves when the proxy ends. */
+  forgotten?: Promise<void>;
 }
 
 interface Armed {
@@ -87,8 +101,10 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
   let thawed = Promise.withResolvers<void>();
   let armed: Armed[] = [];
   let made = 0;
-  let lateness = 0;
+  let lateness: number | (() => number) = 0;
   let rate = 0;
+  let segment = 0;
+  const ended = Promise.withResolvers<void>();
 
   function end({ near, far }: Line, how: Cut): void {
     for (const socket of [near, far]) {
@@ -129,7 +145,9 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
     // A frozen line stays open, so leaving the loop must not end the socket.
     for await (const chunk of from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       while (frozen.has(direction)) await thawed.promise;
-      if (lateness > 0) await delay(lateness);
+      if (line.forgotten !== undefined) await line.forgotten;
+      const late = typeof lateness === 'number' ? lateness : lateness();
+      if (late > 0) await delay(late);
       const hit = springs(read(readers, direction, chunk), direction, number);
       if (hit !== undefined) {
         // What of it has passed with an earlier chunk cannot be held back any more.
@@ -148,12 +166,13 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
       await pass(to, chunk);
     }
     while (frozen.has(direction)) await thawed.promise;
+    if (line.forgotten !== undefined) await line.forgotten;
     to.end();
   }
 
   async function pass(to: Socket, chunk: Buffer): Promise<void> {
     for (let at = 0; at < chunk.length; ) {
-      const size = rate > 0 ? Math.max(1, Math.ceil(rate / 50)) : chunk.length;
+      const size = segment > 0 ? segment : rate > 0 ? Math.max(1, Math.ceil(rate / 50)) : chunk.length;
       if (!to.write(chunk.subarray(at, at + size)) && !to.destroyed)
         await new Promise<void>((done) => {
           to.once('drain', done).once('close', () => done());
@@ -165,11 +184,12 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
 
   function accept(near: Socket): void {
     const far = connect({ port: Number(target.port), host: target.hostname });
-    const line = { near, far };
+    const line: Line = { near, far };
     const number = ++made;
     lines.add(line);
     const gone = (direction: Direction, how: Cut) => async (): Promise<void> => {
       while (frozen.has(direction)) await thawed.promise;
+      if (line.forgotten !== undefined) await line.forgotten;
       if (!lines.delete(line)) return;
       end(line, how);
     };
@@ -217,14 +237,19 @@ export async function startFaultProxy(targetUrl: string): Promise<FaultProxy> {
       if (direction !== 'up') frozen.add('down');
     },
     thaw,
+    forget: () => {
+      for (const line of lines) line.forgotten = ended.promise;
+    },
     slow: (options) => {
       lateness = options.delay ?? lateness;
       rate = options.rate ?? rate;
+      segment = options.segment ?? segment;
     },
     trap: (trap) => new Promise((resolve) => armed.push({ trap, sprung: resolve })),
     [Symbol.asyncDispose]: async () => {
       cut();
       thaw();
+      ended.resolve();
       await new Promise((resolve) => server.close(resolve));
     },
   };

@@ -41,9 +41,16 @@ function observed(rows: readonly Row[]): string {
   return [...kinds.values()].join('; ');
 }
 
+/** Half of them, and nearly all of them, were no slower. */
+function twoPercentiles(values: readonly number[]): string {
+  return values.length === 0 ? '–' : `${seconds(percentile(values, 0.5))} / ${seconds(percentile(values, 0.99))}`;
+}
+
 function line(scenario: Scenario, stack: StackName, rows: readonly Row[]): string {
   // JSON has no infinity: null stands for what never came back.
-  const recovery = rows.flatMap(({ recoverySeconds }) => recoverySeconds.map((value: number | null) => value ?? NEVER));
+  const recovery = (scale: Row['scale']): readonly number[] =>
+    rows.flatMap((row) => (row.scale === scale ? row.recoverySeconds.map((value: number | null) => value ?? NEVER) : []));
+  const runs = (['short', 'long'] as const).map((scale) => rows.filter((row) => row.scale === scale).length);
   const noticed = rows.flatMap(({ detectionSeconds }) => detectionSeconds ?? []);
   const doubled = sum(rows.map((row) => row.doubled));
   const inFlight = sum(rows.map((row) => row.inFlight));
@@ -51,14 +58,13 @@ function line(scenario: Scenario, stack: StackName, rows: readonly Row[]): strin
   const cells = [
     scenario.title,
     stack,
-    `${rows.length}`,
+    runs.join(' + '),
     `${sum(rows.map(({ lost }) => lost))}`,
     doubled === 0 ? '0' : `${doubled} of ${inFlight}`,
     `${sum(rows.map(({ phantom }) => phantom))}`,
     `${sum(rows.map(({ doubleFinal }) => doubleFinal))}`,
     seconds(percentile(noticed, 0.5)),
-    seconds(percentile(recovery, 0.5)),
-    seconds(percentile(recovery, 0.99)),
+    ...(['short', 'long'] as const).map((scale) => twoPercentiles(recovery(scale))),
     [PEERS.has(stack) ? '' : brokenRuns(rows), observed(rows), notes].filter((text) => text !== '').join('; '),
   ];
   return `| ${cells.join(' | ')} |`;
@@ -67,7 +73,7 @@ function line(scenario: Scenario, stack: StackName, rows: readonly Row[]): strin
 /** Fault × broker, in the order of the scenarios. */
 export function renderTable(scenarios: readonly Scenario[], rows: readonly Row[]): string {
   const head = [
-    '| fault | broker | runs | lost | doubled (of in flight) | phantom | two finals | noticed p50 (s) | recovery p50 (s) | recovery p99 (s) | |',
+    '| fault | broker | runs (short + long) | lost | doubled (of in flight) | phantom | two finals | noticed p50 (s) | recovery p50 / p99 (s), short | long | |',
     '|---|---|---|---|---|---|---|---|---|---|---|',
   ];
   const body = scenarios.flatMap((scenario) =>

@@ -48,8 +48,13 @@ export interface Scenario {
   /** A row of the table. */
   readonly title: string;
   readonly applies: readonly StackName[];
-  /** Takes too long for the short tests. */
+  /** Takes too long for the short tests, whatever the scale. */
   readonly longOnly?: boolean;
+  /**
+   * Of the stacks, those on which the tests of every day run it: what differs little from broker to broker need not be seen on all of
+   * them each time. `npm run test:faults` runs all. @default all that apply
+   */
+  readonly daily?: readonly StackName[];
   run(context: ScenarioContext): Promise<ScenarioResult>;
 }
 

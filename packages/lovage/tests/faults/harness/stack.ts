@@ -1,5 +1,5 @@
 // What the scenarios need of a broker and of those who run on it. Lovage's stacks are in lovage-stack.ts; a peer brings its own.
-import type { Server } from '../../../../../scripts/servers/index.ts';
+import type { RabbitServer, Server } from '../../../../../scripts/servers/index.ts';
 import type { Child } from './child.ts';
 import type { Final } from './ledger.ts';
 import type { Load } from './orders.ts';
@@ -11,6 +11,8 @@ export interface StackOptions {
   readonly appendonly?: 'off' | 'everysec' | 'always';
   /** Seconds; on Redis and the embedded broker. @default 2 (short) or the broker's own (long) */
   readonly lease?: number;
+  /** Seconds after which Python peers on Redis take a message that nobody acknowledged for lost. @default Lovage's: as the broker has it; Celery's: the lease */
+  readonly visibility?: number;
   /** Seconds. @default 2 (short) or 10 (long) */
   readonly heartbeat?: number;
   /** Seconds in which a publish has to be confirmed. @default 3 (short) or 10 (long) */
@@ -21,8 +23,8 @@ export interface StackOptions {
 
 /** Which lines go through the proxies. */
 export interface Ways {
-  readonly broker?: 'direct' | 'proxy';
-  readonly results?: 'direct' | 'proxy';
+  readonly broker?: 'direct' | 'proxy' | undefined;
+  readonly results?: 'direct' | 'proxy' | undefined;
 }
 
 export interface WorkerOptions extends Ways {
@@ -30,6 +32,15 @@ export interface WorkerOptions extends Ways {
   readonly concurrency?: number;
   /** A module with tasks of its own; see Orders. */
   readonly tasks?: string;
+  /** The pool's name. @default async */
+  readonly pool?: string;
+  /** Further settings of this worker. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What the program is started with, as `['prlimit', '--nofile=64']`. */
+  readonly wrap?: readonly string[];
+  /** `spawn`: do not wait until it is ready. @default 'ready' */
+  readonly awaits?: 'ready' | 'spawn';
 }
 
 export interface Producer extends AsyncDisposable {
@@ -59,6 +70,11 @@ export interface OpenStack extends AsyncDisposable {
   readonly broker: Server | undefined;
   readonly brokerProxy: FaultProxy | undefined;
   readonly resultProxy: FaultProxy | undefined;
+  /** The server itself, for commands of its own kind. */
+  readonly redisUrl?: string | undefined;
+  readonly rabbit?: RabbitServer | undefined;
+  /** Debian's Celery beside Lovage's workers, on the same queue. */
+  python?(options: WorkerOptions & { readonly role?: 'worker' | 'producer' }): Promise<Child>;
   worker(options: WorkerOptions): Promise<Child>;
   producer(options: Ways & { readonly name: string }): Promise<Producer>;
   waiter?(ways: Ways): Promise<Waiter>;
@@ -73,6 +89,10 @@ export interface OpenStack extends AsyncDisposable {
   settle?(): Promise<string | undefined>;
   /** Sends all dead letters of the queue again; resolves to how many. */
   resend?(): Promise<number>;
+  /** A process that does so; see resend-program.ts. */
+  resender?(name: string): Promise<Child>;
+  /** A process that sends many tasks at once; see bulk-program.ts. */
+  bulk?(name: string): Promise<Child>;
   /** What the broker still has of the queue, held messages included. */
   waiting(): Promise<number>;
 }

@@ -8,10 +8,14 @@ import { brokenPromises, type StackName } from './scenario.ts';
 /** A new one each run, so that many runs see many moments; `FAULT_SEED` repeats one. */
 const seed = Number(process.env.FAULT_SEED ?? Date.now() % 1_000_000);
 
-export function describeFaults(...stacks: readonly StackName[]): void {
+/** `few`: those that run on a chosen few of the brokers (`daily`); else those that run on all. */
+export function describeFaults(stacks: readonly StackName[], which: 'all' | 'few'): void {
   afterAll(closeSharedServers);
   describe.each(stacks)('%s', (stack) => {
-    const applying = scenarios.filter(({ applies, longOnly }) => applies.includes(stack) && longOnly !== true);
+    const applying = scenarios.filter(
+      ({ applies, longOnly, daily }) =>
+        longOnly !== true && (daily ?? applies).includes(stack) && (daily !== undefined) === (which === 'few'),
+    );
     test.each(applying)('$title', async (scenario) => {
       const result = await scenario.run({ stack, seed, scale: 'short' });
       const where = `FAULT_SEED=${seed} repeats it; the ledger is in ${result.folder}`;

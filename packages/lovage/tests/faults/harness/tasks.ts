@@ -23,6 +23,10 @@ async function noted(log: Appender, orders: Orders, ctx: TaskContext, work: () =
 export function defineTasks(app: Lovage, orders: Orders): void {
   const log = openAppender(orders.folder, RUNS);
   app.task('fault.work', { bind: true }, (ctx: TaskContext, ms: number) => noted(log, orders, ctx, () => delay(ms)));
+  // Is long only where it starts first: what comes back is quick, so that the moments of its starts tell when it was taken over.
+  app.task('fault.once', { bind: true }, (ctx: TaskContext, ms: number) =>
+    noted(log, orders, ctx, () => delay(ctx.request.attempts === 1 ? ms : 10)),
+  );
   // Computes without a pause, as a careless task does.
   app.task('fault.block', { bind: true }, (ctx: TaskContext, ms: number) =>
     noted(log, orders, ctx, () => {

@@ -19,7 +19,11 @@ export const PUBLISH = '60.40';
 export const ACK = '60.80';
 export const DELIVER = '60.60';
 
+/** Properties and headers of a message, which follow its publish. */
+export const HEADER = 'header';
+
 const METHOD_FRAME = 1;
+const HEADER_FRAME = 2;
 const FRAME_OVERHEAD = 8;
 
 /** Cuts a stream into pieces whose length `measure` tells (0: not complete yet). */
@@ -42,7 +46,7 @@ function cutter(measure: (bytes: Buffer, at: number) => number, name: (piece: Bu
   };
 }
 
-/** The methods in a stream of AMQP 0-9-1; other frames pass unseen. */
+/** The methods and headers in a stream of AMQP 0-9-1; other frames pass unseen. */
 export function amqpReader(): Reader {
   let isFirst = true;
   return cutter(
@@ -56,8 +60,10 @@ export function amqpReader(): Reader {
       const length = bytes.readUInt32BE(at + 3) + FRAME_OVERHEAD;
       return bytes.length - at >= length ? length : 0;
     },
-    (frame) =>
-      frame[0] === METHOD_FRAME && frame.length >= 12 ? `${frame.readUInt16BE(7)}.${frame.readUInt16BE(9)}` : undefined,
+    (frame) => {
+      if (frame[0] === HEADER_FRAME) return HEADER;
+      return frame[0] === METHOD_FRAME && frame.length >= 12 ? `${frame.readUInt16BE(7)}.${frame.readUInt16BE(9)}` : undefined;
+    },
   );
 }
 

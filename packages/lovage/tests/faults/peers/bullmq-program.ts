@@ -13,8 +13,10 @@ const AGAIN_MS = 50;
 const orders = JSON.parse(process.env.FAULT_PEER ?? '{}') as PeerOrders;
 const { Queue, Worker } = loadBullmq();
 
-/** Block or wait, as the task is called. */
-async function work(name: string, ms: number): Promise<void> {
+/** Dies, blocks or waits, as the task is called. */
+async function work(name: string, given: number, attempt: number): Promise<void> {
+  const ms = name === 'fault.once' && attempt > 1 ? 10 : given;
+  if (name === 'fault.poison') process.kill(process.pid, 'SIGKILL');
   if (name !== 'fault.block') return await delay(ms);
   const until = performance.now() + ms;
   while (performance.now() < until);
@@ -28,7 +30,7 @@ async function beWorker(): Promise<void> {
     async (job) => {
       const attempt = job.attemptsStarted;
       log.append([runLine('start', job.id, attempt, by)]);
-      await work(job.name, Number(job.data[0]));
+      await work(job.name, Number(job.data[0]), attempt);
       log.append([runLine('end', job.id, attempt, by)]);
       return { attempt, worker: by, time: Date.now() };
     },

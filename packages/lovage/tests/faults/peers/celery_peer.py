@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -46,8 +47,7 @@ def now():
     return int(time.time() * 1000)
 
 
-@app.task(name="fault.work", bind=True)
-def work(self, ms):
+def noted(self, ms):
     worker = f"{orders['name']}/{os.getpid()}"
     attempt = self.request.retries + 1
     note("runs.log", [f"start {self.request.id} {attempt} {worker} {now()}"])
@@ -56,11 +56,27 @@ def work(self, ms):
     return {"attempt": attempt, "worker": worker, "time": now()}
 
 
+# A process of a prefork pool has no event loop: to sleep blocks it as much as to compute.
+for name in ("fault.work", "fault.block"):
+    app.task(name=name, bind=True)(noted)
+
+
+@app.task(name="fault.once", bind=True)
+def once(self, ms):
+    return noted(self, 10 if self.request.delivery_info.get("redelivered") else ms)
+
+
+@app.task(name="fault.poison", bind=True)
+def poison(self):
+    note("runs.log", [f"start {self.request.id} 1 {orders['name']}/{os.getpid()} {now()}"])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def publish(task_id, load):
     while True:
         began = time.monotonic()
         try:
-            app.send_task(load.get("task", "fault.work"), load.get("args", [5]), task_id=task_id)
+            app.send_task(load.get("task", "fault.work"), load.get("args", [5]), task_id=task_id, countdown=load.get("countdown"))
             note("published.log", [f"ok {task_id} {time.monotonic() - began:.3f} {now()}"])
             return
         except Exception as error:  # whatever it is, nobody knows whether the message is stored

@@ -11,9 +11,8 @@ import type { Final } from '../harness/ledger.ts';
 import { startFaultProxy } from '../harness/proxy.ts';
 import type { OpenStack, OpensStack, Ways } from '../harness/stack.ts';
 import { hasBullmq } from './bullmq.ts';
-import type { PeerOrders } from './orders.ts';
+import { CELERY, type PeerOrders } from './orders.ts';
 
-const PYTHON = '/usr/bin/python3';
 const QUEUE = 'faults';
 /** Seconds. */
 const LEASES = { short: 2, long: 30 } as const;
@@ -35,8 +34,7 @@ interface Peer {
 const text = (value: unknown): string => JSON.stringify(value).replaceAll(' ', '_');
 
 const celery: Peer = {
-  command: PYTHON,
-  args: [join(import.meta.dirname, 'celery_peer.py')],
+  ...CELERY,
   finals: async (redis, ids) => {
     const stored = await redis.mget(ids.map((id) => `celery-task-meta-${id}`));
     return ids.flatMap((id, at): Final[] => {
@@ -137,7 +135,7 @@ function opens(peer: Peer, isRabbit: boolean, looks: number): OpensStack {
 
 function hasCelery(): boolean {
   try {
-    execFileSync(PYTHON, ['-c', 'import celery'], { stdio: 'ignore' });
+    execFileSync(CELERY.command, ['-c', 'import celery'], { stdio: 'ignore' });
     return true;
   } catch {
     return false;

@@ -1,4 +1,12 @@
 // What a peer's program is told at its start, in the environment variable FAULT_PEER; loads come as for Lovage's producers.
+import { join } from 'node:path';
+
+/** Debian's Celery, as worker or producer. */
+export const CELERY: { readonly command: string; readonly args: readonly string[] } = {
+  command: '/usr/bin/python3',
+  args: [join(import.meta.dirname, 'celery_peer.py')],
+};
+
 export interface PeerOrders {
   readonly role: 'worker' | 'producer';
   /** Folder of the ledger. */

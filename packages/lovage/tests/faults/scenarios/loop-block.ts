@@ -12,7 +12,16 @@ const HEARTBEATS = { short: 2, long: 20 } as const;
 export const loopBlock: Scenario = {
   id: 'loop-block',
   title: 'Event loop blocked for three leases',
-  applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum', 'bullmq'],
+  applies: [
+    'sqlite',
+    'redis',
+    'redis-celery',
+    'rabbitmq-classic',
+    'rabbitmq-quorum',
+    'celery-redis',
+    'celery-rabbitmq',
+    'bullmq',
+  ],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;

@@ -1,7 +1,7 @@
 // A machine dies: its worker is gone and no end of its lines ever arrives, as when the power goes or a network splits. Only silence tells
 // of it: of heartbeats on RabbitMQ, of the lease on Redis.
 import { openArena } from '../harness/arena.ts';
-import { heldBy, SLACK, takenOverAfter, whenBusy } from '../harness/gestures.ts';
+import { heldBy, runningOn, SLACK, takenOverAfter, whenBusy } from '../harness/gestures.ts';
 import type { Scenario } from '../harness/scenario.ts';
 
 const CONCURRENCY = 4;
@@ -15,14 +15,16 @@ export const machineDead: Scenario = {
     const { stack } = arena;
     const producer = await stack.producer({ name: 'producer' });
     const victim = await stack.worker({ name: 'victim', concurrency: CONCURRENCY, broker: 'proxy', results: 'proxy' });
-    await producer.produce({ prefix: 'dead', count: CONCURRENCY, perSecond: 500, args: [1000] });
+    await producer.produce({ prefix: 'dead', count: CONCURRENCY, perSecond: 500, task: 'fault.once', args: [8000] });
+    await arena.until('it has them all', 20, () => runningOn(arena, 'victim').size === CONCURRENCY);
+    // There before the fault: how long a process takes to start is no part of the promise.
+    await stack.worker({ name: 'heir', concurrency: CONCURRENCY });
     await whenBusy(arena, 'victim');
     for (const proxy of new Set([stack.brokerProxy, stack.resultProxy])) proxy?.freeze();
     victim.signal('SIGKILL');
     await victim.ended;
     const at = Date.now();
     const held = await heldBy(arena, 'victim');
-    await stack.worker({ name: 'heir', concurrency: CONCURRENCY });
     // Two heartbeats, and two seconds as for any death.
     const promised = stack.lease === undefined ? 2 * stack.heartbeat + 2 : stack.takeover;
     const back = (): number | undefined => takenOverAfter(arena, held, at);

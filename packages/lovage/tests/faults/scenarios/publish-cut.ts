@@ -2,13 +2,17 @@
 // nothing is lost, and only what was stored twice may run twice.
 import { openArena } from '../harness/arena.ts';
 import { inDoubt, latePublishes } from '../harness/gestures.ts';
-import { beforeConfirm, inReply } from '../harness/proxy.ts';
+import { beforeConfirm, inReply, inRequest } from '../harness/proxy.ts';
 import type { Scenario } from '../harness/scenario.ts';
+import { PUBLISH } from '../harness/wire.ts';
+
+/** What publishes on Redis. */
+const PUBLISHES = /^(EVALSHA|EVAL|LPUSH|RPUSH)$/;
 
 export const publishCut: Scenario = {
   id: 'publish-cut',
-  title: 'Publish cut off before its confirm, sent again under the same id',
-  applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  title: 'Publish cut off before it leaves, in its middle, or before its confirm; sent again under the same id',
+  applies: ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum', 'celery-redis', 'celery-rabbitmq', 'bullmq'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, random, isShort } = arena;
@@ -22,10 +26,15 @@ export const publishCut: Scenario = {
     for (let round = 0; round < (isShort ? 8 : 40); round++) {
       const act = random.pick(['rst', 'fin'] as const);
       const n = random.int(1, 4);
+      // The first round, and every other one, leaves the publish in doubt; the rest ends the line before all of it has left.
+      const where = round % 2 === 0 ? 'before the confirm' : random.pick(['before it', 'in it'] as const);
+      const bytes = where === 'before it' ? 0 : random.int(1, 30);
       const sprung = stack.brokerProxy?.trap(
-        isRabbit
-          ? beforeConfirm(n, act)
-          : inReply(n, ({ name }) => /^(EVALSHA|EVAL|LPUSH|RPUSH)$/.test(name), { act, bytes: random.int(0, 1) }),
+        where !== 'before the confirm'
+          ? inRequest(n, ({ name }) => (isRabbit ? name === PUBLISH : PUBLISHES.test(name)), { act, bytes })
+          : isRabbit
+            ? beforeConfirm(n, act)
+            : inReply(n, ({ name }) => PUBLISHES.test(name), { act, bytes: random.int(0, 1) }),
       );
       let at: number | undefined;
       void sprung?.then(() => {

@@ -3,7 +3,7 @@
 import { openArena } from '../harness/arena.ts';
 import { firstStartAfter, SLACK } from '../harness/gestures.ts';
 import { inReply } from '../harness/proxy.ts';
-import type { Scenario } from '../harness/scenario.ts';
+import { PEERS, type Scenario } from '../harness/scenario.ts';
 
 const TASKS = 20;
 
@@ -17,7 +17,7 @@ export const takeKill: Scenario = {
     const producer = await stack.producer({ name: 'producer' });
     const recoverySeconds: number[] = [];
     const violations: string[] = [];
-    for (let death = 0; death < (isShort ? 1 : 5); death++) {
+    for (let death = 0; death < (isShort || PEERS.has(context.stack) ? 1 : 5); death++) {
       const victim = await stack.worker({ name: `victim${death}`, concurrency: 4, broker: 'proxy' });
       const bytes = random.pick([0, 1, random.int(2, 200)]);
       const taken = stack.brokerProxy?.trap(

@@ -12,7 +12,16 @@ const WITHOUT_LEASE = 4;
 export const workerFreeze: Scenario = {
   id: 'worker-freeze',
   title: 'Worker frozen (SIGSTOP) for two leases, then continued (RabbitMQ: its line cut meanwhile)',
-  applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum', 'bullmq'],
+  applies: [
+    'sqlite',
+    'redis',
+    'redis-celery',
+    'rabbitmq-classic',
+    'rabbitmq-quorum',
+    'celery-redis',
+    'celery-rabbitmq',
+    'bullmq',
+  ],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;

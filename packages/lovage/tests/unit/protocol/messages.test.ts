@@ -123,13 +123,13 @@ describe('captured task messages of protocol 1', () => {
 
 describe('a hybrid: headers of protocol 2 over a body of protocol 1', () => {
   const bodyOf = (fields: Record<string, unknown>) => ({ args: [1], kwargs: { a: 2 }, ...fields });
-  const parse = (headers: Record<string, unknown>, fields: unknown) => {
+  const parse = (headers: Record<string, unknown>, fields: unknown, zone?: string) => {
     const delivery = { exchange: '', routingKey: 'q', properties: {}, body: new Uint8Array(), redelivered: false, attempts: 1 };
     const decodeBody = () => {
       if (fields instanceof Error) throw fields;
       return fields;
     };
-    return parseTask({ ...delivery, headers }, { hostname: 'celery@here', decodeBody });
+    return parseTask({ ...delivery, headers }, { hostname: 'celery@here', decodeBody, zone });
   };
   const later = '2030-01-01T00:00:00';
 
@@ -163,6 +163,21 @@ describe('a hybrid: headers of protocol 2 over a body of protocol 1', () => {
   it('says with utc false that its times are those of this machine', () => {
     const { request } = parse({ task: 't', id: 'i' }, bodyOf({ eta: later, utc: false }));
     expect(request.etaAt).toBe(new Date(2030, 0, 1).getTime() / 1000);
+  });
+
+  it.each([
+    ['2030-01-01T00:00:00', 'Europe/Oslo', '2029-12-31T23:00:00Z'],
+    ['2030-07-01T00:00:00', 'Europe/Oslo', '2030-06-30T22:00:00Z'],
+    ['2030-01-01T00:00:00', 'America/St_Johns', '2030-01-01T03:30:00Z'],
+    ['2030-01-01T00:00:00', 'UTC', '2030-01-01T00:00:00Z'],
+    // Clocks go forward at 02:00 on this day, and back from 03:00 on the other.
+    ['2030-03-31T01:59:00', 'Europe/Oslo', '2030-03-31T00:59:00Z'],
+    ['2030-03-31T03:00:00', 'Europe/Oslo', '2030-03-31T01:00:00Z'],
+    ['2030-10-27T03:00:00', 'Europe/Oslo', '2030-10-27T02:00:00Z'],
+    ['2030-01-01T00:00:00+02:00', 'Europe/Oslo', '2029-12-31T22:00:00Z'],
+  ])('takes %s for a time of the zone %s that its reader is set to', (eta, zone, expected) => {
+    const { request } = parse({ task: 't', id: 'i' }, bodyOf({ eta, utc: false }), zone);
+    expect(request.etaAt).toBe(Date.parse(expected) / 1000);
   });
 
   it.each([

@@ -108,6 +108,16 @@ describe('msgpack', () => {
 });
 
 describe('yaml', () => {
+  it('has its keys in the order of PyYAML', () => {
+    const body = serialization.encode({ b: { é: 1, Z: 2, a: 3 }, '😀': 4, '\ufffd': 5, a: 6 }, 'yaml').body;
+    const keys = [
+      ...Buffer.from(body)
+        .toString()
+        .matchAll(/"(.+?)":/g),
+    ].map(([, key]) => key);
+    expect(keys).toEqual(['a', 'b', 'Z', 'a', 'é', '\ufffd', '😀']);
+  });
+
   it('reads what Python sent, and writes what means the same', () => {
     for (const name of ['serializer-yaml', 'amqp-serializer-yaml']) {
       const { args, kwargs } = ofVector(name);

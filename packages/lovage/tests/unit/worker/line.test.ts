@@ -124,5 +124,5 @@ it('both blueprints can be looked at before anything runs', () => {
   ]);
   expect(worker.at(-1)).toEqual({ name: 'consumer', requires: ['pool'], conditional: false, last: true });
   expect(worker.find(({ name }) => name === 'autoscaler')).toMatchObject({ conditional: true, requires: ['pool'] });
-  expect(consumer.map(({ name }) => name)).toEqual(['connection', 'cache', 'tasks', 'heart']);
+  expect(consumer.map(({ name }) => name)).toEqual(['connection', 'cache', 'tasks', 'heart', 'gossip']);
 });

@@ -1,0 +1,109 @@
+// What people do to a broker under a running worker: all connections killed, again and again; everything deleted.
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { type Arena, openArena } from '../harness/arena.ts';
+import { endedIds, inDoubt, keepSending, latePublishes, repeatsAt, worksAgain } from '../harness/gestures.ts';
+import type { Scenario } from '../harness/scenario.ts';
+
+const CONCURRENCY = 4;
+const CLOSE_ALL = '[rabbit_networking:close_connection(Pid, "fault") || Pid <- rabbit_networking:connections()].';
+const applies: Scenario['applies'] = ['redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'];
+
+/** One command on the server's own Redis line. */
+async function onRedis<Out>(arena: Arena, work: (redis: Redis) => Promise<Out>): Promise<Out> {
+  const redis = new Redis(arena.stack.redisUrl ?? '');
+  try {
+    return await work(redis);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+async function killConnections(arena: Arena): Promise<void> {
+  const { rabbit } = arena.stack;
+  if (rabbit !== undefined) await rabbit.ctl('eval', CLOSE_ALL);
+  else
+    await onRedis(arena, async (redis) => {
+      for (const type of ['normal', 'pubsub']) await redis.call('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
+    });
+}
+
+export const clientsKilled: Scenario = {
+  id: 'clients-killed',
+  title: 'All connections killed by the server, 5 times a second apart (long: 200 times)',
+  applies,
+  daily: ['redis'],
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack, isShort, random } = arena;
+    const producer = await stack.producer({ name: 'producer' });
+    await stack.worker({ name: 'worker', concurrency: CONCURRENCY });
+    const load = keepSending(producer, { perSecond: 50, args: [10] });
+    await arena.until('the load flows', 30, () => arena.runs().length > 20);
+    const moments: number[] = [];
+    for (let kill = 0; kill < (isShort ? 5 : 200); kill++) {
+      await delay(random.int(500, 1500));
+      const before = Date.now();
+      await killConnections(arena);
+      // The command itself takes a moment, and lines end somewhere in it.
+      for (let at = before; at < Date.now() + 20; at += 20) moments.push(at);
+    }
+    await load.stop();
+    await arena.quiesce(stack.takeover + 30);
+    const at = Date.now();
+    const violations = latePublishes(arena).slice();
+    if (!(await worksAgain(arena, producer, 'worker'))) violations.push('the worker went deaf');
+    const seconds = (Date.now() - at) / 1000;
+    await arena.quiesce(stack.takeover + 30);
+    const consumed = stack.lease === undefined ? moments : [];
+    const { executions, beyond } = repeatsAt(arena, { consumed, published: consumed });
+    const repeats = executions + inDoubt(arena, consumed);
+    return arena.result({ inFlight: repeats, recoverySeconds: [seconds], violations: [...violations, ...beyond] });
+  },
+};
+
+export const wiped: Scenario = {
+  id: 'wiped',
+  title: 'Everything deleted under a running worker (`FLUSHALL`; RabbitMQ: its queue)',
+  applies,
+  daily: ['redis-celery', 'rabbitmq-classic'],
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack } = arena;
+    const producer = await stack.producer({ name: 'producer' });
+    const worker = await stack.worker({ name: 'worker', concurrency: CONCURRENCY });
+    await producer.produce({ prefix: 'held', count: CONCURRENCY, perSecond: 500, args: [1500] });
+    await arena.until('they run', 20, () => arena.runs().filter(({ id }) => id.startsWith('held')).length >= CONCURRENCY);
+    await producer.produce({ prefix: 'waiting', count: 20, perSecond: 500, args: [5] });
+    const { rabbit } = stack;
+    if (rabbit === undefined) await onRedis(arena, (redis) => redis.flushall());
+    else await rabbit.ctl('delete_queue', stack.queue);
+    const at = Date.now();
+    const violations: string[] = [];
+    const isDone = (): boolean => endedIds(arena, 'held').size === CONCURRENCY;
+    await arena.until('what ran ends', 20, isDone).catch(() => violations.push('what ran did not end'));
+    const stored = async (): Promise<boolean> => (await stack.finals([...endedIds(arena, 'held')])).length === CONCURRENCY;
+    await arena.until('their results are stored', 10, stored).catch(() => violations.push('what ran has no results'));
+    if (!(await worksAgain(arena, producer, 'worker', 100))) violations.push('the worker takes nothing more');
+    const seconds = (Date.now() - at) / 1000;
+    if (!worker.isRunning) violations.push('the worker ended');
+    // Publishes that found no queue were repeated.
+    await arena
+      .until('what came later has run', 20, () =>
+        arena
+          .published()
+          .filter(({ mark, id }) => mark === 'ok' && id.startsWith('again'))
+          .every(({ id }) => endedIds(arena).has(id)),
+      )
+      .catch(() => undefined);
+    const { lost } = await arena.judgement();
+    // What waited was deleted by hand; the rest was not.
+    return arena.result({
+      lost: lost.filter((id) => !id.startsWith('waiting')).length,
+      inFlight: CONCURRENCY + inDoubt(arena),
+      recoverySeconds: [seconds],
+      violations,
+      note: 'what waited is gone, as was asked for',
+    });
+  },
+};

@@ -1,0 +1,71 @@
+// A million tasks wait: publishing and draining are as quick as on a queue that is nearly empty.
+
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Arena, openArena } from '../harness/arena.ts';
+import type { Child } from '../harness/child.ts';
+import { residentBytes } from '../harness/gestures.ts';
+import type { Scenario } from '../harness/scenario.ts';
+
+const TASKS = join(import.meta.dirname, '../harness/hazards.ts');
+const MANY = 1_000_000;
+/** Tasks of one measurement. */
+const FEW = 60_000;
+/** Of the rate on an empty queue. */
+const LEAST = 0.9;
+const CONCURRENCY = 100;
+
+async function fill(bulk: Child, count: number): Promise<number> {
+  const filled = bulk.heard('filled');
+  bulk.tell(`${count}`);
+  return Number(await filled);
+}
+
+/** Tasks a second, of a worker that is there for it alone; and the bytes that it has then. */
+async function drain(arena: Arena, name: string): Promise<{ readonly rate: number; readonly bytes: number }> {
+  const { stack } = arena;
+  const before = await stack.waiting();
+  const worker = await stack.worker({ name, concurrency: CONCURRENCY, tasks: TASKS, settings: { taskIgnoreResult: true } });
+  // From when it is warm until most of them are gone.
+  const looks: { readonly at: number; readonly left: number }[] = [];
+  const limit = performance.now() + 60_000;
+  for (let left = before; left > before - 0.9 * FEW && performance.now() < limit; await delay(50)) {
+    left = await stack.waiting();
+    if (left < before - 0.2 * FEW) looks.push({ at: performance.now(), left });
+  }
+  const bytes = residentBytes(worker.pid);
+  worker.signal('SIGTERM');
+  await worker.ended;
+  const [first, last] = [looks[0], looks.at(-1)];
+  const rate = first === undefined || last === undefined ? 0 : (first.left - last.left) / ((last.at - first.at) / 1000);
+  return { rate, bytes };
+}
+
+export const million: Scenario = {
+  id: 'million',
+  title: 'A million waiting tasks: rates beside those of an empty queue',
+  applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  longOnly: true,
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack } = arena;
+    const bulk = await stack.bulk?.('bulk');
+    if (bulk === undefined) throw new Error('This stack cannot be filled.');
+    await fill(bulk, 5000);
+    const publishEmpty = await fill(bulk, FEW);
+    const empty = await drain(arena, 'empty');
+    await fill(bulk, MANY);
+    const publishFull = await fill(bulk, FEW);
+    const full = await drain(arena, 'full');
+    const part = { publish: publishFull / publishEmpty, drain: full.rate / empty.rate };
+    const violations = Object.entries(part).flatMap(([what, value]) =>
+      value >= LEAST ? [] : [`${what}: ${(100 * value).toFixed(0)} % of the rate on an empty queue`],
+    );
+    const percent = (value: number): string => `${(100 * value).toFixed(0)} %`;
+    return {
+      ...(await arena.result({ inFlight: 0, recoverySeconds: [] })),
+      violations,
+      note: `publishing ${percent(part.publish)}, draining ${percent(part.drain)} of the rate on an empty queue; the worker has ${Math.round(full.bytes / 1e6)} MB instead of ${Math.round(empty.bytes / 1e6)}`,
+    };
+  },
+};
