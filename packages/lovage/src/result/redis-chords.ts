@@ -12,7 +12,7 @@ import {
   type RedisWrite,
   staleChordsWrite,
 } from '../util/index.ts';
-import type { ChordPart, ChordStore, CompleteChord, JointJoin, StoredOpening } from './chord-seam.ts';
+import type { ChordPart, ChordStore, CompleteChord, JointJoin, PartRoot, StoredOpening } from './chord-seam.ts';
 import type { ResultKeys } from './redis-keys.ts';
 
 export interface RedisChordsOptions {
@@ -27,8 +27,8 @@ export interface RedisChordsOptions {
   readonly patiently: <T>(call: (signal: AbortSignal) => Promise<T>) => Promise<T>;
 }
 
-/** The answer of a join: id, callback, structure, parts. */
-type Answer = readonly [Buffer, Buffer | null, Buffer | null, readonly Buffer[]];
+/** The answer of a join: id, callback, structure, parts, root. */
+type Answer = readonly [Buffer, Buffer | null, Buffer | null, readonly Buffer[], Buffer | null];
 
 /** Opens the store. */
 export function createRedisChords({ line, keys, database, ordered, expires, patiently }: RedisChordsOptions): ChordStore {
@@ -102,9 +102,17 @@ function answeredBy(writes: readonly JointWrite[]): Pick<JointWrite, 'answered'>
 }
 
 function isAnswer(value: unknown): value is Answer {
-  return Array.isArray(value) && value.length === 4 && Array.isArray(value[3]);
+  return Array.isArray(value) && value.length === 5 && Array.isArray(value[3]);
 }
 
-function chordOf([id, callback, structure, parts]: Answer): CompleteChord {
-  return { groupId: String(id), parts, callback: callback?.toString(), structure: structure ?? undefined };
+function chordOf([id, callback, structure, parts, root]: Answer): CompleteChord {
+  const groupId = String(id);
+  return { groupId, parts, callback: callback?.toString(), structure: structure ?? undefined, root: rootOf(root) };
+}
+
+/** As `joinChordWrite` writes it. */
+function rootOf(text: Buffer | null): PartRoot | undefined {
+  if (text === null) return undefined;
+  const [id, rootId] = JSON.parse(text.toString().replace(/^\S+ /, '')) as readonly [string, string];
+  return { id, rootId };
 }
