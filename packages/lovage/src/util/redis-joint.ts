@@ -196,6 +196,11 @@ local misfit = misfit_of_writes(1)
 if misfit then return redis.error_reply(misfit) end
 return (apply_writes(1))`);
 
+/** The script that applies writes on their own, and its arguments, for who reaches Redis in another way than by a line. */
+export function writesCall(writes: readonly RedisWrite[]): { readonly script: RedisScript; readonly args: readonly RedisArg[] } {
+  return { script: APPLY, args: jointArguments(writes) };
+}
+
 /** Applies writes on their own, all in one script; resolves to the answer of each. */
 export async function applyWrites(
   line: RedisLine,
