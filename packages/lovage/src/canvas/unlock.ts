@@ -14,11 +14,14 @@ export interface JoiningBackend {
   readonly name: string;
   readonly features: Pick<BackendFeatures, 'persistent'>;
   readonly chords?: unknown;
+  /** Why it refuses chords although it keeps results. */
+  readonly chordsNeed?: string;
 }
 
 /** The plan as this backend can join it: openings stay where parts are counted, become calls of `celery.chord_unlock` where results are only kept. Throws ConfigurationError where they are not. */
 export function joinable<Plan extends Pick<CanvasPlan, 'calls' | 'openings'>>(plan: Plan, backend: JoiningBackend): Plan {
   if (plan.openings.length === 0 || backend.chords !== undefined) return plan;
+  if (backend.chordsNeed !== undefined) throw new ConfigurationError(backend.chordsNeed);
   if (!backend.features.persistent) throw cannotJoin(backend);
   for (const opening of plan.openings) refuseIgnored(opening, plan.calls, backend);
   return { ...plan, calls: [...plan.openings.map(unlockCall), ...plan.calls], openings: [] };

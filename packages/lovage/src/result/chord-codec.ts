@@ -11,6 +11,8 @@ export interface MemberEnd extends Pick<ChordPart, 'groupId' | 'index' | 'id' | 
   /** The value, an error, or the wire's exception. */
   readonly result: unknown;
   readonly callback: ChordCallback | undefined;
+  /** The task's root; undefined when it is the task itself. */
+  readonly rootId?: string | undefined;
 }
 
 /** A part as it is read. */
@@ -55,8 +57,7 @@ const JSON_ONLY: ReadonlySet<string> = new Set(['application/json']);
 export function createChordCodec(options: ChordCodecOptions): ChordCodec {
   const { serialization, write, read, exception, expires } = options;
 
-  const callbackText = ({ body, rootId }: ChordCallback): string =>
-    Buffer.from(serialization.encode({ body, root_id: rootId ?? null }, 'json').body).toString();
+  const callbackText = ({ body }: ChordCallback): string => Buffer.from(serialization.encode({ body }, 'json').body).toString();
 
   const structure = (header: unknown): Uint8Array => write({ result: header });
 
@@ -64,18 +65,19 @@ export function createChordCodec(options: ChordCodecOptions): ChordCodec {
     expires,
     callback: callbackText,
     structure,
-    part: ({ groupId, index, id, state, result, callback }) => {
+    part: ({ groupId, index, id, state, result, callback, rootId }) => {
       const isError = EXCEPTION_STATES.has(state) && result instanceof Error;
       const value = isError ? exception(result) : (result ?? null);
       const body = write([1, id, state, value]);
       // Up to the id an array of two and one of four differ in their first or last byte only, which are the same in all of four.
       const head = Math.min(write([1, id]).byteLength, body.byteLength);
-      return { groupId, index, id, state, body, head, callback: callback && callbackText(callback), expires };
+      const own = callback === undefined || typeof callback.body.options.root_id === 'string' ? undefined : rootId;
+      return { groupId, index, id, state, body, head, callback: callback && callbackText(callback), rootId: own, expires };
     },
     opening: ({ groupId, size, body, header, nested, expires: seconds }) => ({
       groupId,
       size,
-      callback: callbackText({ body, rootId: undefined }),
+      callback: callbackText({ body }),
       structure: nested ? structure(header) : undefined,
       // 0 means for ever, as in the setting.
       expires: seconds === 0 ? undefined : seconds,
@@ -103,8 +105,8 @@ function partOf(value: unknown): ReadPart {
 }
 
 function callbackOf(value: unknown): ChordCallback {
-  const { body, root_id: rootId } = (value ?? {}) as { readonly body?: WireSignature; readonly root_id?: unknown };
+  const { body } = (value ?? {}) as { readonly body?: WireSignature };
   if (typeof body !== 'object' || body === null || typeof body.task !== 'string')
     throw new DecodeError('The callback of a chord has no signature of its body.');
-  return { body, rootId: typeof rootId === 'string' ? rootId : undefined };
+  return { body };
 }

@@ -22,8 +22,13 @@ export interface ChordOpening {
 export interface ChordCallback {
   /** The body as it travels in each member. */
   readonly body: WireSignature;
-  /** The root that the members share; undefined when each is its own. */
-  readonly rootId: string | undefined;
+}
+
+/** Under whose root a part ended. */
+export interface PartRoot {
+  /** Of the part. */
+  readonly id: string;
+  readonly rootId: string;
 }
 
 /** An opening at rest; ChordCodec makes it. */
@@ -51,6 +56,8 @@ export interface ChordPart {
   readonly head: number;
   /** A ChordCallback as text; undefined when the member's message could not be read. */
   readonly callback: string | undefined;
+  /** Absent for a task that is its own root, and where the body names one itself. */
+  readonly rootId?: string | undefined;
   /** Seconds; undefined: for ever. */
   readonly expires: number | undefined;
 }
@@ -62,6 +69,8 @@ export interface CompleteChord {
   /** As one of the parts or the opening brought it; undefined when nobody knew it. */
   readonly callback: string | undefined;
   readonly structure: Uint8Array | undefined;
+  /** Of the first part, in the order of `parts`, that brought a root. */
+  readonly root: PartRoot | undefined;
 }
 
 /** A count as part of a joint commit. */

@@ -1,6 +1,6 @@
 // Results on a Redis Cluster (`redis+cluster://h1:6379;h2:6379`): Celery's keys, spread over the nodes, and published as on one Redis.
-// A script sees the keys of one slot only. So a fence needs a key prefix with a hash tag (`{shop}`), which keeps all keys in one slot, and
-// chords join through celery.chord_unlock, which reads results and needs no tag.
+// A script sees the keys of one slot only. So a fence, and the counting of chords, need a key prefix with a hash tag (`{shop}`), which keeps
+// all keys in one slot.
 import { createHash } from 'node:crypto';
 import type { Cluster, ClusterNode, Redis } from 'ioredis';
 import {
@@ -8,19 +8,29 @@ import {
   ConfigurationError,
   isReplyError,
   parseRedisUrl,
+  type RedisWrite,
   readOptionNames,
   redactUrl,
   redisScript,
+  writesCall,
 } from '../util/index.ts';
+import type { ChordStore } from './chord-seam.ts';
 import type { KeyValue, KeyValueStore, KeyValueWrite, Seen } from './kv.ts';
 import { KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
-import { eachOf } from './patience.ts';
+import { eachOf, patient } from './patience.ts';
+import { createRedisChords } from './redis-chords.ts';
+import { resultKeys } from './redis-keys.ts';
+import { DEFAULT_RETRY } from './retry.ts';
 import type { BackendOptions, ResultBackend } from './seam.ts';
 
+const NAME = 'redis cluster';
 /** Commands under way at a time. */
 const MAX_COMMANDS = 256;
 /** Of one Redis: accepted, so that one configuration serves both, without a meaning here. */
-const IGNORED = ['retryPolicy', 'resultChordOrdered', 'visibilityTimeout'];
+const IGNORED = ['retryPolicy', 'visibilityTimeout'];
+const CHORDS_NEED =
+  'Chords on a Redis Cluster are counted by a script, which sees the keys of one slot only: give all keys the same hash tag, ' +
+  "with resultBackendTransportOptions: { globalKeyprefix: '{shop}' } (any name in braces), in all programs that share the results.";
 
 /** KEYS: the key to write, then others. ARGV: the digest that each must have ('' for none), the value, the life in ms (0: for ever). */
 const SWAP = redisScript(`
@@ -37,18 +47,57 @@ return 1`);
 export function open(options: BackendOptions): ResultBackend {
   const given = readOptions(options);
   const isTagged = /\{[^{}]+\}/.test(String(given.globalKeyprefix ?? ''));
-  return keyValueBackend(clusterStore(options, isTagged), keyValueOptions(options, given));
+  const cluster = createConnection(options);
+  const backend = keyValueBackend(clusterStore(options, cluster, isTagged), keyValueOptions(options, given));
+  return isTagged ? { ...backend, chords: clusterChords(options, given, cluster) } : { ...backend, chordsNeed: CHORDS_NEED };
+}
+
+/** Chords as on one Redis. No joint commit: the broker is elsewhere. */
+function clusterChords(options: BackendOptions, given: Readonly<Record<string, unknown>>, { run }: Connection): ChordStore {
+  const keys = resultKeys({ globalKeyprefix: String(given.globalKeyprefix) });
+  const closing = new AbortController();
+  const {
+    open: opened,
+    join,
+    close,
+    extend,
+    stale,
+  } = createRedisChords({
+    apply: (writes) => run((cluster) => applied(cluster, writes, keys.chord('').waiting)),
+    keys,
+    database: '',
+    ordered: given.resultChordOrdered !== false,
+    expires: options.expires,
+    patiently: (call) =>
+      patient(() => call(closing.signal), { name: NAME, policy: options.retry ?? DEFAULT_RETRY, closing: closing.signal }),
+  });
+  return { open: opened, join, close, extend, ...(stale === undefined ? {} : { stale }) };
+}
+
+/** One script on the node that has the slot of `key`. */
+async function applied(cluster: Cluster, writes: readonly RedisWrite[], key: string): Promise<readonly unknown[]> {
+  const { script, args } = writesCall(writes);
+  try {
+    return (await cluster.callBuffer('evalsha', script.sha, 1, key, ...args)) as readonly unknown[];
+  } catch (error) {
+    if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return (await cluster.callBuffer('eval', script.lua, 1, key, ...args)) as readonly unknown[];
+  }
 }
 
 function readOptions(options: BackendOptions): Readonly<Record<string, unknown>> {
   return readOptionNames('The result store in a Redis Cluster', options.transportOptions, {
-    names: KEY_VALUE_OPTIONS,
+    names: [...KEY_VALUE_OPTIONS, 'resultChordOrdered'],
     ignored: IGNORED,
   });
 }
 
-/** The strings of a cluster as a key/value store. */
-function clusterStore(options: BackendOptions, isTagged: boolean): KeyValueStore {
+/** The connection, made at the first call. */
+interface Connection extends AsyncDisposable {
+  run<T>(work: (cluster: Cluster) => Promise<T>): Promise<T>;
+}
+
+function createConnection(options: BackendOptions): Connection {
   let opening: Promise<Cluster> | undefined;
 
   async function run<T>(work: (cluster: Cluster) => Promise<T>): Promise<T> {
@@ -63,6 +112,19 @@ function clusterStore(options: BackendOptions, isTagged: boolean): KeyValueStore
       throw new BackendError(`The Redis Cluster that holds the results failed: ${said}`, { cause: error, transient });
     }
   }
+
+  return {
+    run,
+    [Symbol.asyncDispose]: async () => {
+      const cluster = await opening?.catch(() => undefined);
+      cluster?.disconnect();
+    },
+  };
+}
+
+/** The strings of a cluster as a key/value store. */
+function clusterStore(options: BackendOptions, connection: Connection, isTagged: boolean): KeyValueStore {
+  const { run } = connection;
 
   const store = async (cluster: Cluster, { key, value, expires }: KeyValueWrite): Promise<void> => {
     const life = lifeOf(expires);
@@ -83,7 +145,7 @@ function clusterStore(options: BackendOptions, isTagged: boolean): KeyValueStore
   }
 
   return {
-    name: 'redis cluster',
+    name: NAME,
     url: redactUrl(options.url),
     autoExpire: true,
     get: (keys) =>
@@ -113,10 +175,7 @@ function clusterStore(options: BackendOptions, isTagged: boolean): KeyValueStore
     check: async () => {
       await run((cluster) => cluster.get('lovage-check'));
     },
-    [Symbol.asyncDispose]: async () => {
-      const cluster = await opening?.catch(() => undefined);
-      cluster?.disconnect();
-    },
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };
 }
 

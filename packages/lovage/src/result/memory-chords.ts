@@ -5,6 +5,8 @@ interface Chord {
   size: number | undefined;
   callback: string | undefined;
   structure: Uint8Array | undefined;
+  /** The first part in order that brought a root. */
+  rooted: ChordPart | undefined;
   /** Undefined: awaited, since the chord was extended by it. */
   readonly parts: Map<string, ChordPart | undefined>;
   /** How many of `parts` have come, and how many were added. */
@@ -26,7 +28,7 @@ function chordOf(shelf: ChordShelf, groupId: string, expires: number | undefined
   for (const [id, old] of shelf.entries().take(2)) if (old.until <= Date.now()) shelf.delete(id);
   const found = shelf.get(groupId);
   const live = found !== undefined && found.until > Date.now() ? found : undefined;
-  const blank = { size: undefined, callback: undefined, structure: undefined, completeAt: undefined };
+  const blank = { size: undefined, callback: undefined, structure: undefined, rooted: undefined, completeAt: undefined };
   const chord = live ?? { ...blank, parts: new Map(), come: 0, added: 0, closed: false, until: 0 };
   chord.until = untilOf(expires);
   shelf.set(groupId, chord);
@@ -82,6 +84,7 @@ function add(shelf: ChordShelf, part: ChordPart): boolean {
   if (chord.parts.get(part.id) === undefined) {
     chord.parts.set(part.id, part);
     chord.come++;
+    if (part.rootId !== undefined && (chord.rooted === undefined || byIndex(part, chord.rooted) < 0)) chord.rooted = part;
   }
   return true;
 }
@@ -91,8 +94,9 @@ function complete(shelf: ChordShelf, groupId: string, now: number): CompleteChor
   if (chord?.size === undefined || chord.closed || chord.come < chord.size + chord.added) return undefined;
   chord.completeAt ??= now;
   const parts = [...chord.parts.values()].filter((part) => part !== undefined).sort(byIndex);
-  const { callback, structure } = chord;
-  return { groupId, parts: parts.map(({ body }) => body), callback, structure };
+  const { callback, structure, rooted } = chord;
+  const root = rooted?.rootId === undefined ? undefined : { id: rooted.id, rootId: rooted.rootId };
+  return { groupId, parts: parts.map(({ body }) => body), callback, structure, root };
 }
 
 function byIndex(a: ChordPart, b: ChordPart): number {
@@ -108,5 +112,6 @@ function close(shelf: ChordShelf, groupId: string): void {
   chord.parts.clear();
   chord.callback = undefined;
   chord.structure = undefined;
+  chord.rooted = undefined;
   chord.completeAt = undefined;
 }

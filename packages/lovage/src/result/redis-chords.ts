@@ -2,21 +2,19 @@
 // the last part sends the body.
 import type { JointWrite } from '../broker/index.ts';
 import {
-  applyWrites,
-  applyWritesBuffer,
   closeChordWrite,
   extendChordWrite,
   joinChordWrite,
   openChordWrite,
-  type RedisLine,
   type RedisWrite,
   staleChordsWrite,
 } from '../util/index.ts';
-import type { ChordPart, ChordStore, CompleteChord, JointJoin, StoredOpening } from './chord-seam.ts';
+import type { ChordPart, ChordStore, CompleteChord, JointJoin, PartRoot, StoredOpening } from './chord-seam.ts';
 import type { ResultKeys } from './redis-keys.ts';
 
 export interface RedisChordsOptions {
-  readonly line: RedisLine;
+  /** Makes writes in one script; resolves to the answer of each, as bytes. */
+  readonly apply: (writes: readonly RedisWrite[], signal: AbortSignal) => Promise<readonly unknown[]>;
   readonly keys: ResultKeys;
   readonly database: string;
   /** Parts in order of their index, or as they come: all workers of a chord must agree. */
@@ -27,30 +25,30 @@ export interface RedisChordsOptions {
   readonly patiently: <T>(call: (signal: AbortSignal) => Promise<T>) => Promise<T>;
 }
 
-/** The answer of a join: id, callback, structure, parts. */
-type Answer = readonly [Buffer, Buffer | null, Buffer | null, readonly Buffer[]];
+/** The answer of a join: id, callback, structure, parts, root. */
+type Answer = readonly [Buffer, Buffer | null, Buffer | null, readonly Buffer[], Buffer | null];
 
 /** Opens the store. */
-export function createRedisChords({ line, keys, database, ordered, expires, patiently }: RedisChordsOptions): ChordStore {
+export function createRedisChords({ apply, keys, database, ordered, expires, patiently }: RedisChordsOptions): ChordStore {
   const openings = (opened: readonly StoredOpening[]): RedisWrite[] =>
     opened.map((opening) => openChordWrite(keys.chord(opening.groupId), opening));
   const joint = (payload: readonly RedisWrite[]): JointWrite => ({ database, payload });
 
   return {
     open: async (opened) => {
-      if (opened.length > 0) await patiently((signal) => applyWrites(line, openings(opened), signal));
+      if (opened.length > 0) await patiently((signal) => apply(openings(opened), signal));
     },
     jointOpen: (opened) => joint(openings(opened)),
     join: async (parts) => {
       if (parts.length === 0) return [];
       const writes = joins(parts, keys, ordered);
-      return (await patiently((signal) => applyWritesBuffer(line, writes, signal))).filter(isAnswer).map(chordOf);
+      return (await patiently((signal) => apply(writes, signal))).filter(isAnswer).map(chordOf);
     },
     jointJoin: (parts) => jointJoin(database, joins(parts, keys, ordered), new Set(parts.map(({ groupId }) => groupId))),
     close: async (groupIds) => {
       if (groupIds.length === 0) return;
       const writes = groupIds.map((groupId) => closeChordWrite(keys.chord(groupId), expires, 0));
-      await patiently((signal) => applyWrites(line, writes, signal));
+      await patiently((signal) => apply(writes, signal));
     },
     jointClose: (groupId, writes) => {
       const guarded = writes.flatMap(({ payload }) => payload as readonly RedisWrite[]);
@@ -59,12 +57,12 @@ export function createRedisChords({ line, keys, database, ordered, expires, pati
     extend: async (groupId, ids, seconds) => {
       if (ids.length === 0) return;
       const write = extendChordWrite(keys.chord(groupId), ids, seconds);
-      await patiently((signal) => applyWrites(line, [write], signal));
+      await patiently((signal) => apply([write], signal));
     },
     stale: async (seconds) => {
       const { group, own, waiting } = keys.chord('');
       const write = staleChordsWrite(waiting, group, own, seconds);
-      const [answers] = await patiently((signal) => applyWritesBuffer(line, [write], signal));
+      const [answers] = await patiently((signal) => apply([write], signal));
       return Array.isArray(answers) ? answers.filter(isAnswer).map(chordOf) : [];
     },
   };
@@ -102,9 +100,17 @@ function answeredBy(writes: readonly JointWrite[]): Pick<JointWrite, 'answered'>
 }
 
 function isAnswer(value: unknown): value is Answer {
-  return Array.isArray(value) && value.length === 4 && Array.isArray(value[3]);
+  return Array.isArray(value) && value.length === 5 && Array.isArray(value[3]);
 }
 
-function chordOf([id, callback, structure, parts]: Answer): CompleteChord {
-  return { groupId: String(id), parts, callback: callback?.toString(), structure: structure ?? undefined };
+function chordOf([id, callback, structure, parts, root]: Answer): CompleteChord {
+  const groupId = String(id);
+  return { groupId, parts, callback: callback?.toString(), structure: structure ?? undefined, root: rootOf(root) };
+}
+
+/** As `joinChordWrite` writes it. */
+function rootOf(text: Buffer | null): PartRoot | undefined {
+  if (text === null) return undefined;
+  const [id, rootId] = JSON.parse(text.toString().replace(/^\S+ /, '')) as readonly [string, string];
+  return { id, rootId };
 }

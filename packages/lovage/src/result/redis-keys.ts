@@ -42,7 +42,7 @@ export function readResultOptions(given: BackendOptions['transportOptions']): Re
 }
 
 /** The keys under the transport option `globalKeyprefix`. */
-export function resultKeys({ globalKeyprefix }: RedisResultOptions): ResultKeys {
+export function resultKeys({ globalKeyprefix }: Pick<RedisResultOptions, 'globalKeyprefix'>): ResultKeys {
   const prefix = keyPrefix(globalKeyprefix);
   const start = resultKey('', prefix);
   return {

@@ -2,6 +2,7 @@
 // channel of the same name. Write rule, fence and publication are one Lua call (util/redis-joint.ts).
 import {
   applyWrites,
+  applyWritesBuffer,
   BackendError,
   deadline,
   fenceWrite,
@@ -132,7 +133,7 @@ export function open(options: BackendOptions): ResultBackend {
       return patiently((signal) => readFenced(id, attempt, signal));
     },
     chords: createRedisChords({
-      line,
+      apply: (writes, signal) => applyWritesBuffer(line, writes, signal),
       keys,
       database: target.database,
       ordered: transport.resultChordOrdered,

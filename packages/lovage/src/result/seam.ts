@@ -77,6 +77,8 @@ export interface ResultBackend extends AsyncDisposable {
   replyTo?(): Promise<string>;
   /** Counts the parts of chords. Without it, a persistent backend joins through celery.chord_unlock and any other refuses chords when they are sent. */
   readonly chords?: ChordStore;
+  /** Why it refuses chords although it keeps results, and what to change. */
+  readonly chordsNeed?: string;
   /** Keeps which tasks belong to a group. Without it, groups can be neither saved nor restored. */
   readonly groups?: GroupStore;
   /** Keeps what must not run, for workers that start later. Without it, revokes live in workers alone. */

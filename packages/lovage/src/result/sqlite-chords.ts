@@ -1,7 +1,7 @@
 // Chords in the SQLite file of the results: parts are counted in the transaction that stores them and acks their messages.
 import type { JointWrite } from '../broker/index.ts';
 import type { SqliteConnection, SqliteFile } from '../util/index.ts';
-import type { ChordPart, ChordStore, CompleteChord, JointJoin, StoredOpening } from './chord-seam.ts';
+import type { ChordPart, ChordStore, CompleteChord, JointJoin, PartRoot, StoredOpening } from './chord-seam.ts';
 
 export const CHORD_SCHEMA: string = `
 CREATE TABLE IF NOT EXISTS lovage_chords (
@@ -10,7 +10,9 @@ CREATE TABLE IF NOT EXISTS lovage_chords (
 CREATE INDEX IF NOT EXISTS lovage_chords_complete ON lovage_chords (complete_at) WHERE complete_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS lovage_chords_expiry ON lovage_chords (expires_at) WHERE expires_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS lovage_chord_parts (
-  group_id TEXT NOT NULL, id TEXT NOT NULL, place INTEGER, number INTEGER, body BLOB, PRIMARY KEY (group_id, id)) WITHOUT ROWID;`;
+  group_id TEXT NOT NULL, id TEXT NOT NULL, place INTEGER, number INTEGER, body BLOB, PRIMARY KEY (group_id, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lovage_chord_roots (
+  group_id TEXT PRIMARY KEY, place INTEGER, id TEXT NOT NULL, root_id TEXT NOT NULL) WITHOUT ROWID;`;
 
 /** Seconds that a closed chord is remembered where results live for ever. */
 const CLOSED_SECONDS = 86_400;
@@ -26,6 +28,11 @@ ON CONFLICT (group_id, id) DO UPDATE SET place = excluded.place, number = exclud
 const AWAIT = `
 INSERT INTO lovage_chord_parts (group_id, id) SELECT group_id, :id FROM lovage_chords WHERE group_id = :group AND closed = 0
 ON CONFLICT (group_id, id) DO NOTHING`;
+// Of the part that is first in order. One without a place comes last.
+const ROOT = `
+INSERT INTO lovage_chord_roots VALUES (:group, :place, :id, :root)
+ON CONFLICT (group_id) DO UPDATE SET place = excluded.place, id = excluded.id, root_id = excluded.root_id
+WHERE excluded.place < coalesce(place, 9e18)`;
 const COMPLETE = `SELECT callback, structure FROM lovage_chords WHERE group_id = ? AND closed = 0 AND come >= size + added`;
 const PARTS = `SELECT body FROM lovage_chord_parts WHERE group_id = ? AND body IS NOT NULL ORDER BY place IS NULL, place, number`;
 
@@ -91,11 +98,13 @@ function openRows(db: SqliteConnection, openings: readonly StoredOpening[]): voi
 
 function joinRows(db: SqliteConnection, parts: readonly ChordPart[]): readonly CompleteChord[] {
   const touched = new Set<string>();
-  for (const { groupId, id, index, body, callback, expires } of parts) {
+  for (const { groupId, id, index, body, callback, rootId, expires } of parts) {
     if (!touched.has(groupId)) db.statement(TOUCH).run({ group: groupId, callback: callback ?? null, expires: until(expires) });
     touched.add(groupId);
     const { changes } = db.statement(ADD).run({ group: groupId, id, place: index ?? null, body });
-    if (Number(changes) > 0) db.statement('UPDATE lovage_chords SET come = come + 1 WHERE group_id = ?').run(groupId);
+    if (Number(changes) === 0) continue;
+    db.statement('UPDATE lovage_chords SET come = come + 1 WHERE group_id = ?').run(groupId);
+    if (rootId !== undefined) db.statement(ROOT).run({ group: groupId, place: index ?? null, id, root: rootId });
   }
   return [...touched].flatMap((groupId) => completeRow(db, groupId, false) ?? []);
 }
@@ -116,7 +125,13 @@ function completeRow(db: SqliteConnection, groupId: string, again: boolean): Com
     parts,
     callback: typeof callback === 'string' ? callback : undefined,
     structure: structure instanceof Uint8Array ? structure : undefined,
+    root: rootRow(db, groupId),
   };
+}
+
+function rootRow(db: SqliteConnection, groupId: string): PartRoot | undefined {
+  const row = db.statement('SELECT id, root_id FROM lovage_chord_roots WHERE group_id = ?').get(groupId);
+  return row === undefined ? undefined : { id: String(row.id), rootId: String(row.root_id) };
 }
 
 /** False when somebody closed it before. */
@@ -129,6 +144,7 @@ function closeRow(db: SqliteConnection, groupId: string, expires: number | undef
     .run(until(expires === 0 ? CLOSED_SECONDS : (expires ?? CLOSED_SECONDS)), groupId);
   if (Number(changes) === 0) return false;
   db.statement('DELETE FROM lovage_chord_parts WHERE group_id = ?').run(groupId);
+  db.statement('DELETE FROM lovage_chord_roots WHERE group_id = ?').run(groupId);
   return true;
 }
 
@@ -152,5 +168,6 @@ export function trimChords(db: SqliteConnection, limit: number): void {
   const expired = 'SELECT group_id FROM lovage_chords WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit';
   const values = { now: now(), limit };
   db.statement(`DELETE FROM lovage_chord_parts WHERE group_id IN (${expired})`).run(values);
+  db.statement(`DELETE FROM lovage_chord_roots WHERE group_id IN (${expired})`).run(values);
   db.statement(`DELETE FROM lovage_chords WHERE group_id IN (${expired})`).run(values);
 }

@@ -147,6 +147,7 @@ export class ResultStore implements AsyncDisposable {
       await this.#alive.during(backend.chords.open(openings.map((opening) => this.chords.opening(opening))));
       return 'counted';
     }
+    if (backend.chordsNeed !== undefined) throw new ConfigurationError(backend.chordsNeed);
     if (backend.features.persistent) return 'polled';
     throw new ConfigurationError(
       `A chord needs results that any worker can read, and the result backend '${backend.name}' keeps none. Use redis://, sqlite:// or memory://, or a chain in its place.`,

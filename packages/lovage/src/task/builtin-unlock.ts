@@ -44,7 +44,11 @@ export async function unlockChord(port: TaskPort, context: TaskContext): Promise
   const ids = leaves(looked.members);
   const metas = await Promise.all(ids.map((id) => environment.results.meta(id)));
   const missing = metas.find(({ status }) => !READY_STATES.has(status));
-  if (missing === undefined) return carryOut(environment, await endChord(completeOf(looked, metas, environment), environment));
+  if (missing === undefined) {
+    const { id, rootId } = context.request;
+    const starter = { parentId: id, rootId: rootId === '' ? id : rootId };
+    return carryOut(environment, await endChord(completeOf(looked, metas, environment), environment, starter));
+  }
   if (context.request.retries < looked.maxLooks) context.retry({ countdown: looked.interval, maxRetries: null });
   const error = new ChordError(
     `Join error: ${missing.taskId} has not ended after ${looked.maxLooks} looks, every ${looked.interval} s; its result may have expired.`,
@@ -63,7 +67,7 @@ function completeOf(
   { results }: ExecuteEnvironment,
 ): CompleteChord {
   const { chords } = results;
-  const callback = { body, rootId: undefined };
+  const callback = { body };
   const parts = metas.map(({ taskId: id, status, result }, index) =>
     chords.part({ groupId, index, id, state: status as ChordPart['state'], result, callback }),
   );
@@ -77,6 +81,7 @@ function completeOf(
     parts: parts.map((part) => part.body),
     callback: parts[0]?.callback ?? chords.callback(callback),
     structure: isNested ? chords.structure(tuple({ id: groupId, members })) : undefined,
+    root: undefined,
   };
 }
 

@@ -23,8 +23,14 @@ import { casualtyParts } from './parts.ts';
 const log = logger('task');
 const NOTHING: Aftermath = { results: [], next: [], openings: [], parts: [] };
 
+/** Whom a body is sent by: the first task of its header, or the task that looked whether all have ended. */
+export interface Starter {
+  readonly rootId: string;
+  readonly parentId: string;
+}
+
 /** Ends a chord. Never rejects: what cannot be done fails the body. */
-export async function endChord(complete: CompleteChord, environment: ExecuteEnvironment): Promise<Aftermath> {
+export async function endChord(complete: CompleteChord, environment: ExecuteEnvironment, starter?: Starter): Promise<Aftermath> {
   let callback: ChordCallback;
   try {
     callback = environment.results.chords.readCallback(complete.callback ?? '');
@@ -40,7 +46,7 @@ export async function endChord(complete: CompleteChord, environment: ExecuteEnvi
     const failed = parts.find(({ state }) => PROPAGATE_STATES.has(state));
     if (failed !== undefined) return await failBody(callback.body, dependencyError(failed), failed.result, environment);
     const values = await headerValues(complete, parts, environment);
-    return sentBody(callback, parts[0]?.id ?? complete.groupId, values, complete.groupId, environment);
+    return sentBody(callback, { ...beginnerOf(complete, parts), ...starter }, values, complete.groupId, environment);
   } catch (error) {
     const chordError = error instanceof ChordError ? error : new ChordError(`Join error: ${reprOf(error)}`, { cause: error });
     return failBody(callback.body, chordError, exceptionOf(chordError), environment);
@@ -95,9 +101,15 @@ async function storedValue(id: string, { results }: ExecuteEnvironment): Promise
   throw new ChordError(`Join error: no result of ${id} is stored, although all parts have come.`);
 }
 
+/** Celery's body has the root of the member that came last; ours that of the first member, so that it is the same whatever happens. */
+function beginnerOf({ groupId, root }: CompleteChord, [first]: readonly ReadPart[]): Starter {
+  const id = first?.id ?? groupId;
+  return { parentId: id, rootId: root?.id === id ? root.rootId : id };
+}
+
 function sentBody(
-  { body, rootId }: ChordCallback,
-  firstId: string,
+  { body }: ChordCallback,
+  starter: Starter,
   values: readonly unknown[],
   groupId: string,
   environment: ExecuteEnvironment,
@@ -111,8 +123,8 @@ function sentBody(
       { ...body, options },
       {
         args: [values],
-        rootId: typeof root === 'string' ? root : (rootId ?? firstId),
-        parentId: typeof parent === 'string' ? parent : firstId,
+        rootId: typeof root === 'string' ? root : starter.rootId,
+        parentId: typeof parent === 'string' ? parent : starter.parentId,
         chain: Array.isArray(chain) ? (chain as readonly WireSignature[]) : [],
         seed: derivedId(groupId, 'body'),
       },

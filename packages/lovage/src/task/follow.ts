@@ -84,14 +84,19 @@ function stepOf({ environment, request }: Followed, args: readonly unknown[], pl
   };
 }
 
-/** Groups first, each for itself; several others together are one group. */
-function parallel(followed: Followed, wires: readonly WireSignature[], args: readonly unknown[], kind: string): Following {
+/** Groups first, each for itself; several others together are one group, and errbacks are one even when there is one of them. */
+function parallel(
+  followed: Followed,
+  wires: readonly WireSignature[],
+  args: readonly unknown[],
+  kind: 'callback' | 'errback',
+): Following {
   const { environment, request } = followed;
   const groups = wires
     .filter((wire) => wire.subtask_type === 'group')
     .map((wire, index) => started(environment, wire, stepOf(followed, args, `${kind} group ${index}`)));
   const others = wires.filter((wire) => wire.subtask_type !== 'group');
-  const id = others.length > 1 ? derivedId(request.id, kind) : undefined;
+  const id = others.length > (kind === 'errback' ? 0 : 1) ? derivedId(request.id, kind) : undefined;
   const together = others.map((wire, index) => {
     const step = stepOf(followed, args, `${kind} ${index}`);
     return started(environment, wire, id === undefined ? step : { ...step, group: { id, index } });

@@ -7,8 +7,8 @@ import type { ExecuteEnvironment } from './environment.ts';
 
 type State = ChordPart['state'];
 
-/** The root that the members of a chord share: one that is its own root shares none. */
-const sharedRoot = ({ id, rootId }: TaskRequest): string | undefined => (rootId === id || rootId === '' ? undefined : rootId);
+/** Under which task a member ended: one that is its own root ended under none. */
+const otherRoot = ({ id, rootId }: TaskRequest): string | undefined => (rootId === id || rootId === '' ? undefined : rootId);
 
 /** The part of the task itself; undefined when it is no member. Throws EncodeError when its value cannot be written. */
 export function ownPart({ environment, message, body }: Attempt, state: State, result: unknown): ChordPart | undefined {
@@ -16,8 +16,8 @@ export function ownPart({ environment, message, body }: Attempt, state: State, r
   if (chord === null) return undefined;
   const { group: groupId, groupIndex: index, id } = message;
   if (groupId === undefined) return undefined;
-  const callback = { body: chord, rootId: sharedRoot(message) };
-  return environment.results.chords.part({ groupId, index, id, state, result, callback });
+  const callback = { body: chord };
+  return environment.results.chords.part({ groupId, index, id, state, result, callback, rootId: otherRoot(message) });
 }
 
 /** The parts of tasks that fail with another. */
@@ -36,7 +36,8 @@ export function casualtyParts(
       id,
       state: 'FAILURE',
       result: error,
-      callback: { body: chord, rootId },
+      callback: { body: chord },
+      rootId: rootId === '' ? undefined : rootId,
     });
   });
 }

@@ -11,7 +11,7 @@ export interface RedisChordKeys {
   readonly groupId: string;
   /** Celery's key of the group. */
   readonly group: string;
-  /** Hash: `callback`, `closed`, ids that cannot be told by their score, ids that were added. */
+  /** Hash: `callback`, `root` (of a part: its index, [id, root]), `closed`, ids that cannot be told by their score, ids that were added. */
   readonly own: string;
   /** Sorted set of the chords that are complete and not closed, by when they were. */
   readonly waiting: string;
@@ -43,9 +43,10 @@ export interface RedisChordPart {
   readonly index: number | undefined;
   readonly body: Uint8Array;
   readonly head: number;
+  readonly rootId?: string | undefined;
 }
 
-/** Adds parts of one chord. Answers the complete chord as a table [id, callback, structure, parts], else a number. */
+/** Adds parts of one chord. Answers the complete chord as a table [id, callback, structure, parts, root], else a number. */
 export function joinChordWrite(
   keys: RedisChordKeys,
   join: {
@@ -56,9 +57,19 @@ export function joinChordWrite(
   },
 ): RedisWrite {
   const { parts, callback, ordered, expires } = join;
-  const args: RedisArg[] = [...namesOf(keys), lifetime(expires), ordered ? 1 : 0, callback ?? ''];
+  const args: RedisArg[] = [...namesOf(keys), lifetime(expires), ordered ? 1 : 0, callback ?? '', rootText(parts)];
   for (const { id, index, body, head } of parts) args.push(index ?? '+inf', id, head, bufferOf(body));
   return ['chord_join', args.length, ...args];
+}
+
+/** The root of the first of these parts that brings one, as the hash of our own keeps it: its index, and [id, root] as JSON. */
+function rootText(parts: readonly RedisChordPart[]): string {
+  let first: RedisChordPart | undefined;
+  for (const part of parts) {
+    const { rootId, index } = part;
+    if (rootId !== undefined && index !== undefined && index < (first?.index ?? Number.POSITIVE_INFINITY)) first = part;
+  }
+  return first === undefined ? '' : `${first.index} ${JSON.stringify([first.id, first.rootId])}`;
 }
 
 /** Closes a chord. When it was closed before, the next `guarded` writes are left out. Answers 1, or 0. */
@@ -96,7 +107,8 @@ local function chord_answer(group, own, id)
   local all = redis.call('TYPE', parts).ok == 'list' and redis.call('LRANGE', parts, 0, -1) or redis.call('ZRANGE', parts, 0, -1)
   -- Somebody may have saved the group for himself: no structure is worth an error here.
   local structure = redis.pcall('GET', group)
-  return { id, redis.call('HGET', own, 'callback'), type(structure) == 'string' and structure, all }
+  local callback, root = unpack(redis.call('HMGET', own, 'callback', 'root'))
+  return { id, callback, type(structure) == 'string' and structure, all, root }
 end
 function WRITES.chord_open(at)
   local group, own, waiting, id, ttl = chord_at(at)
@@ -114,8 +126,12 @@ function WRITES.chord_join(at, count)
   if kind == 'none' then kind = ARGV[at + 5] == '1' and 'zset' or 'list' end
   if (kind ~= 'zset' and kind ~= 'list') or redis.call('HGET', own, 'closed') then return 0 end
   if ARGV[at + 6] ~= '' then redis.call('HSETNX', own, 'callback', ARGV[at + 6]) end
+  if ARGV[at + 7] ~= '' then
+    local there = redis.call('HGET', own, 'root')
+    if not there or tonumber(ARGV[at + 7]:match('^%S+')) < tonumber(there:match('^%S+')) then redis.call('HSET', own, 'root', ARGV[at + 7]) end
+  end
   local added = 0
-  for i = at + 7, at + count - 1, 4 do
+  for i = at + 8, at + count - 1, 4 do
     local score, task, part = ARGV[i], ARGV[i + 1], ARGV[i + 3]
     local length, known = tonumber(ARGV[i + 2]), false
     local head = chord_head(part, length)

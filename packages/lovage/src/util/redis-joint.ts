@@ -238,6 +238,11 @@ for i = at + 1, at + 5 * tonumber(ARGV[at]), 5 do
 end
 `;
 
+/** The script that applies writes on their own, and its arguments, for who reaches Redis in another way than by a line. */
+export function writesCall(writes: readonly RedisWrite[]): { readonly script: RedisScript; readonly args: readonly RedisArg[] } {
+  return { script: APPLY, args: jointArguments(writes) };
+}
+
 /** Applies writes on their own, all in one script; resolves to the answer of each. */
 export async function applyWrites(
   line: RedisLine,

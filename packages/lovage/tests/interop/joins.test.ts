@@ -74,6 +74,11 @@ function define(app: Lovage, path: string): void {
   app.task('js.boom', () => {
     throw new RangeError('boom');
   });
+  app.task('js.origin', { bind: true, params: ['results?'] }, ({ request }) => [
+    request.rootId,
+    request.parentId,
+    request.group ?? null,
+  ]);
   app.task('js.silent', { ignoreResult: true }, (x: number) => x);
   app.task('js.ignores', { bind: true }, (context) => context.ignore('not today'));
   app.task('js.rejects', { bind: true }, (context) => context.reject('no'));
@@ -221,6 +226,22 @@ describe.each(['Redis', 'RabbitMQ'] as const)('a canvas made in Python, on %s', 
     const steps = ids.map((id) => `js('xsum').set(task_id='${id}')`).join(', ');
     await run(`chord([js('boom')])(chain(${steps})).id`);
     for (const id of ids) expect(await run(`state(app.AsyncResult('${id}'))[0]`)).toBe('FAILURE');
+  });
+
+  test.each([
+    ['a chain', "chain(js('add', 1, 1).set(task_id='{id}'), js('add', 1))"],
+    ['a chord', "chain(js('add', 1, 1).set(task_id='{id}'), group(js('add', 1), js('add', 2)), js('xsum'))"],
+    ['replaced', "chain(js('add', 1, 1).set(task_id='{id}'), js('replaced'))"],
+  ])('a body has the root of the first member, which is %s', async (_, member) => {
+    const id = `root-${Math.random()}`;
+    const code = `r = chord([${member.replace('{id}', id)}, js('add', 1, 1)])(js('origin'))\n[r.get(timeout=30), r.parent.results[0].id]`;
+    const [[root, parent], first] = (await run(code)) as [string[], string];
+    expect([root, parent]).toEqual([id, first]);
+  });
+
+  test('an errback that is sent is a group of one', async () => {
+    const code = `js('boom').apply_async(link_error=[js('origin').set(immutable=True, task_id='lonely-' + JS)])\ntold(app.AsyncResult('lonely-' + JS))`;
+    expect(await run(code)).toEqual([expect.any(String), expect.any(String), expect.stringMatching(/^[0-9a-f-]{36}$/)]);
   });
 
   test('errbacks of a body are called once, by a message and in place', async () => {

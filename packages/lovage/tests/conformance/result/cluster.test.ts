@@ -2,9 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type RedisCluster, startCluster } from '../../../../../scripts/servers/index.ts';
+import { Lovage } from '../../../src/app/index.ts';
+import { chord } from '../../../src/index.ts';
 import { openBackend } from '../../../src/result/index.ts';
 import { ConfigurationError, openRedis, parseRedisUrl } from '../../../src/util/index.ts';
+import { startWorker } from '../../../src/worker/index.ts';
 import { describeBackend } from './describe-backend.ts';
+import { describeChords } from './describe-chords.ts';
 import { bodyOf, eventually, maker, never, optionsFor, untilEnd } from './harness.ts';
 
 let cluster: RedisCluster;
@@ -27,6 +31,7 @@ async function cut(): Promise<void> {
 
 describeBackend('redis cluster', { options: () => onCluster('spread'), cut });
 describeBackend('redis cluster, hash tag', { options: () => onCluster('{tagged}'), cut });
+describeChords('redis cluster, hash tag', { options: () => onCluster('{chords}') });
 
 it('has a fence only where a hash tag keeps record and fence in one slot', async () => {
   expect(untilEnd(await openBackend(onCluster('spread'))).features.fence).toBe(false);
@@ -68,6 +73,23 @@ it('hears of a result at once, from whichever node it is published', async () =>
   const rest = new Set<string>();
   while (rest.size < ids.length) rest.add((await watch.next()).value?.id ?? '');
   expect(rest).toEqual(new Set(ids));
+});
+
+it('counts chords where a hash tag keeps their keys in one slot, and refuses them, with the cure, where none does', async () => {
+  await using stack = new AsyncDisposableStack();
+  const appOn = (globalKeyprefix: string) => {
+    const url = `memory://${randomUUID()}`;
+    const resultBackendTransportOptions = { globalKeyprefix, pollInterval: 0.05 };
+    const settings = { brokerUrl: url, resultBackend: cluster.url, resultBackendTransportOptions };
+    const app = stack.use(new Lovage('cluster', settings, { environment: {} }));
+    const add = app.task('add', (x: number, y: number) => x + y);
+    const sum = app.task('sum', (numbers: number[]) => numbers.reduce((all, each) => all + each, 0));
+    return { app, canvas: chord([add.s(1, 2), add.s(3, 4)], sum.s()) };
+  };
+  const tagged = appOn('{shop}');
+  stack.use(await startWorker(tagged.app));
+  expect(await (await tagged.canvas.delay()).get({ timeout: 20 })).toBe(10);
+  await expect(appOn('spread').canvas.delay()).rejects.toThrow(/one slot only.*globalKeyprefix: '\{shop\}'/s);
 });
 
 it('finds its way when a slot moves to another node', async () => {

@@ -52,7 +52,7 @@ export function describeChords(
       more: Partial<ChordPart> & { result?: unknown } = {},
     ): ChordPart => {
       const { result = index, state = 'SUCCESS', ...rest } = more;
-      const callback = { body: BODY, rootId: undefined };
+      const callback = { body: BODY };
       return { ...codec.chords.part({ groupId, index, id: `${groupId}${id}`, state, result, callback }), ...rest };
     };
     const open = (size: number, header?: ResultTuple): Promise<void> =>
@@ -84,6 +84,19 @@ export function describeChords(
       expect(valuesOf(codec, complete)).toEqual(ordered ? [0, 1, 2] : [2, 0, 1]);
       expect(codec.chords.readCallback(complete?.callback ?? '').body).toEqual(BODY);
       expect(complete?.structure).toBeUndefined();
+    });
+
+    it('knows the root of the first member that brought one', async () => {
+      await open(3);
+      await counter.join([part(undefined, 'x', { rootId: 'of the last' })]);
+      await counter.join([part(1, 'm1', { rootId: 'of m1' })]);
+      const [complete] = await opener.join([part(0, 'm0', { rootId: 'of m0, spaces too' })]);
+      expect(complete?.root).toEqual({ id: `${groupId}m0`, rootId: 'of m0, spaces too' });
+      await counter.close([groupId]);
+      groupId = randomUUID();
+      await open(2);
+      const [rootless] = await counter.join([part(0), part(1)]);
+      expect(rootless?.root).toBeUndefined();
     });
 
     it('counts a batch of several chords at once', async () => {
@@ -193,7 +206,7 @@ export function describeChords(
             id: `${groupId} ${index}`,
             state: 'SUCCESS',
             result: { bytes: 'ü', index },
-            callback: { body: BODY, rootId: 'r' },
+            callback: { body: BODY },
           });
         await counter.join([make(0), make(0)]);
         const [complete] = await counter.join([make(1)]);

@@ -187,7 +187,7 @@ describe.each(WHERE)('on %s', (name, place) => {
         id: `${groupId}${index}`,
         state: 'SUCCESS',
         result: index,
-        callback: { body, rootId: undefined },
+        callback: { body },
       });
     expect(await store?.join([part(0), part(1)])).toHaveLength(1);
     await using _one = await startWorker(other.app, { hostname: 'one', staleChords: 1 });

@@ -26,16 +26,17 @@ function expiryOf({ features, cleanup }: ResultBackend): string {
 
 /** What a row has to say. */
 function truthOf(backend: ResultBackend): readonly string[] {
-  const { features, chords, groups, name } = backend;
-  const joins = chords === undefined ? (features.persistent ? 'polled' : 'refused') : 'counted';
+  const { features, chords, chordsNeed, groups, name } = backend;
+  const polls = features.persistent && chordsNeed === undefined;
+  const joins = chords === undefined ? (polls ? 'polled' : 'refused') : 'counted';
   const waits = name === 'disabled' ? 'refused' : features.messages === true ? 'told' : 'asks';
   return [writesOf(backend), expiryOf(backend), groups === undefined ? 'no' : 'yes', joins, waits];
 }
 
 async function opened(address: string): Promise<ResultBackend> {
-  const [, url = '', tables] = /^`([^`]+)`(?: with `tables: '(\w+)'`)?$/.exec(address) ?? [];
+  const [, url = '', option, value] = /^`([^`]+)`(?: with `(\w+): '([^']+)'`)?$/.exec(address) ?? [];
   const transportOptions = {
-    ...(tables === undefined ? {} : { tables }),
+    ...(option === undefined ? {} : { [option]: value }),
     ...(url.startsWith('sentinel') ? { masterName: 'm' } : {}),
   };
   return openBackend(optionsFor(url, { transportOptions, broker: { url: 'amqp://localhost//', transportOptions: {} } }));

@@ -17,7 +17,8 @@ function complete(
   more: { rootId?: string; nested?: ResultTuple } = {},
 ): CompleteChord {
   const { chords } = w.environment.results;
-  const callback = { body, rootId: more.rootId };
+  const callback = { body };
+  const [first] = members;
   const parts = members.map(([id, result, state = 'SUCCESS'], index) =>
     chords.part({ groupId: 'g', index, id, state, result, callback }),
   );
@@ -26,6 +27,7 @@ function complete(
     parts: parts.map((part) => part.body),
     callback: chords.callback(callback),
     structure: more.nested === undefined ? undefined : chords.structure(more.nested),
+    root: more.rootId === undefined || first === undefined ? undefined : { id: first[0], rootId: more.rootId },
   };
 }
 
@@ -76,7 +78,7 @@ describe('the body of a chord', () => {
     expect(one.next[0]?.headers.id).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  test('has the root of its own options, else that which the members share', async () => {
+  test('has the root of its own options, else that of the first member', async () => {
     const w = world();
     const own = body({ options: { root_id: 'r', parent_id: 'p' } });
     const sent = async (chord: CompleteChord) => look(w, await endChord(chord, w.environment)).sent;
@@ -84,6 +86,10 @@ describe('the body of a chord', () => {
     expect(await sent(complete(w, body(), [['a', 1]], { rootId: 'shared' }))).toMatchObject([
       { rootId: 'shared', parentId: 'a' },
     ]);
+    const ofAnother = { ...complete(w, body(), [['a', 1]]), root: { id: 'b', rootId: 'of b' } };
+    expect(await sent(ofAnother)).toMatchObject([{ rootId: 'a', parentId: 'a' }]);
+    const looked = await endChord(ofAnother, w.environment, { rootId: 'looker', parentId: 'look' });
+    expect(look(w, looked).sent).toMatchObject([{ rootId: 'looker', parentId: 'look' }]);
   });
 
   test('goes on with the chain behind the chord', async () => {

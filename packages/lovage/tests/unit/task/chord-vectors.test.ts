@@ -96,6 +96,7 @@ describe.each(['canvas-chord', 'canvas-chord-single', 'canvas-chord-error'])('%s
       parts: parts.map(({ body }) => body),
       callback: parts[0]?.callback,
       structure: undefined,
+      root: undefined,
     };
     const after = await endChord(complete, w.environment);
     const last = given.steps.at(-1);

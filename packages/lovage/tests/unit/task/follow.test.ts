@@ -138,6 +138,8 @@ describe('errbacks', () => {
     task('report', (id: string) => id);
     const [sent] = read(await run('boom', [], { id: 'bad', errbacks: [wire('report')] }));
     expect(sent?.request).toMatchObject({ task: 'report', parentId: 'bad', rootId: 'bad' });
+    // Celery sends them as a group, even one alone.
+    expect(sent?.request).toMatchObject({ group: expect.stringMatching(/^[0-9a-f-]{36}$/), groupIndex: 0 });
     expect(sent?.body.args).toEqual(['bad']);
   });
 
