@@ -112,10 +112,12 @@ it('both blueprints can be looked at before anything runs', () => {
   const { worker, consumer } = describeBlueprints(app);
   expect(worker.map(({ name }) => name)).toEqual([
     'state',
+    'health',
     'pool',
     'autoscaler',
     'cleanup',
     'chords',
+    'pauses',
     'purge',
     'control',
     'events',
