@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import type { Lovage } from '../../src/app/lovage.ts';
 import { chain, chord, group } from '../../src/index.ts';
-import type { SignatureLike } from '../../src/task/index.ts';
+import type { WireSignature } from '../../src/protocol/index.ts';
+import type { ErasedSignature } from '../../src/task/index.ts';
 
 /** A canvas as it was written down. */
 export type Written =
@@ -38,13 +39,13 @@ export function randomCanvas(names: readonly string[]): fc.Arbitrary<Written> {
 }
 
 /** Written down with the words of the library. */
-export function made(app: Lovage, written: Written): SignatureLike {
+export function made(app: Lovage, written: Written): ErasedSignature {
   if (written.kind === 'task') return app.signature(written.name, [], { immutable: written.immutable });
   const parts = written.parts.map((part) => made(app, part)) as never[];
-  if (written.kind === 'chain') return chain(...parts) as SignatureLike;
-  if (written.kind === 'group') return group(...parts) as SignatureLike;
-  if (written.kind === 'list') return group(parts) as SignatureLike;
-  return chord(parts, made(app, (written as { body: Written }).body) as never) as unknown as SignatureLike;
+  if (written.kind === 'chain') return chain(...parts) as unknown as ErasedSignature;
+  if (written.kind === 'group') return group(...parts) as unknown as ErasedSignature;
+  if (written.kind === 'list') return group(parts) as unknown as ErasedSignature;
+  return chord(parts, made(app, (written as { body: Written }).body) as never) as unknown as ErasedSignature;
 }
 
 /** What a task of this name gives: short, and another for other arguments. */
@@ -77,6 +78,47 @@ export function model(written: Written, args: readonly unknown[]): unknown {
 
 const listed = (parts: readonly Written[], args: readonly unknown[]): unknown[] =>
   parts.flatMap((part) => (isGroup(part) ? listed((part as { parts: readonly Written[] }).parts, args) : [model(part, args)]));
+
+const isSignature = (value: unknown): value is WireSignature =>
+  typeof value === 'object' && value !== null && typeof (value as Partial<WireSignature>).task === 'string';
+const partsOf = (value: unknown): readonly WireSignature[] =>
+  Array.isArray(value) ? (value as readonly WireSignature[]) : isSignature(value) ? partsOf(value.kwargs.tasks) : [];
+
+/** What is found in the end under each id of a canvas whose ids are fixed: values, and `FAILS`. A header that never starts is left out. */
+export function valuesById(wire: WireSignature, args: readonly unknown[]): ReadonlyMap<string, unknown> {
+  const found = new Map<string, unknown>();
+  const end = (task: WireSignature, value: unknown): unknown => {
+    found.set(String(task.options.task_id), value);
+    return value;
+  };
+  const fail = (part: WireSignature): typeof FAILS => {
+    if (part.subtask_type === 'chord') fail(part.kwargs.body as WireSignature);
+    else if (part.subtask_type === null) end(part, FAILS);
+    else for (const inner of partsOf(part.kwargs.tasks)) fail(inner);
+    return FAILS;
+  };
+  const walk = (part: WireSignature, given: readonly unknown[]): unknown => {
+    if (part.subtask_type === 'group') return partsOf(part.kwargs.tasks).map((inner) => walk(inner, given));
+    if (part.subtask_type === 'chain') {
+      const last = partsOf(part.kwargs.tasks).reduce<readonly unknown[]>(
+        (values, step) => [hasFailed(values[0]) ? fail(step) : walk(step, values)],
+        given,
+      );
+      return last[0];
+    }
+    if (part.subtask_type === 'chord') {
+      const header = partsOf(part.kwargs.header).map((inner) => walk(inner, given));
+      const body = part.kwargs.body as WireSignature;
+      return hasFailed(header) ? fail(body) : walk(body, [header]);
+    }
+    return end(part, part.task === FAILS ? FAILS : called(part.task, part.immutable ? [] : given));
+  };
+  walk(wire, args);
+  return found;
+}
+
+/** A list fails where one of its parts does. */
+const hasFailed = (value: unknown): boolean => value === FAILS || (Array.isArray(value) && value.some(hasFailed));
 
 /** The member that a group of one stands for. */
 function single(written: Written): Written {

@@ -1,10 +1,12 @@
-// Random canvases with members that fail, on workers and real stores: they give what the model says, or fail where it fails. None hangs.
+// Random canvases with members that fail, on workers and real stores: they give what the model says, or fail where it fails, and so does
+// each of their tasks, under the id that was fixed before anything was sent. None hangs.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Lovage } from '../../../src/app/index.ts';
 import type { CanvasResult } from '../../../src/task/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
 import type { Sendable } from '../../support/canvases.ts';
-import { called, FAILS, made, model, randomCanvas, type Written } from '../../support/random-canvas.ts';
+import { called, FAILS, made, model, randomCanvas, valuesById, type Written } from '../../support/random-canvas.ts';
 import { places, setup } from '../worker/places.ts';
 
 const WHERE = new Set(['memory', 'sqlite, one file', 'redis']);
@@ -19,6 +21,13 @@ async function ended(result: CanvasResult | undefined): Promise<unknown> {
     if (error instanceof Error && error.name === 'ResultTimeoutError') throw error;
     return FAILS;
   }
+}
+
+/** What is stored under these ids in the end. */
+async function valuesOf(app: Lovage, ids: readonly string[]): Promise<ReadonlyMap<string, unknown>> {
+  const wait = { timeout: 20, propagate: false };
+  const values = await app.results.set(ids.map((id) => app.result(id))).get(wait);
+  return new Map(ids.map((id, index) => [id, values[index] instanceof Error ? FAILS : values[index]]));
 }
 
 function foreseen(written: Written): unknown {
@@ -38,8 +47,11 @@ describe.each(places.filter(([name]) => WHERE.has(name)))('random canvases on %s
     const names = [...NAMES, FAILS];
     await fc.assert(
       fc.asyncProperty(randomCanvas(names), async (written) => {
-        const result = await (made(app, written) as Sendable).delay('in');
+        const canvas = made(app, written).freeze();
+        const result = await (canvas as Sendable).delay('in');
         expect(await ended(result)).toEqual(foreseen(written));
+        const expected = valuesById(canvas.toWire(), ['in']);
+        expect(await valuesOf(app, [...expected.keys()])).toEqual(expected);
       }),
       { numRuns: 40, endOnFailure: true },
     );
