@@ -122,6 +122,18 @@ export const ROWS: readonly Row[] = [
     goals: [{ peer: 'Celery prefork', ratio: 10 }],
   },
   {
+    id: 'redis-drain-events',
+    title: 'Redis, drain, late ack, with events about every task',
+    unit: 'perSecond',
+    measure: drain,
+    peers: peers(
+      ['Lovage', 'Lovage, no events'],
+      { count: 40_000, options: { concurrency: 100 } },
+      { Lovage: { options: { concurrency: 100, settings: { workerSendTaskEvents: true } } } },
+    ),
+    goals: [{ peer: 'Lovage, no events', ratio: 0.85 }],
+  },
+  {
     id: 'redis-get',
     title: 'Redis, `.get()` one after the other',
     unit: 'perSecond',

@@ -2,7 +2,15 @@
 import { hostname } from 'node:os';
 import type { Broker } from '../broker/index.ts';
 import { expanded, joinable } from '../canvas/index.ts';
-import { createDispatcher, type Dispatcher, type DispatcherOptions, type EventHost, type ReceiverHost } from '../event/index.ts';
+import {
+  createDispatcher,
+  createEventOutbox,
+  type Dispatcher,
+  type DispatcherOptions,
+  type EventHost,
+  type EventOutbox,
+  type ReceiverHost,
+} from '../event/index.ts';
 import { createErrorRegistry, type ErrorRegistry, originName, type WireSignature } from '../protocol/index.ts';
 import {
   type BackendDriver,
@@ -73,6 +81,7 @@ export class Core {
   /** By node name; those of this process alone. */
   readonly #dispatchers = new Map<string, Dispatcher>();
   readonly #events: EventHost;
+  readonly #eventOutbox: EventOutbox;
   /** Where the events of this app are heard. */
   readonly receiver: ReceiverHost;
   readonly events: AppEvents;
@@ -94,6 +103,7 @@ export class Core {
     this.#options = options;
     const host = this.#producerHost();
     this.#events = this.#eventHost();
+    this.#eventOutbox = createEventOutbox(this.#events);
     this.#producer = createProducer(() => host);
     this.publisher = this.#producer;
     this.mailbox = this.#createMailbox();
@@ -220,14 +230,14 @@ export class Core {
   dispatcher(node: string = originName(process.pid, hostname())): Dispatcher {
     const known = this.#dispatchers.get(node);
     if (known !== undefined) return known;
-    const made = createDispatcher(this.#events, { hostname: node });
+    const made = createDispatcher(this.#events, this.#eventOutbox, { hostname: node });
     this.#dispatchers.set(node, made);
     return made;
   }
 
   /** A sender of events with groups of its own; closed by whoever asked for it. */
   createDispatcher(options: DispatcherOptions): Dispatcher {
-    return createDispatcher(this.#events, options);
+    return createDispatcher(this.#events, this.#eventOutbox, options);
   }
 
   #receiverHost(): ReceiverHost {
@@ -304,7 +314,7 @@ export class Core {
 
   async #close(): Promise<void> {
     await this.#producer.idle();
-    await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher[Symbol.asyncDispose]()));
+    await this.#eventOutbox[Symbol.asyncDispose]();
     await this.mailbox[Symbol.asyncDispose]();
     this.#writer = undefined;
     const stores = [...this.#retired, ...(this.#results === undefined ? [] : [this.#results])];

@@ -58,8 +58,6 @@ export interface DispatcherOptions {
   readonly groups?: Iterable<string>;
   /** Groups whose events travel in arrays. @default none */
   readonly batched?: Iterable<string>;
-  /** Events kept while the broker takes none. @default 10000 */
-  readonly capacity?: number;
   /** @default that of this process */
   readonly pid?: number;
 }
@@ -87,8 +85,15 @@ export interface Dispatcher extends AsyncDisposable {
   info(): DispatcherInfo;
 }
 
+/** Who sends: the same in each of its messages. */
+interface Sender {
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly headersText: string;
+}
+
 /** One event that waits. */
 interface Waiting {
+  readonly from: Sender;
   /** undefined: travels in an array of its group. */
   readonly routingKey: string | undefined;
   readonly group: string;
@@ -96,43 +101,43 @@ interface Waiting {
   readonly event: string | Readonly<Record<string, unknown>>;
 }
 
-/** Makes a dispatcher. It opens nothing before the first event. */
-export function createDispatcher(host: EventHost, options: DispatcherOptions): Dispatcher {
-  return new EventDispatcher(host, options);
+/** The way out for the events of a process: whoever makes them, they leave in the order in which they were made. */
+export interface EventOutbox extends AsyncDisposable {
+  add(event: Waiting): void;
+  flush(): Promise<void>;
+  info(): DispatcherInfo;
+}
+
+/** Makes the way out. It opens nothing before the first event. */
+export function createEventOutbox(host: EventHost, { capacity = CAPACITY }: { readonly capacity?: number } = {}): EventOutbox {
+  return new Outbox(host, capacity);
+}
+
+/** Makes a dispatcher; several share one way out. */
+export function createDispatcher(host: EventHost, outbox: EventOutbox, options: DispatcherOptions): Dispatcher {
+  return new EventDispatcher(host, outbox, options);
 }
 
 class EventDispatcher implements Dispatcher {
   readonly hostname: string;
   readonly #host: EventHost;
+  readonly #outbox: EventOutbox;
   readonly #groups: Set<string> | undefined;
   readonly #batched: ReadonlySet<string>;
-  readonly #capacity: number;
   readonly #pid: number;
-  readonly #headers: Readonly<Record<string, unknown>>;
-  readonly #headersText: string;
-  readonly #declared = new WeakMap<Broker, string>();
-  readonly #idlers: (() => void)[] = [];
-  #waiting: Waiting[] = [];
-  /** Positions in `#waiting` before this one are gone. */
-  #head = 0;
-  #scheduled = false;
-  #isSending = false;
-  #pause: Timer | undefined;
-  #isOffline = false;
-  #closing: Promise<void> | undefined;
-  #sent = 0;
-  #dropped = 0;
+  readonly #from: Sender;
+  #isOver = false;
   #offset: { readonly until: number; readonly text: string; readonly hours: number } | undefined;
 
-  constructor(host: EventHost, options: DispatcherOptions) {
+  constructor(host: EventHost, outbox: EventOutbox, options: DispatcherOptions) {
     this.hostname = options.hostname;
     this.#host = host;
+    this.#outbox = outbox;
     this.#groups = options.groups === undefined ? undefined : new Set(options.groups);
     this.#batched = new Set(options.batched);
-    this.#capacity = options.capacity ?? CAPACITY;
     this.#pid = options.pid ?? process.pid;
-    this.#headers = { hostname: options.hostname };
-    this.#headersText = writeHeaderJson(this.#headers);
+    const headers = { hostname: options.hostname };
+    this.#from = { headers, headersText: writeHeaderJson(headers) };
   }
 
   passes(group: string): boolean {
@@ -151,11 +156,14 @@ class EventDispatcher implements Dispatcher {
 
   send(type: string, fields: Readonly<Record<string, unknown>>): void {
     const group = eventGroup(type);
-    if (!this.passes(group) || this.#closing !== undefined) return;
-    const event = this.#write(type, fields);
-    this.#waiting.push({ routingKey: this.#batched.has(group) ? undefined : eventRoutingKey(type), group, event });
-    if (this.#size > this.#capacity) this.#drop(1);
-    this.#schedule();
+    if (!this.passes(group) || this.#isOver) return;
+    const together = this.#batched.has(group);
+    this.#outbox.add({
+      from: this.#from,
+      routingKey: together ? undefined : eventRoutingKey(type),
+      group,
+      event: this.#write(type, fields),
+    });
   }
 
   #write(type: string, fields: Readonly<Record<string, unknown>>): Waiting['event'] {
@@ -185,6 +193,56 @@ class EventDispatcher implements Dispatcher {
       this.#offset = { until: now + OFFSET_FOR, text, hours };
     }
     return this.#offset;
+  }
+
+  flush(): Promise<void> {
+    return this.#outbox.flush();
+  }
+
+  info(): DispatcherInfo {
+    return this.#outbox.info();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    await patiently(this.#outbox.flush());
+  }
+}
+
+/** Waits, but not for ever: the last events are no reason to keep a program. */
+async function patiently(work: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const patience = after(CLOSE_TIMEOUT, resolve, { ref: true });
+  await Promise.race([work, promise]);
+  patience.cancel();
+}
+
+class Outbox implements EventOutbox {
+  readonly #host: EventHost;
+  readonly #capacity: number;
+  readonly #declared = new WeakMap<Broker, string>();
+  readonly #idlers: (() => void)[] = [];
+  #waiting: Waiting[] = [];
+  /** Positions in `#waiting` before this one are gone. */
+  #head = 0;
+  #scheduled = false;
+  #isSending = false;
+  #pause: Timer | undefined;
+  #isOffline = false;
+  #closing: Promise<void> | undefined;
+  #sent = 0;
+  #dropped = 0;
+
+  constructor(host: EventHost, capacity: number) {
+    this.#host = host;
+    this.#capacity = capacity;
+  }
+
+  add(event: Waiting): void {
+    if (this.#closing !== undefined) return;
+    this.#waiting.push(event);
+    if (this.#size > this.#capacity) this.#drop(1);
+    this.#schedule();
   }
 
   get #size(): number {
@@ -231,10 +289,7 @@ class EventDispatcher implements Dispatcher {
     this.#sent += count;
     if (!this.#isOffline) return;
     this.#isOffline = false;
-    log.info('Events of {hostname} are sent again; {dropped} were dropped so far.', {
-      hostname: this.hostname,
-      dropped: this.#dropped,
-    });
+    log.info('Events are sent again; {dropped} were dropped so far.', { dropped: this.#dropped });
   }
 
   /** Answers true when nothing more can be sent for now. */
@@ -243,8 +298,7 @@ class EventDispatcher implements Dispatcher {
     const safe = !(error instanceof PublishError) || error.safeToRepeat;
     if (!this.#isOffline) {
       this.#isOffline = true;
-      log.warn('Events of {hostname} cannot be sent; the newest {capacity} are kept. ({error})', {
-        hostname: this.hostname,
+      log.warn('Events cannot be sent; the newest {capacity} are kept. ({error})', {
         capacity: this.#capacity,
         error: String(error),
       });
@@ -286,25 +340,27 @@ class EventDispatcher implements Dispatcher {
     let together: Waiting[] = [];
     const leave = (): void => {
       const [first] = together;
-      if (first !== undefined) messages.push(this.#message(together, `${first.group}.multi`, exchange));
+      if (first !== undefined) messages.push(this.#message(first.from, together, `${first.group}.multi`, exchange));
       together = [];
     };
     for (const waiting of batch) {
-      if (waiting.routingKey !== undefined || together[0]?.group !== waiting.group || together.length >= MAX_BATCH) leave();
+      const [first] = together;
+      const joins = waiting.routingKey === undefined && first?.group === waiting.group && first.from === waiting.from;
+      if (!joins || together.length >= MAX_BATCH) leave();
       if (waiting.routingKey === undefined) together.push(waiting);
-      else messages.push(this.#message(waiting, waiting.routingKey, exchange));
+      else messages.push(this.#message(waiting.from, waiting, waiting.routingKey, exchange));
     }
     leave();
     return messages;
   }
 
-  #message(content: Waiting | readonly Waiting[], routingKey: string, exchange: string): Outgoing {
+  #message(from: Sender, content: Waiting | readonly Waiting[], routingKey: string, exchange: string): Outgoing {
     const { body, contentType, contentEncoding } = this.#body(content);
     return {
       exchange,
       routingKey,
-      headers: this.#headers,
-      headersText: this.#headersText,
+      headers: from.headers,
+      headersText: from.headersText,
       properties: { contentType, contentEncoding, deliveryMode: TRANSIENT, priority: 0 },
       body,
     };
@@ -347,10 +403,7 @@ class EventDispatcher implements Dispatcher {
   async #close(): Promise<void> {
     this.#pause?.cancel();
     this.#pause = undefined;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const patience = after(CLOSE_TIMEOUT, resolve, { ref: true });
-    await Promise.race([this.flush(), promise]);
-    patience.cancel();
+    await patiently(this.flush());
     this.#dropped += this.#size;
     this.#waiting = [];
     this.#head = 0;

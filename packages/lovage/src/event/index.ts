@@ -3,10 +3,12 @@
 // ever waits for an event: what cannot be sent is kept within bounds, and then dropped.
 export {
   createDispatcher,
+  createEventOutbox,
   type Dispatcher,
   type DispatcherInfo,
   type DispatcherOptions,
   type EventHost,
+  type EventOutbox,
   type EventSettings,
 } from './dispatcher.ts';
 export {

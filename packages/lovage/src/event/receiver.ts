@@ -108,9 +108,10 @@ class Receiver implements EventStream {
     this.#ready.promise.catch(() => undefined);
   }
 
-  ready(): Promise<void> {
+  async ready(): Promise<void> {
     this.#start();
-    return this.#ready.promise;
+    using _alive = keepAlive();
+    await this.#ready.promise;
   }
 
   #start(): void {
@@ -264,6 +265,8 @@ class Receiver implements EventStream {
 
   async batch(): Promise<readonly StreamEvent[] | undefined> {
     this.#start();
+    // Somebody waits for events: connections that are idle do not keep the process alive, the reader does.
+    using _alive = this.#waiting.length === 0 ? keepAlive() : undefined;
     while (this.#waiting.length === 0 && !this.#ended && !this.#stop.signal.aborted && this.#left > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
@@ -305,4 +308,9 @@ class Receiver implements EventStream {
     this.#end();
     await this.#running;
   }
+}
+
+function keepAlive(): Disposable {
+  const timer = setInterval(() => undefined, 2 ** 30);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -113,11 +113,15 @@ async function snapshots(app: Lovage, { source, frequency, maxrate }: SnapshotOp
   return EXIT.ok;
 }
 
+/** Carries out what a key of the monitor asked for, on all workers. */
 function act(app: Lovage): (action: Exclude<Action, { readonly kind: 'quit' }>) => Promise<string> {
   return async (action) => {
-    if (action.kind === 'rate') throw new ConfigurationError('Rate limits cannot be set from here yet.');
-    await app.result(action.uuid).revoke({ terminate: action.terminate });
-    return `${action.uuid} is revoked on all workers${action.terminate ? ', and stopped where it runs' : ''}.`;
+    const answers =
+      action.kind === 'rate'
+        ? await app.control.rateLimit(action.name, action.rate, { wait: true })
+        : await app.control.revoke(action.uuid, { terminate: action.terminate, wait: true });
+    const words = Object.entries(answers).map(([node, answer]) => `${node}: ${answer.ok ?? answer.error ?? 'done'}`);
+    return words.length === 0 ? 'No worker answered.' : words.join('  ');
   };
 }
 

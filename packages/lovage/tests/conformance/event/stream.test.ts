@@ -92,8 +92,10 @@ describe.each(chosen)('events on %s', (_, place) => {
     await using stream = app.events({ wakeup: false });
     await stream.ready();
     await using one = await startWorker(app, { hostname: 'one@h', gossip: true, heartbeatInterval: 0.1 });
-    await using _two = await startWorker(app, { hostname: 'two@h', gossip: true, heartbeatInterval: 0.1 });
-    await expect.poll(() => one.info().gossip, { timeout: 10_000 }).toEqual({ peers: ['two@h'] });
+    await using two = await startWorker(app, { hostname: 'two@h', gossip: true, heartbeatInterval: 0.1 });
+    await expect.poll(() => one.info().gossip, { timeout: 20_000 }).toEqual({ peers: ['two@h'] });
+    // Who knows the other listens itself.
+    await expect.poll(() => two.info().gossip, { timeout: 20_000 }).toEqual({ peers: ['one@h'] });
     app.events.send('worker-elect', { id: 'e1', topic: 'task', action: {}, cver: 1 });
     const seen = await until(stream, (event) => event.type === 'worker-elect-ack' && event.hostname === 'two@h');
     expect(seen.some(isOf('worker-elect'))).toBe(true);

@@ -1,7 +1,13 @@
 // The sender of events on the memory broker: what goes out, in which messages, and what happens when nothing can.
 import { expect, test } from 'vitest';
 import { type Broker, type Outgoing, openBroker } from '../../../src/broker/index.ts';
-import { createDispatcher, type DispatcherOptions, type EventHost } from '../../../src/event/index.ts';
+import {
+  createEventOutbox,
+  type Dispatcher,
+  type DispatcherOptions,
+  createDispatcher as dispatcherOf,
+  type EventHost,
+} from '../../../src/event/index.ts';
 import { createSerialization } from '../../../src/serialization/index.ts';
 import { BrokerConnectionError, type Clock, EncodeError, LamportClock, uuid } from '../../../src/util/index.ts';
 
@@ -50,9 +56,22 @@ async function setup(): Promise<Setup> {
   return self;
 }
 
+/** A dispatcher with a way out of its own, which is closed with it. */
+function createDispatcher(host: EventHost, { capacity, ...options }: DispatcherOptions & { capacity?: number }): Dispatcher {
+  const outbox = createEventOutbox(host, capacity === undefined ? {} : { capacity });
+  const dispatcher = dispatcherOf(host, outbox, options);
+  const close = dispatcher[Symbol.asyncDispose].bind(dispatcher);
+  return Object.assign(dispatcher, {
+    [Symbol.asyncDispose]: async () => {
+      await outbox[Symbol.asyncDispose]();
+      await close();
+    },
+  });
+}
+
 const json = ({ body }: Outgoing): unknown => JSON.parse(Buffer.from(body).toString());
 const keys = (sent: readonly Outgoing[]): string[] => sent.map(({ routingKey }) => routingKey);
-const worker = (extra: Partial<DispatcherOptions> = {}): DispatcherOptions => ({
+const worker = (extra: Partial<DispatcherOptions> & { capacity?: number } = {}): DispatcherOptions & { capacity?: number } => ({
   hostname: 'w@h',
   pid: 7,
   groups: ['worker', 'task'],
