@@ -15,9 +15,14 @@ const STANDARD: ReadonlySet<string> = new Set(
     .split(' '),
 );
 
-/** Headers that RabbitMQ adds on the way to a dead-letter exchange: never sent on. */
+/**
+ * Headers that a broker adds: RabbitMQ on the way to a dead-letter exchange and when it delivers again, Celery's Redis transport when it
+ * gives a message back. Never sent on: they tell of that message alone.
+ */
 const BROKER_HEADERS: ReadonlySet<string> = new Set([
   'x-death',
+  'x-delivery-count',
+  'redelivered',
   ...['first', 'last'].flatMap((which) => ['exchange', 'queue', 'reason'].map((fact) => `x-${which}-death-${fact}`)),
 ]);
 
@@ -97,7 +102,7 @@ function userHeaders(wire: Wire): Record<string, unknown> {
 }
 const NO_HEADERS: Record<string, unknown> = Object.freeze({});
 
-/** User headers as a retry sends them on: without what RabbitMQ added when it dead-lettered the message. */
+/** User headers as a retry sends them on: without what a broker added. */
 export function forwardedHeaders(headers: Wire): Record<string, unknown> {
   return Object.fromEntries(Object.entries(headers).filter(([key]) => !BROKER_HEADERS.has(key)));
 }

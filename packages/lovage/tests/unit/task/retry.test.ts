@@ -46,7 +46,7 @@ describe('ctx.retry', () => {
       stampedHeaders: ['mon'],
       stamps: { mon: 'abc' },
       argsRepr: "('***',)",
-      headers: { mine: 1, 'x-death': [], 'x-first-death-queue': 'q' },
+      headers: { mine: 1, 'x-death': [], 'x-first-death-queue': 'q', redelivered: true, 'x-delivery-count': 1 },
       deliveryInfo: { exchange: '', routingKey: 'slow', priority: 7, redelivered: true },
     };
     const outcome = await run('flaky', ['secret'], {
