@@ -31,7 +31,8 @@ await serve({
     });
     app.task('bench.step', (n: number) => n + 1);
     app.task('bench.total', (list: number[]) => list.reduce((sum, n) => sum + n, 0));
-    await startWorker(app, { concurrency: options.concurrency ?? 100 });
+    // Several of one run are on one broker.
+    await startWorker(app, { concurrency: options.concurrency ?? 100, hostname: `bench-${process.pid}@%h` });
     answer({ ready: true });
   },
   get: async (options, answer) => {

@@ -39,8 +39,12 @@ export function redisRevokes(
       const found = await patiently((signal) =>
         line.call('ZRANGEBYSCORE', [keys.revokes(scope), now(), '+inf', 'WITHSCORES'], signal),
       );
-      const flat = found as readonly string[];
-      return Array.from({ length: flat.length / 2 }, (_, at) => ({ text: flat[2 * at] ?? '', until: Number(flat[2 * at + 1]) }));
+      // RESP3 gives pairs, RESP2 one list.
+      const flat = (found as readonly (string | number | readonly (string | number)[])[]).flat();
+      return Array.from({ length: flat.length / 2 }, (_, at) => ({
+        text: String(flat[2 * at] ?? ''),
+        until: Number(flat[2 * at + 1]),
+      }));
     },
   };
 }

@@ -17,6 +17,8 @@ export interface PeerOptions {
   readonly module?: string;
   /** Further options of the worker. */
   readonly options?: readonly string[];
+  /** Ask its neighbours at the start. @default false */
+  readonly mingle?: boolean;
   /** Further variables of the environment. */
   readonly variables?: Readonly<Record<string, string>>;
 }
@@ -76,7 +78,7 @@ export async function startPythonWorker(options: PeerOptions): Promise<PythonWor
       '-n',
       `${options.prefix}@py`,
       '--without-gossip',
-      '--without-mingle',
+      ...(options.mingle === true ? [] : ['--without-mingle']),
       ...(options.options ?? []),
     ],
     options,

@@ -26,6 +26,8 @@ export class Inbox implements AsyncDisposable {
   readonly #options: InboxOptions;
   readonly #listeners = new Map<string, Listener>();
   #opening: Promise<Subscription> | undefined;
+  /** The end of the last subscription: it takes the queue with it, so the next one waits for it. */
+  #closing: Promise<void> = Promise.resolve();
   #linger: Timer | undefined;
   #closed = false;
 
@@ -62,6 +64,7 @@ export class Inbox implements AsyncDisposable {
 
   async #subscribe(): Promise<Subscription> {
     const { broker, topology, queue, node } = this.#options;
+    await this.#closing;
     await broker.declare(topology);
     const subscription = await broker.subscribe([queue], { prefetch: 100, node, noAck: true });
     void this.#read(subscription);
@@ -75,8 +78,7 @@ export class Inbox implements AsyncDisposable {
     } catch (error) {
       log.debug('The line for answers of workers was lost: {error}', { error: String(error) });
     }
-    this.#opening = undefined;
-    await subscription[Symbol.asyncDispose]();
+    await this.#close();
     while (this.#listeners.size > 0 && !this.#closed && this.#opening === undefined) {
       await sleep(AGAIN);
       await this.#open().catch((error: unknown) => log.debug('It is not back yet: {error}', { error: String(error) }));
@@ -95,9 +97,15 @@ export class Inbox implements AsyncDisposable {
     }
   }
 
-  async #close(): Promise<void> {
+  #close(): Promise<void> {
     const opening = this.#opening;
     this.#opening = undefined;
+    const before = this.#closing;
+    this.#closing = before.then(() => this.#end(opening));
+    return this.#closing;
+  }
+
+  async #end(opening: Promise<Subscription> | undefined): Promise<void> {
     try {
       await (await opening)?.[Symbol.asyncDispose]();
     } catch (error) {

@@ -31,12 +31,12 @@ export function keepRevokes({ host, port }: CommandContext, { ids = [], stamps =
 }
 
 /** Adds what the store knows. */
-export async function loadRevokes(host: WorkerHost): Promise<void> {
+export async function loadRevokes(host: WorkerHost, signal: AbortSignal = AbortSignal.timeout(PATIENCE * 1000)): Promise<void> {
   const store = storeOf(host);
   if (store === undefined) return;
   try {
     const scope = host.parts.control.settings.controlExchange;
-    const stored = await orAborted(store.load(scope), AbortSignal.timeout(PATIENCE * 1000));
+    const stored = await orAborted(store.load(scope), signal);
     for (const { text, until } of stored) addRevoke(host.revoked, text, until);
     if (stored.length > 0) host.consumer?.flow.revokeWaiting();
   } catch (error) {

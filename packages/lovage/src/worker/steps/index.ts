@@ -13,12 +13,14 @@ import { heartStep } from './heart.ts';
 import { pausesStep } from './pauses.ts';
 import { poolStep } from './pool.ts';
 import { purgeStep } from './purge.ts';
+import { revokesStep } from './revokes.ts';
 import { stateStep } from './state.ts';
 
 /** The steps before a program's own. */
 export const firstSteps: readonly Bootstep<WorkerHost>[] = [
   stateStep,
   healthStep,
+  revokesStep,
   poolStep,
   autoscaleStep,
   cleanupStep,

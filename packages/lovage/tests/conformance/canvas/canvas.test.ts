@@ -16,7 +16,7 @@ describe.each(places.filter(([name]) => WHERE.has(name)))('%s', (_name, place) =
   beforeAll(async () => {
     const made = stack.use(await setup(place));
     tasks = declareCanvasTasks(made.app, '');
-    stack.use(await startWorker(made.app, { pool: 'async', concurrency: 10 }));
+    stack.use(await startWorker(made.app, { pool: 'async', concurrency: 10, hostname: `${uuid()}@canvas` }));
   });
   afterAll(() => stack.disposeAsync());
 
@@ -38,7 +38,7 @@ describe('files as results', () => {
     const settings = { brokerUrl: `memory://${uuid()}`, resultBackend: `file://${folder}`, resultChordRetryInterval: 0.2 };
     const made = stack.use(await setup(() => settings));
     tasks = declareCanvasTasks(made.app, '');
-    stack.use(await startWorker(made.app, { pool: 'async', concurrency: 10 }));
+    stack.use(await startWorker(made.app, { pool: 'async', concurrency: 10, hostname: `${uuid()}@canvas` }));
   });
   afterAll(() => stack.disposeAsync());
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Lovage } from '../../../src/app/index.ts';
 import type { CanvasResult } from '../../../src/task/index.ts';
+import { uuid } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
 import type { Sendable } from '../../support/canvases.ts';
 import { called, FAILS, made, model, randomCanvas, valuesById, type Written } from '../../support/random-canvas.ts';
@@ -43,7 +44,7 @@ describe.each(places.filter(([name]) => WHERE.has(name)))('random canvases on %s
     await using stack = new AsyncDisposableStack();
     const { app } = stack.use(await setup(place));
     for (const name of [...NAMES, FAILS]) app.task(name, { typing: false }, (...args: unknown[]) => called(name, args));
-    stack.use(await startWorker(app, { pool: 'async', concurrency: 20 }));
+    stack.use(await startWorker(app, { pool: 'async', concurrency: 20, hostname: `${uuid()}@canvas` }));
     const names = [...NAMES, FAILS];
     await fc.assert(
       fc.asyncProperty(randomCanvas(names), async (written) => {

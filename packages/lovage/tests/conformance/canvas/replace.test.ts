@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chain, chord, group } from '../../../src/index.ts';
 import type { SignatureLike } from '../../../src/task/index.ts';
+import { uuid } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
 import { type CanvasTasks, declareCanvasTasks, type Sendable } from '../../support/canvases.ts';
 import { places, setup } from '../worker/places.ts';
@@ -28,7 +29,7 @@ describe.each(places.filter(([name]) => ['memory', 'redis'].includes(name)))('%s
     tasks = declareCanvasTasks(app, '');
     app.task(swaps, { bind: true }, (ctx, kind: string) => ctx.replace(replacements[kind]![0](tasks)));
     swap = (kind) => app.signature(swaps, [kind], { immutable: true });
-    stack.use(await startWorker(app, { pool: 'async', concurrency: 10 }));
+    stack.use(await startWorker(app, { pool: 'async', concurrency: 10, hostname: `${uuid()}@canvas` }));
   });
   afterAll(() => stack.disposeAsync());
 

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openBackend } from '../../../src/result/index.ts';
 import { describeGroups } from './describe-groups.ts';
+import { describeRevokes } from './describe-revokes.ts';
 import { describeStore } from './describe-store.ts';
 import { describeWatch } from './describe-watch.ts';
 import { type BackendHarness, bodyOf, collect, eventually, expectBody, maker, never, type Pair, untilEnd } from './harness.ts';
@@ -42,6 +43,10 @@ export function describeBackend(name: string, harness: BackendHarness): void {
       () => id,
     );
     describeGroups(
+      () => pair,
+      () => id,
+    );
+    describeRevokes(
       () => pair,
       () => id,
     );

@@ -15,6 +15,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     broker_transport_options={'polling_interval': 0.1},
     result_expires=300,
+    control_exchange=os.environ.get('INTEROP_CONTROL', 'celery'),
 )
 
 

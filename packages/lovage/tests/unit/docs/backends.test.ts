@@ -11,7 +11,7 @@ const rows = page
   .split('\n')
   .filter((line) => line.startsWith('| `'))
   .map((line) => line.split('|').map((cell) => cell.trim()))
-  .map(([, address = '', needs = '', ...rest]) => ({ address, needs: needs.replaceAll('`', ''), told: rest.slice(0, 5) }));
+  .map(([, address = '', needs = '', ...rest]) => ({ address, needs: needs.replaceAll('`', ''), told: rest.slice(0, 6) }));
 
 function writesOf({ features, name }: ResultBackend): string {
   if (features.fence) return 'fenced';
@@ -26,11 +26,18 @@ function expiryOf({ features, cleanup }: ResultBackend): string {
 
 /** What a row has to say. */
 function truthOf(backend: ResultBackend): readonly string[] {
-  const { features, chords, chordsNeed, groups, name } = backend;
+  const { features, chords, chordsNeed, groups, revokes, name } = backend;
   const polls = features.persistent && chordsNeed === undefined;
   const joins = chords === undefined ? (polls ? 'polled' : 'refused') : 'counted';
   const waits = name === 'disabled' ? 'refused' : features.messages === true ? 'told' : 'asks';
-  return [writesOf(backend), expiryOf(backend), groups === undefined ? 'no' : 'yes', joins, waits];
+  return [
+    writesOf(backend),
+    expiryOf(backend),
+    groups === undefined ? 'no' : 'yes',
+    joins,
+    waits,
+    revokes === undefined ? 'no' : 'kept',
+  ];
 }
 
 async function opened(address: string): Promise<ResultBackend> {

@@ -113,6 +113,7 @@ it('both blueprints can be looked at before anything runs', () => {
   expect(worker.map(({ name }) => name)).toEqual([
     'state',
     'health',
+    'revokes',
     'pool',
     'autoscaler',
     'cleanup',
