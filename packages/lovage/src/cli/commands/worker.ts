@@ -104,6 +104,15 @@ const parser = object({
       description: message`Touch this file as long as the worker is alive.`,
     }),
   ),
+  stateDb: optional(
+    option('-S', '--statedb', string({ metavar: 'FILE' }), {
+      description: message`Keep what was revoked in this file; %n, %h, %d and %p stand for parts of the node's name.`,
+    }),
+  ),
+  withoutMingle: option('--without-mingle', { description: message`Do not ask other workers what is revoked.` }),
+  allowDuplicateName: option('--allow-duplicate-name', {
+    description: message`Go on although another worker has this name.`,
+  }),
   purge: option('--purge', { description: message`Delete what waits before starting.` }),
   pairs: multiple(
     argument(setting(), { description: message`After --: settings over the app's own, such as worker.shutdownTimeout=60.` }),
@@ -174,7 +183,7 @@ export const worker: Command = defineCommand({
   ],
   parser,
   run: async (
-    { loglevel, logFormat, logfile, pairs, withoutGossip, ...options },
+    { loglevel, logFormat, logfile, pairs, withoutGossip, withoutMingle, ...options },
     { loadApp, global, logColor, userOptions, again },
   ) => {
     const logging: ProgramLogging = {
@@ -188,6 +197,7 @@ export const worker: Command = defineCommand({
     const app = await loadApp(pairs);
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     if (withoutGossip) given.gossip = false;
+    if (withoutMingle) given.mingle = false;
     const signals = signalOptions(process.env, again);
     return runWorkerProgram(app, {
       ...given,

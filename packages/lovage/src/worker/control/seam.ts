@@ -17,7 +17,7 @@ export interface CommandContext {
 /** The arguments of one call, checked against the command's own list. */
 export type CommandArguments = Readonly<Record<string, unknown>>;
 
-/** One command. What `run` returns is the answer, as it is; `NO_REPLY` means that there is none. */
+/** One command. What `run` returns is the answer, as it is; null where there is nothing to say. */
 export interface Command extends CommandShape {
   readonly name: string;
   /** Arguments that it does not know are no mistake, as for Celery's commands that end in `**kwargs`. @default false */
