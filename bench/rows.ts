@@ -1,5 +1,6 @@
 // What is measured: the rows of docs/performance.md, their peers, and the ratios that Lovage promises.
 import { canvasTime, drain, enqueue, type Measure, type Peer, sequentialGets, startToReady } from './lib/measure.ts';
+import { POOL_ROWS } from './pool-rows.ts';
 
 export interface Goal {
   /** The peer that Lovage is held against. */
@@ -193,4 +194,5 @@ export const ROWS: readonly Row[] = [
     goals: [{ peer: 'raw loop', ratio: 1 / 1.2 }],
   },
   ...CANVAS_ROWS,
+  ...POOL_ROWS,
 ];

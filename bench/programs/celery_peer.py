@@ -1,5 +1,6 @@
 """Celery, synchronous as it is: the roles of the bench protocol, one JSON line for each answer."""
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -51,6 +52,16 @@ def noop(_id, _order):
     return 1
 
 
+@app.task(name="bench.hash")
+def hashing(password):
+    with runs.get_lock():
+        if runs.value == count:
+            first.value = time.monotonic()
+        runs.value += 1
+    # As hashing.ts has it.
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), b"salt", 10_000, 32).hex()
+
+
 @app.task(name="bench.step")
 def step(n):
     return n + 1
@@ -78,12 +89,16 @@ def watch():
     answer(perSecond=count / seconds, cpuMicros=(cpu() - before) / count * 1e6)
 
 
+def send():
+    return hashing.delay("secret") if options.get("task") == "hash" else noop.delay(*ARGUMENTS)
+
+
 if role == "enqueue":
     for _ in range(count // 4):
-        noop.delay(*ARGUMENTS)
+        send()
     start = time.monotonic()
     for _ in range(count):
-        noop.delay(*ARGUMENTS)
+        send()
     answer(perSecond=count / (time.monotonic() - start))
 elif role == "worker":
     from celery.signals import worker_ready

@@ -1,5 +1,5 @@
 // What it takes to hand a job to a child process and to have its outcome back: the pool prefork, and a pipe between two processes that
-// carries as many bytes in frames of the same kind and does nothing else.
+// carries as many bytes, each message a JSON text, and does nothing else.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -29,30 +29,33 @@ async function rate({ count, concurrency = 1 }: Options, call: () => Promise<unk
   return { perSecond, cpuMicros: (now.user - user + now.system - system) / count };
 }
 
-/** Whole frames of a stream; each begins with its length. */
-function frames(stream: NodeJS.ReadableStream, onFrame: () => void): void {
+/** Whole messages of a stream, each a JSON text behind its length. */
+function messages(stream: NodeJS.ReadableStream, onMessage: (message: unknown) => void): void {
   let rest: Buffer = Buffer.alloc(0);
   stream.on('data', (chunk: Buffer) => {
-    let bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    while (bytes.length >= 4 && bytes.length >= 4 + bytes.readUInt32BE(0)) {
-      bytes = bytes.subarray(4 + bytes.readUInt32BE(0));
-      onFrame();
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let at = 0;
+    while (bytes.length >= at + 4 && bytes.length >= at + 4 + bytes.readUInt32BE(at)) {
+      const end = at + 4 + bytes.readUInt32BE(at);
+      onMessage(JSON.parse(bytes.toString('utf8', at + 4, end)));
+      at = end;
     }
-    rest = bytes;
+    rest = bytes.subarray(at);
   });
 }
 
-/** Writes what one turn of the loop has sent in one piece. */
-function joined(stream: NodeJS.WritableStream, size: number): () => void {
-  const frame = Buffer.alloc(size);
-  frame.writeUInt32BE(size - 4, 0);
-  let waiting = 0;
-  return () => {
-    waiting++;
-    if (waiting > 1) return;
+/** Writes the messages of one turn of the loop in one piece. */
+function sender(stream: NodeJS.WritableStream): (message: unknown) => void {
+  let waiting: Buffer[] = [];
+  return (message) => {
+    const text = Buffer.from(JSON.stringify(message));
+    const length = Buffer.allocUnsafe(4);
+    length.writeUInt32BE(text.length, 0);
+    waiting.push(length, text);
+    if (waiting.length > 2) return;
     setImmediate(() => {
-      stream.write(waiting === 1 ? frame : Buffer.concat(Array.from({ length: waiting }, () => frame)));
-      waiting = 0;
+      stream.write(Buffer.concat(waiting));
+      waiting = [];
     });
   };
 }
@@ -61,10 +64,10 @@ async function raw(options: Options): Promise<Record<string, number>> {
   const child: ChildProcess = spawn(process.execPath, [import.meta.filename, 'echo'], { stdio: ['ignore', 1, 2, 'pipe'] });
   const pipe = child.stdio[3] as Duplex;
   const waiting: (() => void)[] = [];
-  frames(pipe, () => waiting.shift()?.());
-  const send = joined(pipe, JOB_BYTES);
+  messages(pipe, () => waiting.shift()?.());
+  const send = sender(pipe);
   const figures = await rate(options, () => {
-    send();
+    send({ text: 'x'.repeat(JOB_BYTES) });
     return new Promise<void>((done) => waiting.push(done));
   });
   child.kill();
@@ -73,7 +76,8 @@ async function raw(options: Options): Promise<Record<string, number>> {
 
 function echo(): void {
   const pipe = new Socket({ fd: 3, readable: true, writable: true });
-  frames(pipe, joined(pipe, OUTCOME_BYTES));
+  const send = sender(pipe);
+  messages(pipe, () => send({ text: 'x'.repeat(OUTCOME_BYTES) }));
   pipe.on('close', () => process.exit(0));
 }
 

@@ -11,6 +11,8 @@ export interface Options {
   readonly results?: boolean;
   /** Which canvas: 100 steps, each with the result of the one before; 1,000 tasks and their results; 1,000 and a body that adds them up. */
   readonly canvas?: 'chain' | 'group' | 'chord';
+  /** What the tasks do. @default 'noop' */
+  readonly task?: 'noop' | 'hash';
   /** Settings of the peer's own, for example Lovage's `redisInFlight`. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
