@@ -9,6 +9,7 @@ import { sourceOf } from './of-app.ts';
 import { redirectConsole } from './redirect.ts';
 import { installSignals, type SignalOptions } from './shutdown.ts';
 import type { WorkerSource } from './source.ts';
+import { catchStrays } from './strays.ts';
 import { checkOptions, type StartMoments, Worker, type WorkerFacts } from './worker.ts';
 
 /** How a worker program logs. */
@@ -92,6 +93,7 @@ export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}
   closing.use(installSignals(worker, signals));
   try {
     await worker.start(moments);
+    closing.use(catchStrays());
   } catch (error) {
     // A stop during the start is no error of the start.
     if (worker.failure !== undefined) throw error;

@@ -33,6 +33,8 @@ export interface Project extends Disposable {
   run(args: readonly string[], options?: RunOptions): Promise<Ran>;
   /** A worker that is ready: words of its command line, and records for its environment. */
   worker(...words: readonly WorkerWord[]): Promise<Worker>;
+  /** The same in a terminal of its own; what is written to the child's standard input are keys. */
+  terminal(...words: readonly WorkerWord[]): Promise<Worker>;
 }
 
 export interface Worker {
@@ -54,13 +56,16 @@ function cleanEnvironment(more: Readonly<Record<string, string>> = {}): NodeJS.P
 
 type WorkerWord = string | Readonly<Record<string, string>>;
 
-function startWorker(folder: string, words: readonly WorkerWord[]): Promise<Worker> {
+/** `terminal`: the worker runs in a terminal of its own, whose keys are the child's standard input. */
+function startWorker(folder: string, words: readonly WorkerWord[], terminal = false): Promise<Worker> {
   const args = words.filter((word) => typeof word === 'string');
   const env = words.filter((word) => typeof word !== 'string');
-  const child = spawn(process.execPath, [LOVAGE, 'worker', ...args], {
+  const command = [process.execPath, LOVAGE, 'worker', ...args];
+  const [program = '', ...rest] = terminal ? ['script', '-qec', command.join(' '), '/dev/null'] : command;
+  const child = spawn(program, rest, {
     cwd: folder,
     env: cleanEnvironment(Object.assign({}, ...env) as Readonly<Record<string, string>>),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [terminal ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   let log = '';
   const waiting = new Set<() => void>();
@@ -68,8 +73,8 @@ function startWorker(folder: string, words: readonly WorkerWord[]): Promise<Work
     log += chunk.toString();
     for (const look of [...waiting]) look();
   };
-  child.stdout.on('data', hear);
-  child.stderr.on('data', hear);
+  child.stdout?.on('data', hear);
+  child.stderr?.on('data', hear);
   const ended = new Promise<number | null>((done) => child.once('close', (code) => done(code)));
   const wrote = (text: string): Promise<void> =>
     new Promise((done, fail) => {
@@ -105,6 +110,11 @@ export function project(files: Readonly<Record<string, string>>): Project {
         );
         child.stdin?.end(input ?? '');
       }),
+    terminal: async (...words) => {
+      const worker = await startWorker(folder, words, true);
+      children.push(worker.child);
+      return worker;
+    },
     worker: async (...words) => {
       const worker = await startWorker(folder, words);
       children.push(worker.child);

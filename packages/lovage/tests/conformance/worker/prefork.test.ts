@@ -20,6 +20,11 @@ app.task('shop.poison', () => process.kill(process.pid, 'SIGKILL') && new Promis
 app.task('shop.exit', { acksLate: false }, (code: number) => process.exit(code));
 app.task('shop.spin', () => { console.log('it spins'); for (;;); });
 app.task('shop.limited', { timeLimit: 0.5 }, () => { for (;;); });
+app.task('shop.careless', () => {
+  void Promise.reject(new Error('nobody cares'));
+  setTimeout(() => { throw new Error('out of nowhere'); }, 5);
+  return 'fine';
+});
 app.task('shop.big', (bytes: number) => 'x'.repeat(bytes));
 app.task('shop.slow', async (ms: number) => { console.log('it is slow'); await new Promise((done) => setTimeout(done, ms)); return 'done'; });
 app.task('shop.parent', { bind: true }, async (ctx, n: number) => {
@@ -159,6 +164,33 @@ describe('a worker that is killed', () => {
     const killed = performance.now();
     await until(() => !alive(pid));
     expect(performance.now() - killed).toBeLessThan(2000);
+  });
+});
+
+describe('Ctrl-C in a terminal', () => {
+  test('is one warm shutdown, in which no child dies', async () => {
+    using shop = project({ 'tasks.ts': TASKS });
+    const worker = await shop.terminal('-P', 'prefork', '-c', '2');
+    const slow = calls(shop)('shop.slow', '[500]');
+    await worker.wrote('it is slow');
+    worker.child.stdin?.write('\u0003');
+    expect(resultOf(await slow)).toBe('done');
+    expect(await worker.ended).toBe(0);
+    expect(worker.log().match(/Warm shutdown/g)).toHaveLength(1);
+    expect(worker.log()).not.toContain('exited with');
+  });
+});
+
+describe('an error that nobody waits for', () => {
+  test('does not end a worker whose tasks share its event loop; the line names the task', async () => {
+    using shop = project({ 'tasks.ts': TASKS });
+    const call = calls(shop);
+    const worker = await shop.worker();
+    expect(resultOf(await call('shop.careless'))).toBe('fine');
+    await worker.wrote('left a promise that failed and that nobody waited for');
+    await worker.wrote('left an error that nobody caught');
+    expect(worker.log()).toMatch(/Task shop\.careless\[[\w-]{36}\] left an error .*out of nowhere/);
+    expect(resultOf(await call('shop.double', '[7]'))).toBe(14);
   });
 });
 
