@@ -79,6 +79,7 @@ function define(app: Lovage, path: string): void {
     request.parentId,
     request.group ?? null,
   ]);
+  app.task('js.put', { params: ['value', 'name'] }, (value: unknown, name: unknown) => [name, value]);
   app.task('js.silent', { ignoreResult: true }, (x: number) => x);
   app.task('js.ignores', { bind: true }, (context) => context.ignore('not today'));
   app.task('js.rejects', { bind: true }, (context) => context.reject('no'));
@@ -237,6 +238,10 @@ describe.each(['Redis', 'RabbitMQ'] as const)('a canvas made in Python, on %s', 
     const code = `r = chord([${member.replace('{id}', id)}, js('add', 1, 1)])(js('origin'))\n[r.get(timeout=30), r.parent.results[0].id]`;
     const [[root, parent], first] = (await run(code)) as [string[], string];
     expect([root, parent]).toEqual([id, first]);
+  });
+
+  test('forty random ones, with members that fail, give what a model says', async () => {
+    expect(await run('import random_canvas\nrandom_canvas.differences(11, 40)')).toEqual([]);
   });
 
   test('an errback that is sent is a group of one', async () => {
