@@ -103,6 +103,7 @@ export class Consumer implements AsyncDisposable {
   #dog: Timer | undefined;
   /** Queues from which nothing is taken until they are resumed. */
   #paused: ReadonlySet<string> = new Set();
+  #isBlindToPauses = false;
 
   constructor(options: ConsumerOptions) {
     const { app, pool, hostname, clock, capacity, onLoad, revoked } = options;
@@ -200,7 +201,19 @@ export class Consumer implements AsyncDisposable {
     const { topology } = app.queues();
     // What goes with its worker belongs to it alone.
     const lasting = topology.queues.filter(({ autoDelete, exclusive }) => autoDelete !== true && exclusive !== true);
-    return new Set(await app.broker.paused(lasting.map(({ name }) => name)));
+    try {
+      return new Set(await app.broker.paused(lasting.map(({ name }) => name)));
+    } catch (error) {
+      if (error instanceof BrokerConnectionError) throw error;
+      // A user of the broker who may not even ask still takes tasks.
+      if (!this.#isBlindToPauses) {
+        log.warning('Whether queues are paused cannot be found out, so none is taken for paused: {error}', {
+          error: withCause(error),
+        });
+      }
+      this.#isBlindToPauses = true;
+      return new Set();
+    }
   }
 
   /** Takes nothing more, gives back what has not started, and waits for what runs. Rejects with the signal's reason. */

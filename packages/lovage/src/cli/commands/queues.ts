@@ -6,6 +6,7 @@ import { argument, option } from '@optique/core/primitives';
 import { choice, integer, string } from '@optique/core/valueparser';
 import type { Lovage } from '../../app/index.ts';
 import { type Broker, deadLetterQueue, readDeath } from '../../broker/index.ts';
+import { BrokerConnectionError } from '../../util/index.ts';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { seconds, time } from '../options.ts';
 import { type Output, table } from '../output.ts';
@@ -27,7 +28,13 @@ export interface QueueReport {
 export async function reportQueues(app: Lovage, names: readonly string[]): Promise<readonly QueueReport[]> {
   const broker = await reachBroker(app, 'read');
   const chosen = names.length > 0 ? names : app.queueNames();
-  const paused = new Set(await broker.paused(chosen));
+  // Whoever may count may perhaps not ask for pauses.
+  const paused = new Set(
+    await broker.paused(chosen).catch((error: unknown) => {
+      if (error instanceof BrokerConnectionError) throw error;
+      return [];
+    }),
+  );
   return Promise.all(
     chosen.map(async (queue) => {
       const [count, dead] = await Promise.all([broker.count(queue), broker.count(deadLetterQueue(queue))]);
