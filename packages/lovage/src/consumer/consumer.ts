@@ -153,8 +153,12 @@ export class Consumer implements AsyncDisposable {
       app.cancelQueue?.(queue.name);
       throw error;
     }
+    const isPaused = (await this.#pausedAmong([added.name])).length > 0;
+    const others = [...this.#paused].filter((name) => name !== added.name);
+    this.#paused = new Set(isPaused ? [...others, added.name] : others);
+    this.flow.closeTo(this.#paused);
     // Without a line, the next one takes it along.
-    await this.#subscription?.add(added.name);
+    if (!isPaused) await this.#subscription?.add(added.name);
   }
 
   /** Takes nothing more from this queue; what is in hand of it goes on. */
@@ -197,12 +201,15 @@ export class Consumer implements AsyncDisposable {
   }
 
   async #askForPauses(): Promise<ReadonlySet<string>> {
-    const { app } = this.#options;
-    const { topology } = app.queues();
+    const { topology } = this.#options.app.queues();
     // What goes with its worker belongs to it alone.
     const lasting = topology.queues.filter(({ autoDelete, exclusive }) => autoDelete !== true && exclusive !== true);
+    return new Set(await this.#pausedAmong(lasting.map(({ name }) => name)));
+  }
+
+  async #pausedAmong(names: readonly string[]): Promise<readonly string[]> {
     try {
-      return new Set(await app.broker.paused(lasting.map(({ name }) => name)));
+      return await this.#options.app.broker.paused(names);
     } catch (error) {
       if (error instanceof BrokerConnectionError) throw error;
       // A user of the broker who may not even ask still takes tasks.
@@ -212,7 +219,7 @@ export class Consumer implements AsyncDisposable {
         });
       }
       this.#isBlindToPauses = true;
-      return new Set();
+      return [];
     }
   }
 

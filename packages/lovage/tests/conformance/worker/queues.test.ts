@@ -42,6 +42,26 @@ describe.concurrent.each(here)('queues on %s', (name, place) => {
     expect(await queue.isPaused()).toBe(false);
   });
 
+  test('a paused queue that a worker is told to take from is taken from once it is resumed', async () => {
+    await using s = await setup(place);
+    const ran: string[] = [];
+    const task = s.app.task('t', { params: ['name'] }, (label: string) => {
+      ran.push(label);
+      return label;
+    });
+    const other = s.app.queue(`${s.queue}-other`);
+    await other.pause();
+    const waits = await task.applyAsync(['waits'], { queue: other.name });
+    await using worker = await startWorker(s.app, { pausePoll: 0.05 });
+    await worker.host?.consumer?.addQueue({ name: other.name });
+    expect(await (await task.delay('first')).get({ timeout: 10 })).toBe('first');
+    expect(ran).toEqual(['first']);
+    await other.resume();
+    expect(await waits.get({ timeout: 10 })).toBe('waits');
+    await worker.host?.consumer?.cancelQueue(other.name);
+    await (await s.app.openBroker('write')).remove(other.name);
+  });
+
   test('the dead letters of a queue are looked at, sent again and deleted, all or some', async () => {
     await using s = await setup(place);
     let broken = true;
