@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { globMatch } from '../../../src/app/glob.ts';
 import { createRouting, type RouteOptions } from '../../../src/app/router.ts';
 import type { Routes } from '../../../src/app/settings.ts';
+import { processorTime } from '../../support/work.ts';
 
 const route = (routes: Routes | null, name: string, args: readonly unknown[] = []): RouteOptions | undefined =>
   createRouting(routes).find(name, { args, kwargs: {}, options: {} });
@@ -60,8 +61,8 @@ test.each([
 });
 
 test('no pattern takes more than linear time in the name', () => {
-  const began = performance.now();
+  const began = processorTime();
   expect(globMatch(`${'*a'.repeat(50)}*b`, 'a'.repeat(20_000))).toBe(false);
   // Backtracking would take longer than the universe has lasted.
-  expect(performance.now() - began).toBeLessThan(2000);
+  expect(processorTime() - began).toBeLessThan(2000);
 });

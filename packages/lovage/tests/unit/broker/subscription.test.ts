@@ -2,6 +2,7 @@ import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { type Broker, type Delivery, type Outgoing, openBroker, type Settlement } from '../../../src/broker/index.ts';
 import { brokerOptions, freshQueue, message, publish, read, text, unique } from '../../conformance/broker/harness.ts';
+import { processorTime } from '../../support/work.ts';
 
 const open = (): Promise<Broker> => openBroker(brokerOptions(`memory://${unique('unit')}`));
 const ack = (delivery: Delivery): Settlement => ({ verdict: 'ack', delivery });
@@ -125,7 +126,7 @@ test('100,000 parked messages are parked, purged and promoted in a moment each',
   const due = Date.now() / 1000 + 3600;
   const many = (name: string): Outgoing[] =>
     Array.from({ length: 50_000 }, (_, at) => message(name, '', { dueAt: due + (at % 997) }));
-  const began = performance.now();
+  const began = processorTime();
   await publish(broker, ...many(queue), ...many(other));
   const soonest = message(queue, 'soonest', { dueAt: Date.now() / 1000 + 0.01 });
   await publish(broker, soonest);
@@ -135,7 +136,7 @@ test('100,000 parked messages are parked, purged and promoted in a moment each',
   await reader.ack(delivery);
   expect(await broker.purge(other)).toBe(50_000);
   expect(await broker.count(queue)).toMatchObject({ ready: 0, parked: 50_000 });
-  expect(performance.now() - began).toBeLessThan(5000);
+  expect(processorTime() - began).toBeLessThan(5000);
 });
 
 test('an unknown scheme is refused with the known ones', async () => {

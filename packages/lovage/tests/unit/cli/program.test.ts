@@ -112,8 +112,9 @@ test.concurrent.each(['redis://127.0.0.1:1/0', 'amqp://127.0.0.1:1//'])(
     const began = performance.now();
     const { code, stdout } = await shop.run(['-b', url, 'status', '-t', '1']);
     expect(code).toBe(69);
-    expect(stdout).toMatch(/^DOWN broker .*ECONNREFUSED.*\nDOWN results .*ECONNREFUSED.*\n$/);
-    expect(performance.now() - began).toBeLessThan(5000);
+    expect(stdout).toMatch(/^DOWN broker .*(within 1 s|Cannot connect).*ECONNREFUSED.*\nDOWN results .*ECONNREFUSED.*\n$/);
+    // Most of it is the start of a program on a busy machine.
+    expect(performance.now() - began).toBeLessThan(15_000);
   },
 );
 
