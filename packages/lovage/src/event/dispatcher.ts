@@ -1,6 +1,6 @@
-// The sender of events: workers have one, and so has every app that sends some. `send` writes the event and returns; the events of one
-// turn of the event loop leave in one publish, task events of a worker as arrays. One publish is under way at a time: behind a slow
-// broker events gather in a ring, from which the oldest fall and are counted.
+// The sender of events: workers have one, and so has every app that sends some. `send` writes the event and returns. The events of one
+// turn of the event loop leave in one publish, those of a busy worker a hundred times a second; task events of a worker travel as arrays.
+// One publish is under way at a time: behind a slow broker events gather in a ring, from which the oldest fall and are counted.
 import type { Broker, Outgoing } from '../broker/index.ts';
 import { eventGroup, eventRoutingKey, utcOffset, writeFields } from '../protocol/index.ts';
 import { type Serialization, writeHeaderJson } from '../serialization/index.ts';

@@ -230,3 +230,21 @@ test('a task that a shutdown stops is cancelled, and runs again', async () => {
   await it.until('task-cancelled', id);
   expect(types(of(it.seen, id))).toEqual(['task-received', 'task-started', 'task-cancelled']);
 });
+
+test('commands switch the events about tasks on and off, and tell the truth about it', async () => {
+  await using it = await tap();
+  const one = it.app.task('one', () => 1);
+  await using _worker = await startWorker(it.app, { hostname: 'w@h' });
+  const answer = async (
+    asked: Promise<Readonly<Record<string, { readonly ok?: string | undefined }>>>,
+  ): Promise<string | undefined> => (await asked)['w@h']?.ok;
+  const silent = await one.delay();
+  await silent.get({ timeout: 5 });
+  expect(await answer(it.app.control.enableEvents({ wait: true }))).toBe('task events enabled');
+  expect(await answer(it.app.control.enableEvents({ wait: true }))).toBe('task events already enabled');
+  const loud = await one.delay();
+  await it.until('task-succeeded', loud.id);
+  expect(of(it.seen, silent.id)).toEqual([]);
+  expect(await answer(it.app.control.disableEvents({ wait: true }))).toBe('task events disabled');
+  expect(await answer(it.app.control.disableEvents({ wait: true }))).toBe('task events already disabled');
+});
