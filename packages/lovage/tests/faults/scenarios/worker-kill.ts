@@ -39,7 +39,8 @@ export const workerKill: Scenario = {
       const back = (): number | undefined => takenOverAfter(arena, held, at);
       await arena.until('taken over', stack.takeover + 15, () => back() !== undefined).catch(() => undefined);
       const seconds = back() ?? Number.POSITIVE_INFINITY;
-      recoverySeconds.push(seconds);
+      // One that died between two tasks says nothing of how quickly others take over.
+      if (held.size > 0) recoverySeconds.push(seconds);
       if (seconds > stack.takeover + SLACK)
         violations.push(`taken over after ${seconds.toFixed(1)} s, promised were ${stack.takeover} s`);
     }
