@@ -80,6 +80,23 @@ export function inDoubt(arena: Arena, moments: readonly number[] = []): number {
   return [...doubtsOf(arena, moments).values()].reduce((sum, count) => sum + count, 0);
 }
 
+/** How often a publish was under way in one of these spans of time (epoch ms): a line that ended then may have left it in doubt. */
+export function underWayIn(arena: Arena, spans: readonly (readonly [number, number])[]): number {
+  const asked = new Map<string, number>();
+  let count = 0;
+  for (const { mark, id, time } of arena.published()) {
+    if (mark === 'try') {
+      asked.set(id, time);
+      continue;
+    }
+    const since = asked.get(id) ?? time;
+    const hits = spans.filter(([from, to]) => since <= to && from <= time).length;
+    count += Math.max(hits, mark === 'maybe' ? 1 : 0);
+    asked.set(id, time);
+  }
+  return count;
+}
+
 /** How often each was in doubt. */
 function doubtsOf(arena: Arena, moments: readonly number[]): ReadonlyMap<string, number> {
   const asked = new Map<string, number>();

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { type Arena, openArena } from '../harness/arena.ts';
-import { endedIds, inDoubt, keepSending, latePublishes, repeatsAt, worksAgain } from '../harness/gestures.ts';
+import { endedIds, inDoubt, keepSending, latePublishes, repeatsAt, underWayIn, worksAgain } from '../harness/gestures.ts';
 import type { Scenario } from '../harness/scenario.ts';
 
 const CONCURRENCY = 4;
@@ -41,11 +41,13 @@ export const clientsKilled: Scenario = {
     const load = keepSending(producer, { perSecond: 50, args: [10] });
     await arena.until('the load flows', 30, () => arena.runs().length > 20);
     const moments: number[] = [];
+    const spans: [number, number][] = [];
     for (let kill = 0; kill < (isShort ? 5 : 200); kill++) {
       await delay(random.int(500, 1500));
       const before = Date.now();
       await killConnections(arena);
       // The command itself takes a moment, and lines end somewhere in it.
+      spans.push([before, Date.now() + 20]);
       for (let at = before; at < Date.now() + 20; at += 20) moments.push(at);
     }
     await load.stop();
@@ -57,7 +59,7 @@ export const clientsKilled: Scenario = {
     await arena.quiesce(stack.takeover + 30);
     const consumed = stack.lease === undefined ? moments : [];
     const { executions, beyond } = repeatsAt(arena, { consumed, published: consumed });
-    const repeats = executions + inDoubt(arena, consumed);
+    const repeats = executions + underWayIn(arena, stack.lease === undefined ? spans : []);
     return arena.result({ inFlight: repeats, recoverySeconds: [seconds], violations: [...violations, ...beyond] });
   },
 };

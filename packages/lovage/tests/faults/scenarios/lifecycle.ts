@@ -27,10 +27,16 @@ interface Moment {
 const start = (arena: Arena, name: string, awaits: 'ready' | 'spawn' = 'ready'): Promise<Child> =>
   arena.stack.worker({ name, concurrency: CONCURRENCY, awaits, broker: 'proxy', settings: { shutdownTimeout: PATIENCE } });
 
-async function busyWith(arena: Arena, name: string, ms: number, count: number = CONCURRENCY): Promise<Child> {
+async function busyWith(
+  arena: Arena,
+  name: string,
+  ms: number,
+  count: number = CONCURRENCY,
+  task = 'fault.work',
+): Promise<Child> {
   const worker = await start(arena, name);
   const producer = await arena.stack.producer({ name: `producer-${name}` });
-  await producer.produce({ prefix: name, count, perSecond: 500, args: [ms] });
+  await producer.produce({ prefix: name, count, perSecond: 500, task, args: [ms] });
   await whenBusy(arena, name, 50);
   return worker;
 }
@@ -145,7 +151,7 @@ export const termKill: Scenario = {
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;
-    const worker = await busyWith(arena, 'victim', 6000, 2 * CONCURRENCY);
+    const worker = await busyWith(arena, 'victim', 6000, 2 * CONCURRENCY, 'fault.once');
     worker.signal('SIGTERM', 'alone');
     await delay(1500);
     const held = await heldBy(arena, 'victim');
