@@ -11,6 +11,31 @@ const hash = promisify(pbkdf2);
 /** Rounds that take some 100 ms of a processor. */
 const ROUNDS = 200_000;
 
+const LEAKED: Buffer[] = [];
+const never = (): Promise<never> => new Promise(() => undefined);
+
+/** How a task may end its process. */
+const ENDS: Readonly<Record<string, () => unknown>> = {
+  kill: () => process.kill(process.pid, 'SIGKILL'),
+  segfault: () => process.kill(process.pid, 'SIGSEGV'),
+  'exit 0': () => process.exit(0),
+  'exit 1': () => process.exit(1),
+  'throw later': () => {
+    setTimeout(() => {
+      throw new Error('thrown where nobody catches');
+    }, 10);
+    return never();
+  },
+  'reject later': () => {
+    setTimeout(() => void Promise.reject(new Error('rejected where nobody looks')), 10);
+    return never();
+  },
+  'out of memory': () => {
+    const all: unknown[] = [];
+    for (;;) all.push(Array.from({ length: 100_000 }, () => ({ at: all.length })));
+  },
+};
+
 export default function define(app: Lovage, orders: Orders): void {
   const log = openAppender(orders.folder, RUNS);
   const worker = `${orders.name}/${process.pid}`;
@@ -40,6 +65,15 @@ export default function define(app: Lovage, orders: Orders): void {
       await Promise.all(files.map((file) => file.close()));
     }
   });
+  // Takes its process down, when it is started for the first time.
+  app.task('fault.suicide', { bind: true }, async (ctx: TaskContext, way: string) => {
+    const { id, attempts } = ctx.request;
+    log.append([runLine('start', id, attempts, worker)]);
+    if (attempts === 1) await ENDS[way]?.();
+    log.append([runLine('end', id, attempts, worker)]);
+    return { attempt: attempts, worker, time: Date.now() };
+  });
+  define('fault.leak', async (_, bytes) => void LEAKED.push(Buffer.alloc(bytes, 1)));
   // Too many for a ledger.
   app.task('fault.nothing', () => undefined);
   define('fault.quick', () => Promise.resolve());

@@ -14,6 +14,7 @@ import { million } from './million.ts';
 import { mutations, tooMuch } from './mutations.ts';
 import { forgotten, partition } from './partition.ts';
 import { poison } from './poison.ts';
+import { slotBroken, slotDeaths, slotLeak, slotOrphans } from './pools.ts';
 import { publishCut } from './publish-cut.ts';
 import { alarm, consumerTimeout } from './rabbitmq-limits.ts';
 import { resendKill } from './resend-kill.ts';
@@ -53,6 +54,10 @@ export const scenarios: readonly Scenario[] = [
   publishCut,
   settleCut,
   settleKill,
+  slotDeaths,
+  slotBroken,
+  slotLeak,
+  slotOrphans,
   poison,
   resendKill,
   sigterm,

@@ -1,0 +1,150 @@
+// Slots of a prefork pool that die, break or leak: the worker lives, nothing but what they ran runs again, and there is always a new one.
+
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openArena } from '../harness/arena.ts';
+import { endedIds, heldBy, keepSending, residentBytes, runningOn, takenOverAfter, whenBusy } from '../harness/gestures.ts';
+import type { Scenario } from '../harness/scenario.ts';
+
+const TASKS = join(import.meta.dirname, '../harness/hazards.ts');
+const SLOTS = 3;
+const applies: Scenario['applies'] = ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'];
+/** How a task takes its process down; see hazards.ts. */
+const WAYS = ['kill', 'segfault', 'exit 0', 'exit 1', 'throw later', 'reject later', 'out of memory'] as const;
+
+export const slotDeaths: Scenario = {
+  id: 'slot-deaths',
+  title: 'Tasks that end their process: SIGKILL, SIGSEGV, exit 0 and 1, uncaught error, rejection, out of memory (prefork)',
+  applies,
+  daily: ['redis'],
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack, isShort } = arena;
+    const producer = await stack.producer({ name: 'producer' });
+    const worker = await stack.worker({ name: 'worker', concurrency: SLOTS, pool: 'prefork', tasks: TASKS });
+    const load = keepSending(producer, { perSecond: 20, args: [20] });
+    const rounds = isShort ? 1 : 5;
+    const recoverySeconds: number[] = [];
+    const violations: string[] = [];
+    for (let round = 0; round < rounds; round++) {
+      for (const [at, way] of WAYS.entries()) {
+        const prefix = `death${round}-${at}`;
+        await producer.produce({ prefix, count: 1, perSecond: 100, task: 'fault.suicide', args: [way] });
+        const began = Date.now();
+        // It dies at its first start only.
+        const isOver = (): boolean => endedIds(arena, prefix).size === 1;
+        await arena
+          .until(`${way}: it has run`, stack.takeover + 30, isOver)
+          .catch(() => violations.push(`${way}: it never ended`));
+        recoverySeconds.push((Date.now() - began) / 1000);
+      }
+    }
+    await load.stop();
+    await arena.quiesce(stack.takeover + 30);
+    if (!worker.isRunning) violations.push('the worker ended');
+    return arena.result({ inFlight: rounds * WAYS.length, recoverySeconds, violations });
+  },
+};
+
+export const slotBroken: Scenario = {
+  id: 'slot-broken',
+  title: 'Slots that cannot load the app, for a while (prefork)',
+  applies,
+  daily: ['sqlite'],
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack } = arena;
+    const producer = await stack.producer({ name: 'producer' });
+    await producer.produce({ prefix: 'work', count: 50, perSecond: 500, args: [10] });
+    const env = { FAULT_BROKEN_LOADS: '3' };
+    const began = Date.now();
+    const worker = await stack.worker({
+      name: 'worker',
+      concurrency: SLOTS,
+      pool: 'prefork',
+      tasks: TASKS,
+      env,
+      awaits: 'spawn',
+    });
+    await arena.until('all have run', 60, () => endedIds(arena, 'work').size === 50).catch(() => undefined);
+    const seconds = (Date.now() - began) / 1000;
+    await arena.quiesce(stack.takeover + 10);
+    const violations = worker.isRunning ? [] : ['the worker ended'];
+    return arena.result({ inFlight: 0, recoverySeconds: [seconds], violations });
+  },
+};
+
+/** Bytes that each task keeps. */
+const LEAK = 2_000_000;
+/** Kilobytes that a slot may have. */
+const MOST = 200_000;
+/** Bytes by which the worker itself may grow. */
+const GROWTH = 60_000_000;
+
+export const slotLeak: Scenario = {
+  id: 'slot-leak',
+  title: 'Tasks that leak 2 MB each; slots renewed at their memory limit (prefork)',
+  applies,
+  daily: ['sqlite'],
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack, isShort } = arena;
+    const producer = await stack.producer({ name: 'producer' });
+    const settings = { workerMaxMemoryPerChild: MOST };
+    const worker = await stack.worker({ name: 'worker', concurrency: 2, pool: 'prefork', tasks: TASKS, settings });
+    const count = isShort ? 300 : 5000;
+    await producer.produce({ prefix: 'first', count: 20, perSecond: 100, args: [5] });
+    await arena.quiesce(20);
+    const before = residentBytes(worker.pid);
+    await producer.produce({ prefix: 'leak', count, perSecond: 500, task: 'fault.leak', args: [LEAK] });
+    await arena.until('all have run', 30 + count / 20, () => endedIds(arena, 'leak').size === count).catch(() => undefined);
+    await arena.quiesce(stack.takeover + 10);
+    const slots = new Set(arena.runs().flatMap(({ id, worker: by }) => (id.startsWith('leak') ? [by] : []))).size;
+    const growth = Math.max(0, residentBytes(worker.pid) - before);
+    const violations: string[] = [];
+    if (slots <= 2) violations.push('no slot was renewed');
+    if (growth > GROWTH) violations.push(`the worker grew by ${Math.round(growth / 1e6)} MB`);
+    const note = `${count} tasks in ${slots} slots, the worker grew by ${Math.round(growth / 1e6)} MB`;
+    return arena.result({ inFlight: 0, recoverySeconds: [], violations, note });
+  },
+};
+
+export const slotOrphans: Scenario = {
+  id: 'slot-orphans',
+  title: 'Worker with prefork slots `kill -9` (only its main process)',
+  applies,
+  daily: ['rabbitmq-classic'],
+  run: async (context) => {
+    await using arena = await openArena(context);
+    const { stack } = arena;
+    const producer = await stack.producer({ name: 'producer' });
+    const victim = await stack.worker({ name: 'victim', concurrency: SLOTS, pool: 'prefork' });
+    await producer.produce({ prefix: 'held', count: SLOTS, perSecond: 500, args: [3000] });
+    await whenBusy(arena, 'victim', 100);
+    await arena.until('all slots are busy', 20, () => runningOn(arena, 'victim').size === SLOTS);
+    const at = Date.now();
+    victim.signal('SIGKILL', 'alone');
+    await victim.ended;
+    const violations: string[] = [];
+    await arena
+      .until('its slots are gone', 5, () => !groupLives(victim.pid))
+      .catch(() => violations.push('slots outlived their worker'));
+    const held = await heldBy(arena, 'victim');
+    await stack.worker({ name: 'heir', concurrency: SLOTS });
+    const back = (): number | undefined => takenOverAfter(arena, held, at);
+    await arena.until('taken over', stack.takeover + 15, () => back() !== undefined).catch(() => undefined);
+    await delay(200);
+    await arena.quiesce(stack.takeover + 30);
+    return arena.result({ inFlight: held.size, recoverySeconds: [back() ?? Number.POSITIVE_INFINITY], violations });
+  },
+};
+
+/** Is any process of this group left? */
+function groupLives(pid: number): boolean {
+  try {
+    process.kill(-pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
