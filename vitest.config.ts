@@ -7,7 +7,7 @@ const kinds = {
   package: { include: ['package'], timeout: 180_000, turn: 0, workers: 2 },
   conformance: { include: ['conformance'], timeout: 60_000, turn: 1, workers: 3 },
   interop: { include: ['interop'], timeout: 120_000, turn: 1, workers: 3 },
-  faults: { include: ['faults'], timeout: 180_000, turn: 2, workers: 3 },
+  faults: { include: ['faults'], timeout: 180_000, turn: 2, workers: 4 },
 };
 
 export default defineConfig({

@@ -30,7 +30,7 @@ async function killConnections(arena: Arena): Promise<void> {
 
 export const clientsKilled: Scenario = {
   id: 'clients-killed',
-  title: 'All connections killed by the server, 5 times a second apart (long: 200 times)',
+  title: 'All connections killed by the server, 3 times a second apart (long: 200 times)',
   applies,
   daily: ['redis'],
   run: async (context) => {
@@ -42,7 +42,7 @@ export const clientsKilled: Scenario = {
     await arena.until('the load flows', 30, () => arena.runs().length > 20);
     const moments: number[] = [];
     const spans: [number, number][] = [];
-    for (let kill = 0; kill < (isShort ? 5 : 200); kill++) {
+    for (let kill = 0; kill < (isShort ? 3 : 200); kill++) {
       await delay(random.int(500, 1500));
       const before = Date.now();
       await killConnections(arena);

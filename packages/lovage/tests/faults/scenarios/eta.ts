@@ -72,7 +72,7 @@ export const parked: Scenario = {
   id: 'parked',
   title: '100,000 parked tasks (short: 3,000) beside ready ones',
   applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
-  daily: ['redis-celery', 'sqlite'],
+  daily: ['redis-celery'],
   run: async (context) => {
     await using arena = await openArena(context, context.scale === 'long' ? {} : { publishTimeout: 10 });
     const { stack } = arena;

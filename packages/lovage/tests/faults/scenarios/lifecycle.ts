@@ -101,7 +101,7 @@ export const sigterm: Scenario = {
   id: 'sigterm',
   title: "SIGTERM at each moment of a worker's life: loading, connecting, idle, busy, with etas, draining, reconnecting",
   applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
-  daily: ['sqlite', 'redis'],
+  daily: ['redis'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, isShort } = arena;
