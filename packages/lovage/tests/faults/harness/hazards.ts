@@ -30,10 +30,6 @@ const ENDS: Readonly<Record<string, () => unknown>> = {
     setTimeout(() => void Promise.reject(new Error('rejected where nobody looks')), 10);
     return never();
   },
-  'out of memory': () => {
-    const all: unknown[] = [];
-    for (;;) all.push(Array.from({ length: 100_000 }, () => ({ at: all.length })));
-  },
 };
 
 export default function define(app: Lovage, orders: Orders): void {

@@ -28,6 +28,9 @@ export interface Load {
   readonly countdown?: number;
 }
 
+/** See app.ts. */
+export const BREAK_LOADS = 'break-loads';
+
 export function readOrders(): Orders {
   return JSON.parse(process.env.FAULT_ORDERS ?? '{}') as Orders;
 }

@@ -1,20 +1,22 @@
 // Slots of a prefork pool that die, break or leak: the worker lives, nothing but what they ran runs again, and there is always a new one.
 
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openArena } from '../harness/arena.ts';
 import { endedIds, heldBy, keepSending, residentBytes, runningOn, takenOverAfter, whenBusy } from '../harness/gestures.ts';
+import { BREAK_LOADS } from '../harness/orders.ts';
 import type { Scenario } from '../harness/scenario.ts';
 
 const TASKS = join(import.meta.dirname, '../harness/hazards.ts');
 const SLOTS = 3;
 const applies: Scenario['applies'] = ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'];
 /** How a task takes its process down; see hazards.ts. */
-const WAYS = ['kill', 'segfault', 'exit 0', 'exit 1', 'throw later', 'reject later', 'out of memory'] as const;
+const WAYS = ['kill', 'segfault', 'exit 0', 'exit 1', 'throw later', 'reject later'] as const;
 
 export const slotDeaths: Scenario = {
   id: 'slot-deaths',
-  title: 'Tasks that end their process: SIGKILL, SIGSEGV, exit 0 and 1, uncaught error, rejection, out of memory (prefork)',
+  title: 'Tasks that end their process: SIGKILL, SIGSEGV, exit 0 and 1, uncaught error, rejection (prefork)',
   applies,
   daily: ['redis'],
   run: async (context) => {
@@ -48,29 +50,26 @@ export const slotDeaths: Scenario = {
 
 export const slotBroken: Scenario = {
   id: 'slot-broken',
-  title: 'Slots that cannot load the app, for a while (prefork)',
+  title: 'New slots that cannot load the app, for a while (prefork)',
   applies,
   daily: ['sqlite'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;
     const producer = await stack.producer({ name: 'producer' });
-    await producer.produce({ prefix: 'work', count: 50, perSecond: 500, args: [10] });
-    const env = { FAULT_BROKEN_LOADS: '3' };
+    const worker = await stack.worker({ name: 'worker', concurrency: SLOTS, pool: 'prefork', tasks: TASKS });
+    const load = keepSending(producer, { perSecond: 20, args: [20] });
+    await arena.until('the load flows', 30, () => endedIds(arena).size > 5);
+    // Those that take the place of the dead are broken.
+    writeFileSync(join(stack.folder, BREAK_LOADS), '');
     const began = Date.now();
-    const worker = await stack.worker({
-      name: 'worker',
-      concurrency: SLOTS,
-      pool: 'prefork',
-      tasks: TASKS,
-      env,
-      awaits: 'spawn',
-    });
-    await arena.until('all have run', 60, () => endedIds(arena, 'work').size === 50).catch(() => undefined);
+    await producer.produce({ prefix: 'death', count: SLOTS, perSecond: 100, task: 'fault.suicide', args: ['kill'] });
+    await arena.until('all have run', 60, () => endedIds(arena, 'death').size === SLOTS).catch(() => undefined);
+    await load.stop();
     const seconds = (Date.now() - began) / 1000;
     await arena.quiesce(stack.takeover + 10);
     const violations = worker.isRunning ? [] : ['the worker ended'];
-    return arena.result({ inFlight: 0, recoverySeconds: [seconds], violations });
+    return arena.result({ inFlight: SLOTS, recoverySeconds: [seconds], violations });
   },
 };
 

@@ -7,7 +7,7 @@ import type { Scenario } from '../harness/scenario.ts';
 
 const CONCURRENCY = 4;
 /** How long the tasks take where they start first: longer than a second worker takes to start. */
-const FIRST_MS = 5000;
+const FIRST_MS = 8000;
 /** Seconds of a freeze on RabbitMQ, which notices only that a line ends: the line is cut meanwhile. */
 const WITHOUT_LEASE = 4;
 
