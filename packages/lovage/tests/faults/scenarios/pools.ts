@@ -1,5 +1,4 @@
 // Slots of a prefork pool that die, break or leak: the worker lives, nothing but what they ran runs again, and there is always a new one.
-
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -52,7 +51,7 @@ export const slotBroken: Scenario = {
   id: 'slot-broken',
   title: 'New slots that cannot load the app, for a while (prefork)',
   applies,
-  daily: ['sqlite'],
+  daily: [],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;
@@ -112,7 +111,7 @@ export const slotOrphans: Scenario = {
   id: 'slot-orphans',
   title: 'Worker with prefork slots `kill -9` (only its main process)',
   applies,
-  daily: ['rabbitmq-classic'],
+  daily: [],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;
