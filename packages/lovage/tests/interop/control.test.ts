@@ -207,8 +207,11 @@ describe.each([
     await app.control.revoke(ids, { destination: [js], wait: true, timeout: 5 });
     await using _late = await startPythonWorker({ ...peers, prefix: `${prefix}.late`, mingle: true });
     const late = `${prefix}.late@py`;
-    const known = (await app.control.inspect({ destination: [late], timeout: 5 }).revoked())[late] ?? [];
-    expect(ids.filter((id) => !known.includes(id))).toEqual([]);
+    // It says that it is ready a little before it hears commands.
+    await soon(async () => {
+      const known = (await app.control.inspect({ destination: [late], timeout: 2 }).revoked())[late] ?? [];
+      expect(ids.filter((id) => !known.includes(id))).toEqual([]);
+    }, 20_000);
     const told = uuid();
     await app.control.revoke(told, { destination: [late], wait: true, timeout: 5 });
     await using _lovage = await startWorker(app, { hostname: `${prefix}.late@js` });

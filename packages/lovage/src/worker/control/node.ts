@@ -30,8 +30,6 @@ export interface NodeOptions {
   readonly ignores: (request: ControlRequest) => boolean;
   /** Called after the first subscription and each later one. */
   readonly onListening?: () => void;
-  /** The queue belongs to somebody else's connection. */
-  readonly onLocked?: () => void;
 }
 
 /** Hears and answers until disposed. */
@@ -70,7 +68,6 @@ export class ControlNode implements AsyncDisposable {
         await this.#read(subscription);
       } catch (error) {
         if (signal.aborted) return;
-        if (isLocked(error)) this.#options.onLocked?.();
         log.debug('Control commands cannot be heard: {error}', { error: String(error) });
       }
       await sleep(backoff(failures++, RECONNECT), signal, { ref: false }).catch(() => undefined);
@@ -191,9 +188,4 @@ function encoded(port: ControlPort, node: string, value: unknown): ReturnType<Co
   } catch {
     return port.encode(writeControlReply(node, saferepr(value)));
   }
-}
-
-/** RabbitMQ's RESOURCE_LOCKED: an exclusive queue of another connection. */
-function isLocked(error: unknown): boolean {
-  return error instanceof Error && /RESOURCE.LOCKED|exclusive/i.test(error.message);
 }
