@@ -153,7 +153,7 @@ test('bash completes commands, options, values and files', async () => {
     'worker',
     '--concurrency',
     'DEBUG',
-    'async solo',
+    'async solo threads prefork',
     'tasks.ts',
     '--dead',
     '',
