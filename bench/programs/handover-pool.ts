@@ -19,7 +19,7 @@ export type { Job, Outcome };
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const BODY = encode('[["order-000001", {"amount": 12.5, "currency": "EUR"}], {}, {}]');
 
-const OUTCOME: Outcome = {
+export const OUTCOME: Outcome = {
   state: 'SUCCESS',
   runtime: 0.001,
   repr: '1',
@@ -38,8 +38,10 @@ const OUTCOME: Outcome = {
   ],
 };
 
+/** A usual one. */
+export const JOB: Job = jobOf('5c1f8b1e-7a3b-4b44-9c39-0d6b7b1c9f11', { body: BODY }, { task: 'shop.resize' });
+
 export interface HandoverPool {
-  readonly job: Job;
   run(job: Job, options: RunOptions): Promise<Outcome>;
   close(): Promise<void>;
 }
@@ -54,7 +56,6 @@ export async function openPool(width: number): Promise<HandoverPool> {
     program: { process: new URL(import.meta.url), thread: new URL(import.meta.url), data: {} },
   });
   return {
-    job: jobOf('5c1f8b1e-7a3b-4b44-9c39-0d6b7b1c9f11', { body: BODY }, { task: 'shop.resize' }),
     run: async (job, options) => pool.run(job, options),
     close: async () => pool[Symbol.asyncDispose](),
   };

@@ -1,14 +1,14 @@
 // What it takes to hand a job to a child process and to have its outcome back: the pool prefork, and a pipe between two processes that
-// carries as many bytes, each message a JSON text, and does nothing else.
+// carries the same, each message a JSON text, and does nothing else.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Job, type Outcome, openPool } from './handover-pool.ts';
+import { JOB, OUTCOME, type Outcome, openPool } from './handover-pool.ts';
 import { type Options, serve } from './protocol.ts';
 
-/** About what the frame of a usual task has, and that of its outcome. */
-const JOB_BYTES = 500;
-const OUTCOME_BYTES = 500;
+/** What the pool carries, with bytes as texts. */
+const [RECORD] = OUTCOME.results.map((result) => ({ ...result, body: new TextDecoder().decode(result.body) }));
+const TASK = { ...JOB, body: new TextDecoder().decode(JOB.body) };
 
 /** Calls a second with so many in flight. */
 async function rate({ count, concurrency = 1 }: Options, call: () => Promise<unknown>): Promise<Record<string, number>> {
@@ -67,7 +67,7 @@ async function raw(options: Options): Promise<Record<string, number>> {
   messages(pipe, () => waiting.shift()?.());
   const send = sender(pipe);
   const figures = await rate(options, () => {
-    send({ text: 'x'.repeat(JOB_BYTES) });
+    send(TASK);
     return new Promise<void>((done) => waiting.push(done));
   });
   child.kill();
@@ -77,7 +77,7 @@ async function raw(options: Options): Promise<Record<string, number>> {
 function echo(): void {
   const pipe = new Socket({ fd: 3, readable: true, writable: true });
   const send = sender(pipe);
-  messages(pipe, () => send({ text: 'x'.repeat(OUTCOME_BYTES) }));
+  messages(pipe, () => send({ ...OUTCOME, results: [RECORD] }));
   pipe.on('close', () => process.exit(0));
 }
 
@@ -87,9 +87,9 @@ else {
     raw: async (options, answer) => answer(await raw(options)),
     pool: async (options, answer) => {
       const pool = await openPool(options.concurrency ?? 1);
-      const signal = new AbortController().signal;
-      const job: Job = { ...pool.job };
-      answer(await rate(options, (): Promise<Outcome> => pool.run(job, { signal })));
+      // As the consumer does, which makes no signal before somebody looks.
+      const run = { signal: new AbortController().signal, follow: (): void => undefined };
+      answer(await rate(options, (): Promise<Outcome> => pool.run(JOB, run)));
       await pool.close();
     },
   });

@@ -44,7 +44,7 @@ if (process.env.LOVAGE_SLOT === undefined) {
       const { startWorker } = await import('lovage/worker');
       const worker = await startWorker(app, { pool: 'prefork', concurrency, module: import.meta.url });
       answer({ ready: true });
-      const pool = (): { readonly done: number } => (worker.info().pool as { pool: { lovage: { done: number } } }).pool.lovage;
+      const pool = (): { readonly done: number } => (worker.info().pool as { lovage: { done: number } }).lovage;
       watch(count, () => pool().done, answer);
     },
   });

@@ -19,6 +19,8 @@ export interface Parts {
 
 const NOTHING = new Uint8Array(0);
 const MAX_DEPTH = 20;
+const NO_MESSAGES: Outcome['next'] = [];
+const NO_RECORDS: Outcome['results'] = [];
 
 /** Comes back from JSON as it went in? */
 function isPlain(value: unknown, depth: number): boolean {
@@ -80,12 +82,13 @@ export function readJob(frame: Frame): ReadJob {
   return { lane, announce, job: { request, body: frame.body, timeLimit, softTimeLimit } };
 }
 
-/** Most outcomes are one record and nothing to send. */
-type Short = Omit<Outcome, 'results' | 'next'> & {
-  readonly record?: Omit<Outcome['results'][number], 'body'>;
-  readonly left?: boolean;
-  readonly began?: boolean;
-};
+type Result = Outcome['results'][number];
+
+/** Most outcomes are one record and nothing to send. Read, it becomes the outcome itself, so that nothing is copied. */
+interface Short extends HowEnded {
+  readonly outcome: Omit<Outcome, 'results' | 'next'> & { results?: readonly Result[]; next?: Outcome['next'] };
+  readonly record?: Omit<Result, 'body'> & { body?: Uint8Array };
+}
 
 /** What a slot says of a job that has ended. */
 export interface HowEnded {
@@ -106,10 +109,10 @@ export function writeOutcome(outcome: Outcome, { left, began }: HowEnded): Parts
     result?.unreadable === undefined &&
     isPlain(outcome.runtime, 1);
   if (!isShort) return { head: serialize({ left, began, outcome: portable(outcome) }), body: NOTHING };
-  const { results: _, next: __, ...short }: Outcome = outcome;
-  if (result === undefined) return { head: JSON.stringify({ ...short, left, began }), body: NOTHING };
-  const { body, ...record } = result;
-  return { head: JSON.stringify({ ...short, left, began, record }), body };
+  // What is undefined JSON leaves out.
+  const short = { left, began, outcome: { ...outcome, results: undefined, next: undefined } };
+  if (result === undefined) return { head: JSON.stringify(short), body: NOTHING };
+  return { head: JSON.stringify({ ...short, record: { ...result, body: undefined } }), body: result.body };
 }
 
 /** V8 knows bytes as they are, but not classes of ours. */
@@ -124,9 +127,15 @@ export interface ReadOutcome extends HowEnded {
 export function readOutcome(frame: Frame): ReadOutcome {
   const head = headOf(frame);
   if (frame.kind === V8_HEAD) return head as ReadOutcome;
-  const { record, left = false, began = false, ...short } = head as Short;
-  const results = record === undefined ? [] : [{ ...record, body: frame.body }];
-  return { left, began, outcome: { ...short, results, next: [] } };
+  const { left, began, outcome, record } = head as Short;
+  outcome.next = NO_MESSAGES;
+  outcome.results = record === undefined ? NO_RECORDS : [withBody(record, frame.body)];
+  return { left, began, outcome: outcome as Outcome };
+}
+
+function withBody(record: NonNullable<Short['record']>, body: Uint8Array): Result {
+  record.body = body;
+  return record as Result;
 }
 
 /** Why a job shall stop, as data. */
