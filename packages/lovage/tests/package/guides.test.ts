@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, test } from 'vitest';
-import { guidePages, type UnpackedGuides, unpackGuides } from './guide.ts';
+import { guidePages, type UnpackedGuides, unpackGuides } from '../support/guide.ts';
 
 const run = promisify(execFile);
 
