@@ -33,11 +33,13 @@ function watch(count: number, done: () => number, answer: (fields: Record<string
 if (process.env.LOVAGE_SLOT === undefined) {
   await serve({
     enqueue: async ({ count }, answer) => {
+      // A quarter more, as the other peers send to warm up.
+      const calls = Math.ceil((count * 5) / 4);
       const start = performance.now();
-      for (let sent = 0; sent < count; sent += 100) {
-        await Promise.all(Array.from({ length: Math.min(100, count - sent) }, () => hashing.delay('secret')));
+      for (let sent = 0; sent < calls; sent += 100) {
+        await Promise.all(Array.from({ length: Math.min(100, calls - sent) }, () => hashing.delay('secret')));
       }
-      answer({ perSecond: count / ((performance.now() - start) / 1000) });
+      answer({ perSecond: calls / ((performance.now() - start) / 1000) });
     },
     worker: async ({ count, concurrency = 2 }, answer) => {
       process.env.BENCH_OPTIONS = process.argv[3];
