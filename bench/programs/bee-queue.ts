@@ -26,10 +26,14 @@ await serve({
   get: async (options, answer) => {
     const queue = queueOf(options, { isWorker: false });
     await queue.ready();
+    const { jobs } = queue as unknown as { jobs: Map<string, unknown> };
+    let count = 0;
     const get = (): Promise<unknown> =>
       new Promise((resolve, reject) => {
-        const job = queue.createJob(ARGUMENTS);
+        const id = `get-${count++}`;
+        const job = queue.createJob(ARGUMENTS).setId(id);
         job.once('succeeded', resolve).once('failed', reject);
+        jobs.set(id, job);
         void job.save();
       });
     answer(await timeGets(options.count, get));
