@@ -43,6 +43,10 @@ async function measureRow(row: Row, places: Places): Promise<Outcome> {
 
 await using places = new Places();
 const outcomes: Outcome[] = [];
-for (const row of ROWS.filter(({ id }) => named(values.only, id))) outcomes.push(await measureRow(row, places));
+for (const row of ROWS.filter(({ id }) => named(values.only, id))) {
+  const outcome = await measureRow(row, places);
+  outcomes.push(outcome);
+  // Row by row, so that an end halfway costs no row that was measured.
+  if (values.write) writePage([outcome]);
+}
 console.log(table(outcomes));
-if (values.write) writePage(outcomes);
