@@ -30,7 +30,7 @@ function sourceOf({ url, lineNumber }: Frame): string {
   if (starts === undefined) {
     const lines = readFileSync(fileURLToPath(url), 'utf8').split('\n');
     starts = lines.flatMap((line, at) => {
-      const file = /^\/\/ .*packages\/lovage\/src\/(.+)$/.exec(line)?.[1];
+      const file = /^\/\/ (?:.*\/)?src\/(.+)$/.exec(line)?.[1];
       return file === undefined ? [] : [[at, file] as const];
     });
     chunks.set(url, starts);
