@@ -66,7 +66,9 @@ export async function* progressOfTask(leaf: Leaf, options: ProgressOptions): Asy
   limit.signal.addEventListener('abort', stir, { once: true });
   let told: string | undefined;
   try {
-    newest = (await leaf.source.read(leaf.id)) ?? newest;
+    // What is heard while it is read is newer.
+    const stored = await leaf.source.read(leaf.id);
+    newest ??= stored;
     for (;;) {
       limit.signal.throwIfAborted();
       if (failure !== undefined) throw failure;

@@ -69,6 +69,8 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
   });
   let leaving: string[] = [];
   let beating = false;
+  /** For each read under way the ids of which something was heard meanwhile: that is newer than what is read. */
+  const reading = new Set<Set<string>>();
 
   function begin(all: readonly string[], over: () => AbortSignal): Promise<void> | undefined {
     const ids: string[] = [];
@@ -117,6 +119,7 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
     const isWaitedFor = watchers.has(id);
     if (!isWaitedFor && !own.covers(id)) return;
     const result = parts.result(id, body);
+    for (const newer of reading) newer.add(id);
     if (!READY_STATES.has(result.state)) watchers.deliver(result);
     else if (isWaitedFor) give(result);
     else own.keep(result);
@@ -141,12 +144,18 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
     for (let attempt = 0; ; attempt++) {
       const wanted = ids.filter(watchers.has);
       if (wanted.length === 0) return;
+      const newer = new Set<string>();
+      reading.add(newer);
       try {
-        for (const result of await parts.read(wanted, over)) if (READY_STATES.has(result.state)) watchers.deliver(result);
+        for (const result of await parts.read(wanted, over)) {
+          if (READY_STATES.has(result.state) || !newer.has(result.id)) watchers.deliver(result);
+        }
         return;
       } catch (error) {
         if (over.aborted || !(error instanceof LovageError && error.transient)) throw error;
         await sleep(backoff(attempt, { first: 0.05, cap: 2 }), over, { ref: false });
+      } finally {
+        reading.delete(newer);
       }
     }
   }
