@@ -18,6 +18,8 @@ export interface Queue {
   readonly exchanges: readonly ExchangeDeclaration[];
   readonly deliveryMode: 1 | 2 | undefined;
   readonly broadcast: boolean;
+  /** Nothing of it is declared by this app. */
+  readonly noDeclare: boolean;
   /** Highest priority, when the queue has one. */
   readonly maxPriority: number | undefined;
 }
@@ -136,6 +138,7 @@ function build(options: NamedQueue, settings: Settings, broadcasts: BroadcastNam
     })),
     deliveryMode: options.deliveryMode,
     broadcast,
+    noDeclare: options.noDeclare === true,
     maxPriority:
       typeof declaration.arguments['x-max-priority'] === 'number' ? declaration.arguments['x-max-priority'] : undefined,
   };
@@ -175,11 +178,13 @@ function argumentsOf(options: QueueOptions, maxPriority: number | undefined): Re
   };
 }
 
-function topologyOf(queues: readonly Queue[]): Topology {
+/** What an app declares of these queues, each thing once. */
+export function topologyOf(queues: readonly Queue[]): Topology {
   const exchanges = new Map<string, ExchangeDeclaration>();
   const declarations = new Map<string, QueueDeclaration>();
   const bindings = new Map<string, BindingDeclaration>();
   for (const queue of queues) {
+    if (queue.noDeclare) continue;
     for (const exchange of queue.exchanges) exchanges.set(exchange.name, exchange);
     declarations.set(queue.declaration.name, queue.declaration);
     for (const binding of queue.bindings) bindings.set(`${binding.queue}\n${binding.exchange}\n${binding.routingKey}`, binding);

@@ -87,8 +87,8 @@ export class MessageAttempt implements Attempt {
 /** The handlers of an attempt's task; those of taskAnnotations take the place of its own. */
 export function handlersOf({ definition, options }: Attempt): TaskHandlers {
   const { handlers } = definition;
-  const { beforeStart, onSuccess, onFailure, onRetry, afterReturn } = options;
-  if ((beforeStart ?? onSuccess ?? onFailure ?? onRetry ?? afterReturn) === undefined) return handlers;
-  const annotated = { beforeStart, onSuccess, onFailure, onRetry, afterReturn };
+  const { beforeStart, onSuccess, onFailure, onRetry, onReplace, afterReturn } = options;
+  if ((beforeStart ?? onSuccess ?? onFailure ?? onRetry ?? onReplace ?? afterReturn) === undefined) return handlers;
+  const annotated = { beforeStart, onSuccess, onFailure, onRetry, onReplace, afterReturn };
   return { ...handlers, ...Object.fromEntries(Object.entries(annotated).filter(([, handler]) => handler !== undefined)) };
 }

@@ -283,6 +283,9 @@ async function replaced(attempt: Attempt, steer: Replaced, runtime: () => number
   try {
     const { calls, openings } = planReplacement(attempt, steer.signature);
     const sent: Sent = { next: messagesOf(attempt, joined(calls, attempt.retries)), ...opened(openings) };
+    const { id, args, kwargs } = attempt.request;
+    const { onReplace } = handlersOf(attempt);
+    if (onReplace !== undefined) await aside(attempt, 'onReplace', () => onReplace(steer.signature, id, args, kwargs));
     await postrun(attempt, 'IGNORED', steer);
     return { state: 'IGNORED', results: [], ...sent, runtime: runtime(), repr: steer.message };
   } catch (error) {

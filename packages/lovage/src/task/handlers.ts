@@ -1,4 +1,5 @@
 // The handlers of a task: called around its body, never able to change its outcome.
+import type { WireSignature } from '../protocol/index.ts';
 
 /** Called in the slot that ran the body. What they throw is logged and forgotten. */
 export interface TaskHandlers {
@@ -17,6 +18,13 @@ export interface TaskHandlers {
   ): void | Promise<void>;
   onRetry?(
     error: unknown,
+    taskId: string,
+    args: readonly unknown[],
+    kwargs: Readonly<Record<string, unknown>>,
+  ): void | Promise<void>;
+  /** Another signature takes the place of the task (`ctx.replace`): what is sent in its place. */
+  onReplace?(
+    signature: { toWire(): WireSignature },
     taskId: string,
     args: readonly unknown[],
     kwargs: Readonly<Record<string, unknown>>,

@@ -40,12 +40,12 @@ export function checkApplyOptions(name: string, options: object): void {
   check(`'${name}'.apply`, options, APPLY_RULES, ' A run in place has no message, so it takes fewer options than a call.');
 }
 
-const HANDLERS = ['beforeStart', 'onSuccess', 'onFailure', 'onRetry', 'afterReturn'] as const;
+const HANDLERS = ['beforeStart', 'onSuccess', 'onFailure', 'onRetry', 'onReplace', 'afterReturn'] as const;
 
 /** Splits what a declaration says into options and handlers. */
 export function splitOptions(all: DeclareOptions): Pick<TaskDefinition, 'options' | 'handlers' | 'bind'> {
-  const { bind, beforeStart, onSuccess, onFailure, onRetry, afterReturn, ...options } = all;
-  const named = { beforeStart, onSuccess, onFailure, onRetry, afterReturn };
+  const { bind, beforeStart, onSuccess, onFailure, onRetry, onReplace, afterReturn, ...options } = all;
+  const named = { beforeStart, onSuccess, onFailure, onRetry, onReplace, afterReturn };
   const given = HANDLERS.filter((name) => named[name] !== undefined).map((name) => [name, named[name]] as const);
   return { options, handlers: Object.fromEntries(given), bind: bind === true };
 }

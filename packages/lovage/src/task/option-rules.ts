@@ -139,6 +139,7 @@ export const TASK_RULES: OptionRules<DeclareOptions> = {
   onSuccess: func,
   onFailure: func,
   onRetry: func,
+  onReplace: func,
   afterReturn: func,
 };
 

@@ -15,6 +15,7 @@ export function directQueue(hostname: string): Queue {
     exchanges: [EXCHANGE],
     deliveryMode: undefined,
     broadcast: false,
+    noDeclare: false,
     maxPriority: undefined,
   };
 }

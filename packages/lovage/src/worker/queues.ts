@@ -1,5 +1,5 @@
 // The queues that one worker takes from: those it started with, changed by add_consumer and cancel_consumer for as long as it lives.
-import type { Lovage, Queue } from '../app/index.ts';
+import { type Lovage, type Queue, topologyOf } from '../app/index.ts';
 import type { ExchangeDeclaration, Topology } from '../broker/index.ts';
 import type { AddedQueue } from '../consumer/index.ts';
 
@@ -10,26 +10,6 @@ export interface LiveQueues {
   current(): { readonly names: readonly string[]; readonly topology: Topology };
   add(queue: AddedQueue): { readonly name: string; readonly topology: Topology };
   cancel(name: string): string | undefined;
-}
-
-function topologyOf(queues: readonly Queue[]): Topology {
-  const unique = <T>(items: readonly T[], key: (item: T) => string): readonly T[] => [
-    ...new Map(items.map((item) => [key(item), item])).values(),
-  ];
-  return {
-    exchanges: unique(
-      queues.flatMap(({ exchanges }) => exchanges),
-      ({ name }) => name,
-    ),
-    queues: unique(
-      queues.map(({ declaration }) => declaration),
-      ({ name }) => name,
-    ),
-    bindings: unique(
-      queues.flatMap(({ bindings }) => bindings),
-      ({ queue, exchange, routingKey }) => JSON.stringify([queue, exchange, routingKey]),
-    ),
-  };
 }
 
 /** One that the settings say nothing of, as whoever added it describes it. */
@@ -57,6 +37,7 @@ function described({ name, exchange, exchangeType = 'direct', routingKey, option
     exchanges: [declared],
     deliveryMode: undefined,
     broadcast: false,
+    noDeclare: false,
     maxPriority: undefined,
   };
 }

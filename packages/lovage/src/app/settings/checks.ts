@@ -40,6 +40,7 @@ const QUEUE_RULES: OptionRules<NamedQueue> = {
   expires: seconds,
   arguments: map,
   consumerArguments: map,
+  noDeclare: boolean,
   deliveryMode: oneOf(1, 2),
   broadcast: boolean,
 };

@@ -34,6 +34,8 @@ export interface QueueOptions {
   readonly arguments?: Readonly<Record<string, unknown>>;
   /** Delivery mode of messages sent to it. */
   readonly deliveryMode?: 1 | 2;
+  /** Somebody else declares it, its exchange and its bindings: neither publishers nor workers do. @default false */
+  readonly noDeclare?: boolean;
   /** Every worker gets its own copy of each message: a fanout exchange with one queue for each worker. */
   readonly broadcast?: boolean;
 }

@@ -58,6 +58,26 @@ local function release(field)
 end
 `;
 
+/** A turn that was done before answers as it did then. Needs HELD, UNACKED, `turn` and the number `last` of the last turn. */
+const REPEATED_LUA = `
+if last == turn then
+  local again, all = {}, redis.call('HGETALL', HELD)
+  for i = 1, #all, 2 do
+    if all[i]:sub(1, #turn + 1) == turn .. '.' then
+      local value = all[i + 1]
+      if UNACKED ~= '' then
+        value = value:sub(1, 1) == 't' and 't' .. (redis.call('HGET', UNACKED, value:sub(2)) or '') or value
+      end
+      again[#again + 1] = all[i]
+      again[#again + 1] = value
+    end
+  end
+  return { 'again', {}, again }
+end
+-- Sent again over a fresh line, this turn and later ones may have overtaken what still lay in the old line's socket.
+if tonumber(turn) < (tonumber(last) or 0) then return { 'stale', {}, {} } end
+`;
+
 /**
  * One turn of a holder. KEYS: lease, held, then the lists in the order in which they are served.
  * ARGV: turn, lease ms, take, lists per step, unacked, index, number of served-keys, those keys, number of settlements, each
@@ -82,22 +102,7 @@ if not lease then return { 'lost', {}, {} } end
 local last, last_wait = lease:match('^(%d+) ?(%d*)$')
 local waited = ARGV[#ARGV] == 'wait'
 if waited then last, last_wait = last_wait, last end
-if last == turn then
-  local again, all = {}, redis.call('HGETALL', HELD)
-  for i = 1, #all, 2 do
-    if all[i]:sub(1, #turn + 1) == turn .. '.' then
-      local value = all[i + 1]
-      if UNACKED ~= '' then
-        value = value:sub(1, 1) == 't' and 't' .. (redis.call('HGET', UNACKED, value:sub(2)) or '') or value
-      end
-      again[#again + 1] = all[i]
-      again[#again + 1] = value
-    end
-  end
-  return { 'again', {}, again }
-end
--- Sent again over a fresh line, this turn and later ones may have overtaken what still lay in the old line's socket.
-if tonumber(turn) < (tonumber(last) or 0) then return { 'stale', {}, {} } end
+${REPEATED_LUA}
 local at = 8 + tonumber(ARGV[7])
 local settlements = tonumber(ARGV[at])
 local first = at + 1
@@ -244,21 +249,7 @@ local last, last_wait = lease, ''
 if space then last, last_wait = lease:sub(1, space - 1), lease:sub(space + 1) end
 local waited = ARGV[5] == 'wait'
 if waited then last, last_wait = last_wait, last end
-if last == turn then
-  local again, all = {}, redis.call('HGETALL', HELD)
-  for i = 1, #all, 2 do
-    if all[i]:sub(1, #turn + 1) == turn .. '.' then
-      local value = all[i + 1]
-      if UNACKED ~= '' then
-        value = value:sub(1, 1) == 't' and 't' .. (redis.call('HGET', UNACKED, value:sub(2)) or '') or value
-      end
-      again[#again + 1] = all[i]
-      again[#again + 1] = value
-    end
-  end
-  return { 'again', {}, again }
-end
-if tonumber(turn) < (tonumber(last) or 0) then return { 'stale', {}, {} } end
+${REPEATED_LUA}
 redis.call('SET', LEASE, waited and last_wait .. ' ' .. turn or turn .. ' ' .. last_wait, 'PX', lease_ms)
 local lost, answers, fields, at, runs = {}, {}, {}, 7, tonumber(ARGV[6])
 for run = 1, runs do

@@ -253,6 +253,17 @@ describe('consumers', () => {
       expect(consumers.split('\n').find((line) => line.includes(queue))).toMatch(/x-priority.*7/);
     }, 20_000);
   });
+
+  test('take from a queue that somebody else declared, whatever its arguments are', async () => {
+    const queue = unique('theirs');
+    const settings = { brokerUrl: rabbit.url, resultBackend: 'rpc://', taskDefaultQueue: queue };
+    await using owner = new Lovage('owner', { ...settings, taskQueues: { [queue]: { maxLength: 5 } } });
+    await (await owner.openBroker('read')).declare(owner.queues.topology([queue]));
+    await using guest = new Lovage('guest', { ...settings, taskQueues: { [queue]: { noDeclare: true } } });
+    const add = guest.task('add', (x: number, y: number) => x + y);
+    await using _worker = await startWorker(guest);
+    expect(await (await add.delay(2, 3)).get({ timeout: 20 })).toBe(5);
+  });
 });
 
 // Last: these end everybody's lines.

@@ -94,3 +94,11 @@ test('several bindings of one queue are declared together', () => {
   });
   expect(all.boundTo('y').map(({ name }) => name)).toEqual(['a']);
 });
+
+test('a queue that somebody else declares is used, and not declared', () => {
+  const all = queues({ taskQueues: { theirs: { noDeclare: true }, ours: {} } });
+  expect(all.names).toEqual(['theirs', 'ours']);
+  expect(all.topology(['theirs', 'ours']).queues.map(({ name }) => name)).toEqual(['ours']);
+  expect(all.topology(['theirs'])).toEqual({ exchanges: [], queues: [], bindings: [] });
+  expect(queues({ task_queues: { theirs: { no_declare: true } } } as never).topology(['theirs']).queues).toEqual([]);
+});

@@ -3,7 +3,7 @@ import { runInThisContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { createSignals, defineTask, strongerState } from '../../../src/task/index.ts';
 import { ConfigurationError } from '../../../src/util/index.ts';
-import { world } from './world.ts';
+import { wire, world } from './world.ts';
 
 describe('signals', () => {
   const order = async (fail: boolean): Promise<string[]> => {
@@ -68,6 +68,7 @@ describe('handlers', () => {
       onSuccess: handler('onSuccess'),
       onFailure: handler('onFailure'),
       onRetry: handler('onRetry'),
+      onReplace: handler('onReplace'),
       afterReturn: handler('afterReturn'),
     };
     task('good', handlers, () => told.push('body'));
@@ -75,13 +76,16 @@ describe('handlers', () => {
       throw new RangeError('no');
     });
     task('again', { ...handlers, bind: true }, (ctx) => ctx.retry());
+    task('gone', { ...handlers, bind: true }, (ctx) => ctx.replace({ toWire: () => wire('good') }));
     expect((await run('good')).state).toBe('SUCCESS');
     expect((await run('bad')).error?.message).toBe('no');
     expect((await run('again')).state).toBe('RETRY');
+    expect((await run('gone')).state).toBe('IGNORED');
     expect(told).toEqual([
       ...['beforeStart', 'body', 'onSuccess', 'afterReturn'],
       ...['beforeStart', 'onFailure', 'afterReturn'],
       ...['beforeStart', 'onRetry'],
+      ...['beforeStart', 'onReplace'],
     ]);
   });
 });
