@@ -26,8 +26,8 @@ function respawning(arena: Arena): { readonly deaths: readonly number[]; stop():
       // One that dies before it said that it is ready was started all the same.
       worker = await arena.stack.worker(options).catch(() => undefined);
       await worker?.ended;
-      // What had ended and was not yet stored was held too.
-      if (!isOver) deaths.push((await heldBy(arena, name)).size);
+      // What had ended and was not yet stored was held too. The pills are counted apart: most of them take only a process of their own along.
+      if (!isOver) deaths.push([...(await heldBy(arena, name))].filter((id) => !id.startsWith('pill')).length);
     }
   })();
   return {
@@ -89,8 +89,8 @@ export const poison: Scenario = {
       await arena.until('what was sent again has run', 20, cured).catch((error: unknown) => violations.push(String(error)));
     await arena.quiesce(10);
     await workers.stop();
-    // Each death may repeat what ran at that moment; what was sent again runs once more.
-    const mayRepeat = workers.deaths.reduce((sum, count) => sum + count, 0) + pills;
+    // Each death of a worker may repeat what ran at that moment; a pill starts STARTS times, and once more when it was sent again.
+    const mayRepeat = workers.deaths.reduce((sum, count) => sum + count, 0) + pills * STARTS;
     // The poison's FAILURE was forgotten when it was sent again.
     const doubleFinal = (await arena.judgement()).doubleFinal.filter((id) => !id.startsWith('pill')).length;
     return arena.result({ inFlight: mayRepeat, recoverySeconds, violations, doubleFinal }, (id) => id.startsWith('pill'));
