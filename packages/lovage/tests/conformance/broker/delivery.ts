@@ -1,6 +1,6 @@
 // In which order, how many at once, and what bytes.
-import { expect, test } from 'vitest';
-import { freshQueue, freshQueues, message, publish, read, text } from './harness.ts';
+import { expect, test, vi } from 'vitest';
+import { freshQueue, freshQueues, message, publish, read, SOON, text } from './harness.ts';
 import type { Suite } from './suite.ts';
 
 const numbers = (count: number, from = 0): number[] => Array.from({ length: count }, (_, index) => from + index);
@@ -47,11 +47,11 @@ export function describeDelivery({ setup, traits }: Suite): void {
     await reader.ack(first[0]!);
     const fourth = await reader.one();
     expect(text(fourth)).toBe('3');
-    await expect.poll(async () => (await broker.count(queue))?.ready).toBe(6);
+    await vi.waitFor(async () => expect((await broker.count(queue))?.ready).toBe(6), SOON);
     const more = reader.take(2);
     await reader.subscription.prefetch(5);
     expect((await more).map(text)).toEqual(['4', '5']);
-    await expect.poll(async () => (await broker.count(queue))?.ready).toBe(4);
+    await vi.waitFor(async () => expect((await broker.count(queue))?.ready).toBe(4), SOON);
   });
 
   test('a waiting subscription hears of a new message', async () => {

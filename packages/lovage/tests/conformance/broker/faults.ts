@@ -1,7 +1,7 @@
 // Lost lines: the subscription says so once, and a new one goes on with what was held.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { BrokerConnectionError } from '../../../src/util/index.ts';
-import { freshQueue, message, publish, type Reader, read, text } from './harness.ts';
+import { freshQueue, message, publish, type Reader, read, SOON, text } from './harness.ts';
 import type { Suite } from './suite.ts';
 
 /** Subscribes again until the line is back, as a worker does. */
@@ -43,7 +43,7 @@ export function describeFaults({ setup }: Suite): void {
     expect(text(back)).toBe('held');
     expect(back.redelivered).toBe(true);
     await again.ack(back);
-    await expect.poll(() => outcome(publish(broker, message(queue, 'after'))), { timeout: 10_000 }).toBeUndefined();
+    await vi.waitFor(async () => expect(await outcome(publish(broker, message(queue, 'after')))).toBeUndefined(), SOON);
     expect(text(await again.one())).toBe('after');
   });
 

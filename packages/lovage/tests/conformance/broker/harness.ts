@@ -48,6 +48,8 @@ export const brokerOptions = (url: string, options: Partial<BrokerOptions> = {})
 });
 
 export const unique = (name: string): string => `${name}-${randomUUID().slice(0, 8)}`;
+/** For `vi.waitFor`: in tests that run beside each other `expect.poll` does not know which one it belongs to. */
+export const SOON = { timeout: 20_000, interval: 20 } as const;
 export const soon = (): AbortSignal => AbortSignal.timeout(20_000);
 export const now = (): number => Date.now() / 1000;
 export const text = (delivery: { readonly body: Uint8Array }): string => Buffer.from(delivery.body).toString('utf8');

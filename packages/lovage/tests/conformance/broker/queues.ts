@@ -1,7 +1,7 @@
 // Queues themselves: counts, looking without taking, purging, removing, declaring, and which of them a subscription watches.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { PublishError, TopologyMismatchError } from '../../../src/util/index.ts';
-import { freshQueue, freshQueues, message, publish, queueOf, read, text, unique } from './harness.ts';
+import { freshQueue, freshQueues, message, publish, queueOf, read, SOON, text, unique } from './harness.ts';
 import type { Suite } from './suite.ts';
 
 export function describeQueues({ setup, traits }: Suite): void {
@@ -23,7 +23,7 @@ export function describeQueues({ setup, traits }: Suite): void {
     const queue = await freshQueue(broker);
     await publish(broker, message(queue, 'a'), message(queue, 'b'), message(queue, 'c'));
     expect((await broker.peek(queue, 2)).map(text)).toEqual(['a', 'b']);
-    await expect.poll(async () => (await broker.count(queue))?.ready).toBe(3);
+    await vi.waitFor(async () => expect((await broker.count(queue))?.ready).toBe(3), SOON);
     await using reader = await read(broker, queue);
     const taken = await reader.take(3);
     expect(taken.map(text)).toEqual(traits.peekReorders === true ? ['c', 'a', 'b'] : ['a', 'b', 'c']);

@@ -1,7 +1,7 @@
 // What lies in a queue and no worker has: looked at by id, deleted, run now, put off; and queues that are paused.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Broker, Waiting } from '../../../src/broker/index.ts';
-import { freshQueue, freshQueues, message, now, publish, read, text, unique } from './harness.ts';
+import { freshQueue, freshQueues, message, now, publish, read, SOON, text, unique } from './harness.ts';
 import type { Suite } from './suite.ts';
 
 const bodies = (all: readonly Waiting[] = []): string[] => all.map((waiting) => text(waiting.message));
@@ -63,7 +63,7 @@ export function describeWaiting({ setup, traits }: Suite): void {
       await using broker = await harness.open();
       const queue = await filled(broker);
       const room = broker.waiting!;
-      const until = now() + 1.5;
+      const until = now() + 3;
       expect(await room.reschedule(queue, ['id-p'], undefined)).toMatchObject([{ id: 'id-p', dueAt: undefined }]);
       expect(await room.reschedule(queue, ['id-a'], until)).toMatchObject([{ id: 'id-a', dueAt: until }]);
       expect(await broker.count(queue)).toMatchObject({ ready: 2, parked: 1 });
@@ -93,7 +93,7 @@ export function describeWaiting({ setup, traits }: Suite): void {
         }
       })();
       const removed = new Set(bodies(await broker.waiting!.remove(queue, ids)));
-      await expect.poll(() => removed.size + taken.size, { timeout: 10_000 }).toBe(1500);
+      await vi.waitFor(() => expect(removed.size + taken.size).toBe(1500), SOON);
       expect([...taken].filter((id) => removed.has(id))).toEqual([]);
       await reader.subscription.cancel();
       await taking;

@@ -86,7 +86,7 @@ it.each([true, false])('redisSocketKeepalive %s is what the kernel does', async 
     return line?.[5]?.split(':')[0];
   };
   // 02 is the keep-alive timer, 00 is none; 01 shows while something is on its way.
-  await vi.waitFor(() => expect(timer()).toBe(redisSocketKeepalive ? '02' : '00'));
+  await vi.waitFor(() => expect(timer()).toBe(redisSocketKeepalive ? '02' : '00'), { timeout: 20_000 });
 });
 
 it('redisBackendHealthCheckInterval asks an idle connection for a sign of life', async () => {
