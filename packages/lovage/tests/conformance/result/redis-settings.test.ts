@@ -80,9 +80,13 @@ it.each([true, false])('redisSocketKeepalive %s is what the kernel does', async 
   await (await opened(setup({ redisClientName, redisSocketKeepalive }))).get(['a']);
   const [client] = await connections(admin, redisClientName);
   const port = Number(client!.addr!.split(':').at(-1)).toString(16).toUpperCase().padStart(4, '0');
+  // An earlier line of the same port may still be on its way out.
+  const ESTABLISHED = '01';
   const timer = (): string | undefined => {
     const lines = ['tcp', 'tcp6'].flatMap((table) => readFileSync(`/proc/net/${table}`, 'utf8').split('\n'));
-    const line = lines.map((text) => text.trim().split(/\s+/)).find((fields) => fields[1]?.endsWith(`:${port}`));
+    const line = lines
+      .map((text) => text.trim().split(/\s+/))
+      .find((fields) => fields[1]?.endsWith(`:${port}`) && fields[3] === ESTABLISHED);
     return line?.[5]?.split(':')[0];
   };
   // 02 is the keep-alive timer, 00 is none; 01 shows while something is on its way.
