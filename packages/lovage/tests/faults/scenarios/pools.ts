@@ -94,7 +94,8 @@ export const slotLeak: Scenario = {
     await producer.produce({ prefix: 'first', count: 20, perSecond: 100, args: [5] });
     await arena.quiesce(20);
     const before = residentBytes(worker.pid);
-    await producer.produce({ prefix: 'leak', count, perSecond: 500, task: 'fault.leak', args: [LEAK] });
+    // Slowly enough that the memory of a slot is looked at while it works.
+    await producer.produce({ prefix: 'leak', count, perSecond: 100, task: 'fault.leak', args: [LEAK] });
     await arena.until('all have run', 30 + count / 20, () => endedIds(arena, 'leak').size === count).catch(() => undefined);
     await arena.quiesce(stack.takeover + 10);
     const slots = new Set(arena.runs().flatMap(({ id, worker: by }) => (id.startsWith('leak') ? [by] : []))).size;
