@@ -60,8 +60,10 @@ type WorkerWord = string | Readonly<Record<string, string>>;
 function startWorker(folder: string, words: readonly WorkerWord[], terminal = false): Promise<Worker> {
   const args = words.filter((word) => typeof word === 'string');
   const env = words.filter((word) => typeof word !== 'string');
+  if (terminal) env.push({ SHELL: '/bin/sh' });
   const command = [process.execPath, LOVAGE, 'worker', ...args];
-  const [program = '', ...rest] = terminal ? ['script', '-qec', command.join(' '), '/dev/null'] : command;
+  // `exec`, because a shell that stayed in between would get the keys too, and end by them whatever the worker's exit code is.
+  const [program = '', ...rest] = terminal ? ['script', '-qec', `exec ${command.join(' ')}`, '/dev/null'] : command;
   const child = spawn(program, rest, {
     cwd: folder,
     env: cleanEnvironment(Object.assign({}, ...env) as Readonly<Record<string, string>>),

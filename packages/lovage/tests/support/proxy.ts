@@ -8,6 +8,8 @@ export interface Proxy extends AsyncDisposable {
   readonly open: number;
   /** Kills every open connection; resolves to how many. */
   cut(): number;
+  /** Connections from now on are ended at once; those that are open stay. */
+  refuse(): void;
   /** The URL with host and port replaced by the proxy's. */
   url(original: string): string;
 }
@@ -15,7 +17,12 @@ export interface Proxy extends AsyncDisposable {
 export async function startProxy(targetUrl: string): Promise<Proxy> {
   const target = new URL(targetUrl.replace(/^\w+:/, 'http:'));
   const pairs = new Set<readonly [Socket, Socket]>();
+  let refusing = false;
   const server = createServer((near) => {
+    if (refusing) {
+      near.resetAndDestroy();
+      return;
+    }
     const far = connect({ port: Number(target.port), host: target.hostname });
     const pair = [near, far] as const;
     pairs.add(pair);
@@ -43,6 +50,9 @@ export async function startProxy(targetUrl: string): Promise<Proxy> {
       return pairs.size;
     },
     cut,
+    refuse: () => {
+      refusing = true;
+    },
     url: (original) => original.replace(`${target.hostname}:${target.port}`, `127.0.0.1:${port}`),
     [Symbol.asyncDispose]: async () => {
       cut();

@@ -3,8 +3,8 @@
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openRedis } from '../../util/index.ts';
-import type { KeeperData, KeeperNews, KeeperOrder, KeptKeys } from './keeper.ts';
-import { RENEW } from './scripts.ts';
+import type { KeeperData, KeeperNews, KeeperOrder } from './keeper.ts';
+import { type KeptKeys, renewLease } from './renewal.ts';
 
 const data = workerData as KeeperData;
 const counter = new Int32Array(data.turns);
@@ -14,8 +14,8 @@ const line = openRedis({
   target: data.target,
   connectTimeout: data.connectTimeout,
   name: `lovage:keeper:${process.pid}`,
-  // A renewal without an answer within a third of the lease is tried again on a fresh connection.
-  replyTimeout: Math.max(1, data.leaseMs / 3000),
+  // A renewal without an answer within half of the lease is tried again on a fresh connection; the main loop renews meanwhile.
+  replyTimeout: Math.max(1, data.leaseMs / 2000),
 });
 const interval = data.renewMs;
 
@@ -35,8 +35,7 @@ function mainLoopTurns(): boolean {
 }
 
 async function renew(incarnation: string, keys: KeptKeys): Promise<void> {
-  const alive = await line.script(RENEW, [keys.lease, keys.held, ...keys.serves], [data.leaseMs, data.unackedIndex]);
-  if (Number(alive) === 1 || !leases.delete(incarnation)) return;
+  if ((await renewLease(line, data, keys)) || !leases.delete(incarnation)) return;
   parentPort?.postMessage({ lost: incarnation } satisfies KeeperNews);
 }
 

@@ -1,8 +1,10 @@
 // The keeper, seen from the main thread: one worker thread for each broker that renews the leases of its holders over a connection of
-// its own, so that a blocked event loop loses no lease. It watches the main loop through a shared counter.
+// its own, so that a blocked event loop loses no lease. It watches the main loop through a shared counter. Until it has a connection, and
+// whenever it is late, the main loop renews in its place.
 import { Worker } from 'node:worker_threads';
 import { logger } from '../../util/index.ts';
 import type { RedisContext } from './context.ts';
+import { type KeptKeys, renewLease } from './renewal.ts';
 
 /** What the keeper's thread is started with. Plain data. */
 export interface KeeperData {
@@ -21,13 +23,6 @@ export interface KeeperData {
   readonly renewed: SharedArrayBuffer;
 }
 
-/** The keys of one holder: its lease, what it holds, and those that tell publishers which queues it serves. */
-export interface KeptKeys {
-  readonly lease: string;
-  readonly held: string;
-  readonly serves: readonly string[];
-}
-
 /** Main thread → keeper. */
 export type KeeperOrder = ({ readonly keep: string } & KeptKeys) | { readonly drop: string };
 /** Keeper → main thread: a lease was gone when it was to be renewed. */
@@ -39,7 +34,7 @@ export interface Keeper {
   /** Renews a lease until dropped (again with other keys: those from then on); `lost` is called once if it ends all the same. */
   keep(incarnation: string, keys: KeptKeys, lost: () => void): void;
   drop(incarnation: string): void;
-  /** Epoch milliseconds of the last renewal; undefined while there is nothing to renew, or nothing was renewed yet. */
+  /** Epoch milliseconds of the last renewal; a lease that was just opened counts. Undefined while there is nothing to renew. */
   readonly renewed: number | undefined;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -62,16 +57,20 @@ export function createKeeper(context: RedisContext): Keeper {
   const counter = new Int32Array(turns);
   const renewedBuffer = new SharedArrayBuffer(8);
   const renewed = new BigInt64Array(renewedBuffer);
+  const renewMs = renewal(context);
   let thread: Worker | undefined;
   let ticker: NodeJS.Timeout | undefined;
   let starting: NodeJS.Timeout | undefined;
+  /** When the main loop renewed, or began to hold: epoch milliseconds. */
+  let renewedHere = 0;
+  let renewing = false;
 
   function start(): Worker {
     const data: KeeperData = {
       target: context.target,
       connectTimeout: context.connectTimeout,
       leaseMs: context.leaseMs,
-      renewMs: renewal(context),
+      renewMs,
       unackedIndex: context.unackedIndex,
       maxLoopBlock: context.transport.maxLoopBlock,
       turns,
@@ -84,17 +83,37 @@ export function createKeeper(context: RedisContext): Keeper {
       name: 'lovage-keeper',
     });
     started.unref();
-    started.on('message', ({ lost }: KeeperNews) => {
-      kept.get(lost)?.lost();
-      kept.delete(lost);
-    });
-    // Without a keeper the turns of the holders renew their leases, as long as the loop turns.
+    started.on('message', ({ lost }: KeeperNews) => ended(lost));
+    // Without a keeper the main loop renews the leases, as long as it turns.
     started.on('error', (error) => {
       log.error('The keeper of the leases failed; a blocked event loop may now lose them: {error}', { error });
       thread = undefined;
     });
-    ticker ??= setInterval(() => Atomics.add(counter, 0, 1), TICK_MS).unref();
     return started;
+  }
+
+  function ended(incarnation: string): void {
+    kept.get(incarnation)?.lost();
+    kept.delete(incarnation);
+  }
+
+  const lastRenewed = (): number => Math.max(renewedHere, Number(Atomics.load(renewed, 0)));
+
+  /** One turn of the main loop, which the keeper sees; renews when the keeper is late: a new connection over a slow line takes seconds. */
+  async function tick(): Promise<void> {
+    Atomics.add(counter, 0, 1);
+    if (kept.size === 0 || renewing || Date.now() - lastRenewed() < 1.5 * renewMs) return;
+    renewing = true;
+    try {
+      for (const [incarnation, { keys }] of [...kept]) {
+        if (!(await renewLease(context.line, context, keys)) && kept.has(incarnation)) ended(incarnation);
+      }
+      renewedHere = Date.now();
+    } catch {
+      // The next tick tries again, and a lease that ended meanwhile shows there.
+    } finally {
+      renewing = false;
+    }
   }
 
   const order = (message: KeeperOrder): void => thread?.postMessage(message);
@@ -113,11 +132,13 @@ export function createKeeper(context: RedisContext): Keeper {
 
   return {
     get renewed() {
-      const time = Number(Atomics.load(renewed, 0));
+      const time = lastRenewed();
       return kept.size === 0 || time === 0 ? undefined : time;
     },
     keep: (incarnation, keys, lost) => {
+      if (kept.size === 0) renewedHere = Date.now();
       kept.set(incarnation, { keys, lost });
+      ticker ??= setInterval(() => void tick(), Math.min(TICK_MS, renewMs)).unref();
       if (thread === undefined) starting ??= setTimeout(begin, START_MS).unref();
       else order({ keep: incarnation, ...keys });
     },

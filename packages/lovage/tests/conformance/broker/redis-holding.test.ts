@@ -94,6 +94,32 @@ for (const mode of MODES) {
   }, 60_000);
 }
 
+test('a lease whose keeper gets no connection is renewed by the main loop', async () => {
+  const url = redisUrl();
+  await using proxy = await startProxy(url);
+  const globalKeyprefix = `${unique('p')}:`;
+  await using broker = await openBroker(
+    brokerOptions(proxy.url(url), { transportOptions: { leaseSeconds: 1, globalKeyprefix } }),
+  );
+  await using plain = plainLine(url);
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'one'));
+  await using reader = await read(broker, queue);
+  // Refused before anything else is awaited: the keeper connects a little after the lease was opened.
+  proxy.refuse();
+  const delivery = await reader.one();
+  const [lease = ''] = (await plain.call('KEYS', [`${globalKeyprefix}lovage.lease.*`])) as string[];
+  const left = async (): Promise<number> => Number(await plain.call('PTTL', [lease]));
+  let renewals = 0;
+  for (let last = await left(); renewals < 3; ) {
+    const now = await left();
+    expect(now).toBeGreaterThan(0);
+    if (now > last) renewals++;
+    last = now;
+  }
+  expect(await reader.ack(delivery)).toEqual([]);
+}, 20_000);
+
 test('a main loop that stands still for maxLoopBlock ends the process, and its messages come back', async () => {
   await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { leaseSeconds: 1 } }));
   const queue = await freshQueue(broker);
