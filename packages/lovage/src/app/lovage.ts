@@ -113,6 +113,7 @@ export class Lovage implements AsyncDisposable {
     this.#core = new Core({ name, config: this.conf, signals: this.signals, clock: this.#clock, environment });
     this.control = new Control({ mailbox: this.#core.mailbox, purge: () => this.#purge() });
     this.#port = {
+      app: this,
       environment: () => this.#ownEnvironment(),
       register: (definition) => this.#core.registry.register(definition),
       canvas: createCanvas,

@@ -113,7 +113,7 @@ function missingQueue(name: string, settings: Settings): NamedQueue {
 
 function build(options: NamedQueue, settings: Settings, broadcasts: BroadcastNames): Queue {
   const broadcast = options.broadcast === true;
-  const exchange = exchangeOf(options, settings);
+  const exchange = { ...exchangeOf(options, settings), ...(options.exchangePassive === true ? { passive: true } : {}) };
   const routingKey = options.routingKey ?? settings.taskDefaultRoutingKey ?? settings.taskDefaultQueue;
   const maxPriority = options.maxPriority ?? settings.taskQueueMaxPriority ?? undefined;
   const declaration: QueueDeclaration = {
@@ -123,6 +123,7 @@ function build(options: NamedQueue, settings: Settings, broadcasts: BroadcastNam
     ...(options.autoDelete === undefined && !broadcast ? {} : { autoDelete: options.autoDelete ?? true }),
     arguments: argumentsOf(options, maxPriority),
     ...(options.consumerArguments === undefined ? {} : { consumerArguments: options.consumerArguments }),
+    ...(options.passive === true ? { passive: true } : {}),
   };
   const more = (options.bindings ?? []).map((binding) => ({ ...binding, type: binding.exchangeType ?? 'direct' }));
   return {
@@ -185,8 +186,9 @@ export function topologyOf(queues: readonly Queue[]): Topology {
   const bindings = new Map<string, BindingDeclaration>();
   for (const queue of queues) {
     if (queue.noDeclare) continue;
-    for (const exchange of queue.exchanges) exchanges.set(exchange.name, exchange);
     declarations.set(queue.declaration.name, queue.declaration);
+    if (queue.declaration.passive === true) continue;
+    for (const exchange of queue.exchanges) exchanges.set(exchange.name, exchange);
     for (const binding of queue.bindings) bindings.set(`${binding.queue}\n${binding.exchange}\n${binding.routingKey}`, binding);
   }
   return { exchanges: [...exchanges.values()], queues: [...declarations.values()], bindings: [...bindings.values()] };

@@ -1,5 +1,5 @@
 // What a queue's declaration means to stores that keep queues themselves: sameness, limits, life times. Memory and SQLite use it.
-import { TopologyMismatchError } from '../util/index.ts';
+import { QueueNotFoundError, TopologyMismatchError } from '../util/index.ts';
 import type { Message, QueueDeclaration } from './seam.ts';
 
 /** The limits that a queue's arguments set; times in seconds. */
@@ -29,8 +29,20 @@ export function declarationText(queue: QueueDeclaration): string {
   return JSON.stringify([queue.durable, queue.exclusive ?? false, queue.autoDelete ?? false, sorted]);
 }
 
-/** Throws when a queue of this name was declared differently. */
+/** What a passive declaration of something that is not there ends with. */
+export function notThere(what: string, cause?: unknown): QueueNotFoundError {
+  return new QueueNotFoundError(
+    `${what} is not there, and it is declared passive: looked for, never made. Declare it where it belongs first, or take passive away.`,
+    { cause },
+  );
+}
+
+/** Throws when a queue of this name was declared differently, and for a passive declaration when it was not declared at all. */
 export function refuseOtherDeclaration(queue: QueueDeclaration, known: string | undefined): void {
+  if (queue.passive === true) {
+    if (known === undefined) throw notThere(`Queue "${queue.name}"`);
+    return;
+  }
   const wanted = declarationText(queue);
   if (known === undefined || known === wanted) return;
   throw new TopologyMismatchError(

@@ -103,6 +103,8 @@ export interface ExchangeDeclaration {
   readonly type: ExchangeType;
   readonly durable: boolean;
   readonly autoDelete?: boolean;
+  /** It is there already: looked for, never made. Brokers that keep no exchanges look for a binding of it. @default false */
+  readonly passive?: boolean;
 }
 
 export interface QueueDeclaration {
@@ -114,6 +116,8 @@ export interface QueueDeclaration {
   readonly arguments: Readonly<Record<string, unknown>>;
   /** Arguments with which RabbitMQ's consumers of it begin; no part of the declaration on the wire. */
   readonly consumerArguments?: Readonly<Record<string, unknown>>;
+  /** It is there already: looked for, never made. On Redis every queue is there. @default false */
+  readonly passive?: boolean;
 }
 
 export interface BindingDeclaration {

@@ -8,6 +8,7 @@ import {
   QueueNotFoundError,
   TopologyMismatchError,
 } from '../util/index.ts';
+import { notThere } from './declarations.ts';
 import { routedQueues } from './routing.ts';
 import type { Broker, ExchangeType, Outgoing, QueueDeclaration, SubscribeOptions, Topology } from './seam.ts';
 import type { QueueEntry, QueueStore, StoredBinding } from './store.ts';
@@ -81,14 +82,25 @@ class VirtualBroker {
   }
 
   async declare(topology: Topology): Promise<void> {
-    for (const exchange of topology.exchanges) this.#rememberExchange(exchange.name, exchange.type);
+    for (const exchange of topology.exchanges) {
+      if (exchange.passive === true) await this.#findExchange(exchange.name);
+      else this.#rememberExchange(exchange.name, exchange.type);
+    }
     const bindings = topology.bindings
       .filter((binding) => binding.exchange !== '')
       .map((binding) => ({ ...binding, type: this.#exchanges.get(binding.exchange) ?? 'direct' }));
     if (topology.queues.length > 0) await this.#store.declareQueues(topology.queues);
     if (bindings.length > 0) await this.#store.bind(bindings);
-    for (const queue of topology.queues) this.#queues.set(queue.name, queue);
+    for (const queue of topology.queues) if (queue.passive !== true) this.#queues.set(queue.name, queue);
     for (const binding of bindings) this.#bindings.set(`${binding.exchange}\0${binding.routingKey}\0${binding.queue}`, binding);
+  }
+
+  /** Stores keep bindings, so an exchange is there when something is bound to it, or when it was declared here. */
+  async #findExchange(name: string): Promise<void> {
+    if (this.#exchanges.has(name)) return;
+    const [bound] = await this.#store.bindings(name);
+    if (bound === undefined) throw notThere(`Exchange "${name}"`);
+    this.#exchanges.set(name, bound.type);
   }
 
   #rememberExchange(name: string, type: ExchangeType): void {

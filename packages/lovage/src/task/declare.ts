@@ -2,8 +2,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { TaskContext } from './context.ts';
 import type { RemoteTask, Task } from './handle.ts';
-import type { TaskHandlers } from './handlers.ts';
-import type { TaskOptions } from './options.ts';
+import type { BoundApp, TaskHandlers } from './handlers.ts';
+import type { TaskDefinition, TaskOptions } from './options.ts';
 
 /** Any function, as the type of a task's body. */
 export type Body = (...args: never[]) => unknown;
@@ -16,6 +16,8 @@ export type BoundArgs<Run extends BoundBody> = Run extends (context: never, ...a
 export interface DeclareOptions extends TaskOptions, TaskHandlers {
   /** Put the task's context first. @default false */
   readonly bind?: boolean;
+  /** Called once, when the task is declared and its app knows it (Celery's `on_bound`). What it throws, the declaration throws. */
+  onBound?(app: BoundApp, task: TaskDefinition): void;
 }
 type Unchecked = { readonly input?: undefined; readonly output?: undefined };
 type PlainOptions = DeclareOptions & Unchecked & { readonly bind?: false };

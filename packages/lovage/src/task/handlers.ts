@@ -1,6 +1,11 @@
 // The handlers of a task: called around its body, never able to change its outcome.
 import type { WireSignature } from '../protocol/index.ts';
 
+/** The app of a task, as far as this room knows it; it is the `Lovage` itself. */
+export interface BoundApp {
+  readonly name: string;
+}
+
 /** Called in the slot that ran the body. What they throw is logged and forgotten. */
 export interface TaskHandlers {
   beforeStart?(taskId: string, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>): void | Promise<void>;

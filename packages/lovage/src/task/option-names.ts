@@ -44,7 +44,7 @@ const HANDLERS = ['beforeStart', 'onSuccess', 'onFailure', 'onRetry', 'onReplace
 
 /** Splits what a declaration says into options and handlers. */
 export function splitOptions(all: DeclareOptions): Pick<TaskDefinition, 'options' | 'handlers' | 'bind'> {
-  const { bind, beforeStart, onSuccess, onFailure, onRetry, onReplace, afterReturn, ...options } = all;
+  const { bind, onBound: _onBound, beforeStart, onSuccess, onFailure, onRetry, onReplace, afterReturn, ...options } = all;
   const named = { beforeStart, onSuccess, onFailure, onRetry, onReplace, afterReturn };
   const given = HANDLERS.filter((name) => named[name] !== undefined).map((name) => [name, named[name]] as const);
   return { options, handlers: Object.fromEntries(given), bind: bind === true };

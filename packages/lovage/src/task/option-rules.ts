@@ -135,6 +135,7 @@ export const TASK_RULES: OptionRules<DeclareOptions> = {
   strategy: func,
   requestFactory: func,
   shadowName: func,
+  onBound: func,
   beforeStart: func,
   onSuccess: func,
   onFailure: func,

@@ -37,6 +37,7 @@ export function createTask<Args extends readonly unknown[], Result>(
 ): Task<Args, Result> {
   const definition = defineTask(name, options, run);
   port.register(definition);
+  options.onBound?.(port.app, definition);
   return taskOf(port, definition);
 }
 

@@ -41,11 +41,14 @@ const QUEUE_RULES: OptionRules<NamedQueue> = {
   arguments: map,
   consumerArguments: map,
   noDeclare: boolean,
+  passive: boolean,
+  exchangePassive: boolean,
   deliveryMode: oneOf(1, 2),
   broadcast: boolean,
 };
 
-const { bind: _bind, ...ANNOTATION_RULES } = TASK_RULES;
+// By then the task is bound.
+const { bind: _bind, onBound: _onBound, ...ANNOTATION_RULES } = TASK_RULES;
 
 function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof RegExp);

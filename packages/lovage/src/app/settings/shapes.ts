@@ -36,6 +36,10 @@ export interface QueueOptions {
   readonly deliveryMode?: 1 | 2;
   /** Somebody else declares it, its exchange and its bindings: neither publishers nor workers do. @default false */
   readonly noDeclare?: boolean;
+  /** The queue is there already, bound as it should be: it is looked for, never made, and its absence is QueueNotFoundError. On Redis every queue is there. @default false */
+  readonly passive?: boolean;
+  /** The same for its exchange alone: the queue is made and bound to it. @default false */
+  readonly exchangePassive?: boolean;
   /** Every worker gets its own copy of each message: a fanout exchange with one queue for each worker. */
   readonly broadcast?: boolean;
 }

@@ -236,7 +236,7 @@ export const taskSettings: SettingRows = {
     form: queuesForm,
     check: checkQueues,
     about:
-      'Queues and how they are bound: a map of queue name to options (exchange, exchangeType, routingKey, bindings, durable, exclusive, autoDelete, type, maxPriority, maxLength, maxLengthBytes, messageTtl, expires, arguments, consumerArguments, deliveryMode, noDeclare, broadcast; Celery’s names too), or a list of queues; null: only the default queue.',
+      'Queues and how they are bound: a map of queue name to options (exchange, exchangeType, routingKey, bindings, durable, exclusive, autoDelete, type, maxPriority, maxLength, maxLengthBytes, messageTtl, expires, arguments, consumerArguments, deliveryMode, noDeclare, passive, exchangePassive, broadcast; Celery’s names too), or a list of queues; null: only the default queue.',
   },
   taskQueueMaxPriority: {
     kind: 'integer',

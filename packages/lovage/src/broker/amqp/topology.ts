@@ -8,6 +8,7 @@ import {
   QueueNotFoundError,
   TopologyMismatchError,
 } from '../../util/index.ts';
+import { notThere } from '../declarations.ts';
 import type { BindingDeclaration, ExchangeDeclaration, ExchangeType, QueueDeclaration, Topology } from '../seam.ts';
 
 const REFUSED = 403;
@@ -63,16 +64,27 @@ export async function onChannel<Out>(connection: AmqpConnection, steps: (run: Ru
 /** One step: what it is about (for errors) and what to do. */
 export type Run = <Out>(what: string, step: (channel: AmqpChannel) => Promise<Out>) => Promise<Out>;
 
-function declareExchange(run: Run, { name, type, durable, autoDelete = false }: ExchangeDeclaration): Promise<unknown> {
+/** Looks for something and makes nothing. */
+async function find(run: Run, what: string, step: (channel: AmqpChannel) => Promise<unknown>): Promise<unknown> {
+  try {
+    return await run(what, step);
+  } catch (error) {
+    throw error instanceof QueueNotFoundError ? notThere(what, error) : error;
+  }
+}
+
+function declareExchange(run: Run, { name, type, durable, autoDelete = false, passive }: ExchangeDeclaration): Promise<unknown> {
   // The default exchange and RabbitMQ's own cannot be declared.
   if (name === '' || name.startsWith('amq.')) return Promise.resolve();
+  if (passive === true) return find(run, `The exchange "${name}"`, (channel) => channel.checkExchange(name));
   return run(`The exchange "${name}"`, (channel) => channel.assertExchange(name, type, { durable, autoDelete }));
 }
 
 function declareQueue(
   run: Run,
-  { name, durable, exclusive = false, autoDelete = false, arguments: given }: QueueDeclaration,
+  { name, durable, exclusive = false, autoDelete = false, arguments: given, passive }: QueueDeclaration,
 ): Promise<unknown> {
+  if (passive === true) return find(run, `The queue "${name}"`, (channel) => channel.checkQueue(name));
   return run(`The queue "${name}"`, (channel) => channel.assertQueue(name, { durable, exclusive, autoDelete, arguments: given }));
 }
 

@@ -16,6 +16,10 @@ export interface QueueRow {
 export function declareQueue(db: SqliteConnection, queue: QueueDeclaration, now: number): void {
   const known = db.statement('SELECT declaration FROM lovage_queues WHERE name = ?').get(queue.name);
   refuseOtherDeclaration(queue, known === undefined ? undefined : String(known.declaration));
+  if (queue.passive === true) {
+    db.statement('UPDATE lovage_queues SET used = ? WHERE name = ?').run(now, queue.name);
+    return;
+  }
   const { messageTtl, expires, maxLength } = queueLimits(queue);
   db.statement(
     `INSERT INTO lovage_queues (name, declaration, message_ttl, expires, max_length, auto_delete, used) VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -266,6 +266,21 @@ describe('consumers', () => {
   });
 });
 
+describe('a passive queue', () => {
+  test('that is not there ends the call and the start of a worker with its name, and is used once it is there', async () => {
+    const queue = unique('passive');
+    const settings = { brokerUrl: rabbit.url, resultBackend: 'rpc://', taskDefaultQueue: queue };
+    await using owner = new Lovage('owner', settings);
+    await using guest = new Lovage('guest', { ...settings, taskQueues: { [queue]: { passive: true } } });
+    const add = guest.task('add', (x: number, y: number) => x + y);
+    await expect(add.delay(2, 3)).rejects.toThrow(`The queue "${queue}" is not there`);
+    await expect(startWorker(guest)).rejects.toThrow(`The queue "${queue}" is not there`);
+    await (await owner.openBroker('read')).declare(owner.queues.topology([queue]));
+    await using _worker = await startWorker(guest);
+    expect(await (await add.delay(2, 3)).get({ timeout: 20 })).toBe(5);
+  });
+});
+
 // Last: these end everybody's lines.
 describe('alarms and restarts', () => {
   test('while RabbitMQ is out of memory publishes reject by their deadline, and acks still work', async () => {

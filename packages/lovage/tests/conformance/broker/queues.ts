@@ -1,6 +1,6 @@
 // Queues themselves: counts, looking without taking, purging, removing, declaring, and which of them a subscription watches.
 import { expect, test, vi } from 'vitest';
-import { PublishError, TopologyMismatchError } from '../../../src/util/index.ts';
+import { PublishError, QueueNotFoundError, TopologyMismatchError } from '../../../src/util/index.ts';
 import { freshQueue, freshQueues, message, publish, queueOf, read, SOON, text, unique } from './harness.ts';
 import type { Suite } from './suite.ts';
 
@@ -58,6 +58,30 @@ export function describeQueues({ setup, traits }: Suite): void {
     await other.declare(topology);
     await publish(other, message(queue, 'once', { exchange: queue }));
     expect(await broker.count(queue)).toMatchObject({ ready: 1 });
+  });
+
+  test('what is declared passive is looked for and never made', async () => {
+    await using harness = await setup();
+    await using broker = await harness.open();
+    await using other = await harness.open();
+    const [mine, theirs] = [unique('q'), unique('q')];
+    const absent = { exchanges: [], queues: [{ ...queueOf(mine), passive: true }], bindings: [] };
+    const outcome = await other.declare(absent).catch((error: unknown) => error);
+    if (traits.remembersQueues) expect(outcome).toBeInstanceOf(QueueNotFoundError);
+    else expect(outcome).toBeUndefined();
+    const exchange = { name: theirs, type: 'topic', durable: true } as const;
+    const nowhere = { exchanges: [{ ...exchange, passive: true }], queues: [], bindings: [] };
+    await expect(other.declare(nowhere)).rejects.toThrow(QueueNotFoundError);
+    await broker.declare({
+      exchanges: [exchange],
+      queues: [queueOf(mine, { 'x-expires': 600_000 })],
+      bindings: [{ queue: mine, exchange: theirs, routingKey: 'a.#' }],
+    });
+    // Whatever its arguments are, and however often.
+    for (let time = 0; time < 2; time++) await other.declare({ ...absent, exchanges: nowhere.exchanges });
+    await publish(other, message(mine, 'in', { exchange: theirs, routingKey: 'a.b' }));
+    await using reader = await read(other, mine);
+    expect(text(await reader.one())).toBe('in');
   });
 
   const otherArguments = traits.remembersQueues

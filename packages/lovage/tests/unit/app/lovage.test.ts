@@ -1,8 +1,23 @@
 import { expect, test } from 'vitest';
 import { noticeCopy } from '../../../src/app/copies.ts';
 import { Lovage } from '../../../src/app/lovage.ts';
+import type { DeclareOptions } from '../../../src/task/declare.ts';
 import { AlreadyRegisteredError, ArgumentsError, ConfigurationError, NotRegisteredError } from '../../../src/util/index.ts';
 import { bodyOf, setup, waiting } from './support.ts';
+
+test('onBound of a task is called once, when its app knows it', () => {
+  const app = new Lovage('bound');
+  const seen: unknown[] = [];
+  const onBound: DeclareOptions['onBound'] = (owner, task) => seen.push(owner, task.name, app.tasks.find(task.name) === task);
+  const add = app.task('add', { onBound }, (x: number, y: number) => x + y);
+  expect(seen).toEqual([app, 'add', true]);
+  expect(add.definition.options).not.toHaveProperty('onBound');
+  const refuse = (): never => {
+    throw new RangeError('not here');
+  };
+  expect(() => app.task('other', { onBound: refuse }, () => 1)).toThrow('not here');
+  expect(() => app.task('third', { onBound: 'x' as never }, () => 1)).toThrow('onBound');
+});
 
 test('making an app opens nothing and reads nothing', async () => {
   const app = new Lovage('lazy', { brokerUrl: 'nowhere://x' }, { environment: { LOVAGE_TASK_ACKS_LATE: 'nonsense' } });

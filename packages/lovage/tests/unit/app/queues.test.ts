@@ -95,6 +95,15 @@ test('several bindings of one queue are declared together', () => {
   expect(all.boundTo('y').map(({ name }) => name)).toEqual(['a']);
 });
 
+test('a passive queue is looked for, a passive exchange too; the bindings of a passive queue are its owner’s', () => {
+  const all = queues({ taskQueues: { theirs: { passive: true }, ours: { exchange: 'x', exchangePassive: true } } });
+  expect(all.topology(['theirs'])).toMatchObject({ exchanges: [], queues: [{ name: 'theirs', passive: true }], bindings: [] });
+  const { exchanges, queues: declared, bindings } = all.topology(['ours']);
+  expect(exchanges).toMatchObject([{ name: 'x', passive: true }]);
+  expect(declared[0]).not.toHaveProperty('passive');
+  expect(bindings).toMatchObject([{ exchange: 'x' }]);
+});
+
 test('a queue that somebody else declares is used, and not declared', () => {
   const all = queues({ taskQueues: { theirs: { noDeclare: true }, ours: {} } });
   expect(all.names).toEqual(['theirs', 'ours']);

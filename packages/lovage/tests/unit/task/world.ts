@@ -197,7 +197,11 @@ export function world(changes: Partial<Omit<ExecuteEnvironment, 'settings'>> & {
     ...changes,
     settings: { ...SETTINGS, ...changes.settings },
   };
-  const port: TaskPort = { environment: () => environment, register: (definition) => registry.register(definition) };
+  const port: TaskPort = {
+    app: { name: 'world' },
+    environment: () => environment,
+    register: (definition) => registry.register(definition),
+  };
 
   async function finished(job: Job, options: ExecuteOptions): Promise<Outcome> {
     const outcome = await execute(job, environment, options);
