@@ -1,14 +1,16 @@
 // Writes docs/cli.md from the command line's own parsers; a unit test fails when the page is out of date. Run: node scripts/cli-page.ts
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { commands } from '../packages/lovage/src/cli/commands/index.ts';
+import { allCommands } from '../packages/lovage/src/cli/commands/index.ts';
 import { environmentVariables } from '../packages/lovage/src/cli/environment.ts';
 import { parse } from '../packages/lovage/src/cli/parse.ts';
 
 export const cliPagePath: string = fileURLToPath(new URL('../docs/cli.md', import.meta.url));
 
+const commands = await allCommands();
+
 function help(...words: readonly string[]): string {
-  const answer = parse([...words, '--help'], {}, { colors: false, width: 120 });
+  const answer = parse([...words, '--help'], {}, { commands, colors: false, width: 120 });
   if (!('exitCode' in answer)) throw new Error('--help was not answered with help.');
   return ['```text', answer.stdout.replaceAll(/[ \t]+$/gm, '').trim(), '```'].join('\n');
 }
