@@ -69,5 +69,5 @@ function unloaded({ name, summary }: CommandEntry): Command {
 
 /** All commands, of which those that `wanted` names are loaded. */
 export function commandsWith(wanted: readonly string[]): Promise<readonly Command[]> {
-  return Promise.all(commandTable.map((entry) => (wanted.includes(entry.name) ? entry.load() : unloaded(entry))));
+  return Promise.all(commandTable.map(async (entry) => (wanted.includes(entry.name) ? entry.load() : unloaded(entry))));
 }
