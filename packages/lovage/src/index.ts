@@ -26,6 +26,7 @@ export {
   type RouteQuestion,
   type Router,
   type Routes,
+  type SecurityOptions,
   type SendTaskOptions,
   type Settings,
   type SettingsInput,

@@ -50,6 +50,7 @@ import { type AppEvents, createAppEvents } from './events.ts';
 import { createPlanner } from './plan.ts';
 import { createProducer, type Producer, type ProducerHost } from './producer.ts';
 import type { BroadcastNames } from './queues.ts';
+import { addSigning } from './security.ts';
 import { idleSettings, type Settings } from './settings.ts';
 import { createState, type State } from './state.ts';
 
@@ -94,6 +95,8 @@ export class Core {
   #state: State | undefined;
   #planner: { readonly state: State; readonly plan: ReturnType<typeof createPlanner> } | undefined;
   #serialization: Serialization | undefined;
+  /** The one that knows of the certificates which the settings name. */
+  #secured: Serialization | undefined;
   #results: ResultStore | undefined;
   #ready: Promise<void> | undefined;
   #searched = false;
@@ -124,8 +127,13 @@ export class Core {
 
   get serialization(): Serialization {
     const { jsonTypes, maxBodyBytes } = this.settings;
-    this.#serialization ??= createSerialization({ jsonTypes, maxBytes: maxBodyBytes });
-    return this.#serialization;
+    const serialization = this.#serialization ?? createSerialization({ jsonTypes, maxBytes: maxBodyBytes });
+    if (serialization !== this.#secured) {
+      addSigning(serialization, this.settings, this.#options.clock);
+      this.#secured = serialization;
+    }
+    this.#serialization = serialization;
+    return serialization;
   }
 
   get results(): ResultStore {
@@ -326,6 +334,7 @@ export class Core {
   #renew(changed: ReadonlySet<string>): void {
     this.#state = undefined;
     this.#declarations.clear();
+    if ([...changed].some((name) => name.startsWith('security'))) this.#secured = undefined;
     if (changed.has('jsonTypes') || changed.has('maxBodyBytes')) this.#serialization = undefined;
     if (this.#results === undefined || ![...changed].some((name) => RESULT_SETTINGS.test(name))) return;
     // Somebody may still wait through the old store, so it is closed only with the app.

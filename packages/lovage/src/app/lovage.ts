@@ -44,6 +44,7 @@ import { findTaskModules, importAll } from './discovery.ts';
 import type { AppEvents } from './events.ts';
 import { createQueue, type QueueHandle } from './queue.ts';
 import type { Queues } from './queues.ts';
+import { type SecurityOptions, setUpSecurity } from './security.ts';
 import type { Settings } from './settings.ts';
 import { noUserOptions, type UserOptions } from './user-options.ts';
 
@@ -146,6 +147,15 @@ export class Lovage implements AsyncDisposable {
   /** Serializers and compressions; register your own here before the first message. */
   get serialization(): Serialization {
     return this.#core.serialization;
+  }
+
+  /**
+   * Signs what this app sends and accepts only what is signed by somebody whose certificate is in the store: Celery's
+   * `app.setup_security()`. Reads the files at once. Throws ConfigurationError. docs/security.md sets it up.
+   */
+  setupSecurity(options: SecurityOptions = {}): void {
+    setUpSecurity(this.conf, options);
+    this.#core.serialization.serializer('auth');
   }
 
   /** Which error class stands for which Python exception. */

@@ -11,6 +11,7 @@ import {
   didYouMean,
   InvalidTaskError,
   NotRegisteredError,
+  SignatureRefusedError,
 } from '../util/index.ts';
 import type { ResultOwner, WorkerApp } from './port.ts';
 
@@ -50,6 +51,7 @@ export function ownerOfRequest(request: TaskRequest): ResultOwner {
 /** Why a message that made this error cannot be used; undefined when the message is not to blame. */
 export function unusableReason(error: unknown): DeathReason | undefined {
   if (error instanceof ContentRefusedError) return 'refused-content';
+  if (error instanceof SignatureRefusedError) return 'refused-signature';
   if (error instanceof BodyTooLargeError) return 'too-large';
   if (error instanceof DecodeError) return 'undecodable';
   return error instanceof InvalidTaskError ? 'malformed' : undefined;

@@ -116,23 +116,28 @@ export const generalSettings: SettingRows = {
     kind: 'string',
     default: null,
     old: 'CELERY_SECURITY_CERTIFICATE',
-    about: 'File of the certificate that belongs to securityKey.',
-    later: 'signed messages',
+    about:
+      "File (PEM) of the certificate that belongs to securityKey: who signs here, for the serializer 'auth' (docs/security.md).",
   },
   securityCertStore: {
     kind: 'string',
     default: null,
     old: 'CELERY_SECURITY_CERT_STORE',
-    about: 'Folder or glob of the certificates whose signatures are trusted.',
-    later: 'signed messages',
+    about: 'Folder or glob of the certificates (PEM) whose signatures are trusted.',
+  },
+  securityCertAuthorities: {
+    kind: 'string',
+    default: null,
+    celery: null,
+    about:
+      'File, folder or glob of the authorities that must have issued every certificate of securityCertStore; null: what is in the store is trusted.',
   },
   securityKey: {
     kind: 'string',
     default: null,
     old: 'CELERY_SECURITY_KEY',
     secret: true,
-    about: 'File of the private key that signs messages.',
-    later: 'signed messages',
+    about: 'File (PEM) of the private RSA key that signs messages.',
   },
   securityKeyPassword: {
     kind: 'any',
@@ -140,14 +145,32 @@ export const generalSettings: SettingRows = {
     type: 'string | Uint8Array | null',
     old: 'CELERY_SECURITY_KEY_PASSWORD',
     secret: true,
+    check: (value) =>
+      value === null || typeof value === 'string' || value instanceof Uint8Array ? undefined : 'must be a text or bytes',
     about: 'Password of securityKey.',
-    later: 'signed messages',
   },
   securityDigest: {
     kind: 'string',
     default: 'sha256',
     old: 'CELERY_SECURITY_DIGEST',
-    about: 'Hash of the signatures.',
-    later: 'signed messages',
+    about: 'Hash of the signatures: sha256, sha384, sha512, sha3_256 … The same on both sides.',
+  },
+  securitySerializer: {
+    kind: 'string',
+    default: 'json',
+    celery: null,
+    about: "What the serializer 'auth' signs is written by this one (the parameter serializer of Celery's setup_security).",
+  },
+  securityAcceptContent: {
+    kind: 'strings',
+    default: ['json'],
+    celery: null,
+    about: 'Serializers (names or MIME types) that may be inside signed messages.',
+  },
+  securityOldLayout: {
+    kind: 'boolean',
+    default: false,
+    celery: null,
+    about: 'Write signed messages as Celery before 5.5 does. Both layouts are always read.',
   },
 };

@@ -84,30 +84,50 @@ export interface Settings {
    */
   readonly beatCronStartingDeadline: number | null;
   /**
-   * File of the certificate that belongs to securityKey. No effect yet: belongs to signed messages, which is still to come.
+   * File (PEM) of the certificate that belongs to securityKey: who signs here, for the serializer 'auth' (docs/security.md).
    * @default null
    */
   readonly securityCertificate: string | null;
   /**
-   * Folder or glob of the certificates whose signatures are trusted. No effect yet: belongs to signed messages, which is still to come.
+   * Folder or glob of the certificates (PEM) whose signatures are trusted.
    * @default null
    */
   readonly securityCertStore: string | null;
   /**
-   * File of the private key that signs messages. No effect yet: belongs to signed messages, which is still to come.
+   * File, folder or glob of the authorities that must have issued every certificate of securityCertStore; null: what is in the store is trusted.
+   * @default null
+   */
+  readonly securityCertAuthorities: string | null;
+  /**
+   * File (PEM) of the private RSA key that signs messages.
    * @default null
    */
   readonly securityKey: string | null;
   /**
-   * Password of securityKey. No effect yet: belongs to signed messages, which is still to come.
+   * Password of securityKey.
    * @default null
    */
   readonly securityKeyPassword: string | Uint8Array | null;
   /**
-   * Hash of the signatures. No effect yet: belongs to signed messages, which is still to come.
+   * Hash of the signatures: sha256, sha384, sha512, sha3_256 … The same on both sides.
    * @default 'sha256'
    */
   readonly securityDigest: string;
+  /**
+   * What the serializer 'auth' signs is written by this one (the parameter serializer of Celery's setup_security).
+   * @default 'json'
+   */
+  readonly securitySerializer: string;
+  /**
+   * Serializers (names or MIME types) that may be inside signed messages.
+   * @default ['json']
+   */
+  readonly securityAcceptContent: readonly string[];
+  /**
+   * Write signed messages as Celery before 5.5 does. Both layouts are always read.
+   * @default false
+   */
+  readonly securityOldLayout: boolean;
   /**
    * Address of the broker, or several for fail-over (RabbitMQ servers, or Sentinels of one Redis); 'sqlite://' is the embedded database file of the project, 'memory://' lives in this process.
    * @default 'sqlite://'
