@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { debuglog } from 'node:util';
 import { ArgumentsError, ConfigurationError, LovageError, ResultTimeoutError } from '../util/index.ts';
+import { PidFileHeldError } from './daemon/pid-file.ts';
 import { EXIT } from './define.ts';
 import { printable } from './output.ts';
 
@@ -60,7 +61,8 @@ function reasonOf(error: unknown): string {
 export function describeError(error: unknown): readonly string[] {
   debug('%s', error instanceof Error ? (error.stack ?? error.message) : String(error));
   if (error instanceof ModuleFailure) return [printable(error.message), ...error.frames.map((frame) => printable(frame))];
-  if (error instanceof LovageError) return [printable(error.message.replaceAll(/\s*\n\s*/g, ' '))];
+  if (error instanceof LovageError || error instanceof PidFileHeldError)
+    return [printable(error.message.replaceAll(/\s*\n\s*/g, ' '))];
   if (error instanceof Error) return [printable(`${error.name}: ${error.message.replaceAll(/\s*\n\s*/g, ' ')}`)];
   return [printable(String(error))];
 }
@@ -68,6 +70,7 @@ export function describeError(error: unknown): readonly string[] {
 /** 2 for what the user can put right on the command line, 69 for what may come back by itself, else 1. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ModuleFailure || error instanceof ConfigurationError || error instanceof ArgumentsError) return EXIT.usage;
+  if (error instanceof PidFileHeldError) return EXIT.held;
   if (error instanceof ResultTimeoutError) return EXIT.failure;
   return error instanceof LovageError && error.transient ? EXIT.unavailable : EXIT.failure;
 }

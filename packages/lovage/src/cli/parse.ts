@@ -233,6 +233,7 @@ const EVERYWHERE: ReadonlySet<string> = new Set(['-j', '--json', '-q', '--quiet'
 function asWords(argv: readonly string[], name: string): readonly string[] {
   const at = argv.indexOf(name) + 1;
   const own = argv.slice(at);
+  if (own.length === 0) return argv;
   if (own[0] !== undefined && HELP.has(own[0])) return argv;
   const end = own.indexOf('--');
   const isEverywhere = (word: string, index: number): boolean => EVERYWHERE.has(word) && (end < 0 || index < end);

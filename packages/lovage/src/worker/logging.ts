@@ -11,8 +11,8 @@ export interface LoggingOptions {
   readonly format?: 'text' | 'json';
   /** Whole lines by level, as Celery does. @default false */
   readonly color?: boolean;
-  /** Where lines go. @default standard error */
-  readonly write?: (line: string) => void;
+  /** Where lines go, with the name of the process or slot that they are of. @default standard error */
+  readonly write?: (line: string, process: string) => void;
   /** Name of this process in the lines. @default 'MainProcess' */
   readonly processName?: string;
   /** Form of text lines, with Python's names. @default '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s' */
@@ -113,7 +113,7 @@ function fieldsOf(record: LogRecord, processName: string): LineFields {
     msecs: timestamp % 1000,
     name: category.join('.'),
     process: process.pid,
-    processName: typeof properties.processName === 'string' ? properties.processName : processName,
+    processName: nameOfProcess(record, processName),
     task_name: text(properties.task),
     task_id: text(properties.id),
   };
@@ -159,13 +159,18 @@ function plain(value: unknown): unknown {
   return typeof value === 'bigint' || (typeof value === 'object' && value !== null) ? show(value) : value;
 }
 
+function nameOfProcess({ properties }: LogRecord, own: string): string {
+  return typeof properties.processName === 'string' ? properties.processName : own;
+}
+
 /** Configures the logging of this process. Categories outside Lovage's are left as they are. */
 export async function configureLogging(options: LoggingOptions): Promise<void> {
   // Taken now: the console of tasks may be redirected to this very log later.
   const stderr = process.stderr.write.bind(process.stderr);
   const write = options.write ?? ((line: string): void => void stderr(line));
   const format = options.format === 'json' ? (record: LogRecord): string => jsonLine(record, options) : textFormat(options);
-  const sink: Sink = (record) => write(`${format(record)}\n`);
+  const { processName = 'MainProcess' } = options;
+  const sink: Sink = (record) => write(`${format(record)}\n`, nameOfProcess(record, processName));
   await configure({
     reset: true,
     sinks: { worker: sink },

@@ -829,22 +829,22 @@ export interface Settings {
    */
   readonly workerLogfile: string | null;
   /**
-   * File that holds the process id of `lovage worker`. No effect yet: belongs to running as a daemon, which is still to come.
+   * File that holds the process id of `lovage worker`.
    * @default null
    */
   readonly workerPidfile: string | null;
   /**
-   * User, by name or number, that `lovage worker` changes to. No effect yet: belongs to running as a daemon, which is still to come.
+   * User, by name or number, that `lovage worker` changes to.
    * @default null
    */
   readonly workerUid: string | null;
   /**
-   * Group, by name or number, that `lovage worker` changes to. No effect yet: belongs to running as a daemon, which is still to come.
+   * Group, by name or number, that `lovage worker` changes to.
    * @default null
    */
   readonly workerGid: string | null;
   /**
-   * File mode mask of `lovage worker`, in octal. No effect yet: belongs to running as a daemon, which is still to come.
+   * File mode mask of `lovage worker`, in octal.
    * @default null
    */
   readonly workerUmask: string | null;
@@ -874,27 +874,27 @@ export interface Settings {
    */
   readonly beatUmask: string | null;
   /**
-   * File that `lovage events` writes its log to. No effect yet: belongs to events, which is still to come.
+   * File that `lovage events` writes its log to.
    * @default null
    */
   readonly eventsLogfile: string | null;
   /**
-   * File that holds the process id of `lovage events`. No effect yet: belongs to events, which is still to come.
+   * File that holds the process id of `lovage events`.
    * @default null
    */
   readonly eventsPidfile: string | null;
   /**
-   * User, by name or number, that `lovage events` changes to. No effect yet: belongs to events, which is still to come.
+   * User, by name or number, that `lovage events` changes to.
    * @default null
    */
   readonly eventsUid: string | null;
   /**
-   * Group, by name or number, that `lovage events` changes to. No effect yet: belongs to events, which is still to come.
+   * Group, by name or number, that `lovage events` changes to.
    * @default null
    */
   readonly eventsGid: string | null;
   /**
-   * File mode mask of `lovage events`, in octal. No effect yet: belongs to events, which is still to come.
+   * File mode mask of `lovage events`, in octal.
    * @default null
    */
   readonly eventsUmask: string | null;

@@ -12,6 +12,11 @@ export interface CommandEntry {
 
 export const commandTable: readonly CommandEntry[] = [
   { name: 'worker', summary: 'Run a worker.', load: async () => (await import('./worker.ts')).worker },
+  {
+    name: 'multi',
+    summary: 'Start, stop and restart several workers in the background.',
+    load: async () => (await import('./multi.ts')).multi,
+  },
   { name: 'call', summary: 'Send a task by name, known here or not.', load: async () => (await import('./call.ts')).call },
   { name: 'result', summary: 'Show the state and the result of a task.', load: async () => (await import('./result.ts')).result },
   {

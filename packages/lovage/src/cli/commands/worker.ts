@@ -10,11 +10,14 @@ import {
   type AutoscaleBounds,
   configureLogging,
   type LogLevel,
+  nodeFormat,
+  nodeName,
   type ProgramLogging,
   readAutoscale,
   runWorkerProgram,
   type SignalOptions,
 } from '../../worker/index.ts';
+import { asProgram, withDaemonOptions } from '../daemon/index.ts';
 import { type Command, defineCommand } from '../define.ts';
 import { commaList, seconds } from '../options.ts';
 import { levels } from './levels.ts';
@@ -181,32 +184,40 @@ export const worker: Command = defineCommand({
     'lovage -A tasks.ts worker -Q payments,mail -n w1@%h',
     'lovage -A tasks.ts worker -- worker.shutdownTimeout=60',
   ],
-  parser,
-  run: async (
-    { loglevel, logFormat, logfile, pairs, withoutGossip, withoutMingle, ...options },
-    { loadApp, global, logColor, userOptions, again },
-  ) => {
+  parser: withDaemonOptions(parser),
+  run: async (given, { loadApp, global, logColor, userOptions, again, out }) => {
+    const { loglevel, logFormat, logfile, pairs, withoutGossip, withoutMingle, ...rest } = given;
+    const { detach, pidfile, uid, gid, umask, ...options } = rest;
     const logging: ProgramLogging = {
       file: logfile,
       level: (loglevel ?? 'INFO') as LogLevel,
       format: logFormat ?? 'text',
       color: logColor,
     };
-    // Before the app is there, so that what its modules say is heard; the worker does it again with the settings of the app.
-    await configureLogging(logging);
-    const app = await loadApp(pairs);
-    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    if (withoutGossip) given.gossip = false;
-    if (withoutMingle) given.mingle = false;
-    const signals = signalOptions(process.env, again);
-    return runWorkerProgram(app, {
-      ...given,
-      userOptions,
-      banner: !global.quiet,
-      version: version(),
-      logging,
-      signals,
-      title: true,
+    const own = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    if (withoutGossip) own.gossip = false;
+    if (withoutMingle) own.mingle = false;
+    return asProgram({
+      program: 'worker',
+      options: { detach, pidfile, uid, gid, umask },
+      loadApp: async () => {
+        // Before the app is there, so that what its modules say is heard; the worker does it again with the settings of the app.
+        await configureLogging(logging);
+        return loadApp(pairs);
+      },
+      expand: (name) => nodeFormat(name, nodeName(options.hostname)),
+      warn: (text) => out.warn(text),
+      run: (app, started) =>
+        runWorkerProgram(app, {
+          ...own,
+          userOptions,
+          banner: !global.quiet,
+          version: version(),
+          logging,
+          signals: signalOptions(process.env, again),
+          title: true,
+          prepared: started,
+        }),
     });
   },
 });
