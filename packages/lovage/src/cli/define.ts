@@ -10,7 +10,7 @@ export interface GlobalOptions {
   readonly resultBackend: string | undefined;
   readonly workdir: string | undefined;
   readonly config: string | undefined;
-  readonly envFile: string | undefined;
+  readonly dotenv: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly noColor: boolean;

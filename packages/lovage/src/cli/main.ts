@@ -6,7 +6,7 @@ import type { Lovage } from '../app/index.ts';
 import { ConfigurationError, LovageError, orAborted } from '../util/index.ts';
 import { allCommands, commandsWith, commandTable } from './commands/index.ts';
 import type { Command, CommandContext, GlobalOptions } from './define.ts';
-import { readEnvironmentFile } from './env-file.ts';
+import { readEnvironmentFile } from './dotenv.ts';
 import { environmentVariables } from './environment.ts';
 import { codeOf, describeError, exitCodeOf, ModuleFailure } from './failure.ts';
 import { createOutput, type Output } from './output.ts';

@@ -21,8 +21,8 @@ export const globalOptions: Parser<'sync', GlobalOptions, unknown> = object('Glo
   config: optional(
     option('--config', file('FILE', 'file'), { description: message`Configuration file: a path, or path:export.` }),
   ),
-  envFile: optional(
-    option('--env-file', file('FILE', 'file'), {
+  dotenv: optional(
+    option('--dotenv', file('FILE', 'file'), {
       description: message`Read environment variables from this file first; those that are set already stay.`,
     }),
   ),

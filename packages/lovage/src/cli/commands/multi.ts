@@ -53,7 +53,7 @@ function contextOf(): MultiContext {
   const known = new Map(
     optionsOf(worker.parser.usage).flatMap(({ names, takesValue }) => names.map((name) => [name, takesValue])),
   );
-  const global: readonly string[] = ['-A', '--app', '-b', '--broker', '--result-backend', '--config', '--workdir', '--env-file'];
+  const global: readonly string[] = ['-A', '--app', '-b', '--broker', '--result-backend', '--config', '--workdir', '--dotenv'];
   const folder = stateFolder();
   return {
     host: hostname(),
@@ -65,8 +65,8 @@ function contextOf(): MultiContext {
 }
 
 /** The global options that stood before `multi`, for the workers. */
-function globalWords({ app, broker, resultBackend, config, workdir, envFile }: GlobalOptions): readonly string[] {
-  const given = { app, broker, 'result-backend': resultBackend, config, workdir, 'env-file': envFile };
+function globalWords({ app, broker, resultBackend, config, workdir, dotenv }: GlobalOptions): readonly string[] {
+  const given = { app, broker, 'result-backend': resultBackend, config, workdir, dotenv };
   return Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
 }
 

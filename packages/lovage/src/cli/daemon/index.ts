@@ -42,19 +42,27 @@ export function withDaemonOptions<Own>(own: Parser<'sync', Own, unknown>): Parse
 }
 
 type Settings = Lovage['settings'];
+type Given = Record<'pidfile' | 'uid' | 'gid' | 'umask', string | null>;
 
-/** The options that the settings of the app give where the command line gives none. */
-function settingsOf(settings: Settings, program: 'worker' | 'beat' | 'events'): Omit<DaemonOptions, 'detach'> {
-  const read = (name: 'Pidfile' | 'Uid' | 'Gid' | 'Umask'): string | undefined => {
-    const value = (settings as unknown as Readonly<Record<string, string | null>>)[`${program}${name}`];
-    return value ?? undefined;
-  };
-  return { pidfile: read('Pidfile'), uid: read('Uid'), gid: read('Gid'), umask: read('Umask') };
-}
+/** What the settings of the app say where the command line says nothing. */
+const SETTINGS: Readonly<Record<Program['program'], (settings: Settings) => Given>> = {
+  worker: (settings) => ({
+    pidfile: settings.workerPidfile,
+    uid: settings.workerUid,
+    gid: settings.workerGid,
+    umask: settings.workerUmask,
+  }),
+  events: (settings) => ({
+    pidfile: settings.eventsPidfile,
+    uid: settings.eventsUid,
+    gid: settings.eventsGid,
+    umask: settings.eventsUmask,
+  }),
+};
 
 /** A program that runs by itself. */
 export interface Program {
-  readonly program: 'worker' | 'beat' | 'events';
+  readonly program: 'worker' | 'events';
   readonly options: DaemonOptions;
   loadApp(): Promise<Lovage>;
   /** What `%n` and the like stand for in the name of the pid file. */
@@ -73,10 +81,11 @@ export async function asProgram({ program, options, loadApp, expand, warn, run }
   // Before a line of the app is run, when the command line says so.
   dropPrivileges(options.uid, options.gid);
   const app = await loadApp();
-  const settings = settingsOf(app.settings, program);
-  if (options.umask === undefined && settings.umask !== undefined) process.umask(readUmask(settings.umask));
-  if (options.uid === undefined && options.gid === undefined) dropPrivileges(settings.uid, settings.gid);
+  const settings = SETTINGS[program](app.settings);
+  if (options.umask === undefined && settings.umask !== null) process.umask(readUmask(settings.umask));
+  if (options.uid === undefined && options.gid === undefined)
+    dropPrivileges(settings.uid ?? undefined, settings.gid ?? undefined);
   const name = options.pidfile ?? settings.pidfile;
-  using _held = name === undefined ? undefined : takePidFile(expand(name, app), warn);
+  using _held = name === null ? undefined : takePidFile(expand(name, app), warn);
   return await run(app, inBackground ? detachedHasStarted : () => undefined);
 }

@@ -38,7 +38,7 @@ interface Sorted {
 
 /** Options that stand before the command. */
 const GLOBAL: ReadonlySet<string> = new Set([
-  ...['-A', '--app', '-b', '--broker', '--result-backend', '--config', '--workdir', '--env-file'],
+  ...['-A', '--app', '-b', '--broker', '--result-backend', '--config', '--workdir', '--dotenv'],
   ...['-C', '--no-color', '-q', '--quiet'],
 ]);
 /** Options of `multi` itself. */

@@ -61,7 +61,7 @@ test('a worker in the background: pid file, log file, mask; a second one ends wi
 test('what a dead program left is taken over, with a word; a start that fails leaves nothing', async () => {
   mkdirSync(at('old'));
   writeFileSync(at('old/w.pid'), 'rubbish');
-  const worker = await shop.worker('-n', 'w@box', '--pidfile=old/w.pid', '--env-file', 'test.env');
+  const worker = await shop.worker('-n', 'w@box', '--pidfile=old/w.pid', '--dotenv', 'test.env');
   expect(worker.log()).toContain("Broken pid file '");
   expect(worker.log()).toMatch(/concurrency: +3/);
   expect(pidIn('old/w.pid')).toBe(worker.child.pid);
@@ -126,7 +126,7 @@ test('multi shows what it would do, and says what is wrong', async () => {
   expect(await shop.run(['multi', 'start', '-c', '2'])).toMatchObject({ code: 2 });
   expect((await shop.run(['multi'])).stdout).toContain('NODES is a number');
   expect((await shop.run(['multi', '--help'])).stdout).toContain('Examples:');
-  expect(await shop.run(['--env-file', 'nope', 'multi', 'names', '1'])).toMatchObject({ code: 2 });
+  expect(await shop.run(['--dotenv', 'nope', 'multi', 'names', '1'])).toMatchObject({ code: 2 });
   expect(await shop.run(['worker', '--umask', '9'])).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('no octal') as unknown,
