@@ -50,7 +50,7 @@ import { type AppEvents, createAppEvents } from './events.ts';
 import { createPlanner } from './plan.ts';
 import { createProducer, type Producer, type ProducerHost } from './producer.ts';
 import type { BroadcastNames } from './queues.ts';
-import { addSigning } from './security.ts';
+import { addSigning, headerSignerOf } from './security.ts';
 import { idleSettings, type Settings } from './settings.ts';
 import { createState, type State } from './state.ts';
 
@@ -373,6 +373,15 @@ export class Core {
     await backend.replyTo?.();
   }
 
+  #signing: { readonly of: Settings; readonly sign: ProducerHost['sign'] } | undefined;
+
+  /** Asked for every call, so it is made once for each state of the settings. */
+  #headerSigner(): ProducerHost['sign'] {
+    const { settings } = this;
+    if (this.#signing?.of !== settings) this.#signing = { of: settings, sign: headerSignerOf(settings, this.#options.clock) };
+    return this.#signing.sign;
+  }
+
   #createMailbox(): Mailbox {
     const core = this;
     const mailbox = createMailbox({
@@ -408,6 +417,9 @@ export class Core {
       },
       get policy() {
         return core.settings.taskPublishRetryPolicy;
+      },
+      get sign() {
+        return core.#headerSigner();
       },
       clock: this.#options.clock,
       oid: this.oid,

@@ -20,7 +20,7 @@ export { importModule, resolveModule, splitExport } from './modules.ts';
 export { priorityNumber } from './plan.ts';
 export type { PeekOptions, QueueHandle, WaitingTask } from './queue.ts';
 export { type Queue, type Queues, topologyOf } from './queues.ts';
-export type { SecurityOptions } from './security.ts';
+export { messageGuardOf, type SecurityOptions } from './security.ts';
 export * from './settings.ts';
 export { claimEnvironment } from './sources.ts';
 export { noUserOptions, type UserOption, type UserOptions, userValues } from './user-options.ts';

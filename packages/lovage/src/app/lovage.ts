@@ -44,7 +44,7 @@ import { findTaskModules, importAll } from './discovery.ts';
 import type { AppEvents } from './events.ts';
 import { createQueue, type QueueHandle } from './queue.ts';
 import type { Queues } from './queues.ts';
-import { type SecurityOptions, setUpSecurity } from './security.ts';
+import { resignerOf, type SecurityOptions, setUpSecurity } from './security.ts';
 import type { Settings } from './settings.ts';
 import { noUserOptions, type UserOptions } from './user-options.ts';
 
@@ -277,6 +277,7 @@ export class Lovage implements AsyncDisposable {
     return createDeadLetters(queue, {
       broker: () => this.openBroker('read'),
       backend: () => this.openBackend(),
+      renew: () => resignerOf(this.settings, this.#clock),
       forget: async (ids) => this.results.set(ids).forget(),
     });
   }
@@ -286,6 +287,7 @@ export class Lovage implements AsyncDisposable {
     return createQueue(name, {
       broker: () => this.openBroker('read'),
       environment: () => this.#ownEnvironment(),
+      renew: () => resignerOf(this.settings, this.#clock),
       clock: this.#clock,
       deadLetters: () => this.deadLetters(name),
     });

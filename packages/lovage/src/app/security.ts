@@ -1,8 +1,20 @@
 // Signing set up from settings: the serializer `auth` of an app, and what `app.setupSecurity` makes of its options.
-import { createAuthSerializer, openCertificateStore, readSigner } from '../security/index.ts';
+import {
+  createAuthSerializer,
+  createHeaderSigner,
+  createMessageGuard,
+  createResigner,
+  type MessageGuard,
+  type MessageKey,
+  openCertificateStore,
+  readKey,
+  readSigner,
+  type SignedMessage,
+} from '../security/index.ts';
 import type { Serialization } from '../serialization/index.ts';
 import { type Clock, ConfigurationError } from '../util/index.ts';
 import type { Config } from './config.ts';
+import { globMatch } from './glob.ts';
 import type { Settings } from './settings.ts';
 
 /** Options of `app.setupSecurity`, with the names of Celery's; what is left out comes from the settings. */
@@ -40,6 +52,38 @@ export function addSigning(serialization: Serialization, settings: Settings, clo
     oldLayout: settings.securityOldLayout,
   });
   serialization.registerSerializer(auth);
+}
+
+/** What signs the headers of this app's messages; undefined when the setting signingKey names no key. Throws ConfigurationError. */
+export function headerSignerOf(settings: Settings, clock: Clock): ((message: SignedMessage) => string) | undefined {
+  const { signingKey: id, signingKeys } = settings;
+  const key = id === null ? undefined : signingKeys[id];
+  return id === null || key === undefined ? undefined : createHeaderSigner({ id, key: readKey(id, key), clock });
+}
+
+const readKeys = (keys: Settings['signingKeys']): ReadonlyMap<string, MessageKey> =>
+  new Map(Object.entries(keys).map(([id, key]) => [id, readKey(id, key)]));
+
+/** Signs messages anew that are sent again; undefined when this app signs nothing. */
+export function resignerOf(settings: Settings, clock: Clock): ReturnType<typeof createResigner> | undefined {
+  const sign = headerSignerOf(settings, clock);
+  return sign === undefined ? undefined : createResigner(readKeys(settings.signingKeys), sign);
+}
+
+/**
+ * What checks the headers of messages in a worker; undefined when the setting signingRequired is off. `leads` says whether messages of an
+ * exchange come to a queue. Throws ConfigurationError.
+ */
+export function messageGuardOf(
+  settings: Settings,
+  clock: Clock,
+  leads: (exchange: string, queue: string) => boolean,
+): MessageGuard | undefined {
+  const { signingRequired: required, signingKeys, signingWindow: window } = settings;
+  if (required === false) return undefined;
+  const keys = readKeys(signingKeys);
+  const covers = (queue: string): boolean => required === true || required.some((pattern) => globMatch(pattern, queue));
+  return createMessageGuard({ keys, covers, window, clock, leads });
 }
 
 /** Takes the options of `app.setupSecurity` into the settings, and switches signing on where the settings do not speak of it. */

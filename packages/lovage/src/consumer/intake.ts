@@ -64,7 +64,7 @@ function asError(error: unknown): Error {
 /** Reads a delivery. */
 export function intake(
   delivery: Delivery,
-  app: Pick<WorkerApp, 'find' | 'decodeBody' | 'settings' | 'taskNames'>,
+  app: Pick<WorkerApp, 'find' | 'decodeBody' | 'settings' | 'taskNames' | 'guard'>,
   hostname: string,
 ): Usable | Unusable {
   const { byteLength } = delivery.body;
@@ -73,6 +73,12 @@ export function intake(
       `The body has ${byteLength} bytes; the setting maxBodyBytes allows ${app.settings.maxBodyBytes}. Send a reference to the data, or raise the setting.`,
     );
     return { reason: 'too-large', error, owner: ownerOf(delivery) };
+  }
+  try {
+    app.guard?.check(delivery);
+  } catch (error) {
+    // No owner: whoever cannot sign may not end somebody else's task either.
+    return { reason: unusableReason(error) ?? 'malformed', error: asError(error), owner: undefined };
   }
   let request: TaskRequest;
   let decoded: unknown;

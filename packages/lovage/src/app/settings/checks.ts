@@ -188,3 +188,10 @@ export function checkSerializer(value: unknown): string | undefined {
   if (value !== 'pickle' && value !== 'application/x-python-serialize') return undefined;
   return "cannot be 'pickle': reading it runs whatever its sender wants; use 'json', 'msgpack' or 'yaml'";
 }
+
+/** signingRequired. */
+export function checkSigningRequired(value: unknown): string | undefined {
+  if (typeof value === 'boolean') return undefined;
+  const isList = Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== '');
+  return isList ? undefined : 'must be true, false or a list of queue names';
+}

@@ -12,7 +12,7 @@ export function contradiction(settings: Settings): string | undefined {
       return `${kind}QueueExclusive and ${kind}QueueDurable are both on: an exclusive queue dies with its connection. Switch one off.`;
     }
   }
-  return signing(settings) ?? names(settings);
+  return signing(settings) ?? headerSigning(settings) ?? names(settings);
 }
 
 function signing(settings: Settings): string | undefined {
@@ -29,6 +29,13 @@ function signing(settings: Settings): string | undefined {
     (name) => settings[name] === null,
   );
   return missing.length === 0 ? undefined : `${writes} is 'auth', which signs messages, but ${missing.join(' and ')} is not set.`;
+}
+
+function headerSigning({ signingKey, signingKeys, signingRequired }: Settings): string | undefined {
+  if (signingKey !== null && !Object.hasOwn(signingKeys, signingKey))
+    return `signingKey is '${signingKey}', and signingKeys has no key of that id.`;
+  if (signingRequired === false || Object.keys(signingKeys).length > 0) return undefined;
+  return 'signingRequired asks for signed messages, and signingKeys has no key that could check one.';
 }
 
 function names(settings: Settings): string | undefined {

@@ -1,5 +1,6 @@
 // Settings of the application as a whole: content, time, modules, security, the schedule of beat.
-import { checkSchedule } from './checks.ts';
+import { checkSigningKeys } from '../../security/index.ts';
+import { checkSchedule, checkSigningRequired } from './checks.ts';
 import type { SettingRows } from './row.ts';
 
 export const generalSettings: SettingRows = {
@@ -172,5 +173,37 @@ export const generalSettings: SettingRows = {
     default: false,
     celery: null,
     about: 'Write signed messages as Celery before 5.5 does. Both layouts are always read.',
+  },
+  signingKeys: {
+    kind: 'map',
+    default: {},
+    type: 'Readonly<Record<string, SigningKey>>',
+    celery: null,
+    secret: true,
+    check: checkSigningKeys,
+    about:
+      'Keys of the signatures in the header x-lovage-signature, by key id: a secret of 32 bytes or more, an Ed25519 key in PEM, or { file } with one of these.',
+  },
+  signingKey: {
+    kind: 'string',
+    default: null,
+    celery: null,
+    about: 'Id of the key in signingKeys that signs every task message sent here; null: none are signed.',
+  },
+  signingRequired: {
+    kind: 'any',
+    default: false,
+    type: 'boolean | readonly string[]',
+    celery: null,
+    check: checkSigningRequired,
+    about:
+      "Queues (names, with '*' for any text), or true for all, whose messages must be signed by one of signingKeys; others go to the dead letters.",
+  },
+  signingWindow: {
+    kind: 'seconds',
+    default: 86_400,
+    celery: null,
+    about:
+      'Seconds for which a signature is good, from when it was made or from the eta. Starts are remembered that long, so that a message that comes again is known.',
   },
 };

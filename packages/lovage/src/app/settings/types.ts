@@ -1,4 +1,5 @@
 // Every setting with its type. Made from the settings table by scripts/settings.ts: change the table, then run the script.
+import type { SigningKey } from '../../security/index.ts';
 import type { Annotations, MissingQueue, PublishRetryPolicy, QueueList, Routes } from './shapes.ts';
 
 /** All settings, as they are after conversion and with every default filled in. */
@@ -128,6 +129,26 @@ export interface Settings {
    * @default false
    */
   readonly securityOldLayout: boolean;
+  /**
+   * Keys of the signatures in the header x-lovage-signature, by key id: a secret of 32 bytes or more, an Ed25519 key in PEM, or { file } with one of these.
+   * @default {}
+   */
+  readonly signingKeys: Readonly<Record<string, SigningKey>>;
+  /**
+   * Id of the key in signingKeys that signs every task message sent here; null: none are signed.
+   * @default null
+   */
+  readonly signingKey: string | null;
+  /**
+   * Queues (names, with '*' for any text), or true for all, whose messages must be signed by one of signingKeys; others go to the dead letters.
+   * @default false
+   */
+  readonly signingRequired: boolean | readonly string[];
+  /**
+   * Seconds for which a signature is good, from when it was made or from the eta. Starts are remembered that long, so that a message that comes again is known.
+   * @default 86400
+   */
+  readonly signingWindow: number;
   /**
    * Address of the broker, or several for fail-over (RabbitMQ servers, or Sentinels of one Redis); 'sqlite://' is the embedded database file of the project, 'memory://' lives in this process.
    * @default 'sqlite://'
