@@ -5,7 +5,7 @@ import type { AsyncResult, ChordOpening } from '../result/index.ts';
 import { SIGNATURE_HEADER } from '../security/index.ts';
 import type { Call, CanvasPlan, PreparedCall, Publisher, PublishPayload, Signals } from '../task/index.ts';
 import { type Middleware, wrapPublish } from '../task/index.ts';
-import { LovageError } from '../util/index.ts';
+import { LovageError, redactText } from '../util/index.ts';
 import { createOutbox, deliver, type Fate, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
 import { type PrepareHost, prepareCall, prepareQuickly } from './prepare.ts';
 import type { PublishRetryPolicy, Settings } from './settings.ts';
@@ -173,7 +173,8 @@ function tellSent(parcels: readonly Pick<Parcel, 'message' | 'queue'>[], app: Pr
   for (const { message, queue } of parcels) {
     const { exchange, routingKey, headers } = message;
     const fields = sentFields(headers, { exchange, routingKey, queue: queue ?? (exchange === '' ? routingKey : null) });
-    if (fields !== undefined) app.sent({ ...fields });
+    if (fields !== undefined)
+      app.sent({ ...fields, args: redactText(fields.args ?? ''), kwargs: redactText(fields.kwargs ?? '') });
   }
 }
 

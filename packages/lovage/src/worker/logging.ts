@@ -1,6 +1,7 @@
 // Log lines of a worker program: Celery's format for people, or one JSON object a line for machines. Only programs call this; a
 // library stays silent until somebody configures a sink.
 import { configure, type LogRecord, type Sink } from '@logtape/logtape';
+import { redact, redactText } from '../util/index.ts';
 import { type LineFields, lineFormat } from './log-format.ts';
 
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL' | 'FATAL';
@@ -74,8 +75,8 @@ function messageOf({ message, properties }: LogRecord): string {
     .map((part, index) => {
       // Words and values take turns, words first.
       if (index % 2 === 0) return String(part);
-      const text = show(part);
-      const trace = part instanceof Error || (text !== '' && text === properties.traceback);
+      const text = redactText(show(part));
+      const trace = part instanceof Error || (text !== '' && part === properties.traceback);
       return escapeControl(text.length > MAX_VALUE && !trace ? `${text.slice(0, MAX_VALUE)}…` : text, trace);
     })
     .join('');
@@ -142,7 +143,9 @@ export function jsonLine(record: LogRecord, options: { readonly processName?: st
     .filter(([key]) => key !== 'processName')
     .map(([key, value]): [string, unknown] => [
       key,
-      value instanceof Error ? { type: value.name, message: value.message, stack: value.stack } : plain(value),
+      value instanceof Error
+        ? { type: value.name, message: redactText(value.message), stack: redactText(value.stack ?? '') }
+        : plain(redact({ [key]: value }), key),
     ]);
   return JSON.stringify({
     time: new Date(record.timestamp).toISOString(),
@@ -155,7 +158,8 @@ export function jsonLine(record: LogRecord, options: { readonly processName?: st
   });
 }
 
-function plain(value: unknown): unknown {
+function plain(fields: unknown, key: string): unknown {
+  const value = (fields as Readonly<Record<string, unknown>>)[key];
   return typeof value === 'bigint' || (typeof value === 'object' && value !== null) ? show(value) : value;
 }
 
