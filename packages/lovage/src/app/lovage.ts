@@ -44,6 +44,8 @@ import { findTaskModules, importAll } from './discovery.ts';
 import type { AppEvents } from './events.ts';
 import { createQueue, type QueueHandle } from './queue.ts';
 import type { Queues } from './queues.ts';
+import { Periodic, type PeriodicOptions, type PeriodicTask } from './schedule/periodic.ts';
+import type { ScheduleLike } from './schedule/schedules.ts';
 import { resignerOf, type SecurityOptions, setUpSecurity } from './security.ts';
 import type { Settings } from './settings.ts';
 import { noUserOptions, type UserOptions } from './user-options.ts';
@@ -94,6 +96,7 @@ export class Lovage implements AsyncDisposable {
   readonly #port: TaskPort;
   readonly #clock: Clock;
   readonly #globs: { readonly patterns: readonly string[]; readonly base: string | undefined }[] = [];
+  readonly #periodic = new Periodic();
   #environment: ExecuteEnvironment | undefined;
 
   constructor(name: string, settings: SettingsInput = {}, parts: LovageParts = {}) {
@@ -178,6 +181,11 @@ export class Lovage implements AsyncDisposable {
     return this.#core.createDispatcher(options);
   }
 
+  /** Where times come from. */
+  get time(): Clock {
+    return this.#clock;
+  }
+
   /** What sends: for programs that make calls as data. */
   get publisher(): Publisher {
     return this.#core.publisher;
@@ -224,6 +232,19 @@ export class Lovage implements AsyncDisposable {
   use(middleware: Middleware): this {
     this.#core.middleware = [...this.#core.middleware, middleware];
     return this;
+  }
+
+  /**
+   * Has beat send a task again and again: `app.addPeriodicTask(30, check.s())`, `app.addPeriodicTask(crontab('0 4 * * *'), report, { name: 'nightly' })`.
+   * Answers the entry's name. Throws ConfigurationError for a name that is taken.
+   */
+  addPeriodicTask(schedule: ScheduleLike, task: PeriodicTask, options: PeriodicOptions = {}): string {
+    return this.#periodic.add(schedule, task, options);
+  }
+
+  /** What beat sends as far as settings and code say, by name, and which entries of the setting are wrong. */
+  get periodicTasks(): ReturnType<Periodic['entries']> {
+    return this.#periodic.entries(this.settings.beatSchedule);
   }
 
   /** Names task modules by globs or folders (whose modules called `tasks` are meant). They are loaded when a worker starts, or by `importTasks`. */

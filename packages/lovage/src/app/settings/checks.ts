@@ -162,15 +162,6 @@ export function checkAnnotations(value: unknown): string | undefined {
   return undefined;
 }
 
-/** beatSchedule. */
-export function checkSchedule(value: unknown): string | undefined {
-  for (const [name, entry] of Object.entries(value as Readonly<Record<string, unknown>>)) {
-    if (!isMap(entry)) return `must give the entry '${name}' an object with task and schedule`;
-    if (!('task' in entry) || !('schedule' in entry)) return `must give the entry '${name}' both task and schedule`;
-  }
-  return undefined;
-}
-
 /** taskPublishRetryPolicy. */
 export function checkRetryPolicy(value: unknown): string | undefined {
   for (const [key, number] of Object.entries(value as Readonly<Record<string, unknown>>)) {

@@ -1,6 +1,6 @@
 // Settings of the application as a whole: content, time, modules, security, the schedule of beat.
 import { checkSigningKeys } from '../../security/index.ts';
-import { checkSchedule, checkSigningRequired } from './checks.ts';
+import { checkSigningRequired } from './checks.ts';
 import type { SettingRows } from './row.ts';
 
 export const generalSettings: SettingRows = {
@@ -74,44 +74,68 @@ export const generalSettings: SettingRows = {
     kind: 'map',
     default: {},
     old: 'CELERYBEAT_SCHEDULE',
-    check: checkSchedule,
-    about: 'What beat sends and when: a map of entry name to { task, schedule, args, kwargs, options }.',
-    later: 'beat',
+    type: 'Readonly<Record<string, BeatEntry>>',
+    about:
+      'What beat sends and when: a map of entry name to { task, schedule, args, kwargs, options, … } (docs/guide-beat.md). An entry that is wrong is named in the log of beat, which goes on with the others.',
   },
   beatScheduler: {
     kind: 'string',
     default: null,
     old: 'CELERYBEAT_SCHEDULER',
-    about: 'Where beat keeps what it remembers: a store name or URL; null: beside the broker.',
-    later: 'beat',
+    about:
+      "Where beat keeps what it remembers: 'file', or a URL of the kind memory://, sqlite://, redis:// or db+…; null: in the database of the broker, or of the results, or in a file where there is none.",
   },
   beatScheduleFilename: {
     kind: 'string',
     default: 'lovage-schedule',
     old: 'CELERYBEAT_SCHEDULE_FILENAME',
-    about: 'File of the schedule store that lives in a file.',
-    later: 'beat',
+    about: "File of the store 'file', which is an SQLite database.",
   },
   beatMaxLoopInterval: {
     kind: 'seconds',
     default: 0,
     old: 'CELERYBEAT_MAX_LOOP_INTERVAL',
-    about: 'Longest sleep of beat between two looks at its schedule, in seconds; 0: the default of the store.',
-    later: 'beat',
+    about:
+      'Longest time between two looks at the schedule, in seconds; 0, or more than 1: every second, in which the lease is renewed too.',
   },
   beatSyncEvery: {
     kind: 'integer',
     default: 0,
     old: 'CELERYBEAT_SYNC_EVERY',
-    about: 'Save the schedule after this many sent tasks; 0: by time only.',
-    later: 'beat',
+    about: 'Save the schedule after this many sent tasks.',
+    ignored: 'what beat remembers is stored with each run',
   },
   beatCronStartingDeadline: {
     kind: 'seconds',
     default: null,
     old: 'CELERYBEAT_CRON_STARTING_DEADLINE',
-    about: 'Skip a crontab run that is late by more than this many seconds; null: never skip.',
-    later: 'beat',
+    about: 'Skip a crontab run that is late by more than this many seconds; null: as beatMisfireMaxAge says.',
+  },
+  beatMisfirePolicy: {
+    kind: 'choice',
+    choices: ['skip', 'latest', 'all'],
+    default: 'latest',
+    celery: null,
+    about: "Which of the runs that no beat was there for are made up for: none ('skip'), the latest of each entry, or 'all'.",
+  },
+  beatMisfireGrace: {
+    kind: 'seconds',
+    default: 30,
+    celery: null,
+    about: 'A run that is late by less is no missed one, in seconds: another beat may just have taken over.',
+  },
+  beatMisfireMaxAge: {
+    kind: 'seconds',
+    default: null,
+    celery: null,
+    about: 'A run that is late by more than this many seconds is dropped, whatever the policy; null: without limit.',
+  },
+  beatLease: {
+    kind: 'seconds',
+    default: 5,
+    min: 1,
+    celery: null,
+    about: 'Seconds without a sign of life after which another beat takes the place of the one that leads.',
   },
   securityCertificate: {
     kind: 'string',

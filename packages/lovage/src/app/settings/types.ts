@@ -1,6 +1,6 @@
 // Every setting with its type. Made from the settings table by scripts/settings.ts: change the table, then run the script.
 import type { SigningKey } from '../../security/index.ts';
-import type { Annotations, MissingQueue, PublishRetryPolicy, QueueList, Routes } from './shapes.ts';
+import type { Annotations, BeatEntry, MissingQueue, PublishRetryPolicy, QueueList, Routes } from './shapes.ts';
 
 /** All settings, as they are after conversion and with every default filled in. */
 export interface Settings {
@@ -55,35 +55,55 @@ export interface Settings {
    */
   readonly durability: 'process' | 'power';
   /**
-   * What beat sends and when: a map of entry name to { task, schedule, args, kwargs, options }. No effect yet: belongs to beat, which is still to come.
+   * What beat sends and when: a map of entry name to { task, schedule, args, kwargs, options, … } (docs/guide-beat.md). An entry that is wrong is named in the log of beat, which goes on with the others.
    * @default {}
    */
-  readonly beatSchedule: Readonly<Record<string, unknown>>;
+  readonly beatSchedule: Readonly<Record<string, BeatEntry>>;
   /**
-   * Where beat keeps what it remembers: a store name or URL; null: beside the broker. No effect yet: belongs to beat, which is still to come.
+   * Where beat keeps what it remembers: 'file', or a URL of the kind memory://, sqlite://, redis:// or db+…; null: in the database of the broker, or of the results, or in a file where there is none.
    * @default null
    */
   readonly beatScheduler: string | null;
   /**
-   * File of the schedule store that lives in a file. No effect yet: belongs to beat, which is still to come.
+   * File of the store 'file', which is an SQLite database.
    * @default 'lovage-schedule'
    */
   readonly beatScheduleFilename: string;
   /**
-   * Longest sleep of beat between two looks at its schedule, in seconds; 0: the default of the store. No effect yet: belongs to beat, which is still to come.
+   * Longest time between two looks at the schedule, in seconds; 0, or more than 1: every second, in which the lease is renewed too.
    * @default 0
    */
   readonly beatMaxLoopInterval: number;
   /**
-   * Save the schedule after this many sent tasks; 0: by time only. No effect yet: belongs to beat, which is still to come.
+   * Save the schedule after this many sent tasks. No effect here: what beat remembers is stored with each run.
    * @default 0
    */
   readonly beatSyncEvery: number;
   /**
-   * Skip a crontab run that is late by more than this many seconds; null: never skip. No effect yet: belongs to beat, which is still to come.
+   * Skip a crontab run that is late by more than this many seconds; null: as beatMisfireMaxAge says.
    * @default null
    */
   readonly beatCronStartingDeadline: number | null;
+  /**
+   * Which of the runs that no beat was there for are made up for: none ('skip'), the latest of each entry, or 'all'.
+   * @default 'latest'
+   */
+  readonly beatMisfirePolicy: 'skip' | 'latest' | 'all';
+  /**
+   * A run that is late by less is no missed one, in seconds: another beat may just have taken over.
+   * @default 30
+   */
+  readonly beatMisfireGrace: number;
+  /**
+   * A run that is late by more than this many seconds is dropped, whatever the policy; null: without limit.
+   * @default null
+   */
+  readonly beatMisfireMaxAge: number | null;
+  /**
+   * Seconds without a sign of life after which another beat takes the place of the one that leads.
+   * @default 5
+   */
+  readonly beatLease: number;
   /**
    * File (PEM) of the certificate that belongs to securityKey: who signs here, for the serializer 'auth' (docs/security.md).
    * @default null
