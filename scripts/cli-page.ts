@@ -35,6 +35,11 @@ With \`REMAP_SIGTERM=SIGQUIT\` in the environment TERM does what QUIT does.`,
 number, range or name: \`-c:1-3 10\`, \`-Q:images,films a,b\`, \`--loglevel:2=DEBUG\`. In every value \`%n\` is the name before the \`@\`, \`%h\` the
 whole name, \`%d\` the host; \`%i\` and \`%I\` are the slot's. After \`--\` come settings, for all. Of \`multi\` itself are \`--prefix\`,
 \`--suffix\` (the host), \`--range-prefix\`. Pid files are all that it remembers; see [guide-workers.md](guide-workers.md#in-the-background).`,
+  beat: `Runs until TERM, INT or QUIT ends it. Any number may run for one app: one leads, another takes its place when it stops or dies
+(setting \`beatLease\`). \`lovage worker -B\` does the same inside of a worker. See [guide-beat.md](guide-beat.md).`,
+  schedule: `What is changed here holds within a second in the beat that leads, wherever it runs. Entries of the settings and of the code can
+be paused and run, not removed. \`run\` sends the task now, beside its schedule, and prints its id. A time that lies in the past is that of
+a run that is overdue.`,
   call: `The task need not be known here: without an app, \`-b URL\` is enough. Arguments are JSON as it travels: integers of any size stay
 exact, and \`{"__type__": "datetime", "__value__": "…"}\` is a date. Prints the task's id; with \`--wait\` its result instead. A task that
 failed prints its type and message on stderr and exits with 1; so does a time-out, and the task goes on.`,

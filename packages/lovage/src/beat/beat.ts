@@ -10,6 +10,7 @@ import type { Lovage } from '../app/index.ts';
 import { after, logger, uuid } from '../util/index.ts';
 import { Leadership } from './leadership.ts';
 import { openScheduleStore, type StoreChoice } from './open.ts';
+import { nowOf } from './roster.ts';
 import { createSender, type Sender } from './send.ts';
 import { Shift } from './shift.ts';
 import type { ScheduleStore } from './store.ts';
@@ -121,10 +122,12 @@ class RunningBeat implements Beat {
     // Sending may take long while a broker is away: the lease is kept meanwhile, and edits wait.
     if (this.#working !== undefined) return;
     if (edits !== this.#shift.edits) await this.#shift.read();
+    const { wakeAt } = this.#shift;
+    if (wakeAt === undefined || wakeAt > nowOf(this.#app)) return;
     const working = this.#shift.work(this.#stopping.signal).catch((error: unknown) => this.#complain(error));
     this.#working = working.finally(() => {
       this.#working = undefined;
-      this.#poke();
+      this.#wake();
     });
   }
 
@@ -144,7 +147,7 @@ class RunningBeat implements Beat {
   async #sleep(): Promise<void> {
     if (this.#isPoked || this.#stopping.signal.aborted) return;
     const wakeAt = this.#leadership.token === undefined || this.#working !== undefined ? undefined : this.#shift.wakeAt;
-    const until = wakeAt === undefined ? this.#turnSeconds : wakeAt / 1000 - this.#app.time.now();
+    const until = wakeAt === undefined ? this.#turnSeconds : (wakeAt - nowOf(this.#app)) / 1000;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = after(Math.max(0, Math.min(until, this.#turnSeconds)), resolve, { ref: true });
     this.#wake = resolve;

@@ -3,5 +3,6 @@
 
 export { type Beat, type BeatOptions, startBeat } from './beat.ts';
 export type { StoreChoice } from './open.ts';
+export { type BeatProgramOptions, runBeatProgram } from './program.ts';
 export { type NewEntry, openSchedule, type ScheduledEntry, type ScheduleHandle } from './schedule.ts';
 export { type BeatStep, beatStep } from './step.ts';

@@ -27,6 +27,11 @@ export interface Roster {
   readonly gone: readonly string[];
 }
 
+/** Epoch milliseconds, whole: due times are made of them, and ids of due times. */
+export function nowOf({ time }: Lovage): number {
+  return Math.round(time.now() * 1000);
+}
+
 /** The zone of crontabs that have none of their own. */
 export function zoneName({ settings }: Lovage): string {
   const { timezone, enableUtc } = settings;
@@ -45,13 +50,21 @@ export class Complaints {
 }
 
 /** Where an entry begins that was never seen. */
-function freshState({ entry }: Resolved, timezone: string, now: number): EntryState {
-  return { lastDue: entry.lastRunAt ?? now, lastRunAt: undefined, totalRuns: 0, timezone, pending: [] };
+function freshState({ entry }: Resolved, timezone: string, now: number, grace: number): EntryState {
+  // A program that is told "once, right now" needs a moment to start.
+  const isOnce = 'kind' in entry.schedule && entry.schedule.kind === 'clocked';
+  return {
+    lastDue: entry.lastRunAt ?? (isOnce ? now - grace * 1000 : now),
+    lastRunAt: undefined,
+    totalRuns: 0,
+    timezone,
+    pending: [],
+  };
 }
 
 /** Makes the places of what a store keeps. Entries that cannot be used are named and left out. */
 export async function makeRoster(app: Lovage, snapshot: Snapshot, complaints: Complaints): Promise<Roster> {
-  const now = app.time.now() * 1000;
+  const now = nowOf(app);
   const timezone = zoneName(app);
   const { entries, wrong } = await resolveEntries(app, snapshot.edited);
   for (const each of wrong) complaints.tell(each);
@@ -60,7 +73,7 @@ export async function makeRoster(app: Lovage, snapshot: Snapshot, complaints: Co
     try {
       const text = snapshot.states.get(name);
       const stored = text === undefined ? undefined : readState(text);
-      const state = placed(stored ?? freshState(resolved, timezone, now), resolved, timezone, now);
+      const state = placed(stored ?? freshState(resolved, timezone, now, app.settings.beatMisfireGrace), resolved, timezone, now);
       const times = dueTimes(resolved.entry, timezone);
       // Says what is wrong with a schedule before its first run.
       times.next(state.lastDue, now);

@@ -15,7 +15,7 @@ import { dueTimes } from './next.ts';
 import { openScheduleStore, type StoreChoice } from './open.ts';
 import { sendTime } from './plan.ts';
 import { type Resolved, resolveEntries } from './resolve.ts';
-import { zoneName } from './roster.ts';
+import { nowOf, zoneName } from './roster.ts';
 import { type EntryEdit, type EntryState, readEdit, readState } from './state.ts';
 import type { ScheduleStore } from './store.ts';
 
@@ -72,7 +72,7 @@ interface Known {
 /** Opens the schedule of an app, whose task modules should be loaded by then. */
 export async function openSchedule(app: Lovage, choice: StoreChoice = {}): Promise<ScheduleHandle> {
   const store = await openScheduleStore(app, choice);
-  const now = (): number => app.time.now() * 1000;
+  const now = (): number => nowOf(app);
 
   async function look(): Promise<Known> {
     const { edited, states } = await store.load();

@@ -2,7 +2,7 @@
 import type { Lovage } from '../app/index.ts';
 import { backoff, logger } from '../util/index.ts';
 import { plan, type Run } from './plan.ts';
-import { Complaints, makeRoster, type Place, type Roster } from './roster.ts';
+import { Complaints, makeRoster, nowOf, type Place, type Roster } from './roster.ts';
 import type { RunFailure, Sender } from './send.ts';
 import { type EntryState, writeState } from './state.ts';
 import type { Change, ScheduleStore } from './store.ts';
@@ -86,7 +86,7 @@ export class Shift {
   }
 
   get #now(): number {
-    return this.#options.app.time.now() * 1000;
+    return nowOf(this.#options.app);
   }
 
   #due(): readonly Place[] {

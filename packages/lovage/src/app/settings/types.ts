@@ -890,27 +890,27 @@ export interface Settings {
    */
   readonly workerUmask: string | null;
   /**
-   * File that `lovage beat` writes its log to. No effect yet: belongs to beat, which is still to come.
+   * File that `lovage beat` writes its log to.
    * @default null
    */
   readonly beatLogfile: string | null;
   /**
-   * File that holds the process id of `lovage beat`. No effect yet: belongs to beat, which is still to come.
+   * File that holds the process id of `lovage beat`.
    * @default null
    */
   readonly beatPidfile: string | null;
   /**
-   * User, by name or number, that `lovage beat` changes to. No effect yet: belongs to beat, which is still to come.
+   * User, by name or number, that `lovage beat` changes to.
    * @default null
    */
   readonly beatUid: string | null;
   /**
-   * Group, by name or number, that `lovage beat` changes to. No effect yet: belongs to beat, which is still to come.
+   * Group, by name or number, that `lovage beat` changes to.
    * @default null
    */
   readonly beatGid: string | null;
   /**
-   * File mode mask of `lovage beat`, in octal. No effect yet: belongs to beat, which is still to come.
+   * File mode mask of `lovage beat`, in octal.
    * @default null
    */
   readonly beatUmask: string | null;

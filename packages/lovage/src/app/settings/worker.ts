@@ -271,7 +271,7 @@ export const workerSettings: SettingRows = {
     ignored: 'due tasks have a timer that is exact to the millisecond',
   },
   ...daemon('worker'),
-  ...daemon('beat', 'beat'),
+  ...daemon('beat'),
   ...daemon('events'),
   workerLogfile: {
     kind: 'string',

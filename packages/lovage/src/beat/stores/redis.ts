@@ -105,7 +105,10 @@ export function open(options: StoreOptions): ScheduleStore {
     name: 'redis',
     url: target.url,
     database: target.database,
-    look: async () => readLook(await line.script(LOOK, [lease], [], signal())),
+    look: async () => {
+      const { lease: seen, edits } = readLook(await line.script(LOOK, [lease], [], signal()));
+      return { lease: seen, edits };
+    },
     swapLease: async (expected, next) =>
       readLook(await line.script(SWAP, [lease], [...leaseArguments(expected), ...leaseArguments(next)], signal())),
     load: async () => {

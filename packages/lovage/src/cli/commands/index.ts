@@ -17,6 +17,16 @@ export const commandTable: readonly CommandEntry[] = [
     summary: 'Start, stop and restart several workers in the background.',
     load: async () => (await import('./multi.ts')).multi,
   },
+  {
+    name: 'beat',
+    summary: 'Send periodic tasks when they are due. Any number may run; one of them leads.',
+    load: async () => (await import('./beat.ts')).beat,
+  },
+  {
+    name: 'schedule',
+    summary: 'Periodic tasks: list, add, pause, resume, run, remove them, see when they are next.',
+    load: async () => (await import('./schedule.ts')).schedule,
+  },
   { name: 'call', summary: 'Send a task by name, known here or not.', load: async () => (await import('./call.ts')).call },
   { name: 'result', summary: 'Show the state and the result of a task.', load: async () => (await import('./result.ts')).result },
   {

@@ -52,6 +52,12 @@ const SETTINGS: Readonly<Record<Program['program'], (settings: Settings) => Give
     gid: settings.workerGid,
     umask: settings.workerUmask,
   }),
+  beat: (settings) => ({
+    pidfile: settings.beatPidfile,
+    uid: settings.beatUid,
+    gid: settings.beatGid,
+    umask: settings.beatUmask,
+  }),
   events: (settings) => ({
     pidfile: settings.eventsPidfile,
     uid: settings.eventsUid,
@@ -62,7 +68,7 @@ const SETTINGS: Readonly<Record<Program['program'], (settings: Settings) => Give
 
 /** A program that runs by itself. */
 export interface Program {
-  readonly program: 'worker' | 'events';
+  readonly program: 'worker' | 'beat' | 'events';
   readonly options: DaemonOptions;
   loadApp(): Promise<Lovage>;
   /** What `%n` and the like stand for in the name of the pid file. */
