@@ -1,6 +1,6 @@
 // Log lines of a worker program: Celery's format for people, or one JSON object a line for machines. Only programs call this; a
 // library stays silent until somebody configures a sink.
-import { configure, type LogRecord, type Sink } from '@logtape/logtape';
+import type { LogRecord, Sink } from '@logtape/logtape';
 import { type LineFields, lineFormat } from './log-format.ts';
 
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL' | 'FATAL';
@@ -166,6 +166,7 @@ export async function configureLogging(options: LoggingOptions): Promise<void> {
   const write = options.write ?? ((line: string): void => void stderr(line));
   const format = options.format === 'json' ? (record: LogRecord): string => jsonLine(record, options) : textFormat(options);
   const sink: Sink = (record) => write(`${format(record)}\n`);
+  const { configure } = await import('@logtape/logtape');
   await configure({
     reset: true,
     sinks: { worker: sink },
