@@ -6,7 +6,7 @@ import type { Call, CanvasPlan, PreparedCall, Publisher, PublishPayload, Signals
 import { type Middleware, wrapPublish } from '../task/index.ts';
 import { LovageError } from '../util/index.ts';
 import { createOutbox, deliver, type Fate, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
-import { type PrepareHost, prepareCall, prepareQuickly } from './prepare.ts';
+import { type PrepareHost, prepareCall, prepareQuickly, withChain } from './prepare.ts';
 import type { PublishRetryPolicy, Settings } from './settings.ts';
 
 /** What the producer needs of its app. */
@@ -40,8 +40,13 @@ export function createProducer(host: () => ProducerHost): Producer {
     return beforeTaskPublish.observed || afterTaskPublish.observed;
   };
 
-  const prepareOne = (call: Call): PreparedCall => {
-    const { middleware } = host();
+  const prepareOne = (given: Call): PreparedCall => {
+    const app = host();
+    const { middleware } = app;
+    const isPrivate = middleware.length === 0 && !isObserved();
+    const quick = isPrivate ? prepareQuickly(given, app) : undefined;
+    if (quick !== undefined) return quick;
+    const call = isPrivate ? given : withChain(given);
     if (wrapped?.of !== middleware)
       wrapped = { of: middleware, prepare: wrapPublish(middleware, (inner) => prepareCall(inner, host())) };
     const prepared = wrapped.prepare(call);
