@@ -65,7 +65,6 @@ export type DeathReason =
   | 'unknown-task'
   | 'undecodable'
   | 'refused-content'
-  | 'refused-signature'
   | 'malformed'
   | 'too-large'
   | 'rejected'

@@ -10,7 +10,6 @@ import {
   InvalidTaskError,
   logger,
   type Maybe,
-  SignatureRefusedError,
   TimeLimitExceededError,
 } from '../util/index.ts';
 import { type Attempt, MessageAttempt, storeOptions } from './attempt.ts';
@@ -51,7 +50,6 @@ type Unusable = NonNullable<Outcome['unusable']>;
 
 function reasonOf(error: unknown): Unusable['reason'] {
   if (error instanceof ContentRefusedError) return 'refused-content';
-  if (error instanceof SignatureRefusedError) return 'refused-signature';
   if (error instanceof InvalidTaskError) return 'malformed';
   if (error instanceof BodyTooLargeError) return 'too-large';
   return 'undecodable';

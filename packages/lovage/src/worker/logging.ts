@@ -1,7 +1,6 @@
 // Log lines of a worker program: Celery's format for people, or one JSON object a line for machines. Only programs call this; a
 // library stays silent until somebody configures a sink.
 import { configure, type LogRecord, type Sink } from '@logtape/logtape';
-import { redact, redactText } from '../util/index.ts';
 import { type LineFields, lineFormat } from './log-format.ts';
 
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL' | 'FATAL';
@@ -12,8 +11,8 @@ export interface LoggingOptions {
   readonly format?: 'text' | 'json';
   /** Whole lines by level, as Celery does. @default false */
   readonly color?: boolean;
-  /** Where lines go, with the name of the process or slot that they are of. @default standard error */
-  readonly write?: (line: string, process: string) => void;
+  /** Where lines go. @default standard error */
+  readonly write?: (line: string) => void;
   /** Name of this process in the lines. @default 'MainProcess' */
   readonly processName?: string;
   /** Form of text lines, with Python's names. @default '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s' */
@@ -75,8 +74,8 @@ function messageOf({ message, properties }: LogRecord): string {
     .map((part, index) => {
       // Words and values take turns, words first.
       if (index % 2 === 0) return String(part);
-      const text = redactText(show(part));
-      const trace = part instanceof Error || (text !== '' && part === properties.traceback);
+      const text = show(part);
+      const trace = part instanceof Error || (text !== '' && text === properties.traceback);
       return escapeControl(text.length > MAX_VALUE && !trace ? `${text.slice(0, MAX_VALUE)}…` : text, trace);
     })
     .join('');
@@ -114,7 +113,7 @@ function fieldsOf(record: LogRecord, processName: string): LineFields {
     msecs: timestamp % 1000,
     name: category.join('.'),
     process: process.pid,
-    processName: nameOfProcess(record, processName),
+    processName: typeof properties.processName === 'string' ? properties.processName : processName,
     task_name: text(properties.task),
     task_id: text(properties.id),
   };
@@ -143,9 +142,7 @@ export function jsonLine(record: LogRecord, options: { readonly processName?: st
     .filter(([key]) => key !== 'processName')
     .map(([key, value]): [string, unknown] => [
       key,
-      value instanceof Error
-        ? { type: value.name, message: redactText(value.message), stack: redactText(value.stack ?? '') }
-        : plain(redact({ [key]: value }), key),
+      value instanceof Error ? { type: value.name, message: value.message, stack: value.stack } : plain(value),
     ]);
   return JSON.stringify({
     time: new Date(record.timestamp).toISOString(),
@@ -158,13 +155,8 @@ export function jsonLine(record: LogRecord, options: { readonly processName?: st
   });
 }
 
-function plain(fields: unknown, key: string): unknown {
-  const value = (fields as Readonly<Record<string, unknown>>)[key];
+function plain(value: unknown): unknown {
   return typeof value === 'bigint' || (typeof value === 'object' && value !== null) ? show(value) : value;
-}
-
-function nameOfProcess({ properties }: LogRecord, own: string): string {
-  return typeof properties.processName === 'string' ? properties.processName : own;
 }
 
 /** Configures the logging of this process. Categories outside Lovage's are left as they are. */
@@ -173,8 +165,7 @@ export async function configureLogging(options: LoggingOptions): Promise<void> {
   const stderr = process.stderr.write.bind(process.stderr);
   const write = options.write ?? ((line: string): void => void stderr(line));
   const format = options.format === 'json' ? (record: LogRecord): string => jsonLine(record, options) : textFormat(options);
-  const { processName = 'MainProcess' } = options;
-  const sink: Sink = (record) => write(`${format(record)}\n`, nameOfProcess(record, processName));
+  const sink: Sink = (record) => write(`${format(record)}\n`);
   await configure({
     reset: true,
     sinks: { worker: sink },
