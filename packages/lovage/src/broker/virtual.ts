@@ -10,7 +10,15 @@ import {
 } from '../util/index.ts';
 import { notThere } from './declarations.ts';
 import { routedQueues } from './routing.ts';
-import type { Broker, ExchangeType, Outgoing, QueueDeclaration, SubscribeOptions, Topology } from './seam.ts';
+import type {
+  Broker,
+  ExchangeDeclaration,
+  ExchangeType,
+  Outgoing,
+  QueueDeclaration,
+  SubscribeOptions,
+  Topology,
+} from './seam.ts';
 import type { QueueEntry, QueueStore, StoredBinding } from './store.ts';
 import { VirtualSubscription } from './subscription.ts';
 
@@ -83,7 +91,7 @@ class VirtualBroker {
 
   async declare(topology: Topology): Promise<void> {
     for (const exchange of topology.exchanges) {
-      if (exchange.passive === true) await this.#findExchange(exchange.name);
+      if (exchange.passive === true) await this.#findExchange(exchange);
       else this.#rememberExchange(exchange.name, exchange.type);
     }
     const bindings = topology.bindings
@@ -96,11 +104,12 @@ class VirtualBroker {
   }
 
   /** Stores keep bindings, so an exchange is there when something is bound to it, or when it was declared here. */
-  async #findExchange(name: string): Promise<void> {
+  async #findExchange({ name, type }: ExchangeDeclaration): Promise<void> {
     if (this.#exchanges.has(name)) return;
     const [bound] = await this.#store.bindings(name);
     if (bound === undefined) throw notThere(`Exchange "${name}"`);
-    this.#exchanges.set(name, bound.type);
+    // Redis does not keep whether an exchange is direct or fanout: what is declared here must say it.
+    this.#exchanges.set(name, bound.type === 'direct' ? type : bound.type);
   }
 
   #rememberExchange(name: string, type: ExchangeType): void {

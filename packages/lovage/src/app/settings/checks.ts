@@ -90,6 +90,9 @@ function checkBag(of: string, options: object, rules: Readonly<Record<string, Op
 
 function checkQueueOptions(name: string, options: Readonly<Record<string, unknown>>): string | undefined {
   const wrong = checkBag(`the queue '${name}'`, options, QUEUE_RULES);
+  if (options.broadcast === true && options.passive === true) {
+    return `must not make '${name}' both broadcast and passive: each process makes a queue of its own there (exchangePassive looks for the exchange alone)`;
+  }
   if (wrong !== undefined || options.bindings === undefined) return wrong;
   for (const binding of options.bindings as readonly Readonly<Record<string, unknown>>[]) {
     const of = `a binding of the queue '${name}'`;

@@ -66,12 +66,15 @@ export function describeRouting({ setup, traits }: Suite): void {
     expect((await received(queues.star!, 1))[0]).toBe('1');
   });
 
-  test('a fanout exchange gives every listening queue a copy', async () => {
+  test.each([
+    ['declared', false],
+    ['looked for', true],
+  ])('a fanout exchange that its sender has %s gives every listening queue a copy', async (_, passive) => {
     await using harness = await setup();
     await using broker = await harness.open();
     await using other = await harness.open();
     const { exchange, queues } = await freshExchange(broker, 'fanout', { a: [''], b: [''] });
-    await other.declare({ exchanges: [{ name: exchange, type: 'fanout', durable: true }], queues: [], bindings: [] });
+    await other.declare({ exchanges: [{ name: exchange, type: 'fanout', durable: true, passive }], queues: [], bindings: [] });
     await using one = await read(broker, queues.a!);
     await using two = await read(broker, queues.b!);
     const both = Promise.all([one.one(), two.one()]);

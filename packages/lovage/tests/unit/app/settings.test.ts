@@ -81,6 +81,7 @@ test.each([
   [{ taskQueues: [{ name: 'a', exhange: 'media' }] }, "Did you mean 'exchange'"],
   [{ taskQueues: { a: { maxPriority: '9' } } }, 'maxPriority must be a whole number'],
   [{ taskQueues: { a: { arguments: [] } } }, 'arguments must be an object'],
+  [{ taskQueues: { a: { broadcast: true, passive: true } } }, 'both broadcast and passive'],
   [{ taskQueues: { a: { bindings: [{ exchange: 'x' }] } } }, 'both exchange and routingKey'],
   [{ taskQueues: { a: { bindings: [{ exchange: {}, routingKey: 'x' }] } } }, 'exchangeType'],
   [{ taskRoutes: { 'a.*': { queue: { name: 'q' } } } }, "route of 'a.*' options that fit: queue must be the name of a queue"],
