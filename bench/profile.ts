@@ -1,5 +1,6 @@
-// `node bench/profile.ts`: where each microsecond of a task goes. Runs producers and workers of Lovage on a private Redis under V8's sampling
-// profiler, gives each sample to the room of the library that it fell into, and asks Redis what it spent. Prints the table of docs/performance.md.
+// `node bench/profile.ts [count] [redis|sqlite]`: where each microsecond of a task goes. Runs producers and workers of Lovage on a private Redis
+// or a new file under V8's sampling profiler, gives each sample to the room of the library that it fell into, and asks Redis what it spent.
+// Prints the table of docs/performance.md.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -85,6 +86,7 @@ function costsOf(folder: string, count: number): Costs {
 
 /** Microseconds of CPU that the server has spent, and of its commands. */
 async function serverCosts(url: string): Promise<Costs> {
+  if (!url.startsWith('redis')) return new Map();
   const { Redis } = await import('ioredis');
   const redis = new Redis(url);
   const info = `${await redis.info('cpu')}${await redis.info('commandstats')}`;
@@ -133,7 +135,7 @@ function print(title: string, { client, server }: Measured): void {
 
 const COUNT = Number(process.argv[2] ?? 200_000);
 await using places = new Places();
-await using place = await places.open('redis');
+await using place = await places.open(process.argv[3] === 'sqlite' ? 'sqlite' : 'redis');
 const base = { url: place.url, queue: place.queue };
 console.log('| | Lovage, µs a task | of these | Redis, µs a task | of these |\n| --- | --: | --- | --: | --- |');
 for (const mode of ['awaited', 'inflight', 'bulk'] as const) {

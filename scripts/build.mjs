@@ -15,6 +15,7 @@ const source = (file) => join(root, 'packages/lovage/src', file);
 const ENTRIES = {
   index: source('index.ts'),
   'worker/index': source('worker/index.ts'),
+  'beat/index': source('beat/index.ts'),
   'cli/index': source('cli/index.ts'),
   'chunks/keeper-thread': source('broker/redis/keeper-thread.ts'),
   'chunks/pulse-thread': source('broker/sqlite/pulse-thread.ts'),

@@ -1,14 +1,16 @@
 // Writes docs/cli.md from the command line's own parsers; a unit test fails when the page is out of date. Run: node scripts/cli-page.ts
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { commands } from '../packages/lovage/src/cli/commands/index.ts';
+import { allCommands } from '../packages/lovage/src/cli/commands/index.ts';
 import { environmentVariables } from '../packages/lovage/src/cli/environment.ts';
 import { parse } from '../packages/lovage/src/cli/parse.ts';
 
 export const cliPagePath: string = fileURLToPath(new URL('../docs/cli.md', import.meta.url));
 
+const commands = await allCommands();
+
 function help(...words: readonly string[]): string {
-  const answer = parse([...words, '--help'], {}, { colors: false, width: 120 });
+  const answer = parse([...words, '--help'], {}, { commands, colors: false, width: 120 });
   if (!('exitCode' in answer)) throw new Error('--help was not answered with help.');
   return ['```text', answer.stdout.replaceAll(/[ \t]+$/gm, '').trim(), '```'].join('\n');
 }
@@ -29,6 +31,15 @@ stands for \`worker\`, and \`(int)\`, \`(json)\` and the like say how a value is
 | USR2 | with \`LOVAGE_RDBSIG=1\` (or \`CELERY_RDBSIG=1\`) in the environment: opens Node's debugger on loopback |
 
 With \`REMAP_SIGTERM=SIGQUIT\` in the environment TERM does what QUIT does.`,
+  multi: `NODES is a number (\`3\`: lovage1, lovage2, lovage3) or names (\`images films@box\`). An option with a colon is for some of them, by
+number, range or name: \`-c:1-3 10\`, \`-Q:images,films a,b\`, \`--loglevel:2=DEBUG\`. In every value \`%n\` is the name before the \`@\`, \`%h\` the
+whole name, \`%d\` the host; \`%i\` and \`%I\` are the slot's. After \`--\` come settings, for all. Of \`multi\` itself are \`--prefix\`,
+\`--suffix\` (the host), \`--range-prefix\`. Pid files are all that it remembers; see [guide-workers.md](guide-workers.md#in-the-background).`,
+  beat: `Runs until TERM, INT or QUIT ends it. Any number may run for one app: one leads, another takes its place when it stops or dies
+(setting \`beatLease\`). \`lovage worker -B\` does the same inside of a worker. See [guide-beat.md](guide-beat.md).`,
+  schedule: `What is changed here holds within a second in the beat that leads, wherever it runs. Entries of the settings and of the code can
+be paused and run, not removed. \`run\` sends the task now, beside its schedule, and prints its id. A time that lies in the past is that of
+a run that is overdue.`,
   call: `The task need not be known here: without an app, \`-b URL\` is enough. Arguments are JSON as it travels: integers of any size stay
 exact, and \`{"__type__": "datetime", "__value__": "…"}\` is a date. Prints the task's id; with \`--wait\` its result instead. A task that
 failed prints its type and message on stderr and exits with 1; so does a time-out, and the task goes on.`,
@@ -70,7 +81,8 @@ bytes are base64. Colours follow the terminal, \`NO_COLOR\` and \`FORCE_COLOR\`.
 | 1 | failed: the task failed or gave no result in time, a question was answered with no, a worker ended by an error or hard |
 | 2 | used wrongly: unknown command or option, bad value, an app that cannot be loaded, a wrong setting |
 | 3 | a worker broke off running tasks and gave them back: a cold shutdown, or \`shutdownTimeout\` was over |
-| 69 | nobody there: broker or result store cannot be reached |
+| 69 | nobody there: broker or result store cannot be reached, no worker answered |
+| 73 | the pid file is held by a program that lives |
 
 ## Completion
 

@@ -48,7 +48,8 @@ export function settingsType(): string {
   );
   return [
     '// Every setting with its type. Made from the settings table by scripts/settings.ts: change the table, then run the script.',
-    "import type { Annotations, MissingQueue, PublishRetryPolicy, QueueList, Routes } from './shapes.ts';",
+    "import type { SigningKey } from '../../security/index.ts';",
+    "import type { Annotations, BeatEntry, MissingQueue, PublishRetryPolicy, QueueList, Routes } from './shapes.ts';",
     '',
     '/** All settings, as they are after conversion and with every default filled in. */',
     'export interface Settings {',

@@ -1,7 +1,6 @@
 // The settings of one app: layers of sources, resolved into one frozen record that every reader shares. A write resolves anew and
 // tells the observers, so that nothing keeps an old value. What wins over what is listed once, in `layers`.
-import { ConfigurationError } from '../util/index.ts';
-import { censor } from './censor.ts';
+import { ConfigurationError, redact } from '../util/index.ts';
 import { importModule, splitExport } from './modules.ts';
 import { contradiction, type Settings, settingName, settingsTable } from './settings.ts';
 import { commandLineLayer, environmentLayer, type Layer, namespaceLayer, recordLayer } from './sources.ts';
@@ -150,7 +149,7 @@ export class Config {
     for (const [name, row] of settingsTable) {
       if (options.withDefaults !== true && this.originOf(name) === 'the default') continue;
       const value = this.values[name as keyof Settings];
-      shown[name] = options.censored === false ? value : censor(value, row.secret === true);
+      shown[name] = options.censored === false ? value : redact(value, row.secret === true);
     }
     return shown;
   }

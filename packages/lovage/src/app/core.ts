@@ -50,6 +50,7 @@ import { type AppEvents, createAppEvents } from './events.ts';
 import { createPlanner } from './plan.ts';
 import { createProducer, type Producer, type ProducerHost } from './producer.ts';
 import type { BroadcastNames } from './queues.ts';
+import { addSigning, headerSignerOf } from './security.ts';
 import { idleSettings, type Settings } from './settings.ts';
 import { createState, type State } from './state.ts';
 
@@ -94,6 +95,8 @@ export class Core {
   #state: State | undefined;
   #planner: { readonly state: State; readonly plan: ReturnType<typeof createPlanner> } | undefined;
   #serialization: Serialization | undefined;
+  /** The one that knows of the certificates which the settings name. */
+  #secured: Serialization | undefined;
   #results: ResultStore | undefined;
   #ready: Promise<void> | undefined;
   #searched = false;
@@ -124,8 +127,13 @@ export class Core {
 
   get serialization(): Serialization {
     const { jsonTypes, maxBodyBytes } = this.settings;
-    this.#serialization ??= createSerialization({ jsonTypes, maxBytes: maxBodyBytes });
-    return this.#serialization;
+    const serialization = this.#serialization ?? createSerialization({ jsonTypes, maxBytes: maxBodyBytes });
+    if (serialization !== this.#secured) {
+      addSigning(serialization, this.settings, this.#options.clock);
+      this.#secured = serialization;
+    }
+    this.#serialization = serialization;
+    return serialization;
   }
 
   get results(): ResultStore {
@@ -326,6 +334,7 @@ export class Core {
   #renew(changed: ReadonlySet<string>): void {
     this.#state = undefined;
     this.#declarations.clear();
+    if ([...changed].some((name) => name.startsWith('security'))) this.#secured = undefined;
     if (changed.has('jsonTypes') || changed.has('maxBodyBytes')) this.#serialization = undefined;
     if (this.#results === undefined || ![...changed].some((name) => RESULT_SETTINGS.test(name))) return;
     // Somebody may still wait through the old store, so it is closed only with the app.
@@ -364,6 +373,15 @@ export class Core {
     await backend.replyTo?.();
   }
 
+  #signing: { readonly of: Settings; readonly sign: ProducerHost['sign'] } | undefined;
+
+  /** Asked for every call, so it is made once for each state of the settings. */
+  #headerSigner(): ProducerHost['sign'] {
+    const { settings } = this;
+    if (this.#signing?.of !== settings) this.#signing = { of: settings, sign: headerSignerOf(settings, this.#options.clock) };
+    return this.#signing.sign;
+  }
+
   #createMailbox(): Mailbox {
     const core = this;
     const mailbox = createMailbox({
@@ -399,6 +417,9 @@ export class Core {
       },
       get policy() {
         return core.settings.taskPublishRetryPolicy;
+      },
+      get sign() {
+        return core.#headerSigner();
       },
       clock: this.#options.clock,
       oid: this.oid,

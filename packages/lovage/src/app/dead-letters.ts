@@ -31,6 +31,8 @@ export type Choice = Pick<ResendOptions, 'where' | 'limit'>;
 export interface DeadLettersHost {
   readonly broker: () => Promise<Broker>;
   readonly backend: () => Promise<ResultBackend>;
+  /** Signs anew what was signed; undefined when this app signs nothing. */
+  readonly renew: () => ResendOptions['renew'];
   readonly forget: (ids: readonly string[]) => Promise<unknown>;
 }
 
@@ -49,6 +51,7 @@ export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLet
       return resendDeadLetters(await host.broker(), queue, {
         ...(where === undefined ? {} : { where }),
         ...(limit === undefined ? {} : { limit }),
+        ...renewal(host.renew()),
         // Also the fence of the earlier attempts: the new one counts from 1.
         before: async (letters) => {
           const ids = letters.flatMap(({ id }) => (id === undefined || id === '' ? [] : [id]));
@@ -58,3 +61,5 @@ export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLet
     },
   };
 }
+
+const renewal = (renew: ResendOptions['renew']): Pick<ResendOptions, 'renew'> => (renew === undefined ? {} : { renew });

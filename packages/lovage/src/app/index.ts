@@ -20,6 +20,38 @@ export { importModule, resolveModule, splitExport } from './modules.ts';
 export { priorityNumber } from './plan.ts';
 export type { PeekOptions, QueueHandle, WaitingTask } from './queue.ts';
 export { type Queue, type Queues, topologyOf } from './queues.ts';
+export {
+  type BeatEntry,
+  currentValue,
+  lazyValue,
+  type MisfirePolicy,
+  readEntry,
+  type ScheduleEntry,
+  storableEntry,
+} from './schedule/entry.ts';
+export { FIELDS, type FieldValue, readField } from './schedule/field.ts';
+export type { PeriodicOptions, PeriodicTask } from './schedule/periodic.ts';
+export {
+  type ClockedSchedule,
+  type CrontabFields,
+  type CrontabSchedule,
+  type CustomSchedule,
+  checkZone,
+  clocked,
+  crontab,
+  every,
+  type IntervalSchedule,
+  isCustom,
+  readSchedule,
+  type Schedule,
+  type ScheduleLike,
+  type SolarEvent,
+  type SolarSchedule,
+  schedule,
+  scheduleText,
+  solar,
+} from './schedule/schedules.ts';
+export { messageGuardOf, type SecurityOptions } from './security.ts';
 export * from './settings.ts';
 export { claimEnvironment } from './sources.ts';
 export { noUserOptions, type UserOption, type UserOptions, userValues } from './user-options.ts';

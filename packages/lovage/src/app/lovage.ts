@@ -44,6 +44,9 @@ import { findTaskModules, importAll } from './discovery.ts';
 import type { AppEvents } from './events.ts';
 import { createQueue, type QueueHandle } from './queue.ts';
 import type { Queues } from './queues.ts';
+import { Periodic, type PeriodicOptions, type PeriodicTask } from './schedule/periodic.ts';
+import type { ScheduleLike } from './schedule/schedules.ts';
+import { resignerOf, type SecurityOptions, setUpSecurity } from './security.ts';
 import type { Settings } from './settings.ts';
 import { noUserOptions, type UserOptions } from './user-options.ts';
 
@@ -93,6 +96,7 @@ export class Lovage implements AsyncDisposable {
   readonly #port: TaskPort;
   readonly #clock: Clock;
   readonly #globs: { readonly patterns: readonly string[]; readonly base: string | undefined }[] = [];
+  readonly #periodic = new Periodic();
   #environment: ExecuteEnvironment | undefined;
 
   constructor(name: string, settings: SettingsInput = {}, parts: LovageParts = {}) {
@@ -148,6 +152,15 @@ export class Lovage implements AsyncDisposable {
     return this.#core.serialization;
   }
 
+  /**
+   * Signs what this app sends and accepts only what is signed by somebody whose certificate is in the store: Celery's
+   * `app.setup_security()`. Reads the files at once. Throws ConfigurationError. docs/security.md sets it up.
+   */
+  setupSecurity(options: SecurityOptions = {}): void {
+    setUpSecurity(this.conf, options);
+    this.#core.serialization.serializer('auth');
+  }
+
   /** Which error class stands for which Python exception. */
   get errors(): ErrorRegistry {
     return this.#core.errors;
@@ -166,6 +179,11 @@ export class Lovage implements AsyncDisposable {
   /** A sender of events under a node's name, for programs that have groups of their own; whoever makes one closes it. */
   createDispatcher(options: DispatcherOptions): Dispatcher {
     return this.#core.createDispatcher(options);
+  }
+
+  /** Where times come from. */
+  get time(): Clock {
+    return this.#clock;
   }
 
   /** What sends: for programs that make calls as data. */
@@ -214,6 +232,19 @@ export class Lovage implements AsyncDisposable {
   use(middleware: Middleware): this {
     this.#core.middleware = [...this.#core.middleware, middleware];
     return this;
+  }
+
+  /**
+   * Has beat send a task again and again: `app.addPeriodicTask(30, check.s())`, `app.addPeriodicTask(crontab('0 4 * * *'), report, { name: 'nightly' })`.
+   * Answers the entry's name. Throws ConfigurationError for a name that is taken.
+   */
+  addPeriodicTask(schedule: ScheduleLike, task: PeriodicTask, options: PeriodicOptions = {}): string {
+    return this.#periodic.add(schedule, task, options);
+  }
+
+  /** What beat sends as far as settings and code say, by name, and which entries of the setting are wrong. */
+  get periodicTasks(): ReturnType<Periodic['entries']> {
+    return this.#periodic.entries(this.settings.beatSchedule);
   }
 
   /** Names task modules by globs or folders (whose modules called `tasks` are meant). They are loaded when a worker starts, or by `importTasks`. */
@@ -267,6 +298,7 @@ export class Lovage implements AsyncDisposable {
     return createDeadLetters(queue, {
       broker: () => this.openBroker('read'),
       backend: () => this.openBackend(),
+      renew: () => resignerOf(this.settings, this.#clock),
       forget: async (ids) => this.results.set(ids).forget(),
     });
   }
@@ -276,6 +308,7 @@ export class Lovage implements AsyncDisposable {
     return createQueue(name, {
       broker: () => this.openBroker('read'),
       environment: () => this.#ownEnvironment(),
+      renew: () => resignerOf(this.settings, this.#clock),
       clock: this.#clock,
       deadLetters: () => this.deadLetters(name),
     });

@@ -2,9 +2,10 @@
 import type { Outgoing } from '../broker/index.ts';
 import { sentFields } from '../protocol/index.ts';
 import type { AsyncResult, ChordOpening } from '../result/index.ts';
+import { SIGNATURE_HEADER } from '../security/index.ts';
 import type { Call, CanvasPlan, PreparedCall, Publisher, PublishPayload, Signals } from '../task/index.ts';
 import { type Middleware, wrapPublish } from '../task/index.ts';
-import { LovageError } from '../util/index.ts';
+import { LovageError, redactText } from '../util/index.ts';
 import { createOutbox, deliver, type Fate, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
 import { type PrepareHost, prepareCall, prepareQuickly } from './prepare.ts';
 import type { PublishRetryPolicy, Settings } from './settings.ts';
@@ -18,6 +19,8 @@ export interface ProducerHost extends PrepareHost, OutboxHost {
   result(id: string, options: { readonly ignored: boolean }): AsyncResult<unknown>;
   /** Opens the chords of a plan, or turns them into calls where they cannot be counted; gives the calls to send. */
   join(plan: Pick<CanvasPlan, 'calls' | 'openings'>): Promise<readonly Call[]>;
+  /** Makes the header that signs a message; undefined: none are signed. */
+  readonly sign: ((message: Outgoing) => string) | undefined;
   /** Sends the event task-sent. */
   sent(fields: Readonly<Record<string, unknown>>): void;
 }
@@ -44,7 +47,7 @@ export function createProducer(host: () => ProducerHost): Producer {
     const { middleware } = host();
     if (wrapped?.of !== middleware)
       wrapped = { of: middleware, prepare: wrapPublish(middleware, (inner) => prepareCall(inner, host())) };
-    const prepared = wrapped.prepare(call);
+    const prepared = signed(wrapped.prepare(call), host().sign);
     if (isObserved()) calls.set(prepared.message, { call, prepared });
     return prepared;
   };
@@ -76,6 +79,7 @@ export function createProducer(host: () => ProducerHost): Producer {
   const sendQuickly = (asked: readonly Call[], app: ProducerHost): Promise<readonly AsyncResult<unknown>[]> | undefined => {
     const [call] = asked;
     if (call === undefined || asked.length > 1 || isObserved() || app.middleware.length > 0) return undefined;
+    if (app.sign !== undefined) return undefined;
     const ready = app.ready({ expectsResult: call.options.ignoreResult !== true });
     // Passed on and not asked for again: a promise that nobody waits for ends the process when it rejects.
     if (ready !== undefined) return tracked(sendAll(asked, ready));
@@ -156,12 +160,21 @@ export function createProducer(host: () => ProducerHost): Producer {
   return { send, publish, prepare: (asked) => asked.map(prepareOne), idle };
 }
 
+/** Last of all, so that nothing changes what was signed. */
+function signed(prepared: PreparedCall, sign: ProducerHost['sign']): PreparedCall {
+  if (sign === undefined) return prepared;
+  const { headersText: _, ...message } = prepared.message;
+  const headers = { ...message.headers, [SIGNATURE_HEADER]: sign(message) };
+  return { ...prepared, message: { ...message, headers } };
+}
+
 /** The event task-sent of messages that the broker has. A message of protocol 1 has no headers to tell of. */
 function tellSent(parcels: readonly Pick<Parcel, 'message' | 'queue'>[], app: ProducerHost): void {
   for (const { message, queue } of parcels) {
     const { exchange, routingKey, headers } = message;
     const fields = sentFields(headers, { exchange, routingKey, queue: queue ?? (exchange === '' ? routingKey : null) });
-    if (fields !== undefined) app.sent({ ...fields });
+    if (fields !== undefined)
+      app.sent({ ...fields, args: redactText(fields.args ?? ''), kwargs: redactText(fields.kwargs ?? '') });
   }
 }
 

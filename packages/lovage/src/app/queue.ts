@@ -1,6 +1,6 @@
 // What `app.queue(name)` gives: counts, pause and resume, a look at what waits, and a hand in it. The broker does the work; what belongs
 // to a task (its result, what follows it) is done here.
-import type { Broker, Message, QueueCount, Waiting, WaitingQuery, WaitingRoom } from '../broker/index.ts';
+import type { Broker, Message, QueueCount, ResendOptions, Waiting, WaitingQuery, WaitingRoom } from '../broker/index.ts';
 import { formatTime, parseTask, revokedException, type TaskRequest } from '../protocol/index.ts';
 import { attemptNumber } from '../result/index.ts';
 import { aftermath, type ExecuteEnvironment } from '../task/index.ts';
@@ -71,6 +71,8 @@ export interface QueueHandle {
 export interface QueueHost {
   readonly broker: () => Promise<Broker>;
   readonly environment: () => ExecuteEnvironment;
+  /** Signs anew what was signed; undefined when this app signs nothing. */
+  readonly renew: () => ResendOptions['renew'];
   readonly clock: Clock;
   readonly deadLetters: () => DeadLetters;
 }
@@ -133,7 +135,7 @@ export function createQueue(name: string, host: QueueHost): QueueHandle {
     cancel: async (ids) => {
       const broker = await host.broker();
       const removed = await roomOf(broker, name, 'cancelled').remove(name, listOf(ids));
-      await Promise.all(removed.map((waiting) => ended(waiting, name, broker, host.environment())));
+      await Promise.all(removed.map((waiting) => ended(waiting, name, broker, host)));
       return removed.map(taskOf);
     },
     runNow: (ids) => move(listOf(ids), undefined, 'started before its time'),
@@ -168,7 +170,8 @@ function requestOf(message: Message, queue: string, environment: ExecuteEnvironm
 }
 
 /** Ends a task whose message was taken out: whoever waits for it, or for what was to follow it, is told. */
-async function ended({ message }: Waiting, queue: string, broker: Broker, environment: ExecuteEnvironment): Promise<void> {
+async function ended({ message }: Waiting, queue: string, broker: Broker, host: QueueHost): Promise<void> {
+  const environment = host.environment();
   const request = requestOf(message, queue, environment);
   if (request === undefined) return;
   const { results, parts } = await aftermath(request, message.body, { state: 'REVOKED', reason: 'revoked' }, environment);
@@ -177,7 +180,7 @@ async function ended({ message }: Waiting, queue: string, broker: Broker, enviro
     const { headersText: _, ...plain } = message as Message & { readonly headersText?: string };
     const headers = { ...message.headers, eta: null, expires: formatTime(0) };
     const again = { ...plain, exchange: '', routingKey: queue, headers };
-    await broker.publish([again], { signal: AbortSignal.timeout(PUBLISH_TIMEOUT * 1000) });
+    await broker.publish([host.renew()?.(message, again) ?? again], { signal: AbortSignal.timeout(PUBLISH_TIMEOUT * 1000) });
     return;
   }
   const { id, retries, attempts, replacedTaskNesting, replyTo, correlationId, group, parentId } = request;

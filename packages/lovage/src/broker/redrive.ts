@@ -30,6 +30,8 @@ export interface ResendOptions {
   readonly where?: (letter: DeadLetter) => boolean;
   /** How many letters are looked at, the oldest first. @default 1000 */
   readonly limit?: number;
+  /** What is sent in place of a letter that goes back, such as one with a new signature. */
+  readonly renew?: (letter: Message, next: Outgoing) => Outgoing;
   /** Called with a batch right before it is sent. */
   readonly before?: (letters: readonly DeadLetter[]) => Promise<void>;
 }
@@ -57,9 +59,10 @@ export async function listDeadLetters(
 
 /** Sends dead letters of a queue to where they died, as if new; resolves to those that were sent. */
 export function resendDeadLetters(broker: Broker, queue: string, options: ResendOptions = {}): Promise<readonly DeadLetter[]> {
+  const { renew = (_, next) => next } = options;
   return takeOut(broker, queue, options, (chosen) =>
     broker.publish(
-      chosen.map((delivery) => again(delivery, queue)),
+      chosen.map((delivery) => renew(delivery, again(delivery, queue))),
       { signal: AbortSignal.timeout(PUBLISH_TIMEOUT * 1000) },
     ),
   );
@@ -69,7 +72,7 @@ export function resendDeadLetters(broker: Broker, queue: string, options: Resend
 export function discardDeadLetters(
   broker: Broker,
   queue: string,
-  options: Omit<ResendOptions, 'before'> = {},
+  options: Omit<ResendOptions, 'before' | 'renew'> = {},
 ): Promise<readonly DeadLetter[]> {
   return takeOut(broker, queue, options, async () => undefined);
 }

@@ -65,6 +65,7 @@ export type DeathReason =
   | 'unknown-task'
   | 'undecodable'
   | 'refused-content'
+  | 'refused-signature'
   | 'malformed'
   | 'too-large'
   | 'rejected'

@@ -10,6 +10,7 @@ export interface GlobalOptions {
   readonly resultBackend: string | undefined;
   readonly workdir: string | undefined;
   readonly config: string | undefined;
+  readonly dotenv: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly noColor: boolean;
@@ -28,14 +29,16 @@ export interface CommandContext {
   loadApp(pairs?: readonly string[]): Promise<Lovage>;
 }
 
-/** Exit codes, as Celery's: 0 done, 1 failed, 2 used wrongly, 69 nobody there. */
-export const EXIT = { ok: 0, failure: 1, usage: 2, unavailable: 69 } as const;
+/** Exit codes, as Celery's: 0 done, 1 failed, 2 used wrongly, 69 nobody there, 73 a live program holds the pid file. */
+export const EXIT = { ok: 0, failure: 1, usage: 2, unavailable: 69, held: 73 } as const;
 
 export interface CommandDefinition<Options> {
   readonly name: string;
   /** One sentence for help. */
   readonly summary: string;
   readonly examples: readonly string[];
+  /** Takes what follows its name as plain words, options too: it has a grammar of its own. */
+  readonly words?: boolean;
   readonly parser: Parser<'sync', Options, unknown>;
   /** Resolves to the exit code. */
   run(options: Options, context: CommandContext): Promise<number>;

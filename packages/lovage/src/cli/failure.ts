@@ -1,7 +1,8 @@
 // What a person reads when something goes wrong: one line, and for a mistake in a module of their own the place in it.
 import { fileURLToPath } from 'node:url';
 import { debuglog } from 'node:util';
-import { ArgumentsError, ConfigurationError, LovageError, ResultTimeoutError } from '../util/index.ts';
+import { ArgumentsError, ConfigurationError, LovageError, ResultTimeoutError, redactText } from '../util/index.ts';
+import { PidFileHeldError } from './daemon/pid-file.ts';
 import { EXIT } from './define.ts';
 import { printable } from './output.ts';
 
@@ -56,18 +57,23 @@ function reasonOf(error: unknown): string {
   return `${name}${shorten(first)}${from === undefined ? '' : ` (imported by ${shorten(from)})`}`;
 }
 
+/** For the eyes of a person: no secret, and nothing that drives a terminal. */
+const shown = (text: string): string => printable(redactText(text));
+
 /** The lines for a person; the first says it all. */
 export function describeError(error: unknown): readonly string[] {
   debug('%s', error instanceof Error ? (error.stack ?? error.message) : String(error));
-  if (error instanceof ModuleFailure) return [printable(error.message), ...error.frames.map((frame) => printable(frame))];
-  if (error instanceof LovageError) return [printable(error.message.replaceAll(/\s*\n\s*/g, ' '))];
-  if (error instanceof Error) return [printable(`${error.name}: ${error.message.replaceAll(/\s*\n\s*/g, ' ')}`)];
-  return [printable(String(error))];
+  if (error instanceof ModuleFailure) return [shown(error.message), ...error.frames.map((frame) => shown(frame))];
+  if (error instanceof LovageError || error instanceof PidFileHeldError)
+    return [shown(error.message.replaceAll(/\s*\n\s*/g, ' '))];
+  if (error instanceof Error) return [shown(`${error.name}: ${error.message.replaceAll(/\s*\n\s*/g, ' ')}`)];
+  return [shown(String(error))];
 }
 
 /** 2 for what the user can put right on the command line, 69 for what may come back by itself, else 1. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ModuleFailure || error instanceof ConfigurationError || error instanceof ArgumentsError) return EXIT.usage;
+  if (error instanceof PidFileHeldError) return EXIT.held;
   if (error instanceof ResultTimeoutError) return EXIT.failure;
   return error instanceof LovageError && error.transient ? EXIT.unavailable : EXIT.failure;
 }

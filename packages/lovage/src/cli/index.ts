@@ -1,3 +1,3 @@
 // The command line. Comes in: argv and the environment. Goes out: lines on stdout and stderr, and an exit code. The only room that
 // reads argv, installs signal handlers and ends the process.
-export { main, program } from './main.ts';
+export { program } from './program.ts';

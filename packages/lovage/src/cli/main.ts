@@ -2,20 +2,19 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { debuglog } from 'node:util';
-import { claimEnvironment, findApp, findAppModule, type Lovage, userValues } from '../app/index.ts';
+import type { Lovage } from '../app/index.ts';
 import { ConfigurationError, LovageError, orAborted } from '../util/index.ts';
-import { commands } from './commands/index.ts';
-import type { CommandContext, GlobalOptions } from './define.ts';
+import { allCommands, commandsWith, commandTable } from './commands/index.ts';
+import type { Command, CommandContext, GlobalOptions } from './define.ts';
+import { readEnvironmentFile } from './dotenv.ts';
 import { environmentVariables } from './environment.ts';
 import { codeOf, describeError, exitCodeOf, ModuleFailure } from './failure.ts';
 import { createOutput, type Output } from './output.ts';
-import { type Answered, type Parsed, parse } from './parse.ts';
+import { type Answered, neededCommands, type Parsed, type ParseOptions, parse } from './parse.ts';
 import { globalWord } from './user-options.ts';
 
 /** Closing must not keep a person waiting for a broker that is away. */
 const CLOSE_MS = 2000;
-/** What a module of the user leaves open may hold the process so long. */
-const LINGER_MS = 300;
 
 function wantsColor(argv: readonly string[], stream: NodeJS.WriteStream): boolean {
   const { NO_COLOR = '', FORCE_COLOR = '', LOVAGE_NO_COLOR = '' } = process.env;
@@ -34,12 +33,15 @@ function overridesOf({ broker, resultBackend }: GlobalOptions): { brokerUrl?: st
 /** Tells the app what was given of its own options. */
 async function tellPreload(app: Lovage, { command, preload }: Parsed): Promise<void> {
   if (app.userOptions.preload.length === 0) return;
+  const { userValues } = await import('../app/index.ts');
   const options = userValues(app.userOptions.preload, preload);
   await app.signals.userPreloadOptions.tell(() => ({ command: command.name, app: app.name, options }), command.name);
 }
 
 async function load(parsed: Parsed, pairs: readonly string[]): Promise<Lovage> {
   const { global } = parsed;
+  const { claimEnvironment, findApp } = await import('../app/index.ts');
+  claimEnvironment(environmentVariables(await commandsOfEnvironment(parsed.command)));
   try {
     return await findApp(global.app, {
       loaded: (app) => tellPreload(app, parsed),
@@ -53,6 +55,14 @@ async function load(parsed: Parsed, pairs: readonly string[]): Promise<Lovage> {
     const failure = new ModuleFailure(global.app ?? 'The app', error);
     throw error instanceof LovageError && failure.frames.length === 0 ? error : failure;
   }
+}
+
+/** The commands whose variables may be set: those of the others are no settings either. */
+async function commandsOfEnvironment(command: Command): Promise<readonly Command[]> {
+  const isNamed = (name: string): boolean =>
+    Object.keys(process.env).some((key) => key.startsWith(`LOVAGE_${name.toUpperCase()}_`));
+  const others = commandTable.filter(({ name }) => name !== command.name && isNamed(name));
+  return [command, ...(await Promise.all(others.map(({ load }) => load())))];
 }
 
 interface Context extends CommandContext {
@@ -128,6 +138,7 @@ async function appOf(argv: readonly string[]): Promise<Lovage | undefined> {
   const { env } = process;
   const folder = globalWord(argv, { names: ['--workdir'], variable: 'LOVAGE_WORKDIR' }, env);
   const named = globalWord(argv, { names: ['-A', '--app'], variable: 'LOVAGE_APP' }, env);
+  const { findAppModule } = await import('../app/index.ts');
   try {
     return await findAppModule(named, folder === undefined ? undefined : resolve(folder));
   } catch (error) {
@@ -137,20 +148,23 @@ async function appOf(argv: readonly string[]): Promise<Lovage | undefined> {
 }
 
 /** A command line that is not understood may be with the options of its app. */
-async function askApp(argv: readonly string[], answered: Answered, colors: boolean): Promise<Parsed | Answered> {
+async function askApp(argv: readonly string[], answered: Answered, options: ParseOptions): Promise<Parsed | Answered> {
   const user = (await appOf(argv))?.userOptions;
   if (user === undefined || Object.values(user).every((options: readonly unknown[]) => options.length === 0)) return answered;
-  return parse(argv, process.env, { colors, user });
+  return parse(argv, process.env, { ...options, user });
 }
 
 /** Runs one command line; `again` is called when it is to be run once more. Resolves to the exit code; never rejects. */
 export async function main(argv: readonly string[], again: () => void = () => undefined): Promise<number> {
-  claimEnvironment(environmentVariables(commands));
   const color = wantsColor(argv, process.stdout);
   const early = createOutput({ json: argv.includes('--json'), quiet: false, color: wantsColor(argv, process.stderr) });
   try {
-    const plain = parse(argv, process.env, { colors: color });
-    const parsed = 'exitCode' in plain && plain.asksApp === true ? await askApp(argv, plain, color) : plain;
+    readEnvironmentFile(argv);
+    const needed = neededCommands(argv);
+    const commands = await (needed === undefined ? allCommands() : commandsWith(needed));
+    const options = { commands, colors: color };
+    const plain = parse(argv, process.env, options);
+    const parsed = 'exitCode' in plain && plain.asksApp === true ? await askApp(argv, plain, options) : plain;
     if (!('exitCode' in parsed)) {
       const { json, quiet } = parsed.global;
       const logColor = wantsColor(argv, process.stderr);
@@ -162,30 +176,4 @@ export async function main(argv: readonly string[], again: () => void = () => un
   } catch (error) {
     return report(error, early);
   }
-}
-
-/** A reader that went away (`lovage queues | head -1`) is no error of ours. */
-function onStreamError(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
-}
-
-function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  if (stream.destroyed || !stream.writable) return Promise.resolve();
-  return new Promise((done) => stream.write('', () => done()));
-}
-
-/** The program: runs this process's command line and ends the process, also when a module of the user left something open. */
-export async function program(): Promise<void> {
-  process.stdout.on('error', onStreamError);
-  process.stderr.on('error', onStreamError);
-  let anew = false;
-  const code = await main(process.argv.slice(2), () => {
-    anew = true;
-  });
-  process.exitCode = code;
-  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
-  // The same process id: whoever watches over it sees no end.
-  if (anew) process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
-  // Unreferenced: it fires only when something else keeps the process.
-  setTimeout(() => process.exit(code), LINGER_MS).unref();
 }

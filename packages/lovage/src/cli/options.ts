@@ -1,11 +1,10 @@
 // Parsers that several commands share.
 import { object } from '@optique/core/constructs';
-import { message, text } from '@optique/core/message';
+import { message } from '@optique/core/message';
 import { optional } from '@optique/core/modifiers';
 import type { Parser } from '@optique/core/parser';
 import { option } from '@optique/core/primitives';
 import { float, string, type ValueParser } from '@optique/core/valueparser';
-import { createSerialization } from '../serialization/index.ts';
 import type { GlobalOptions } from './define.ts';
 
 export const globalOptions: Parser<'sync', GlobalOptions, unknown> = object('Global options', {
@@ -21,6 +20,11 @@ export const globalOptions: Parser<'sync', GlobalOptions, unknown> = object('Glo
   workdir: optional(option('--workdir', file('FOLDER', 'directory'), { description: message`Work in this folder.` })),
   config: optional(
     option('--config', file('FILE', 'file'), { description: message`Configuration file: a path, or path:export.` }),
+  ),
+  dotenv: optional(
+    option('--dotenv', file('FILE', 'file'), {
+      description: message`Read environment variables from this file first; those that are set already stay.`,
+    }),
   ),
   json: option('-j', '--json', { description: message`Print one JSON value, for programs.` }),
   quiet: option('-q', '--quiet', { description: message`Print less.` }),
@@ -88,34 +92,5 @@ export function time(): ValueParser<'sync', string> {
   };
 }
 
-const serialization = createSerialization();
-const ACCEPT = serialization.accept(['json']);
-
-/** JSON as tasks get it: with big integers and kombu's tagged types. Throws DecodeError. */
-export function readJson(source: string): unknown {
-  return serialization.decode({ body: Buffer.from(source), contentType: 'application/json', contentEncoding: 'utf-8' }, ACCEPT);
-}
-
-/** JSON of a kind. */
-export function json<T>(metavar: string, is: (value: unknown) => value is T, expected: string): ValueParser<'sync', T> {
-  return {
-    mode: 'sync',
-    metavar: metavar as `${string}X`,
-    placeholder: undefined as T,
-    parse: (input) => {
-      const shown = input.length > 60 ? `${input.slice(0, 60)}…` : input;
-      try {
-        const value = readJson(input);
-        if (is(value)) return { success: true, value };
-        return { success: false, error: message`${shown} is JSON, but not ${text(expected)}.` };
-      } catch {
-        return { success: false, error: message`${shown} is not ${text(expected)}: it cannot be read as JSON.` };
-      }
-    },
-    format: (value) => JSON.stringify(value),
-  };
-}
-
-export const isArray = (value: unknown): value is readonly unknown[] => Array.isArray(value);
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

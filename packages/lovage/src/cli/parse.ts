@@ -8,7 +8,6 @@ import type { Usage } from '@optique/core/usage';
 import { run } from '@optique/run';
 import type { UserOptions } from '../app/index.ts';
 import { didYouMean, version } from '../util/index.ts';
-import { commands } from './commands/index.ts';
 import { type Command, EXIT, type GlobalOptions } from './define.ts';
 import { environmentOptions, optionsOf, withOptions } from './environment.ts';
 import { globalOptions } from './options.ts';
@@ -36,6 +35,8 @@ export interface Answered {
 }
 
 export interface ParseOptions {
+  /** All commands; loaded must be the one that the command line names. */
+  readonly commands: readonly Command[];
   readonly colors: boolean;
   /** Columns of help pages. @default the terminal's */
   readonly width?: number;
@@ -105,7 +106,7 @@ const ROOT_FOOTER = inLines([
   'Completion: eval "$(lovage completion bash)"; also zsh and fish',
 ]);
 
-function rootParser(user: UserOptions | undefined): Parser<'sync', Flat, unknown> {
+function rootParser({ commands, user }: ParseOptions): Parser<'sync', Flat, unknown> {
   // These two count their parsers in their types; ours come from a table, so the types are said here.
   const oneOf = or as unknown as (...parsers: readonly Branch[]) => Branch;
   const all = merge as unknown as (
@@ -117,11 +118,12 @@ function rootParser(user: UserOptions | undefined): Parser<'sync', Flat, unknown
   return all(globalOptions, preload, oneOf(...commands.map((definition) => commandParser(definition, user))));
 }
 
-function attempt(argv: readonly string[], { colors, width, user }: ParseOptions): Flat | Answered {
+function attempt(argv: readonly string[], options: ParseOptions): Flat | Answered {
+  const { colors, width } = options;
   const out: string[] = [];
   const errors: string[] = [];
   try {
-    return run(rootParser(user), {
+    return run(rootParser(options), {
       programName: 'lovage',
       args: argv.length === 0 ? ['--help'] : argv,
       help: { command: true, option: { names: ['-h', '--help'] } },
@@ -177,7 +179,7 @@ const BUILT_IN = ['help', 'completion'];
 const UNEXPECTED = /Unexpected option or argument: "(--?[^"=]+)/;
 
 /** Options of the app that cannot be: for every command, and for each program. */
-function checkUser(user: UserOptions): void {
+function checkUser(user: UserOptions, commands: readonly Command[]): void {
   const global = optionsOf(globalOptions.usage);
   checkUserOptions(user.preload, [...global, ...commands.flatMap(({ parser }) => optionsOf(parser.usage))], 'every command');
   const preload = optionsOf(userParser(user.preload).usage);
@@ -200,7 +202,8 @@ function suggestOption(error: string, known: Command | undefined, user: UserOpti
   return `There is no option '${word}'${known === undefined ? '' : ` for ${known.name}`}.${hint}`;
 }
 
-function explain(answered: Answered, argv: readonly string[], known: Command | undefined, user: UserOptions | undefined): string {
+function explain(answered: Answered, argv: readonly string[], known: Command | undefined, options: ParseOptions): string {
+  const { commands, user } = options;
   const word = commandWord(argv, user);
   const names = [...commands.map(({ name }) => name), ...BUILT_IN];
   const error = suggestOption(answered.error ?? '', known, user).replace(
@@ -216,28 +219,57 @@ function explain(answered: Answered, argv: readonly string[], known: Command | u
 }
 
 /** Which variable of the environment is to blame, when the command line alone is well. */
-function blame(argv: readonly string[], given: ReturnType<typeof environmentOptions>, { user }: ParseOptions): string {
-  const plain: ParseOptions = { colors: false, ...(user === undefined ? {} : { user }) };
+function blame(argv: readonly string[], given: ReturnType<typeof environmentOptions>, options: ParseOptions): string {
+  const plain: ParseOptions = { ...options, colors: false };
   if ('exitCode' in attempt(argv, plain)) return '';
   const guilty = given.find((option) => 'exitCode' in attempt(withOptions(argv, [option]), plain));
   return guilty === undefined ? '' : `From the environment variable ${guilty.variable}: `;
 }
 
+/** Options of every command that hold for one that takes plain words, too. */
+const EVERYWHERE: ReadonlySet<string> = new Set(['-j', '--json', '-q', '--quiet', '-C', '--no-color']);
+
+/** What follows the name goes behind a `--`, unless it asks for help or belongs to every command. */
+function asWords(argv: readonly string[], name: string): readonly string[] {
+  const at = argv.indexOf(name) + 1;
+  const own = argv.slice(at);
+  if (own.length === 0) return argv;
+  if (own[0] !== undefined && HELP.has(own[0])) return argv;
+  const end = own.indexOf('--');
+  const isEverywhere = (word: string, index: number): boolean => EVERYWHERE.has(word) && (end < 0 || index < end);
+  return [...argv.slice(0, at), ...own.filter(isEverywhere), '--', ...own.filter((word, index) => !isEverywhere(word, index))];
+}
+
+/** The words before a `--`. */
+function beforeEnd(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return end < 0 ? argv : argv.slice(0, end);
+}
+
+/** Names of the commands that a command line needs to be understood; undefined: all of them. */
+export function neededCommands(argv: readonly string[]): readonly string[] | undefined {
+  const word = commandWord(argv);
+  if (word === 'completion') return undefined;
+  return word === undefined ? [] : word === 'help' ? argv : [word];
+}
+
 /** Parses a command line. Throws ConfigurationError for a flag of the environment that is neither yes nor no. */
 export function parse(
-  argv: readonly string[],
+  line: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
   options: ParseOptions,
 ): Parsed | Answered {
-  const known = commands.find(({ name }) => name === commandWord(argv, options.user));
-  if (options.user !== undefined) checkUser(options.user);
-  const asksHelp = argv.some((word) => HELP.has(word));
+  const { commands } = options;
+  const known = commands.find(({ name }) => name === commandWord(line, options.user));
+  const argv = known?.words === true ? asWords(line, known.name) : line;
+  if (options.user !== undefined) checkUser(options.user, commands);
+  const asksHelp = beforeEnd(argv).some((word) => HELP.has(word));
   const given = known === undefined || asksHelp ? [] : environmentOptions(known, argv, environment);
   const outcome = attempt(withOptions(argv, given), options);
   if ('exitCode' in outcome) {
     if (outcome.error === undefined)
-      return argv.some((word) => word === '-h' || word === '--help') ? { ...outcome, asksApp: true } : outcome;
-    const error = blame(argv, given, options) + explain(outcome, argv, known, options.user);
+      return beforeEnd(argv).some((word) => word === '-h' || word === '--help') ? { ...outcome, asksApp: true } : outcome;
+    const error = blame(argv, given, options) + explain(outcome, argv, known, options);
     return { ...outcome, error, asksApp: UNEXPECTED.test(outcome.error) };
   }
   const { command: chosen, options: chosenOptions, user, preload, ...global } = outcome;

@@ -3,7 +3,7 @@ import type { Delivery, Settlement, Subscription } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { StoredResult } from '../result/index.ts';
 import type { TaskEnd } from '../task/index.ts';
-import { type Clock, logger, WorkerLostError } from '../util/index.ts';
+import { type Clock, logger, redactText, WorkerLostError } from '../util/index.ts';
 import { ownerOfRequest, type Unusable } from './intake.ts';
 import { logUnusable } from './lines.ts';
 import type { ResultOwner, WorkerApp } from './port.ts';
@@ -157,7 +157,7 @@ export class Ends {
     const settlement: Settlement =
       reason === 'unknown-task' && app.settings.unknownTask === 'reject'
         ? { verdict: 'reject', delivery }
-        : { verdict: 'deadLetter', delivery, reason, error: error.message, node: hostname };
+        : { verdict: 'deadLetter', delivery, reason, error: redactText(error.message), node: hostname };
     const own = owner === undefined ? [] : this.#failure(owner, error);
     const told = (): void => this.#tellUnusable(unusable);
     if (request === undefined) this.#commit({ settlement, results: own, next: [] }, told);

@@ -15,6 +15,7 @@ import {
   type Clock,
   logger,
   type Maybe,
+  SignatureRefusedError,
   systemClock,
   TaskRevokedError,
   WorkerLostError,
@@ -343,7 +344,8 @@ export class Flow {
     this.requests.add(entry);
     logReceived(entry.request);
     if (isSuspect(delivery) && !this.#hasWard) void this.#alone(entry);
-    else if (delivery.redelivered || isSuspect(delivery)) void this.#recollect(entry);
+    else if (delivery.redelivered || isSuspect(delivery) || app.guard?.covers(delivery.queue) === true)
+      void this.#recollect(entry);
     else this.#strategies.admit(entry);
   }
 
@@ -476,7 +478,7 @@ export class Flow {
   }
 
   #start(entry: Entry): void {
-    if (this.#admission.refuse(entry)) {
+    if (this.#admission.refuse(entry) || this.#refuseRepeat(entry)) {
       this.#slots.free(entry);
       return;
     }
@@ -490,6 +492,19 @@ export class Flow {
         .then((ended) => this.#finish(entry, ended))
         .catch((error: unknown) => log.error('The end of task {id} failed: {error}', { id: entry.request.id, error }));
     }
+  }
+
+  /** A signed message that started here before is somebody's copy of it. The task keeps its result. */
+  #refuseRepeat(entry: Entry): boolean {
+    const { delivery, original, request } = entry;
+    if (delivery === undefined || this.#options.app.guard?.repeats(original) !== true) return false;
+    const error = new SignatureRefusedError(
+      `The signed message of task ${request.id} was started here before: this is a copy. Send the task again to run it again.`,
+    );
+    this.requests.delete(entry);
+    entry.state = 'done';
+    this.#ends.unusable(delivery, { reason: 'refused-signature', error, owner: undefined });
+    return true;
   }
 
   #outcome(entry: Entry, run: Run): Maybe<Outcome> {

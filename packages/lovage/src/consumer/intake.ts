@@ -11,6 +11,7 @@ import {
   didYouMean,
   InvalidTaskError,
   NotRegisteredError,
+  SignatureRefusedError,
 } from '../util/index.ts';
 import type { ResultOwner, WorkerApp } from './port.ts';
 
@@ -50,6 +51,7 @@ export function ownerOfRequest(request: TaskRequest): ResultOwner {
 /** Why a message that made this error cannot be used; undefined when the message is not to blame. */
 export function unusableReason(error: unknown): DeathReason | undefined {
   if (error instanceof ContentRefusedError) return 'refused-content';
+  if (error instanceof SignatureRefusedError) return 'refused-signature';
   if (error instanceof BodyTooLargeError) return 'too-large';
   if (error instanceof DecodeError) return 'undecodable';
   return error instanceof InvalidTaskError ? 'malformed' : undefined;
@@ -62,7 +64,7 @@ function asError(error: unknown): Error {
 /** Reads a delivery. */
 export function intake(
   delivery: Delivery,
-  app: Pick<WorkerApp, 'find' | 'decodeBody' | 'settings' | 'taskNames'>,
+  app: Pick<WorkerApp, 'find' | 'decodeBody' | 'settings' | 'taskNames' | 'guard'>,
   hostname: string,
 ): Usable | Unusable {
   const { byteLength } = delivery.body;
@@ -71,6 +73,12 @@ export function intake(
       `The body has ${byteLength} bytes; the setting maxBodyBytes allows ${app.settings.maxBodyBytes}. Send a reference to the data, or raise the setting.`,
     );
     return { reason: 'too-large', error, owner: ownerOf(delivery) };
+  }
+  try {
+    app.guard?.check(delivery);
+  } catch (error) {
+    // No owner: whoever cannot sign may not end somebody else's task either.
+    return { reason: unusableReason(error) ?? 'malformed', error: asError(error), owner: undefined };
   }
   let request: TaskRequest;
   let decoded: unknown;

@@ -2,6 +2,7 @@
 import type { Broker, Delivery, ExchangeType, Topology } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { ChordOpening, CompleteChord, ResultBackend, StoredOpening, StoredResult } from '../result/index.ts';
+import type { MessageGuard } from '../security/index.ts';
 import type { Aftermath, FollowUp, Publisher, TaskDefinition, TaskEnd, TaskOptions } from '../task/index.ts';
 
 /** The settings that decide a message's fate. Names and units are those of the settings table. */
@@ -137,6 +138,8 @@ export interface WorkerApp {
   taskNames(): readonly string[];
   /** Its options over annotations, over the settings. */
   options(definition: TaskDefinition): Readonly<TaskOptions>;
+  /** Looks at the signatures in headers before anything else is read. Absent: nobody asked for signatures. */
+  readonly guard?: MessageGuard | undefined;
   /** Decodes a body of protocol 1; protocol 2 stays bytes until its slot. */
   decodeBody(delivery: Delivery): unknown;
   /** What to declare and which queues to take from; asked again for each line, so that changes outlive it. */

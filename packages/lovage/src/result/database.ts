@@ -1,8 +1,8 @@
 // Results in a SQL database: PostgreSQL, MariaDB or MySQL, SQLite. In tables of its own, or (transport option `tables: 'celery'`) in those
 // that Python's Celery uses. Waits ask for all ids at once, every half second.
 import { ConfigurationError, LovageError, readOptionNames, redactUrl } from '../util/index.ts';
+import { type Connection, connectSql, type Db, sqlError, sqlPlace } from '../util/sql-connect.ts';
 import { celeryTables } from './database/celery-tables.ts';
-import { type Connection, connectSql, type Db, sqlError, sqlPlace } from './database/connect.ts';
 import { ownTables } from './database/own-tables.ts';
 import type { ResultTables } from './database/tables.ts';
 import type { GroupStore } from './group-seam.ts';

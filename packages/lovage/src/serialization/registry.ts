@@ -1,5 +1,12 @@
 // Which serializer and which compression: the tables behind encode and decode, the accept list, and the limit of size.
-import { BodyTooLargeError, ConfigurationError, ContentRefusedError, DecodeError, didYouMean } from '../util/index.ts';
+import {
+  BodyTooLargeError,
+  ConfigurationError,
+  ContentError,
+  ContentRefusedError,
+  DecodeError,
+  didYouMean,
+} from '../util/index.ts';
 import { BUILT_IN_COMPRESSIONS, FOREIGN_COMPRESSIONS } from './compression.ts';
 import { type JsonTypes, jsonSerializer } from './json.ts';
 import { msgpackSerializer } from './msgpack.ts';
@@ -73,6 +80,10 @@ class Registry implements Serialization {
   serializer(name: string): Serializer {
     const found = this.#serializers.get(name);
     if (found !== undefined) return found;
+    if (name === 'auth')
+      throw new ConfigurationError(
+        "The serializer 'auth' needs certificates: set securityCertStore, and securityKey and securityCertificate to sign.",
+      );
     if (name === PICKLE.name || name === PICKLE.mime) throw new ConfigurationError(NO_PICKLE);
     const names = [...this.#serializers.keys()].filter((known) => !known.includes('/'));
     throw new ConfigurationError(`No serializer is called '${name}'.${didYouMean(name, names)} Known: ${names.join(', ')}`);
@@ -117,7 +128,7 @@ class Registry implements Serialization {
     try {
       return serializer === undefined ? decodeRaw(body, contentEncoding) : serializer.decode(body, contentEncoding);
     } catch (error) {
-      if (error instanceof DecodeError) throw error;
+      if (error instanceof ContentError) throw error;
       throw new DecodeError(`The body is not readable as ${contentType}: ${String((error as Error)?.message ?? error)}`, {
         cause: error,
       });

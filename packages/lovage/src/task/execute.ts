@@ -10,6 +10,7 @@ import {
   InvalidTaskError,
   logger,
   type Maybe,
+  SignatureRefusedError,
   TimeLimitExceededError,
 } from '../util/index.ts';
 import { type Attempt, MessageAttempt, storeOptions } from './attempt.ts';
@@ -50,6 +51,7 @@ type Unusable = NonNullable<Outcome['unusable']>;
 
 function reasonOf(error: unknown): Unusable['reason'] {
   if (error instanceof ContentRefusedError) return 'refused-content';
+  if (error instanceof SignatureRefusedError) return 'refused-signature';
   if (error instanceof InvalidTaskError) return 'malformed';
   if (error instanceof BodyTooLargeError) return 'too-large';
   return 'undecodable';

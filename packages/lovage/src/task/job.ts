@@ -30,7 +30,7 @@ export interface Outcome {
   readonly requeue?: boolean;
   /** Why its message goes to the dead letters although the task has its result (undecodable, refused content, malformed body). */
   readonly unusable?: {
-    readonly reason: 'undecodable' | 'refused-content' | 'malformed' | 'too-large' | 'unknown-task';
+    readonly reason: 'undecodable' | 'refused-content' | 'refused-signature' | 'malformed' | 'too-large' | 'unknown-task';
     readonly error: string;
   };
   /** Seconds. */

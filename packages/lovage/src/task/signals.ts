@@ -89,6 +89,10 @@ export interface SignalPayloads {
     readonly exitCode: number;
   };
   workerShutdown: { readonly hostname: string };
+  /** Beat begins: its schedule is read, nothing is sent yet. */
+  beatInit: { readonly store: string; readonly embedded: boolean };
+  /** The same once more when it runs inside of a worker. */
+  beatEmbeddedInit: { readonly store: string; readonly embedded: boolean };
   /** A command line was read, and its app has options of its own for every command (`app.userOptions.preload`); told before settings are read. */
   userPreloadOptions: { readonly command: string; readonly app: string; readonly options: Readonly<Record<string, unknown>> };
   onConfigure: { readonly app: string };
@@ -144,6 +148,8 @@ const NAMES: Readonly<Record<SignalName, true>> = {
   heartbeatSent: true,
   workerShuttingDown: true,
   workerShutdown: true,
+  beatInit: true,
+  beatEmbeddedInit: true,
   userPreloadOptions: true,
   onConfigure: true,
   onAfterConfigure: true,

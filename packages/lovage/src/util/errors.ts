@@ -114,6 +114,13 @@ export class ContentRefusedError extends ContentError {
   }
 }
 
+/** A signature is missing, wrong, of somebody unknown, too old, or was seen before. */
+export class SignatureRefusedError extends ContentError {
+  constructor(message: string, options: LovageErrorOptions = {}) {
+    super('LOVAGE_SIGNATURE_REFUSED', message, options);
+  }
+}
+
 /** Something is wrong with a task, or with a call of one. */
 export class TaskError extends LovageError {
   constructor(message: string, options: LovageErrorOptions & { readonly code?: string } = {}) {

@@ -1,13 +1,93 @@
-// Secrets never reach a log line, an error or a banner: URLs pass through here first.
+// Secrets never reach a log line, an event, an error, a report or a banner: whatever is shown to people passes through here first.
+// `redact` takes any value, `redactText` a running text, `redactUrl` what is a URL as a whole.
+
+const BLOT = '********';
+/** Names that tell of a secret, in URLs, texts and records. */
+const SECRET = /pass(?!ive)|secret|token|credential|signature|authorization|api_?key|private_?key|access_?key|account_?key/i;
+/** These may be harmless; a plain value under them is blotted out all the same. */
+const TELLING = /key|api|database/i;
+/** Keys of queues, routes and stores are no secrets. */
+const HARMLESS = /(?:routing|prefix|group|cache|primary|partition|sort)_?key|key_?prefix|keepalive/i;
+const MAX_DEPTH = 20;
+const MAX_NAME = 200;
 
 /** The URL (or `;` list of URLs) with every password replaced by `**`, also in query parameters, and parts of a connection string, that name one. */
 export function redactUrl(url: string): string {
   return url
     .split(';')
     .map((part) =>
-      part
-        .replace(/(:\/\/[^/?#@]*?:)[^@]*(@)/, '$1**$2')
-        .replaceAll(/((?:^|[?&])[^=&]*(?:password|secret|token|key|signature)[^=&]*=)[^&]*/gi, '$1**'),
+      login(part)
+        .split(/([?&])/)
+        .map(parameter)
+        .join(''),
     )
     .join(';');
+}
+
+/** The password of a login: up to the last `@`, as people forget to percent-encode it. By hand, so that no text makes it slow. */
+function login(part: string): string {
+  const from = part.indexOf('://') + 3;
+  if (from < 3) return part;
+  const query = part.slice(from).search(/[?#]/);
+  const at = part.lastIndexOf('@', query < 0 ? part.length : from + query);
+  const colon = part.indexOf(':', from);
+  const slash = part.indexOf('/', from);
+  const isLogin = colon >= from && colon < at && (slash < 0 || slash > colon);
+  return isLogin ? `${part.slice(0, colon)}:**${part.slice(at)}` : part;
+}
+
+/** `name=value`, without the value when the name tells of a secret. */
+function parameter(text: string): string {
+  const at = text.indexOf('=');
+  return at > 0 && at < MAX_NAME && /pass|secret|token|key|signature|credential/i.test(text.slice(0, at))
+    ? `${text.slice(0, at)}=**`
+    : text;
+}
+
+/** May there be anything to mask? Most texts end here. */
+const SUSPICIOUS = /:\/\/|pass|secret|token|credential|signature|authorization|api_?key|private_?key|access_?key|account_?key/i;
+const URL_IN_TEXT = /[a-z][a-z0-9+.-]{0,31}:\/\/[^\s"'`<>]+/gi;
+/** `password=…`, `"token": "…"`, `'secret': '…'`, `Authorization: Bearer …`. Bounded, so that no text makes it slow. */
+const PAIR_IN_TEXT =
+  /((?:passwd|password|passphrase|secret|token|credential|signature|authorization|api_?key|private_?key|access_?key|account_?key)\w{0,16}["']?\s{0,4}[:=]\s{0,4})("[^"\n]*"|'[^'\n]*'|(?:(?:Bearer|Basic)\s+)?[^\s,;&)}\]"']+)/gi;
+
+/** A running text without the passwords of its URLs and the values of what is called a password, a token, a secret. */
+export function redactText(text: string): string {
+  if (!SUSPICIOUS.test(text)) return text;
+  const urls = text.includes('://') ? text.replaceAll(URL_IN_TEXT, (url) => redactUrl(url)) : text;
+  return urls.replaceAll(PAIR_IN_TEXT, (all, name: string, value: string) =>
+    /^["']?\*\*/.test(value) ? all : `${name}${blotted(value)}`,
+  );
+}
+
+/** In the quotes that it had: what reads like JSON or Python still does. */
+function blotted(value: string): string {
+  const quote = value[0] === '"' || value[0] === "'" ? value[0] : '';
+  return `${quote}${BLOT}${quote}`;
+}
+
+/** A copy of a value without its secrets: `secret` says that the value as a whole is one. */
+export function redact(value: unknown, secret = false): unknown {
+  return masked(value, secret, MAX_DEPTH);
+}
+
+function masked(value: unknown, secret: boolean, depth: number): unknown {
+  if (value === null || value === undefined || typeof value === 'boolean') return value;
+  if (secret) return BLOT;
+  if (typeof value === 'string') return value.includes('://') ? redactUrl(value) : redactText(value);
+  if (typeof value !== 'object' || value instanceof RegExp || value instanceof Date) return value;
+  if (depth === 0) return '…';
+  if (Array.isArray(value) || value instanceof Set) return Array.from(value, (item) => masked(item, false, depth - 1));
+  if (ArrayBuffer.isView(value)) return `<${value.byteLength} bytes>`;
+  if (value instanceof URL) return redactUrl(value.href);
+  const entries: Iterable<readonly [unknown, unknown]> = value instanceof Map ? value : Object.entries(value);
+  return Object.fromEntries(
+    Array.from(entries, ([key, item]): [string, unknown] => [String(key), masked(item, isSecret(String(key), item), depth - 1)]),
+  );
+}
+
+function isSecret(key: string, value: unknown): boolean {
+  if (HARMLESS.test(key)) return false;
+  // What is under a word that may be harmless is looked into.
+  return SECRET.test(key) || (typeof value !== 'object' && typeof value !== 'function' && TELLING.test(key));
 }

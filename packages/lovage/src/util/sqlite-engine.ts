@@ -74,7 +74,8 @@ export function openDatabase(path: string, durability: Durability): DatabaseSync
       );
     }
     setDurability(database, durability);
-    database.exec('PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000;');
+    // A log of 16 MB: the pages of a busy queue are written to their place, and synced, a quarter as often as by default.
+    database.exec('PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 4000;');
     return database;
   } catch (error) {
     database.close();

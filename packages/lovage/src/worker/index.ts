@@ -14,6 +14,7 @@ export { builtInCommands } from './control/commands/index.ts';
 export type { Command, CommandContext } from './control/seam.ts';
 export { WORKER_EXIT } from './exit-codes.ts';
 export type { ConsumerHost, WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
+export { type LogFile, openLogFile } from './log-file.ts';
 export { configureLogging, type LoggingOptions, type LogLevel } from './logging.ts';
 export { nodeFormat, nodeName } from './node-name.ts';
 export { type ProgramLogging, type ProgramOptions, runWorkerProgram, startWorker } from './program.ts';

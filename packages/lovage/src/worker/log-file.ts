@@ -9,6 +9,11 @@ export interface LogFile extends Disposable {
   write(line: string): void;
 }
 
+/** Log files of a program and of its slots. */
+export interface LogFiles extends Disposable {
+  write(line: string, slot: number): void;
+}
+
 function open(path: string): number {
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -58,6 +63,24 @@ export function openLogFile(path: string): LogFile {
       flush();
       process.off('exit', flush);
       closeSync(file);
+    },
+  };
+}
+
+/** One file, or one for each slot where the names differ (`%i`, `%I`); those of slots are opened when they have something to say. */
+export function openLogFiles(nameOf: (slot: number) => string): LogFiles {
+  const files = new Map<string, LogFile>();
+  const fileOf = (slot: number): LogFile => {
+    const name = nameOf(slot);
+    const file = files.get(name) ?? openLogFile(name);
+    files.set(name, file);
+    return file;
+  };
+  fileOf(0);
+  return {
+    write: (line, slot) => fileOf(slot).write(line),
+    [Symbol.dispose]: () => {
+      for (const file of files.values()) file[Symbol.dispose]();
     },
   };
 }

@@ -1,6 +1,7 @@
 // Log lines of a worker program: Celery's format for people, or one JSON object a line for machines. Only programs call this; a
 // library stays silent until somebody configures a sink.
 import { configure, type LogRecord, type Sink } from '@logtape/logtape';
+import { redact, redactText } from '../util/index.ts';
 import { type LineFields, lineFormat } from './log-format.ts';
 
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL' | 'FATAL';
@@ -11,8 +12,8 @@ export interface LoggingOptions {
   readonly format?: 'text' | 'json';
   /** Whole lines by level, as Celery does. @default false */
   readonly color?: boolean;
-  /** Where lines go. @default standard error */
-  readonly write?: (line: string) => void;
+  /** Where lines go, with the name of the process or slot that they are of. @default standard error */
+  readonly write?: (line: string, process: string) => void;
   /** Name of this process in the lines. @default 'MainProcess' */
   readonly processName?: string;
   /** Form of text lines, with Python's names. @default '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s' */
@@ -74,8 +75,8 @@ function messageOf({ message, properties }: LogRecord): string {
     .map((part, index) => {
       // Words and values take turns, words first.
       if (index % 2 === 0) return String(part);
-      const text = show(part);
-      const trace = part instanceof Error || (text !== '' && text === properties.traceback);
+      const text = redactText(show(part));
+      const trace = part instanceof Error || (text !== '' && part === properties.traceback);
       return escapeControl(text.length > MAX_VALUE && !trace ? `${text.slice(0, MAX_VALUE)}…` : text, trace);
     })
     .join('');
@@ -113,7 +114,7 @@ function fieldsOf(record: LogRecord, processName: string): LineFields {
     msecs: timestamp % 1000,
     name: category.join('.'),
     process: process.pid,
-    processName: typeof properties.processName === 'string' ? properties.processName : processName,
+    processName: nameOfProcess(record, processName),
     task_name: text(properties.task),
     task_id: text(properties.id),
   };
@@ -142,7 +143,9 @@ export function jsonLine(record: LogRecord, options: { readonly processName?: st
     .filter(([key]) => key !== 'processName')
     .map(([key, value]): [string, unknown] => [
       key,
-      value instanceof Error ? { type: value.name, message: value.message, stack: value.stack } : plain(value),
+      value instanceof Error
+        ? { type: value.name, message: redactText(value.message), stack: redactText(value.stack ?? '') }
+        : plain(redact({ [key]: value }), key),
     ]);
   return JSON.stringify({
     time: new Date(record.timestamp).toISOString(),
@@ -155,8 +158,13 @@ export function jsonLine(record: LogRecord, options: { readonly processName?: st
   });
 }
 
-function plain(value: unknown): unknown {
+function plain(fields: unknown, key: string): unknown {
+  const value = (fields as Readonly<Record<string, unknown>>)[key];
   return typeof value === 'bigint' || (typeof value === 'object' && value !== null) ? show(value) : value;
+}
+
+function nameOfProcess({ properties }: LogRecord, own: string): string {
+  return typeof properties.processName === 'string' ? properties.processName : own;
 }
 
 /** Configures the logging of this process. Categories outside Lovage's are left as they are. */
@@ -165,7 +173,8 @@ export async function configureLogging(options: LoggingOptions): Promise<void> {
   const stderr = process.stderr.write.bind(process.stderr);
   const write = options.write ?? ((line: string): void => void stderr(line));
   const format = options.format === 'json' ? (record: LogRecord): string => jsonLine(record, options) : textFormat(options);
-  const sink: Sink = (record) => write(`${format(record)}\n`);
+  const { processName = 'MainProcess' } = options;
+  const sink: Sink = (record) => write(`${format(record)}\n`, nameOfProcess(record, processName));
   await configure({
     reset: true,
     sinks: { worker: sink },

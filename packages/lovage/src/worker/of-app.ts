@@ -1,5 +1,5 @@
 // What a worker needs, made of a Lovage app: the ports of the consumer and of the worker on one side, the app's parts on the other.
-import { brokerUrl, type Lovage, originOf, type Queue, resultUrl } from '../app/index.ts';
+import { brokerUrl, type Lovage, messageGuardOf, originOf, type Queue, resultUrl } from '../app/index.ts';
 import type { ConsumerObserver, ConsumerSettings, JoinPort, RecordWriter, ResultOwner, WorkerApp } from '../consumer/index.ts';
 import {
   formatTime,
@@ -24,7 +24,7 @@ import {
   type TaskDefinition,
   type TaskOptions,
 } from '../task/index.ts';
-import { NotRegisteredError, redactUrl } from '../util/index.ts';
+import { NotRegisteredError, redactUrl, systemClock } from '../util/index.ts';
 import type { Bootstep } from './bootsteps.ts';
 import { controlPortOf } from './control/of-app.ts';
 import { directQueue } from './direct.ts';
@@ -194,6 +194,11 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
     find: (name) => app.tasks.find(name),
     taskNames: () => [...app.tasks].map(({ name }) => name),
     options: optionsOf(app, environment, worker),
+    guard: messageGuardOf(app.settings, systemClock, (exchange, name) =>
+      live.all.some(
+        ({ declaration, exchanges }) => declaration.name === name && exchanges.some((from) => from.name === exchange),
+      ),
+    ),
     decodeBody: ({ body, properties, headers }) => {
       const compression = typeof headers?.compression === 'string' ? headers.compression : undefined;
       const { contentType, contentEncoding } = properties;

@@ -2,7 +2,7 @@
 import { type Lovage, userValues } from '../app/index.ts';
 import { banner } from './banner.ts';
 import type { WorkerOptions } from './host.ts';
-import { openLogFile } from './log-file.ts';
+import { openLogFiles } from './log-file.ts';
 import { configureLogging, type LoggingOptions } from './logging.ts';
 import { nodeFormat } from './node-name.ts';
 import { sourceOf } from './of-app.ts';
@@ -31,6 +31,8 @@ export interface ProgramOptions extends WorkerOptions {
   readonly logging?: ProgramLogging;
   /** Where signals come from, and what they may do. */
   readonly signals?: SignalOptions;
+  /** Called when everything but the broker is there: settings, pool, logging. */
+  readonly prepared?: () => void;
   /** Name the process after the node (`lovage: w1@box:MainProcess`). @default false */
   readonly title?: boolean;
 }
@@ -48,6 +50,11 @@ function withUserOptions(app: Lovage, options: WorkerOptions): WorkerOptions {
   return { ...options, userOptions: userValues(app.userOptions.worker, options.userOptions) };
 }
 
+/** The number of the slot at the end of its name; 0 for the main process. */
+function slotOf(process: string): number {
+  return Number(/\d+$/.exec(process)?.[0] ?? 0);
+}
+
 /** Sets logging up as the settings say, unless an observer of setupLogging does it. Resolves to what closes it. */
 async function setUpLogging(app: Lovage, hostname: string, given: ProgramLogging): Promise<Disposable | undefined> {
   const { workerLogFormat, workerTaskLogFormat, workerLogColor, workerHijackRootLogger, workerLogfile } = app.settings;
@@ -58,13 +65,13 @@ async function setUpLogging(app: Lovage, hostname: string, given: ProgramLogging
   const told = { loglevel: given.level, logfile, colorize: color };
   await signals.setupLogging.tell(() => ({ ...told, format: workerLogFormat }));
   if (signals.setupLogging.observed || !workerHijackRootLogger) return undefined;
-  const file = logfile === undefined ? undefined : openLogFile(logfile);
+  const file = name === undefined ? undefined : openLogFiles((slot) => nodeFormat(name, hostname, slot));
   await configureLogging({
     lineFormat: workerLogFormat,
     taskFormat: workerTaskLogFormat,
     ...given,
     color,
-    ...(file === undefined ? {} : { write: (line: string): void => file.write(line) }),
+    ...(file === undefined ? {} : { write: (line: string, process: string): void => file.write(line, slotOf(process)) }),
   });
   await signals.afterSetupLogger.tell(() => ({ ...told, format: workerLogFormat }));
   await signals.afterSetupTaskLogger.tell(() => ({ ...told, format: workerTaskLogFormat }));
@@ -73,7 +80,17 @@ async function setUpLogging(app: Lovage, hostname: string, given: ProgramLogging
 
 /** Runs a worker until a signal or an error ends it. Resolves to the exit code, see WORKER_EXIT. */
 export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}): Promise<number> {
-  const { banner: wanted = true, listTasks = true, version = '', write, signals = {}, logging, title, ...own } = options;
+  const {
+    banner: wanted = true,
+    listTasks = true,
+    version = '',
+    write,
+    signals = {},
+    logging,
+    title,
+    prepared,
+    ...own
+  } = options;
   checkOptions(own);
   const source = sourceOf(app);
   const worker = new Worker(source, { ...withUserOptions(app, own), ownsLogging: logging !== undefined });
@@ -88,6 +105,7 @@ export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}
     },
     facts: (facts) => {
       if (wanted) print(`${bannerOf(worker, source, { facts, version, listTasks })}\n`);
+      prepared?.();
     },
   };
   closing.use(installSignals(worker, signals));

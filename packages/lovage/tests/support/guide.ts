@@ -62,6 +62,7 @@ function unpackGuide(page: string, folder: string, worker: string): Guide {
   const local = (code: string): string =>
     code
       .replaceAll("from 'lovage'", `from '${SRC}/index.ts'`)
+      .replaceAll("from 'lovage/beat'", `from '${SRC}/beat/index.ts'`)
       .replaceAll("from 'lovage/worker'", `from '${SRC}/worker/index.ts'`);
   write('package.json', '{ "type": "module", "private": true }');
   write('package-lock.json', '{}');

@@ -165,15 +165,6 @@ export function checkAnnotations(value: unknown): string | undefined {
   return undefined;
 }
 
-/** beatSchedule. */
-export function checkSchedule(value: unknown): string | undefined {
-  for (const [name, entry] of Object.entries(value as Readonly<Record<string, unknown>>)) {
-    if (!isMap(entry)) return `must give the entry '${name}' an object with task and schedule`;
-    if (!('task' in entry) || !('schedule' in entry)) return `must give the entry '${name}' both task and schedule`;
-  }
-  return undefined;
-}
-
 /** taskPublishRetryPolicy. */
 export function checkRetryPolicy(value: unknown): string | undefined {
   for (const [key, number] of Object.entries(value as Readonly<Record<string, unknown>>)) {
@@ -190,4 +181,11 @@ export function checkRetryPolicy(value: unknown): string | undefined {
 export function checkSerializer(value: unknown): string | undefined {
   if (value !== 'pickle' && value !== 'application/x-python-serialize') return undefined;
   return "cannot be 'pickle': reading it runs whatever its sender wants; use 'json', 'msgpack' or 'yaml'";
+}
+
+/** signingRequired. */
+export function checkSigningRequired(value: unknown): string | undefined {
+  if (typeof value === 'boolean') return undefined;
+  const isList = Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== '');
+  return isList ? undefined : 'must be true, false or a list of queue names';
 }

@@ -12,7 +12,7 @@ export function contradiction(settings: Settings): string | undefined {
       return `${kind}QueueExclusive and ${kind}QueueDurable are both on: an exclusive queue dies with its connection. Switch one off.`;
     }
   }
-  return signing(settings) ?? names(settings);
+  return signing(settings) ?? headerSigning(settings) ?? names(settings);
 }
 
 function signing(settings: Settings): string | undefined {
@@ -20,13 +20,22 @@ function signing(settings: Settings): string | undefined {
   if (accepts.includes('auth') && accepts.length > 1) {
     return `acceptContent lists 'auth' beside others: unsigned messages would be accepted. With signing it is exactly ['auth'].`;
   }
-  if (settings.taskSerializer !== 'auth') return undefined;
+  const reads = (['acceptContent', 'resultAcceptContent'] as const).find((name) => settings[name]?.includes('auth'));
+  if (reads !== undefined && settings.securityCertStore === null)
+    return `${reads} lists 'auth', which verifies signed messages, but securityCertStore is not set.`;
+  const writes = (['taskSerializer', 'resultSerializer', 'eventSerializer'] as const).find((name) => settings[name] === 'auth');
+  if (writes === undefined) return undefined;
   const missing = (['securityKey', 'securityCertificate', 'securityCertStore'] as const).filter(
     (name) => settings[name] === null,
   );
-  return missing.length === 0
-    ? undefined
-    : `taskSerializer is 'auth', which signs messages, but ${missing.join(' and ')} is not set.`;
+  return missing.length === 0 ? undefined : `${writes} is 'auth', which signs messages, but ${missing.join(' and ')} is not set.`;
+}
+
+function headerSigning({ signingKey, signingKeys, signingRequired }: Settings): string | undefined {
+  if (signingKey !== null && !Object.hasOwn(signingKeys, signingKey))
+    return `signingKey is '${signingKey}', and signingKeys has no key of that id.`;
+  if (signingRequired === false || Object.keys(signingKeys).length > 0) return undefined;
+  return 'signingRequired asks for signed messages, and signingKeys has no key that could check one.';
 }
 
 function names(settings: Settings): string | undefined {

@@ -1,5 +1,5 @@
 // From a given value to a checked one: texts (environment, command line, files) become what the setting's kind asks for.
-import { ConfigurationError } from '../../util/index.ts';
+import { ConfigurationError, redact } from '../../util/index.ts';
 import type { SettingRow } from './row.ts';
 
 const TRUE = new Set(['true', 'yes', 'on', '1']);
@@ -7,7 +7,7 @@ const FALSE = new Set(['false', 'no', 'off', '0']);
 
 /** A value that does not fit, as an error that names the setting and where the value came from. */
 function wrong(name: string, value: unknown, must: string, origin: string, secret: boolean | undefined): ConfigurationError {
-  const shown = secret === true ? 'that value' : typeof value === 'string' ? `'${value}'` : describe(value);
+  const shown = secret === true ? 'that value' : typeof value === 'string' ? `'${redact(value)}'` : describe(value);
   return new ConfigurationError(`The setting ${name} ${must}, but ${origin} says ${shown}.`);
 }
 

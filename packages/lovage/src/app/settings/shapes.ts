@@ -2,6 +2,8 @@
 import type { ExchangeType } from '../../broker/index.ts';
 import type { ExecOptions, TaskDefinition, TaskHandlers, TaskOptions } from '../../task/index.ts';
 
+export type { BeatEntry } from '../schedule/entry.ts';
+
 /** How a queue is declared and bound. Everything but the name has a default. */
 export interface QueueOptions {
   /** @default the exchange of taskDefaultExchange */

@@ -1,5 +1,6 @@
 // Every setting with its type. Made from the settings table by scripts/settings.ts: change the table, then run the script.
-import type { Annotations, MissingQueue, PublishRetryPolicy, QueueList, Routes } from './shapes.ts';
+import type { SigningKey } from '../../security/index.ts';
+import type { Annotations, BeatEntry, MissingQueue, PublishRetryPolicy, QueueList, Routes } from './shapes.ts';
 
 /** All settings, as they are after conversion and with every default filled in. */
 export interface Settings {
@@ -54,60 +55,120 @@ export interface Settings {
    */
   readonly durability: 'process' | 'power';
   /**
-   * What beat sends and when: a map of entry name to { task, schedule, args, kwargs, options }. No effect yet: belongs to beat, which is still to come.
+   * What beat sends and when: a map of entry name to { task, schedule, args, kwargs, options, … } (docs/guide-beat.md). An entry that is wrong is named in the log of beat, which goes on with the others.
    * @default {}
    */
-  readonly beatSchedule: Readonly<Record<string, unknown>>;
+  readonly beatSchedule: Readonly<Record<string, BeatEntry>>;
   /**
-   * Where beat keeps what it remembers: a store name or URL; null: beside the broker. No effect yet: belongs to beat, which is still to come.
+   * Where beat keeps what it remembers: 'file', or a URL of the kind memory://, sqlite://, redis:// or db+…; null: in the database of the broker, or of the results, or in a file where there is none.
    * @default null
    */
   readonly beatScheduler: string | null;
   /**
-   * File of the schedule store that lives in a file. No effect yet: belongs to beat, which is still to come.
+   * File of the store 'file', which is an SQLite database.
    * @default 'lovage-schedule'
    */
   readonly beatScheduleFilename: string;
   /**
-   * Longest sleep of beat between two looks at its schedule, in seconds; 0: the default of the store. No effect yet: belongs to beat, which is still to come.
+   * Longest time between two looks at the schedule, in seconds; 0, or more than 1: every second, in which the lease is renewed too.
    * @default 0
    */
   readonly beatMaxLoopInterval: number;
   /**
-   * Save the schedule after this many sent tasks; 0: by time only. No effect yet: belongs to beat, which is still to come.
+   * Save the schedule after this many sent tasks. No effect here: what beat remembers is stored with each run.
    * @default 0
    */
   readonly beatSyncEvery: number;
   /**
-   * Skip a crontab run that is late by more than this many seconds; null: never skip. No effect yet: belongs to beat, which is still to come.
+   * Skip a crontab run that is late by more than this many seconds; null: as beatMisfireMaxAge says.
    * @default null
    */
   readonly beatCronStartingDeadline: number | null;
   /**
-   * File of the certificate that belongs to securityKey. No effect yet: belongs to signed messages, which is still to come.
+   * Which of the runs that no beat was there for are made up for: none ('skip'), the latest of each entry, or 'all'.
+   * @default 'latest'
+   */
+  readonly beatMisfirePolicy: 'skip' | 'latest' | 'all';
+  /**
+   * A run that is late by less is no missed one, in seconds: another beat may just have taken over.
+   * @default 30
+   */
+  readonly beatMisfireGrace: number;
+  /**
+   * A run that is late by more than this many seconds is dropped, whatever the policy; null: without limit.
+   * @default null
+   */
+  readonly beatMisfireMaxAge: number | null;
+  /**
+   * Seconds without a sign of life after which another beat takes the place of the one that leads.
+   * @default 5
+   */
+  readonly beatLease: number;
+  /**
+   * File (PEM) of the certificate that belongs to securityKey: who signs here, for the serializer 'auth' (docs/security.md).
    * @default null
    */
   readonly securityCertificate: string | null;
   /**
-   * Folder or glob of the certificates whose signatures are trusted. No effect yet: belongs to signed messages, which is still to come.
+   * Folder or glob of the certificates (PEM) whose signatures are trusted.
    * @default null
    */
   readonly securityCertStore: string | null;
   /**
-   * File of the private key that signs messages. No effect yet: belongs to signed messages, which is still to come.
+   * File, folder or glob of the authorities that must have issued every certificate of securityCertStore; null: what is in the store is trusted.
+   * @default null
+   */
+  readonly securityCertAuthorities: string | null;
+  /**
+   * File (PEM) of the private RSA key that signs messages.
    * @default null
    */
   readonly securityKey: string | null;
   /**
-   * Password of securityKey. No effect yet: belongs to signed messages, which is still to come.
+   * Password of securityKey.
    * @default null
    */
   readonly securityKeyPassword: string | Uint8Array | null;
   /**
-   * Hash of the signatures. No effect yet: belongs to signed messages, which is still to come.
+   * Hash of the signatures: sha256, sha384, sha512, sha3_256 … The same on both sides.
    * @default 'sha256'
    */
   readonly securityDigest: string;
+  /**
+   * What the serializer 'auth' signs is written by this one (the parameter serializer of Celery's setup_security).
+   * @default 'json'
+   */
+  readonly securitySerializer: string;
+  /**
+   * Serializers (names or MIME types) that may be inside signed messages.
+   * @default ['json']
+   */
+  readonly securityAcceptContent: readonly string[];
+  /**
+   * Write signed messages as Celery before 5.5 does. Both layouts are always read.
+   * @default false
+   */
+  readonly securityOldLayout: boolean;
+  /**
+   * Keys of the signatures in the header x-lovage-signature, by key id: a secret of 32 bytes or more, an Ed25519 key in PEM, or { file } with one of these.
+   * @default {}
+   */
+  readonly signingKeys: Readonly<Record<string, SigningKey>>;
+  /**
+   * Id of the key in signingKeys that signs every task message sent here; null: none are signed.
+   * @default null
+   */
+  readonly signingKey: string | null;
+  /**
+   * Queues (names, with '*' for any text), or true for all, whose messages must be signed by one of signingKeys; others go to the dead letters.
+   * @default false
+   */
+  readonly signingRequired: boolean | readonly string[];
+  /**
+   * Seconds for which a signature is good, from when it was made or from the eta. Starts are remembered that long, so that a message that comes again is known.
+   * @default 86400
+   */
+  readonly signingWindow: number;
   /**
    * Address of the broker, or several for fail-over (RabbitMQ servers, or Sentinels of one Redis); 'sqlite://' is the embedded database file of the project, 'memory://' lives in this process.
    * @default 'sqlite://'
@@ -809,72 +870,72 @@ export interface Settings {
    */
   readonly workerLogfile: string | null;
   /**
-   * File that holds the process id of `lovage worker`. No effect yet: belongs to running as a daemon, which is still to come.
+   * File that holds the process id of `lovage worker`.
    * @default null
    */
   readonly workerPidfile: string | null;
   /**
-   * User, by name or number, that `lovage worker` changes to. No effect yet: belongs to running as a daemon, which is still to come.
+   * User, by name or number, that `lovage worker` changes to.
    * @default null
    */
   readonly workerUid: string | null;
   /**
-   * Group, by name or number, that `lovage worker` changes to. No effect yet: belongs to running as a daemon, which is still to come.
+   * Group, by name or number, that `lovage worker` changes to.
    * @default null
    */
   readonly workerGid: string | null;
   /**
-   * File mode mask of `lovage worker`, in octal. No effect yet: belongs to running as a daemon, which is still to come.
+   * File mode mask of `lovage worker`, in octal.
    * @default null
    */
   readonly workerUmask: string | null;
   /**
-   * File that `lovage beat` writes its log to. No effect yet: belongs to beat, which is still to come.
+   * File that `lovage beat` writes its log to.
    * @default null
    */
   readonly beatLogfile: string | null;
   /**
-   * File that holds the process id of `lovage beat`. No effect yet: belongs to beat, which is still to come.
+   * File that holds the process id of `lovage beat`.
    * @default null
    */
   readonly beatPidfile: string | null;
   /**
-   * User, by name or number, that `lovage beat` changes to. No effect yet: belongs to beat, which is still to come.
+   * User, by name or number, that `lovage beat` changes to.
    * @default null
    */
   readonly beatUid: string | null;
   /**
-   * Group, by name or number, that `lovage beat` changes to. No effect yet: belongs to beat, which is still to come.
+   * Group, by name or number, that `lovage beat` changes to.
    * @default null
    */
   readonly beatGid: string | null;
   /**
-   * File mode mask of `lovage beat`, in octal. No effect yet: belongs to beat, which is still to come.
+   * File mode mask of `lovage beat`, in octal.
    * @default null
    */
   readonly beatUmask: string | null;
   /**
-   * File that `lovage events` writes its log to. No effect yet: belongs to events, which is still to come.
+   * File that `lovage events` writes its log to.
    * @default null
    */
   readonly eventsLogfile: string | null;
   /**
-   * File that holds the process id of `lovage events`. No effect yet: belongs to events, which is still to come.
+   * File that holds the process id of `lovage events`.
    * @default null
    */
   readonly eventsPidfile: string | null;
   /**
-   * User, by name or number, that `lovage events` changes to. No effect yet: belongs to events, which is still to come.
+   * User, by name or number, that `lovage events` changes to.
    * @default null
    */
   readonly eventsUid: string | null;
   /**
-   * Group, by name or number, that `lovage events` changes to. No effect yet: belongs to events, which is still to come.
+   * Group, by name or number, that `lovage events` changes to.
    * @default null
    */
   readonly eventsGid: string | null;
   /**
-   * File mode mask of `lovage events`, in octal. No effect yet: belongs to events, which is still to come.
+   * File mode mask of `lovage events`, in octal.
    * @default null
    */
   readonly eventsUmask: string | null;

@@ -270,9 +270,9 @@ export const workerSettings: SettingRows = {
     about: 'Longest sleep of the timer of due tasks, in seconds.',
     ignored: 'due tasks have a timer that is exact to the millisecond',
   },
-  ...daemon('worker', 'running as a daemon'),
-  ...daemon('beat', 'beat'),
-  ...daemon('events', 'events'),
+  ...daemon('worker'),
+  ...daemon('beat'),
+  ...daemon('events'),
   workerLogfile: {
     kind: 'string',
     default: null,
@@ -283,8 +283,8 @@ export const workerSettings: SettingRows = {
 };
 
 /** Celery's daemon options, the same for three programs. */
-function daemon(program: string, later: string): SettingRows {
-  const text = (about: string) => ({ kind: 'string' as const, default: null, about, later });
+function daemon(program: string, later?: string): SettingRows {
+  const text = (about: string) => ({ kind: 'string' as const, default: null, about, ...(later === undefined ? {} : { later }) });
   return {
     [`${program}Logfile`]: text(`File that \`lovage ${program}\` writes its log to.`),
     [`${program}Pidfile`]: text(`File that holds the process id of \`lovage ${program}\`.`),

@@ -9,7 +9,8 @@ import type { Lovage } from '../../app/index.ts';
 import type { AsyncResult } from '../../result/index.ts';
 import { ConfigurationError, didYouMean } from '../../util/index.ts';
 import { type Command, type CommandContext, defineCommand, EXIT } from '../define.ts';
-import { isArray, isRecord, json, readJson, seconds, secondsOrTime, time } from '../options.ts';
+import { isArray, json, readJson } from '../json-options.ts';
+import { isRecord, seconds, secondsOrTime, time } from '../options.ts';
 import { printable, resultLines } from '../output.ts';
 import { reachBroker } from './reach.ts';
 

@@ -9,12 +9,15 @@ import { importModule, type Lovage, resolveModule, splitExport } from '../../app
 import type { CameraOptions, StreamEvent } from '../../event/index.ts';
 import { writeEvent } from '../../protocol/index.ts';
 import { ConfigurationError, redactUrl } from '../../util/index.ts';
+import { configureLogging, type LogLevel, nodeFormat, nodeName, openLogFile } from '../../worker/index.ts';
+import { asProgram, withDaemonOptions } from '../daemon/index.ts';
 import { type Command, type CommandContext, defineCommand, EXIT } from '../define.ts';
 import type { Action } from '../monitor/model.ts';
 import { runMonitor } from '../monitor/run.ts';
 import { commaList, seconds } from '../options.ts';
 import { toJson } from '../output.ts';
 import { createDump } from './event-lines.ts';
+import { levels } from './levels.ts';
 import { because, reachBroker } from './reach.ts';
 
 const parser = object({
@@ -31,6 +34,10 @@ const parser = object({
   ),
   maxrate: optional(
     option('-r', '--maxrate', string({ metavar: 'RATE' }), { description: message`Most snapshots in a time, such as 10/m.` }),
+  ),
+  loglevel: optional(option('-l', '--loglevel', levels(), { description: message`With --camera: how much to log.` })),
+  logfile: optional(
+    option('-f', '--logfile', string({ metavar: 'FILE' }), { description: message`With --camera: write the log to this file.` }),
   ),
   types: optional(
     option('--types', commaList('TYPES'), {
@@ -75,6 +82,17 @@ async function dump(app: Lovage, { types, limit }: DumpOptions, { out }: Command
   return EXIT.ok;
 }
 
+/** Sets the log of a camera up; disposing closes its file. */
+async function cameraLog(name: string | undefined, level: LogLevel | undefined): Promise<Disposable | undefined> {
+  if (name === undefined && level === undefined) return undefined;
+  const file = name === undefined ? undefined : openLogFile(name);
+  await configureLogging({
+    level: level ?? 'INFO',
+    ...(file === undefined ? {} : { write: (line: string): void => file.write(line) }),
+  });
+  return file;
+}
+
 type CameraModule = Omit<CameraOptions, 'every' | 'maxRate'>;
 
 function isCamera(value: unknown): value is CameraModule {
@@ -97,9 +115,11 @@ interface SnapshotOptions {
   readonly source: string;
   readonly frequency: number;
   readonly maxrate: string | undefined;
+  readonly started: () => void;
 }
 
-async function snapshots(app: Lovage, { source, frequency, maxrate }: SnapshotOptions, { out }: CommandContext): Promise<number> {
+async function snapshots(app: Lovage, options: SnapshotOptions, { out }: CommandContext): Promise<number> {
+  const { source, frequency, maxrate, started } = options;
   const camera = await loadCamera(source);
   const signal = untilTold();
   out.line(`-> evcam: Taking snapshots with ${source} (every ${frequency.toFixed(1)} secs.)`);
@@ -109,6 +129,7 @@ async function snapshots(app: Lovage, { source, frequency, maxrate }: SnapshotOp
     ...(maxrate === undefined ? {} : { maxRate: maxrate }),
     signal,
   });
+  started();
   await running.live.closed;
   return EXIT.ok;
 }
@@ -144,12 +165,24 @@ export const events: Command = defineCommand({
     'lovage -A tasks.ts events --dump --json --types task-failed',
     'lovage -A tasks.ts events --camera ./camera.ts -F 10 -r 10/m',
   ],
-  parser,
-  run: async ({ dump: wantsDump, camera, frequency, maxrate, types, limit }, context) => {
-    const app = await context.loadApp();
-    const broker = await reachBroker(app, 'read');
-    if (camera !== undefined) return snapshots(app, { source: camera, frequency, maxrate }, context);
-    if (wantsDump || context.global.json) return dump(app, { types, limit }, context);
-    return monitor(app, broker.url, context);
+  parser: withDaemonOptions(parser),
+  run: async ({ dump: wantsDump, camera, frequency, maxrate, types, limit, loglevel, logfile, ...options }, context) => {
+    if (options.detach && camera === undefined)
+      throw new ConfigurationError('events --detach belongs to --camera: what else it does is for a terminal.');
+    return asProgram({
+      program: 'events',
+      options,
+      loadApp: () => context.loadApp(),
+      expand: (name) => nodeFormat(name, nodeName()),
+      warn: (text) => context.out.warn(text),
+      run: async (app, started) => {
+        const broker = await reachBroker(app, 'read');
+        const file = logfile ?? app.settings.eventsLogfile ?? undefined;
+        using _log = await cameraLog(file === undefined ? undefined : nodeFormat(file, nodeName()), loglevel);
+        if (camera !== undefined) return snapshots(app, { source: camera, frequency, maxrate, started }, context);
+        if (wantsDump || context.global.json) return dump(app, { types, limit }, context);
+        return monitor(app, broker.url, context);
+      },
+    });
   },
 });

@@ -1,15 +1,88 @@
-// The table of all commands, in the order in which help lists them.
+// The table of all commands, in the order in which help lists them. Each is loaded when it is used: what the others need costs no start.
+import { object } from '@optique/core/constructs';
 import type { Command } from '../define.ts';
-import { call } from './call.ts';
-import { control } from './control.ts';
-import { dlq } from './dlq.ts';
-import { events } from './events.ts';
-import { graph } from './graph.ts';
-import { inspect } from './inspect.ts';
-import { purge } from './purge.ts';
-import { queues } from './queues.ts';
-import { result } from './result.ts';
-import { status } from './status.ts';
-import { worker } from './worker.ts';
 
-export const commands: readonly Command[] = [worker, call, result, events, graph, queues, dlq, purge, status, inspect, control];
+/** A command that is not loaded: enough for help and for finding it. */
+export interface CommandEntry {
+  readonly name: string;
+  /** The same as the command's own; a test holds it. */
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+export const commandTable: readonly CommandEntry[] = [
+  { name: 'worker', summary: 'Run a worker.', load: async () => (await import('./worker.ts')).worker },
+  {
+    name: 'multi',
+    summary: 'Start, stop and restart several workers in the background.',
+    load: async () => (await import('./multi.ts')).multi,
+  },
+  {
+    name: 'beat',
+    summary: 'Send periodic tasks when they are due. Any number may run; one of them leads.',
+    load: async () => (await import('./beat.ts')).beat,
+  },
+  {
+    name: 'schedule',
+    summary: 'Periodic tasks: list, add, pause, resume, run, remove them, see when they are next.',
+    load: async () => (await import('./schedule.ts')).schedule,
+  },
+  { name: 'call', summary: 'Send a task by name, known here or not.', load: async () => (await import('./call.ts')).call },
+  { name: 'result', summary: 'Show the state and the result of a task.', load: async () => (await import('./result.ts')).result },
+  {
+    name: 'events',
+    summary: 'Watch tasks and workers: live in the terminal, as lines, or by snapshots.',
+    load: async () => (await import('./events.ts')).events,
+  },
+  {
+    name: 'graph',
+    summary: 'Draw a canvas, or the bootsteps of a worker.',
+    load: async () => (await import('./graph.ts')).graph,
+  },
+  {
+    name: 'queues',
+    summary:
+      'Show how many messages wait, are held, are parked and are dead; pause queues, look into them, cancel or reschedule.',
+    load: async () => (await import('./queues.ts')).queues,
+  },
+  {
+    name: 'dlq',
+    summary: 'Dead letters: list them, show them in full, send them again, delete them.',
+    load: async () => (await import('./dlq.ts')).dlq,
+  },
+  {
+    name: 'purge',
+    summary: 'Delete all waiting messages of the queues. There is no way back.',
+    load: async () => (await import('./purge.ts')).purge,
+  },
+  {
+    name: 'status',
+    summary: 'Show which workers answer, whether broker and result backend do, and the queues.',
+    load: async () => (await import('./status.ts')).status,
+  },
+  {
+    name: 'inspect',
+    summary: 'Ask workers, of Lovage or Celery, what they do.',
+    load: async () => (await import('./inspect.ts')).inspect,
+  },
+  {
+    name: 'control',
+    summary: 'Tell workers, of Lovage or Celery, what to do.',
+    load: async () => (await import('./control.ts')).control,
+  },
+];
+
+/** Every command, loaded: for the completion of shells and the reference page. */
+export function allCommands(): Promise<readonly Command[]> {
+  return Promise.all(commandTable.map(({ load }) => load()));
+}
+
+/** Stands for a command that this command line does not use. */
+function unloaded({ name, summary }: CommandEntry): Command {
+  return { name, summary, examples: [], parser: object({}), run: () => Promise.reject(new Error(`${name} is not loaded.`)) };
+}
+
+/** All commands, of which those that `wanted` names are loaded. */
+export function commandsWith(wanted: readonly string[]): Promise<readonly Command[]> {
+  return Promise.all(commandTable.map(async (entry) => (wanted.includes(entry.name) ? entry.load() : unloaded(entry))));
+}

@@ -4,20 +4,26 @@ import { message, text } from '@optique/core/message';
 import { multiple, optional } from '@optique/core/modifiers';
 import { argument, option } from '@optique/core/primitives';
 import { choice, integer, string, type ValueParser } from '@optique/core/valueparser';
+import type { Lovage } from '../../app/index.ts';
+import type { BeatStep, StoreChoice } from '../../beat/index.ts';
 import { poolNames } from '../../pool/index.ts';
 import { version } from '../../util/index.ts';
 import {
   type AutoscaleBounds,
   configureLogging,
   type LogLevel,
+  nodeFormat,
+  nodeName,
   type ProgramLogging,
   readAutoscale,
   runWorkerProgram,
   type SignalOptions,
 } from '../../worker/index.ts';
+import { asProgram, withDaemonOptions } from '../daemon/index.ts';
 import { type Command, defineCommand } from '../define.ts';
 import { commaList, seconds } from '../options.ts';
 import { levels } from './levels.ts';
+import { keyValue } from './pairs.ts';
 
 const parser = object({
   hostname: optional(
@@ -109,13 +115,22 @@ const parser = object({
       description: message`Keep what was revoked in this file; %n, %h, %d and %p stand for parts of the node's name.`,
     }),
   ),
+  beat: option('-B', '--beat', { description: message`Send periodic tasks too, as lovage beat does.` }),
+  schedule: optional(
+    option('-s', '--schedule', '--schedule-filename', string({ metavar: 'FILE' }), {
+      description: message`With -B: keep the schedule in this file.`,
+    }),
+  ),
+  scheduler: optional(
+    option('--scheduler', string({ metavar: 'STORE' }), { description: message`With -B: keep the schedule there; see beat.` }),
+  ),
   withoutMingle: option('--without-mingle', { description: message`Do not ask other workers what is revoked.` }),
   allowDuplicateName: option('--allow-duplicate-name', {
     description: message`Go on although another worker has this name.`,
   }),
   purge: option('--purge', { description: message`Delete what waits before starting.` }),
   pairs: multiple(
-    argument(setting(), { description: message`After --: settings over the app's own, such as worker.shutdownTimeout=60.` }),
+    argument(keyValue(), { description: message`After --: settings over the app's own, such as worker.shutdownTimeout=60.` }),
   ),
 });
 
@@ -152,16 +167,6 @@ function range(): ValueParser<'sync', AutoscaleBounds> {
   };
 }
 
-function setting(): ValueParser<'sync', string> {
-  return {
-    ...string({ metavar: 'KEY=VALUE' }),
-    parse: (input) =>
-      /^[\w.]+=/.test(input)
-        ? { success: true, value: input }
-        : { success: false, error: message`${input} is no setting: write key=value.` },
-  };
-}
-
 /** What the environment says of signals. A worker at a terminal ends with it, others start anew at a HUP. */
 function signalOptions(environment: NodeJS.ProcessEnv, again: () => void): SignalOptions {
   const { REMAP_SIGTERM, LOVAGE_RDBSIG, CELERY_RDBSIG } = environment;
@@ -173,6 +178,12 @@ function signalOptions(environment: NodeJS.ProcessEnv, again: () => void): Signa
   };
 }
 
+/** Beat as a part of the worker; loaded by those that have one. */
+async function beatOf(app: Lovage, choice: StoreChoice): Promise<BeatStep> {
+  const { beatStep } = await import('../../beat/index.ts');
+  return beatStep(app, choice);
+}
+
 export const worker: Command = defineCommand({
   name: 'worker',
   summary: 'Run a worker.',
@@ -181,32 +192,41 @@ export const worker: Command = defineCommand({
     'lovage -A tasks.ts worker -Q payments,mail -n w1@%h',
     'lovage -A tasks.ts worker -- worker.shutdownTimeout=60',
   ],
-  parser,
-  run: async (
-    { loglevel, logFormat, logfile, pairs, withoutGossip, withoutMingle, ...options },
-    { loadApp, global, logColor, userOptions, again },
-  ) => {
+  parser: withDaemonOptions(parser),
+  run: async (given, { loadApp, global, logColor, userOptions, again, out }) => {
+    const { loglevel, logFormat, logfile, pairs, withoutGossip, withoutMingle, beat, schedule, scheduler, ...rest } = given;
+    const { detach, pidfile, uid, gid, umask, ...options } = rest;
     const logging: ProgramLogging = {
       file: logfile,
       level: (loglevel ?? 'INFO') as LogLevel,
       format: logFormat ?? 'text',
       color: logColor,
     };
-    // Before the app is there, so that what its modules say is heard; the worker does it again with the settings of the app.
-    await configureLogging(logging);
-    const app = await loadApp(pairs);
-    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-    if (withoutGossip) given.gossip = false;
-    if (withoutMingle) given.mingle = false;
-    const signals = signalOptions(process.env, again);
-    return runWorkerProgram(app, {
-      ...given,
-      userOptions,
-      banner: !global.quiet,
-      version: version(),
-      logging,
-      signals,
-      title: true,
+    const own = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    if (withoutGossip) own.gossip = false;
+    if (withoutMingle) own.mingle = false;
+    return asProgram({
+      program: 'worker',
+      options: { detach, pidfile, uid, gid, umask },
+      loadApp: async () => {
+        // Before the app is there, so that what its modules say is heard; the worker does it again with the settings of the app.
+        await configureLogging(logging);
+        return loadApp(pairs);
+      },
+      expand: (name) => nodeFormat(name, nodeName(options.hostname)),
+      warn: (text) => out.warn(text),
+      run: async (app, started) =>
+        runWorkerProgram(app, {
+          ...own,
+          ...(beat ? { steps: [await beatOf(app, { filename: schedule, store: scheduler })] } : {}),
+          userOptions,
+          banner: !global.quiet,
+          version: version(),
+          logging,
+          signals: signalOptions(process.env, again),
+          title: true,
+          prepared: started,
+        }),
     });
   },
 });

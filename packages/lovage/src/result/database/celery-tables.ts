@@ -3,9 +3,9 @@
 import { parseMeta, type ResultMeta, writeMeta } from '../../protocol/index.ts';
 import { createSerialization } from '../../serialization/index.ts';
 import { DecodeError, LovageError } from '../../util/index.ts';
+import type { Connection, Db } from '../../util/sql-connect.ts';
 import { isStored, mayStore } from '../rules.ts';
 import type { StoredResult } from '../seam.ts';
-import type { Connection, Db } from './connect.ts';
 import { unpickle } from './pickle-read.ts';
 import { pickle } from './pickle-write.ts';
 import { type ResultTables, sqlTime } from './tables.ts';

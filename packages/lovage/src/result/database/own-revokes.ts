@@ -1,7 +1,7 @@
 // Revokes in a SQL database, in a table of Lovage's own: any program that can reach it finds them. Called by own-tables.ts.
 import { createHash } from 'node:crypto';
+import type { Connection, SqlKind } from '../../util/sql-connect.ts';
 import type { RevokeStore } from '../revokes.ts';
-import type { Connection, SqlKind } from './connect.ts';
 
 const TEXT: Readonly<Record<SqlKind, string>> = {
   postgresql: 'text',

@@ -1,10 +1,10 @@
 // Lovage's own tables: a row for each result with its record as JSON, so that SQL can look into it, and the fence beside it.
 // Moments are UTC. A row whose state is null holds a fence and no result yet.
 import type { RawBuilder } from 'kysely';
+import type { Connection, Db, SqlKind } from '../../util/sql-connect.ts';
 import type { GroupStore, StoredGroup } from '../group-seam.ts';
 import { isStored, mayStore } from '../rules.ts';
 import type { StoredResult } from '../seam.ts';
-import type { Connection, Db, SqlKind } from './connect.ts';
 import { createRevokes, ownRevokes } from './own-revokes.ts';
 import { type ResultTables, sqlTime, sqlUntil } from './tables.ts';
 

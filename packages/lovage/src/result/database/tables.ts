@@ -1,8 +1,9 @@
 // What the SQL backend needs of a set of tables: its own (own-tables.ts), or those that it shares with Celery (celery-tables.ts).
+
+import type { Connection, Db } from '../../util/sql-connect.ts';
 import type { GroupStore } from '../group-seam.ts';
 import type { RevokeStore } from '../revokes.ts';
 import type { StoredResult } from '../seam.ts';
-import type { Connection, Db } from './connect.ts';
 
 /** Tables of results. Everything that writes runs inside a transaction that its caller opened. */
 export interface ResultTables {

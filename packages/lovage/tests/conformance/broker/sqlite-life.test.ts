@@ -2,9 +2,15 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { deadLetterQueue, openBroker } from '../../../src/broker/index.ts';
-import { BrokerConnectionError, BrokerError } from '../../../src/util/index.ts';
+import { DeliveryReader } from '../../../src/broker/sqlite/delivery.ts';
+import { declareQueue } from '../../../src/broker/sqlite/queues.ts';
+import { SCHEMA } from '../../../src/broker/sqlite/schema.ts';
+import { take } from '../../../src/broker/sqlite/take.ts';
+import { BrokerConnectionError, BrokerError, type SqliteConnection } from '../../../src/util/index.ts';
+import { statementCache } from '../../../src/util/sqlite-engine.ts';
 import { brokerOptions, freshQueue, message, now, publish, queueOf, read, text, unique } from './harness.ts';
 
 function fresh(): { readonly folder: string; readonly path: string; readonly url: string } & Disposable {
@@ -48,6 +54,39 @@ test('messages that expired are deleted though nobody takes them', async () => {
   await using reader = await read(broker, other);
   await expect.poll(() => broker.count(queue), { timeout: 5000 }).toEqual({ ready: 0, held: 0, parked: 0 });
   expect(reader.batches).toEqual([]);
+});
+
+test('large bodies are taken a few at a time, whole and in their order', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url));
+  const queue = await freshQueue(broker);
+  const bodies = Array.from({ length: 12 }, (_, index) =>
+    String.fromCodePoint(97 + index).repeat(index % 3 === 0 ? 10 : 4_000_000),
+  );
+  await publish(broker, ...bodies.map((body) => message(queue, body)));
+  await using reader = await read(broker, queue, 100);
+  const taken = await reader.take(12);
+  expect(taken.map(text)).toEqual(bodies);
+  const bytes = (batch: readonly { readonly body: Uint8Array }[]): number =>
+    batch.reduce((sum, { body }) => sum + body.byteLength, 0);
+  expect(Math.max(...reader.batches.map(bytes))).toBeLessThanOrEqual(20_000_000);
+});
+
+test('what has expired takes no place of those that wait behind it', () => {
+  const database = new DatabaseSync(':memory:');
+  database.exec(SCHEMA);
+  const db = { statement: statementCache(database) } as SqliteConnection;
+  declareQueue(db, queueOf('q'), 0);
+  const insert = database.prepare("INSERT INTO lovage_messages VALUES (?, 1, 9, ?, '{}', x'00')");
+  for (let id = 1; id <= 50; id++) {
+    insert.run(id, id % 10 === 0 ? null : 5);
+    database.prepare('INSERT INTO lovage_ready VALUES (1, 9, ?, 0, 0)').run(id);
+  }
+  const call = { holder: 1, generation: 1, queues: ['q'], now: 10, rotation: 0, reader: new DeliveryReader() };
+  const tags = (max: number): unknown[] => take(db, { ...call, max }).map(({ tag }) => tag);
+  expect([tags(2), tags(1), tags(100), tags(1)]).toEqual([[10, 20], [30], [40, 50], []]);
+  const count = (table: string): unknown => database.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.n;
+  expect(['lovage_messages', 'lovage_held', 'lovage_ready'].map(count)).toEqual([5, 5, 0]);
 });
 
 test('of too many dead letters the oldest go', async () => {

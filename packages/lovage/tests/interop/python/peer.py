@@ -18,6 +18,18 @@ app.conf.update(
     control_exchange=os.environ.get('INTEROP_CONTROL', 'celery'),
 )
 
+if 'INTEROP_SECURITY' in os.environ:
+    folder = os.environ['INTEROP_SECURITY']
+    app.conf.update(
+        task_serializer='auth',
+        accept_content=['auth'],
+        result_accept_content=['json'],
+        security_key=folder + '/python.key',
+        security_certificate=folder + '/python.pem',
+        security_cert_store=folder + '/store',
+    )
+    app.setup_security()
+
 
 @app.task(name='py.join')
 def join(first, second, third='-'):

@@ -33,7 +33,9 @@ test.each([...settingsTable])('%s is read, or its row says that it has no effect
 });
 
 test('a setting without effect says why', () => {
-  expect(effectNote(settingsTable.get('beatSchedule')!)).toBe('No effect yet: belongs to beat, which is still to come.');
+  expect(effectNote({ kind: 'string', default: null, about: '', later: 'tides' })).toBe(
+    'No effect yet: belongs to tides, which is still to come.',
+  );
   expect(effectNote(settingsTable.get('workerTimerPrecision')!)).toMatch(/^No effect here: .*\.$/);
   expect(effectNote(settingsTable.get('taskAcksLate')!)).toBeUndefined();
 });

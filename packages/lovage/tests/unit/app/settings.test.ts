@@ -94,7 +94,6 @@ test.each([
   [{ taskAnnotations: [{ a: { bind: true } }] }, "must not have 'bind'"],
   [{ taskQueues: { a: { routing_kee: 'x' } } }, "Did you mean 'routingKey'"],
   [{ taskPublishRetryPolicy: { max_retry: 3 } }, "must not have 'maxRetry'"],
-  [{ beatSchedule: { a: { task: 'x' } } }, 'both task and schedule'],
   [{ taskDefaultRateLimit: '10/x' }, "'100/m'"],
 ])('%o is refused', (settings, message) => {
   expect(problem(settings)).toContain(message);

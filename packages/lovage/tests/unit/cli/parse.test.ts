@@ -1,18 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { cliPage, cliPagePath } from '../../../../../scripts/cli-page.ts';
-import { commands } from '../../../src/cli/commands/index.ts';
+import { allCommands, commandTable } from '../../../src/cli/commands/index.ts';
 import { environmentOptions } from '../../../src/cli/environment.ts';
 import { type Answered, type Parsed, parse } from '../../../src/cli/parse.ts';
 
+const commands = await allCommands();
+
 function parsed(argv: readonly string[], environment: Record<string, string> = {}): Parsed {
-  const outcome = parse(argv, environment, { colors: false });
+  const outcome = parse(argv, environment, { commands, colors: false });
   if ('exitCode' in outcome) throw new Error(outcome.error ?? outcome.stdout);
   return outcome;
 }
 
 function answered(argv: readonly string[], environment: Record<string, string> = {}): Answered {
-  const outcome = parse(argv, environment, { colors: false });
+  const outcome = parse(argv, environment, { commands, colors: false });
   if (!('exitCode' in outcome)) throw new Error('It was understood.');
   return outcome;
 }
@@ -82,7 +84,7 @@ test('options come from the environment, and the command line outranks it', () =
 
 test('a wrong value from the environment is told by the name of its variable', () => {
   expect(answered(['status'], { LOVAGE_APP: 'a.ts', LOVAGE_STATUS_TIMEOUT: 'abc' }).error).toContain('LOVAGE_STATUS_TIMEOUT');
-  expect(() => parse(['status'], { LOVAGE_QUIET: 'maybe' }, { colors: false })).toThrow('LOVAGE_QUIET');
+  expect(() => parse(['status'], { LOVAGE_QUIET: 'maybe' }, { commands, colors: false })).toThrow('LOVAGE_QUIET');
   expect(answered(['status', '--nope'], { LOVAGE_APP: 'a.ts' }).error).not.toContain('LOVAGE_');
 });
 
@@ -102,4 +104,8 @@ test.each(commands.map(({ name }) => name))('help of %s has an example, and a se
 
 test('docs/cli.md says what the parsers say (else run `node scripts/cli-page.ts`)', () => {
   expect(readFileSync(cliPagePath, 'utf8')).toBe(cliPage());
+});
+
+test('the table of commands says what the commands say', () => {
+  expect(commandTable.map(({ name, summary }) => [name, summary])).toEqual(commands.map(({ name, summary }) => [name, summary]));
 });

@@ -203,7 +203,10 @@ describe('a worker', () => {
     [{ workerMaxTasksPerChild: 3 }, "The pool 'prefork' cannot start."],
     [{ workerMaxMemoryPerChild: 9 }, "The pool 'prefork' cannot start."],
     [{ workerPool: 'prefork' }, 'give startWorker the option module'],
-    [{ taskSerializer: 'auth', securityKey: 'a', securityCertificate: 'b', securityCertStore: 'c' }, /auth/],
+    [
+      { taskSerializer: 'auth', securityKey: 'a', securityCertificate: 'b', securityCertStore: 'c' },
+      "securityCertStore names 'c'",
+    ],
   ] as const)('refuses %o at its start', async (settings, words) => {
     await using app = setup(settings);
     const start = startWorker(app).then(() => app.sendTask('t'));

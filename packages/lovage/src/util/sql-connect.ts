@@ -1,7 +1,9 @@
-// A pool of connections to the SQL database that a URL names, with the client package loaded when it is first needed. Called by database.ts.
+// A pool of connections to the SQL database that a URL names, with the client package loaded when it is first needed. Called by
+// result/database.ts and beat/stores/sql.ts.
 import type { Dialect, Kysely, Sql, SqliteDatabase, Transaction } from 'kysely';
-import { BackendError, ConfigurationError, LovageError, redactUrl } from '../../util/index.ts';
-import { sqliteModule } from '../../util/sqlite-engine.ts';
+import { BackendError, ConfigurationError, LovageError } from './errors.ts';
+import { redactUrl } from './redact.ts';
+import { sqliteModule } from './sqlite-engine.ts';
 
 /** Which SQL is spoken. */
 export type SqlKind = 'postgresql' | 'mysql' | 'sqlite';
@@ -64,7 +66,7 @@ async function needed<T>(kind: SqlKind, load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (cause) {
-    throw new ConfigurationError(`Results in a ${kind} database need packages: npm install ${PACKAGES[kind]}`, { cause });
+    throw new ConfigurationError(`A ${kind} database needs packages: npm install ${PACKAGES[kind]}`, { cause });
   }
 }
 
@@ -139,5 +141,5 @@ export function sqlError(error: unknown): Error {
     );
   const isBusy = typeof errcode === 'number' && [SQLITE_BUSY, SQLITE_LOCKED].includes(errcode & 0xff);
   const transient = isLost || isBusy || (typeof code === 'string' && PASSING.test(code));
-  return new BackendError(`The result database failed: ${message}`, { cause: error, transient });
+  return new BackendError(`The database failed: ${message}`, { cause: error, transient });
 }

@@ -1,0 +1,172 @@
+// Beat: sends what is due. Any number of them may run for one app; one leads, the others look every second whether it still does.
+//
+// A turn, again and again until it is stopped:
+// 1. lease: the leader renews it; another takes it over once it was the same for too long (leadership.ts).
+// 2. edits: what people changed since the last turn is read; who has just got the lease reads everything.
+// 3. runs: those that are due are planned (plan.ts), sent (send.ts) and noted (shift.ts), some hundred at a time.
+// 4. sleep: until the next run, an edit, or the next turn of the lease, whichever comes first.
+import { hostname } from 'node:os';
+import type { Lovage } from '../app/index.ts';
+import { after, logger, uuid } from '../util/index.ts';
+import { Leadership } from './leadership.ts';
+import { openScheduleStore, type StoreChoice } from './open.ts';
+import { nowOf } from './roster.ts';
+import { createSender, type Sender } from './send.ts';
+import { Shift } from './shift.ts';
+import type { ScheduleStore } from './store.ts';
+
+const log = logger('beat');
+/** Seconds between two turns at most: edits, and a clock that was moved, are noticed within. */
+const TURN = 1;
+/** The same complaint about a store that is away is made once in so many turns. */
+const SAY_EVERY = 60;
+
+export interface BeatOptions extends StoreChoice {
+  /** Longest sleep, in seconds. @default the setting beatMaxLoopInterval */
+  readonly maxInterval?: number | undefined;
+  /** Runs inside of a worker. @default false */
+  readonly embedded?: boolean;
+}
+
+/** A running beat. */
+export interface Beat extends AsyncDisposable {
+  /** Address of its store, passwords masked. */
+  readonly store: string;
+  readonly isLeader: boolean;
+  /** Resolves when it has looked who leads for the first time. */
+  readonly ready: Promise<void>;
+}
+
+/** Starts a beat for an app, whose task modules should be loaded by then. Dispose it to stop. Throws ConfigurationError. */
+export async function startBeat(app: Lovage, options: BeatOptions = {}): Promise<Beat> {
+  await app.ready();
+  const store = await openScheduleStore(app, options);
+  const sender = await createSender(app, store);
+  const { embedded = false } = options;
+  await app.signals.beatInit.tell(() => ({ store: store.url, embedded }));
+  if (embedded) await app.signals.beatEmbeddedInit.tell(() => ({ store: store.url, embedded }));
+  return new RunningBeat({ app, store, sender, longest: options.maxInterval });
+}
+
+interface RunningOptions {
+  readonly app: Lovage;
+  readonly store: ScheduleStore;
+  readonly sender: Sender;
+  readonly longest: number | undefined;
+}
+
+class RunningBeat implements Beat {
+  readonly store: string;
+  readonly ready: Promise<void>;
+  readonly #app: Lovage;
+  readonly #store: ScheduleStore;
+  readonly #leadership: Leadership;
+  readonly #shift: Shift;
+  /** Seconds. */
+  readonly #turnSeconds: number;
+  readonly #stopping = new AbortController();
+  readonly #ended: Promise<void>;
+  #failures = 0;
+  /** Something happened during the turn: the next one comes at once. */
+  #isPoked = false;
+  #wake: () => void = () => undefined;
+  #working: Promise<void> | undefined;
+
+  constructor({ app, store, sender, longest }: RunningOptions) {
+    const { beatLease, beatMaxLoopInterval } = app.settings;
+    this.store = store.url;
+    this.#app = app;
+    this.#store = store;
+    const chosen = longest ?? beatMaxLoopInterval;
+    this.#turnSeconds = Math.max(0.01, Math.min(TURN, chosen === 0 ? TURN : chosen, beatLease / 3));
+    const owner = `${hostname()}:${process.pid}:${uuid()}`;
+    this.#leadership = new Leadership({ store, clock: app.time, owner, lease: beatLease });
+    this.#shift = new Shift({
+      app,
+      store,
+      sender,
+      token: () => this.#leadership.token,
+      lost: () => this.#leadership.lose(),
+    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ready = promise;
+    this.#ended = this.#run(resolve);
+  }
+
+  get isLeader(): boolean {
+    return this.#leadership.token !== undefined;
+  }
+
+  async #run(isReady: () => void): Promise<void> {
+    using _ = this.#store.onEdit?.(() => this.#poke());
+    while (!this.#stopping.signal.aborted) {
+      try {
+        this.#isPoked = false;
+        await this.#turn();
+        this.#failures = 0;
+        isReady();
+      } catch (error) {
+        this.#complain(error);
+      }
+      await this.#sleep();
+    }
+    isReady();
+  }
+
+  async #turn(): Promise<void> {
+    const edits = await this.#leadership.step();
+    if (this.#leadership.token === undefined) {
+      this.#shift.reset();
+      return;
+    }
+    // Sending may take long while a broker is away: the lease is kept meanwhile, and edits wait.
+    if (this.#working !== undefined) return;
+    if (edits !== this.#shift.edits) await this.#shift.read();
+    const { wakeAt } = this.#shift;
+    if (wakeAt === undefined || wakeAt > nowOf(this.#app)) return;
+    const working = this.#shift.work(this.#stopping.signal).catch((error: unknown) => this.#complain(error));
+    this.#working = working.finally(() => {
+      this.#working = undefined;
+      this.#wake();
+    });
+  }
+
+  #complain(error: unknown): void {
+    if (this.#failures++ % SAY_EVERY === 0)
+      log.error('beat: The schedule store {store} failed, it is tried again: {error}', {
+        store: this.store,
+        error: String(error),
+      });
+  }
+
+  #poke(): void {
+    this.#isPoked = true;
+    this.#wake();
+  }
+
+  async #sleep(): Promise<void> {
+    if (this.#isPoked || this.#stopping.signal.aborted) return;
+    const wakeAt = this.#leadership.token === undefined || this.#working !== undefined ? undefined : this.#shift.wakeAt;
+    const until = wakeAt === undefined ? this.#turnSeconds : (wakeAt - nowOf(this.#app)) / 1000;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = after(Math.max(0, Math.min(until, this.#turnSeconds)), resolve, { ref: true });
+    this.#wake = resolve;
+    await promise;
+    timer.cancel();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#stopping.signal.aborted) {
+      this.#stopping.abort();
+      this.#poke();
+    }
+    await this.#ended;
+    await this.#working;
+    try {
+      await this.#leadership.resign();
+    } catch (error) {
+      log.debug('beat: The lease could not be freed: {error}', { error: String(error) });
+    }
+    await this.#store[Symbol.asyncDispose]();
+  }
+}

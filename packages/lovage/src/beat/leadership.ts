@@ -1,0 +1,84 @@
+// Who of several beats leads. The leader renews its lease; the others watch, each by its own clock that never goes back, and take a lease
+// over that did not change for long enough. No two clocks are compared, so that a clock that jumps changes nothing.
+import { type Clock, logger } from '../util/index.ts';
+import { isSameLease, type Lease, type ScheduleStore, type StoreLook } from './store.ts';
+
+const log = logger('beat');
+
+export interface LeadershipOptions {
+  readonly store: ScheduleStore;
+  readonly clock: Clock;
+  /** Unique among all beats. */
+  readonly owner: string;
+  /** Seconds. */
+  readonly lease: number;
+}
+
+/** One beat's part in the leadership. */
+export class Leadership {
+  readonly #options: LeadershipOptions;
+  #seen: { readonly lease: Lease; readonly since: number } | undefined;
+  #token: number | undefined;
+
+  constructor(options: LeadershipOptions) {
+    this.#options = options;
+  }
+
+  /** What all that this one writes carries; undefined while another leads. */
+  get token(): number | undefined {
+    return this.#token;
+  }
+
+  /** Renews the lease, or takes it when it is free or has not moved for too long. Answers the number of edits. */
+  async step(): Promise<number> {
+    const { store } = this.#options;
+    const { lease, edits } = this.#token === undefined ? await store.look() : await this.#renew();
+    if (this.#token === undefined && this.#isFree(lease)) await this.#take(lease);
+    return edits;
+  }
+
+  #see(lease: Lease): void {
+    this.#seen = { lease, since: this.#options.clock.monotonic() };
+  }
+
+  #isFree(lease: Lease): boolean {
+    if (this.#seen === undefined || !isSameLease(this.#seen.lease, lease)) this.#see(lease);
+    const since = this.#seen?.since ?? 0;
+    return lease.owner === '' || this.#options.clock.monotonic() - since >= this.#options.lease * 1000;
+  }
+
+  async #take(lease: Lease): Promise<void> {
+    const { store, owner } = this.#options;
+    const next: Lease = { token: lease.token + 1, owner, beat: 0 };
+    const answer = await store.swapLease(lease, next);
+    this.#see(answer.lease);
+    if (!answer.swapped) return;
+    this.#token = next.token;
+    log.info('beat: This one leads now (term {token}, {store}).', { token: next.token, store: store.url });
+  }
+
+  async #renew(): Promise<StoreLook> {
+    const { store, owner } = this.#options;
+    const lease = this.#seen?.lease ?? { token: this.#token ?? 0, owner, beat: 0 };
+    const answer = await store.swapLease(lease, { ...lease, beat: lease.beat + 1 });
+    // An answer that got lost on its way: the lease has moved, and is still ours.
+    if (!answer.swapped && (answer.lease.owner !== owner || answer.lease.token !== this.#token)) this.lose();
+    this.#see(answer.lease);
+    return answer;
+  }
+
+  /** Another one leads, as something showed. */
+  lose(): void {
+    if (this.#token === undefined) return;
+    this.#token = undefined;
+    log.warning('beat: Another one leads now; this one stands by.');
+  }
+
+  /** Frees the lease, so that another need not wait for its end. */
+  async resign(): Promise<void> {
+    const lease = this.#seen?.lease;
+    if (this.#token === undefined || lease === undefined) return;
+    this.#token = undefined;
+    await this.#options.store.swapLease(lease, { ...lease, owner: '' });
+  }
+}

@@ -1,0 +1,114 @@
+// Sending runs. Where the messages and what beat remembers lie in one database, both are written in one transaction, so that a run is sent
+// once whatever happens. Elsewhere a run is claimed first, then sent, then noted; what a crash leaves between is sent again under its id,
+// marked as a repeat, and a Lovage worker looks first whether the task is over.
+import { currentValue, type Lovage } from '../app/index.ts';
+import { ATTEMPTS_HEADER, type Outgoing } from '../broker/index.ts';
+import type { Call, PreparedCall } from '../task/index.ts';
+import { LovageError, orAborted } from '../util/index.ts';
+import type { Run } from './plan.ts';
+import type { Change, ScheduleStore } from './store.ts';
+
+/** How sending a run ended: undefined is sent. */
+export type RunFailure = { readonly error: Error; readonly transient: boolean } | undefined;
+
+/** Sends runs of an app. */
+export interface Sender {
+  /** Can message and memory be written together? */
+  readonly isJoint: boolean;
+  /** Both at once. Answers undefined when another leads, else a failure for each run that cannot be sent as it is; those are left out. Rejects when nothing was written. */
+  sendJointly(
+    token: number,
+    runs: readonly Run[],
+    changes: (failed: ReadonlySet<Run>) => readonly Change[],
+  ): Promise<ReadonlyMap<Run, Error> | undefined>;
+  /** One after the other or together, each for itself. */
+  send(runs: readonly Run[], repeated: boolean): Promise<readonly RunFailure[]>;
+}
+
+/** Seconds that a joint write waits for its queues to be declared. */
+const DECLARE_SECONDS = 30;
+
+/** The call of a run. Throws what a lazy argument throws. */
+function callOf(app: Lovage, { entry, id }: Run, repeated: boolean): Call {
+  const definition = app.tasks.find(entry.task);
+  const headers = repeated ? { headers: { ...entry.options.headers, [ATTEMPTS_HEADER]: 1 } } : {};
+  return {
+    task: entry.task,
+    args: entry.args.map(currentValue),
+    kwargs: Object.fromEntries(Object.entries(entry.kwargs).map(([name, value]) => [name, currentValue(value)])),
+    options: { ...entry.options, ...headers, taskId: id },
+    ...(definition === undefined ? {} : { definition }),
+  };
+}
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+/** Opens the app's broker; whether it is the store's database decides how runs are sent. */
+export async function createSender(app: Lovage, store: ScheduleStore): Promise<Sender> {
+  const broker = await app.openBroker('write');
+  const { beforeTaskPublish, afterTaskPublish } = app.signals;
+  // What is observed is told by the producer alone.
+  const isWatched = beforeTaskPublish.observed || afterTaskPublish.observed || app.settings.taskSendSentEvent;
+  const { jointPublish } = broker;
+  const isJoint = !isWatched && jointPublish !== undefined && store.database !== undefined && store.database === broker.database;
+  const declared = new Set<string>();
+
+  async function declare(prepared: PreparedCall): Promise<void> {
+    const { queue } = prepared;
+    if (queue === undefined || declared.has(queue)) return;
+    await orAborted(broker.declare(app.queues.topology([queue])), AbortSignal.timeout(DECLARE_SECONDS * 1000));
+    declared.add(queue);
+  }
+
+  async function prepare(run: Run): Promise<Outgoing> {
+    const [prepared] = app.publisher.prepare([callOf(app, run, false)]);
+    if (prepared === undefined) throw new Error('A call became no message.');
+    await declare(prepared);
+    return prepared.message;
+  }
+
+  /** The messages of runs that can be sent, and why others cannot. Rejects with what may be over in a moment. */
+  async function prepareAll(runs: readonly Run[]): Promise<{ messages: Outgoing[]; failed: Map<Run, Error> }> {
+    const messages: Outgoing[] = [];
+    const failed = new Map<Run, Error>();
+    for (const run of runs) {
+      try {
+        messages.push(await prepare(run));
+      } catch (error) {
+        if (error instanceof LovageError && error.transient) throw error;
+        failed.set(run, asError(error));
+      }
+    }
+    return { messages, failed };
+  }
+
+  return {
+    isJoint,
+    sendJointly: async (token, runs, changes) => {
+      const { messages, failed } = await prepareAll(runs);
+      const writes = messages.length === 0 || jointPublish === undefined ? [] : [await jointPublish(messages)];
+      const written = await store.commit(token, changes(new Set(failed.keys())), writes);
+      return written ? failed : undefined;
+    },
+    send: async (runs, repeated) => {
+      const calls = runs.map((run) => {
+        try {
+          return callOf(app, run, repeated);
+        } catch (error) {
+          return { error: asError(error), transient: false };
+        }
+      });
+      return Promise.all(
+        calls.map(async (call): Promise<RunFailure> => {
+          if ('error' in call) return call;
+          try {
+            await app.publisher.send([call]);
+            return undefined;
+          } catch (error) {
+            return { error: asError(error), transient: error instanceof LovageError && error.transient };
+          }
+        }),
+      );
+    },
+  };
+}

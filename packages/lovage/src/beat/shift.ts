@@ -1,0 +1,256 @@
+// What the leader does while it leads: keeps the entries at hand, sends those that are due, notes how far each is.
+import type { Lovage } from '../app/index.ts';
+import { backoff, logger } from '../util/index.ts';
+import { plan, type Run } from './plan.ts';
+import { Complaints, makeRoster, nowOf, type Place, type Roster } from './roster.ts';
+import type { RunFailure, Sender } from './send.ts';
+import { type EntryState, writeState } from './state.ts';
+import type { Change, ScheduleStore } from './store.ts';
+
+const log = logger('beat');
+/** Entries whose runs are sent and noted together. */
+const BATCH = 500;
+const RETRY = { first: 0.5, cap: 30 };
+
+/** What one entry has to send. */
+interface Job {
+  readonly place: Place;
+  /** Runs that somebody claimed and may have sent. */
+  readonly repeated: readonly Run[];
+  readonly runs: readonly Run[];
+  readonly lastDue: number;
+  /** When to look at it again, if all goes well. */
+  readonly wakeAt: number | undefined;
+}
+
+export interface ShiftOptions {
+  readonly app: Lovage;
+  readonly store: ScheduleStore;
+  readonly sender: Sender;
+  /** What is written carries it; undefined: this one does not lead any more. */
+  readonly token: () => number | undefined;
+  /** The store refused a write: another leads. */
+  readonly lost: () => void;
+}
+
+export class Shift {
+  readonly #options: ShiftOptions;
+  readonly #complaints: Complaints = new Complaints();
+  #roster: Roster = { places: new Map(), gone: [] };
+  #edits = -1;
+
+  constructor(options: ShiftOptions) {
+    this.#options = options;
+  }
+
+  /** Number of edits that it knows of. */
+  get edits(): number {
+    return this.#edits;
+  }
+
+  /** Epoch milliseconds of the next run; undefined when there is none. */
+  get wakeAt(): number | undefined {
+    let first: number | undefined;
+    for (const { wakeAt } of this.#roster.places.values())
+      if (wakeAt !== undefined && (first === undefined || wakeAt < first)) first = wakeAt;
+    return first;
+  }
+
+  /** Forgets everything: the next turn reads it anew. */
+  reset(): void {
+    this.#roster = { places: new Map(), gone: [] };
+    this.#edits = -1;
+  }
+
+  /** Reads entries and how far they are. New ones are noted at once, so that they begin now whoever leads later. */
+  async read(): Promise<void> {
+    const snapshot = await this.#options.store.load();
+    const roster = await makeRoster(this.#options.app, snapshot, this.#complaints);
+    const fresh = [...roster.places].filter(([, place]) => place.isNew);
+    const changes: Change[] = fresh.map(([name, { state }]) => [name, writeState(state)]);
+    changes.push(...roster.gone.map((name): Change => [name, undefined]));
+    if (changes.length > 0 && !(await this.#commit(changes))) return;
+    this.#roster = roster;
+    this.#edits = snapshot.edits;
+  }
+
+  /** Sends all that is due. Resolves when nothing is, or when another leads. */
+  async work(signal: AbortSignal): Promise<void> {
+    for (let due = this.#due(); due.length > 0 && this.#leads && !signal.aborted; due = this.#due()) {
+      for (let at = 0; at < due.length && this.#leads; at += BATCH) await this.#sendAll(due.slice(at, at + BATCH));
+    }
+  }
+
+  get #leads(): boolean {
+    return this.#options.token() !== undefined;
+  }
+
+  get #now(): number {
+    return nowOf(this.#options.app);
+  }
+
+  #due(): readonly Place[] {
+    const now = this.#now;
+    return [...this.#roster.places.values()].filter(({ wakeAt }) => wakeAt !== undefined && wakeAt <= now);
+  }
+
+  async #commit(changes: readonly Change[]): Promise<boolean> {
+    const token = this.#options.token();
+    if (token !== undefined && (await this.#options.store.commit(token, changes))) return true;
+    this.#options.lost();
+    return false;
+  }
+
+  async #sendAll(places: readonly Place[]): Promise<void> {
+    const now = this.#now;
+    const jobs = places.flatMap((place) => this.#jobOf(place, now) ?? []);
+    if (this.#options.sender.isJoint) {
+      const [pure, mixed] = [
+        jobs.filter(({ repeated }) => repeated.length === 0),
+        jobs.filter(({ repeated }) => repeated.length > 0),
+      ];
+      if (pure.length > 0) await this.#sendJointly(pure);
+      if (mixed.length > 0) await this.#sendApart(mixed);
+    } else if (jobs.length > 0) await this.#sendApart(jobs);
+  }
+
+  /** Plans one entry; undefined when it has nothing to send or to note. */
+  #jobOf(place: Place, now: number): Job | undefined {
+    const { app } = this.#options;
+    const { entry } = place.resolved;
+    try {
+      const { runs, lastDue, dropped, wakeAt } = plan(
+        { entry, times: place.times, state: place.state },
+        app.name,
+        app.settings,
+        now,
+      );
+      if (dropped !== undefined) tellDropped(entry.name, dropped, runs.length > 0);
+      const policy = entry.misfirePolicy ?? app.settings.beatMisfirePolicy;
+      // A newer run takes the place of one that could not be sent, unless all are wanted.
+      const repeated = runs.length > 0 && policy !== 'all' ? [] : place.state.pending.map(({ id, due }) => ({ entry, id, due }));
+      if (runs.length + repeated.length === 0 && lastDue === place.state.lastDue) {
+        place.wakeAt = wakeAt;
+        return undefined;
+      }
+      return { place, repeated, runs, lastDue, wakeAt };
+    } catch (error) {
+      place.wakeAt = undefined;
+      this.#complaints.tell({ name: entry.name, error: error instanceof Error ? error : new Error(String(error)) });
+      return undefined;
+    }
+  }
+
+  /** Messages and memory in one transaction. */
+  async #sendJointly(jobs: readonly Job[]): Promise<void> {
+    const { sender } = this.#options;
+    const token = this.#options.token();
+    if (token === undefined) return;
+    const states = new Map<Job, EntryState>();
+    const changes = (failed: ReadonlySet<Run>): readonly Change[] =>
+      jobs.map((job) => {
+        const sent = job.runs.filter((run) => !failed.has(run)).length;
+        const state = this.#after(job, sent, []);
+        states.set(job, state);
+        return [job.place.resolved.entry.name, writeState(state)];
+      });
+    const runs = jobs.flatMap((job) => job.runs);
+    try {
+      const failed = await sender.sendJointly(token, runs, changes);
+      if (failed === undefined) return this.#options.lost();
+      for (const [{ entry }, error] of failed) tellFailed(entry.name, error);
+      tellSent(runs.filter((run) => !failed.has(run)));
+      for (const [job, state] of states) settle(job, state);
+    } catch (error) {
+      this.#putOff(jobs, error);
+    }
+  }
+
+  /** Claims, sends, notes. */
+  async #sendApart(jobs: readonly Job[]): Promise<void> {
+    const claimed = jobs.map((job) => ({ job, state: this.#after(job, 0, [...job.repeated, ...job.runs]) }));
+    if (!(await this.#commit(claimed.map(({ job, state }) => [job.place.resolved.entry.name, writeState(state)])))) return;
+    for (const { job, state } of claimed) job.place.state = state;
+    const repeated = jobs.flatMap((job) => job.repeated);
+    const runs = jobs.flatMap((job) => job.runs);
+    const { sender } = this.#options;
+    const [again, first] = await Promise.all([sender.send(repeated, true), sender.send(runs, false)]);
+    const failures = new Map<Run, RunFailure>();
+    for (const [index, run] of repeated.entries()) failures.set(run, again[index]);
+    for (const [index, run] of runs.entries()) failures.set(run, first[index]);
+    const noted = jobs.map((job) => ({ job, state: this.#sent(job, failures) }));
+    tellSent([...failures].flatMap(([run, failure]) => (failure === undefined ? [run] : [])));
+    for (const { job, state } of noted) if (state.pending.length === 0) settle(job, state);
+    const failed = noted.filter(({ state }) => state.pending.length > 0);
+    for (const { job, state } of failed) job.place.state = state;
+    if (failed.length > 0)
+      this.#putOff(
+        failed.map(({ job }) => job),
+        [...failures.values()].find((failure) => failure?.transient === true)?.error,
+      );
+    await this.#commit(noted.map(({ job, state }) => [job.place.resolved.entry.name, writeState(state)]));
+  }
+
+  /** How far an entry is once its claimed runs went as they did. */
+  #sent(job: Job, failures: ReadonlyMap<Run, RunFailure>): EntryState {
+    const { entry } = job.place.resolved;
+    const all = [...job.repeated, ...job.runs];
+    const pending = all.filter((run) => failures.get(run)?.transient === true);
+    for (const run of all) {
+      const failure = failures.get(run);
+      if (failure !== undefined && !failure.transient) tellFailed(entry.name, failure.error);
+    }
+    const sent = all.filter((run) => failures.get(run) === undefined).length;
+    return this.#after(job, sent, pending);
+  }
+
+  #after({ place, lastDue }: Job, sent: number, pending: readonly Run[]): EntryState {
+    const { state } = place;
+    return {
+      ...state,
+      lastDue,
+      lastRunAt: sent > 0 ? this.#now : state.lastRunAt,
+      totalRuns: state.totalRuns + sent,
+      pending: pending.map(({ id, due }) => ({ id, due })),
+    };
+  }
+
+  /** Broker or store are away: the same again in a while. */
+  #putOff(jobs: readonly Job[], error: unknown): void {
+    const wait = backoff(Math.max(...jobs.map(({ place }) => place.tries)), RETRY);
+    for (const { place } of jobs) {
+      place.tries++;
+      place.wakeAt = this.#now + wait * 1000;
+    }
+    const names = jobs.slice(0, 3).map(({ place }) => place.resolved.entry.name);
+    log.error('Runs of {count} entries ({names}) could not be sent, tried again in {wait} s: {error}', {
+      count: jobs.length,
+      names: names.join(', '),
+      wait: Math.round(wait * 10) / 10,
+      error: error instanceof Error ? error.message : String(error),
+    });
+  }
+}
+
+function settle({ place, wakeAt }: Job, state: EntryState): void {
+  place.state = state;
+  place.tries = 0;
+  place.wakeAt = wakeAt;
+}
+
+function tellSent(runs: readonly Run[]): void {
+  for (const { entry, id } of runs)
+    log.info('Scheduler: Sent due task {name} ({task}), id {id}', { name: entry.name, task: entry.task, id });
+}
+
+function tellFailed(name: string, error: Error): void {
+  log.error("A run of the schedule entry '{name}' cannot be sent and is left out: {error}", { name, error: error.message });
+}
+
+function tellDropped(name: string, due: number, isMadeUp: boolean): void {
+  log.warning("The schedule entry '{name}' missed runs, the first that is not made up for was due at {due}{rest}", {
+    name,
+    due: new Date(due).toISOString(),
+    rest: isMadeUp ? '; the latest is sent.' : '.',
+  });
+}

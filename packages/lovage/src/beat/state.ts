@@ -1,0 +1,74 @@
+// What beat remembers of each entry, and the text that stores keep of it.
+/** A run that was claimed, and of which nobody knows yet whether its message was sent. */
+export interface PendingRun {
+  readonly id: string;
+  /** Epoch milliseconds. */
+  readonly due: number;
+}
+
+/** How far an entry is. */
+export interface EntryState {
+  /** Due time of the last run, or where the entry began; epoch milliseconds. */
+  readonly lastDue: number;
+  /** When the last message was sent; undefined: none yet. */
+  readonly lastRunAt: number | undefined;
+  readonly totalRuns: number;
+  /** The zone in which `lastDue` was found. */
+  readonly timezone: string;
+  readonly pending: readonly PendingRun[];
+}
+
+/** What a person changed at run time: an entry of its own, or whether one of the settings is enabled. */
+export interface EntryEdit {
+  /** As `readEntry` takes it; absent: an entry of the settings, switched on or off. */
+  readonly entry?: Readonly<Record<string, unknown>>;
+  readonly enabled?: boolean;
+  /** When it was switched on again, epoch milliseconds: what would have run before was not missed. */
+  readonly since?: number;
+}
+
+export function writeState(state: EntryState): string {
+  return JSON.stringify(state);
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function parse(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** undefined for what cannot be read: the entry begins anew. */
+export function readState(text: string): EntryState | undefined {
+  const value = parse(text);
+  if (value === undefined || typeof value.lastDue !== 'number' || typeof value.totalRuns !== 'number') return undefined;
+  const { lastDue, lastRunAt, totalRuns, timezone, pending } = value;
+  return {
+    lastDue,
+    lastRunAt: typeof lastRunAt === 'number' ? lastRunAt : undefined,
+    totalRuns,
+    timezone: typeof timezone === 'string' ? timezone : 'UTC',
+    pending: Array.isArray(pending) ? pending.filter(isPending) : [],
+  };
+}
+
+function isPending(value: unknown): value is PendingRun {
+  return isRecord(value) && typeof value.id === 'string' && typeof value.due === 'number';
+}
+
+/** undefined for what cannot be read. */
+export function readEdit(text: string): EntryEdit | undefined {
+  const value = parse(text);
+  if (value === undefined) return undefined;
+  const { entry, enabled, since } = value;
+  return {
+    ...(isRecord(entry) ? { entry } : {}),
+    ...(typeof enabled === 'boolean' ? { enabled } : {}),
+    ...(typeof since === 'number' ? { since } : {}),
+  };
+}

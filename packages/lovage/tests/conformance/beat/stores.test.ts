@@ -1,0 +1,94 @@
+// What a schedule store does, over every store.
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openStore } from '../../../src/beat/drivers.ts';
+import { NO_LEASE, type ScheduleStore } from '../../../src/beat/store.ts';
+import { uuid } from '../../../src/util/index.ts';
+import { startSql, stopAll, stores } from './places.ts';
+
+beforeAll(startSql);
+afterAll(stopAll);
+
+describe.each(Object.entries(stores))('%s', (_, url) => {
+  const opened = (address: string, appName: string): Promise<ScheduleStore> =>
+    openStore({ url: address, appName, connectTimeout: 5, transportOptions: {} });
+
+  async function two(): Promise<{ one: ScheduleStore; other: ScheduleStore } & AsyncDisposable> {
+    const address = url();
+    const app = `app ${uuid()}`;
+    const [one, other] = await Promise.all([opened(address, app), opened(address, app)]);
+    return {
+      one,
+      other,
+      [Symbol.asyncDispose]: async () => {
+        await Promise.all([one[Symbol.asyncDispose](), other[Symbol.asyncDispose]()]);
+      },
+    };
+  }
+
+  it('gives the lease to one of those who want it', async () => {
+    await using s = await two();
+    expect(await s.one.look()).toEqual({ lease: NO_LEASE, edits: 0 });
+    const mine = { token: 1, owner: 'one', beat: 0 };
+    const answers = await Promise.all([
+      s.one.swapLease(NO_LEASE, mine),
+      s.other.swapLease(NO_LEASE, { token: 1, owner: 'other', beat: 0 }),
+    ]);
+    expect(answers.filter(({ swapped }) => swapped)).toHaveLength(1);
+    const { lease } = await s.other.look();
+    expect(answers.map((answer) => answer.lease)).toEqual([lease, lease]);
+    const renewed = { ...lease, beat: 1 };
+    expect(await s.one.swapLease(lease, renewed)).toEqual({ lease: renewed, edits: 0, swapped: true });
+    expect(await s.other.swapLease(lease, mine)).toEqual({ lease: renewed, edits: 0, swapped: false });
+  });
+
+  it('refuses what an old leader writes', async () => {
+    await using s = await two();
+    await s.one.swapLease(NO_LEASE, { token: 1, owner: 'one', beat: 0 });
+    expect(
+      await s.one.commit(1, [
+        ['a', '{"x":"ü"}'],
+        ['b', 'B'],
+        ['__proto__', 'p'],
+      ]),
+    ).toBe(true);
+    await s.other.swapLease({ token: 1, owner: 'one', beat: 0 }, { token: 2, owner: 'other', beat: 0 });
+    expect(await s.one.commit(1, [['a', 'stale']])).toBe(false);
+    expect(await s.other.commit(2, [['b', undefined]])).toBe(true);
+    const { states } = await s.one.load();
+    expect([...states].sort()).toEqual([
+      ['__proto__', 'p'],
+      ['a', '{"x":"ü"}'],
+    ]);
+  });
+
+  it('keeps edits, each only over what its author saw, and counts them', async () => {
+    await using s = await two();
+    expect(await s.one.edit('a', undefined, 'first')).toBe(true);
+    expect(await s.other.edit('a', undefined, 'second')).toBe(false);
+    expect(await s.other.edit('a', 'first', 'second')).toBe(true);
+    expect(await s.one.edit('b', undefined, 'x'.repeat(100_000))).toBe(true);
+    expect(await s.one.edit('b', 'x'.repeat(100_000), undefined)).toBe(true);
+    const { edits, edited, states } = await s.other.load();
+    expect([edits, [...edited], [...states]]).toEqual([4, [['a', 'second']], []]);
+    await s.one.swapLease(NO_LEASE, { token: 1, owner: 'one', beat: 0 });
+    expect((await s.other.look()).edits).toBe(4);
+  });
+
+  it('tells of edits, or is cheap to ask', async () => {
+    await using s = await two();
+    let told = 0;
+    using _ = s.other.onEdit?.(() => void told++);
+    await s.one.edit('a', undefined, 'x');
+    await vi.waitFor(async () => expect(s.other.onEdit === undefined ? (await s.other.look()).edits : told).toBeGreaterThan(0));
+  });
+
+  it('keeps apps apart, and a thousand entries', async () => {
+    await using s = await two();
+    await s.one.swapLease(NO_LEASE, { token: 1, owner: 'one', beat: 0 });
+    const changes = Array.from({ length: 1000 }, (_, index) => [`entry ${index}`, `{"n":${index}}`] as const);
+    expect(await s.one.commit(1, changes)).toBe(true);
+    expect((await s.other.load()).states).toEqual(new Map(changes));
+    await using stranger = await opened(url(), `app ${uuid()}`);
+    expect((await stranger.load()).states.size).toBe(0);
+  });
+});

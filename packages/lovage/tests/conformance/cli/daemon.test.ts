@@ -1,0 +1,138 @@
+// Programs in the background: pid files, log files, `multi`, and what a second start hears.
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { isAlive } from '../../../src/cli/daemon/pid-file.ts';
+import { ensureBuilt, project } from '../../support/program.ts';
+
+const TASKS = `import { Lovage } from 'lovage';
+export const app = new Lovage('shop');
+export const add = app.task('shop.add', async (a: number, b: number) => a + b);
+`;
+const shop = project({ 'tasks.ts': TASKS, 'test.env': 'LOVAGE_APP=tasks.ts\nLOVAGE_WORKER_CONCURRENCY=3\n' });
+const at = (name: string): string => join(shop.folder, name);
+const pidIn = (name: string): number => Number(readFileSync(at(name), 'utf8'));
+const isGone = (pid: number): boolean => !isAlive(pid);
+const gone = (pid: number): Promise<void> => vi.waitFor(() => expect(isGone(pid)).toBe(true), { timeout: 20_000, interval: 20 });
+
+const env = { XDG_STATE_HOME: at('state') };
+const started: number[] = [];
+
+beforeAll(ensureBuilt);
+afterAll(async () => {
+  for (const pid of started) if (!isGone(pid)) process.kill(pid, 'SIGKILL');
+  await Promise.all(started.map(gone));
+  shop[Symbol.dispose]();
+});
+
+test('a worker in the background: pid file, log file, mask; a second one ends with 73; TERM ends it and the file goes', async () => {
+  const line = [
+    'worker',
+    '-n',
+    'one@box',
+    '--pidfile=run/%n.pid',
+    '-f',
+    'log/%n%I.log',
+    '--umask',
+    '077',
+    '-P',
+    'prefork',
+    '-c',
+    '1',
+  ];
+  expect(await shop.run([...line, '--detach'])).toEqual({ code: 0, stdout: '', stderr: '' });
+  const pid = pidIn('run/one.pid');
+  started.push(pid);
+  expect(statSync(at('log')).mode & 0o777).toBe(0o700);
+  const second = await shop.run(line);
+  expect(second).toMatchObject({
+    code: 73,
+    stdout: '',
+    stderr: expect.stringContaining(`process ${pid} seems to run`) as unknown,
+  });
+  expect(await shop.run([...line, '-D', '--json'])).toMatchObject({ code: 73 });
+  expect(await shop.run(['call', 'shop.add', '[1, 2]', '--wait'])).toMatchObject({ code: 0, stdout: '3\n' });
+  process.kill(pid, 'SIGTERM');
+  await gone(pid);
+  expect(existsSync(at('run/one.pid'))).toBe(false);
+  expect(readFileSync(at('log/one.log'), 'utf8')).toContain('one@box ready.');
+});
+
+test('what a dead program left is taken over, with a word; a start that fails leaves nothing', async () => {
+  mkdirSync(at('old'));
+  writeFileSync(at('old/w.pid'), 'rubbish');
+  const worker = await shop.worker('-n', 'w@box', '--pidfile=old/w.pid', '--dotenv', 'test.env');
+  expect(worker.log()).toContain("Broken pid file '");
+  expect(worker.log()).toMatch(/concurrency: +3/);
+  expect(pidIn('old/w.pid')).toBe(worker.child.pid);
+  worker.child.kill('SIGKILL');
+  await worker.ended;
+  const next = await shop.worker('-n', 'w@box', '--pidfile=old/w.pid', '--allow-duplicate-name');
+  expect(next.log()).toContain("Stale pid file '");
+  next.child.kill('SIGTERM');
+  await next.ended;
+  expect(existsSync(at('old/w.pid'))).toBe(false);
+  const bad = await shop.run(['worker', '-D', '-P', 'nosuch', '--pidfile=old/bad.pid']);
+  expect(bad).toMatchObject({ code: 2, stderr: expect.stringContaining("no pool 'nosuch'") as unknown });
+  expect(existsSync(at('old/bad.pid'))).toBe(false);
+});
+
+test('multi starts, restarts and stops nodes by their own options', async () => {
+  const nodes = ['2', '-c', '1', '-Q:2', 'mail'];
+  const begun = await shop.run(['-A', 'tasks.ts', 'multi', 'start', ...nodes], { env });
+  expect(begun).toMatchObject({ code: 0, stderr: '' });
+  expect(begun.stdout).toMatch(/^> Starting nodes\.\.\.\n\t> lovage1@\S+: OK\n\t> lovage2@\S+: OK\n$/);
+  const again = await shop.run(['multi', 'start', ...nodes, '--json'], { env });
+  const fates = JSON.parse(again.stdout) as { ok: boolean; error: string }[];
+  expect(again.code).toBe(1);
+  expect(fates.map(({ ok }) => ok)).toEqual([false, false]);
+  const pids = fates.map(({ error }) => Number(/process (\d+) seems/.exec(error)?.[1]));
+  started.push(...pids);
+  const restarted = await shop.run(['-A', 'tasks.ts', 'multi', 'restart', ...nodes, '--json'], { env });
+  expect(restarted.code).toBe(0);
+  const after = (JSON.parse(restarted.stdout) as { ok: boolean; pid: number }[]).map(({ pid }) => pid);
+  started.push(...after);
+  expect(after.some((pid) => pids.includes(pid))).toBe(false);
+  expect(pids.every(isGone)).toBe(true);
+  const stopped = await shop.run(['multi', 'stopwait', '2'], { env });
+  expect(stopped.stdout).toContain(`TERM -> ${after[0]}`);
+  expect(stopped.code).toBe(0);
+  expect(after.every(isGone)).toBe(true);
+  expect((await shop.run(['multi', 'stop', '2', '-KILL'], { env })).stdout).toMatch(/lovage1@\S+: DOWN\n> lovage2@\S+: DOWN\n$/);
+});
+
+test('multi shows what it would do, and says what is wrong', async () => {
+  const shown = await shop.run([
+    '-A',
+    'tasks.ts',
+    'multi',
+    'show',
+    'a@x',
+    '-c',
+    '3',
+    '--pidfile=%n.pid',
+    '-f',
+    '%n.log',
+    '--',
+    'worker.direct=1',
+  ]);
+  expect(shown.stdout).toBe('lovage --app=tasks.ts worker --detach -c 3 --pidfile=a.pid -f a.log -n a@x -- worker.direct=1\n');
+  expect((await shop.run(['multi', 'names', 'a@x', 'b@y', '--json'])).stdout).toBe('["a@x","b@y"]\n');
+  expect((await shop.run(['multi', 'expand', '%n-%h', 'a@x'])).stdout).toBe('a-a@x\n');
+  expect(await shop.run(['multi', 'startt', '2'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("Did you mean 'start'?") as unknown,
+  });
+  expect(await shop.run(['multi', 'start', '-c', '2'])).toMatchObject({ code: 2 });
+  expect((await shop.run(['multi'])).stdout).toContain('NODES is a number');
+  expect((await shop.run(['multi', '--help'])).stdout).toContain('Examples:');
+  expect(await shop.run(['--dotenv', 'nope', 'multi', 'names', '1'])).toMatchObject({ code: 2 });
+  expect(await shop.run(['worker', '--umask', '9'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('no octal') as unknown,
+  });
+  expect(await shop.run(['worker', '--uid', 'no-such-user'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("no user 'no-such-user'") as unknown,
+  });
+});
