@@ -51,8 +51,22 @@ anything, wherever and whenever it runs, until it is resumed. \`cancel\`, \`run\
 nobody the inside of a queue; they exit with 1 when a task was not there any more. See [guide-queues.md](guide-queues.md).`,
   dlq: `A task that no worker can finish lies among the dead letters of its queue for 14 days. \`retry\` sends it to where it died, with a
 delivery count that begins anew; \`purge\` asks first. Both take ids, or \`--task\` and \`--reason\` together, or \`--all\`.`,
+  list: `The bindings of the queues of the app are declared first, as a worker does. Redis and the embedded broker tell all that anybody
+bound; RabbitMQ tells them through its management plugin alone.`,
+  migrate: `Copies, unless \`--ack-messages\` says to move. A copy leaves out what waits at the destination already, by task id. A move sends a
+batch, of at most 100, and takes it out of the source when the destination has confirmed it: killed in between, the batch is in both, and the
+same command, run again, does not send again what still waits at the destination; what a worker took there meanwhile can run twice. What
+a killed run held is back within 2 s on the embedded broker, at once on RabbitMQ, and within the lease (30 s) on Redis. Messages stay as
+they are; priorities are copied as numbers, of which Redis serves the lowest and RabbitMQ the highest first. What RabbitMQ keeps until its
+time is not seen and stays. The exit code is 1 when it was stopped before its end.`,
+  shell: `At a terminal a prompt of Node's, with history; from a pipe or \`--eval\` a program, whose last expression is printed. The names are
+\`app\`, \`chain\`, \`group\`, \`chord\`, \`chunks\`, \`map\`, \`starmap\`, \`signature\`, \`explain\`, and each task under the last part of its name.
+\`await\` works everywhere. The exit code is 1 when the program throws.`,
+  logtool: `Reads what \`lovage worker\` and Celery's workers write with their usual formats, and \`--log-format json\`. Several files are one log,
+in their order.`,
+  config: `Without a name: what is not the default. Settings that have no effect here are named on stderr.`,
   purge: `Asks first. Without a terminal there is nobody to ask, so it needs \`--force\`. Waiting and parked messages go; what a worker
-holds stays. \`--dead\` deletes the dead letters instead.`,
+holds stays. \`--dead\` deletes the dead letters instead. Killed in between, it has deleted a part; run again, it deletes the rest.`,
   status: `Broker and result backend are asked at once, then all workers, Celery's too. The exit code is 69 when one of the two, or every
 worker, does not answer in time.`,
   inspect: `Questions go to all workers, Celery's too, and each answers for itself; a worker that is busy or gone is only missing. The exit

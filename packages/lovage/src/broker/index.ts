@@ -3,6 +3,7 @@
 
 export * from './dead-letters.ts';
 export { BROKER_SCHEMES, openBroker } from './drivers.ts';
+export { type MigrateCounts, type MigrateOptions, migrateQueue } from './migrate.ts';
 export { type DeadLetter, discardDeadLetters, listDeadLetters, type ResendOptions, resendDeadLetters } from './redrive.ts';
 export { matchesPattern, topicPattern } from './routing.ts';
 export type * from './seam.ts';

@@ -234,6 +234,7 @@ function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy):
     bind: async (bindings) => {
       for (const binding of bindings) space.bindings.set(JSON.stringify(binding), binding);
     },
+    allBindings: async () => [...space.bindings.values()],
     bindings: async (exchange) => [...space.bindings.values()].filter((binding) => binding.exchange === exchange),
     push: async (entries) => push(entries),
     // A queue that is gone by then is made anew: failing halfway would undo what others commit.

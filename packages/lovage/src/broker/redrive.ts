@@ -113,14 +113,24 @@ async function subscribe(broker: Broker, queue: string, prefetch: number): Promi
   }
 }
 
-/** Batches until none comes for a while. */
-async function* patiently(subscription: Subscription): AsyncGenerator<readonly Delivery[]> {
+/** Batches until none comes for so many seconds, or until the signal. */
+export async function* patiently(
+  subscription: Subscription,
+  patience: number = PATIENCE,
+  signal?: AbortSignal,
+): AsyncGenerator<readonly Delivery[]> {
   const batches = subscription[Symbol.asyncIterator]();
-  for (;;) {
+  while (signal?.aborted !== true) {
     const late = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => late.resolve(undefined), PATIENCE * 1000);
+    const end = (): void => late.resolve(undefined);
+    // Kept alive by the wait itself, however long it is.
+    const timer = setTimeout(end, Number.isFinite(patience) ? patience * 1000 : 2 ** 31 - 1);
+    signal?.addEventListener('abort', end, { once: true });
     const next = batches.next();
-    const batch = await Promise.race([next, late.promise]).finally(() => clearTimeout(timer));
+    const batch = await Promise.race([next, late.promise]).finally(() => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+    });
     // Disposing the subscription ends the wait that is left.
     next.catch(() => undefined);
     if (batch === undefined || batch.done === true) return;

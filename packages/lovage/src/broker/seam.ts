@@ -218,6 +218,8 @@ export interface Broker extends AsyncDisposable {
   /** Deletes what waits (parked messages too); resolves to how many. */
   purge(queue: string): Promise<number>;
   remove(queue: string): Promise<void>;
+  /** Every binding that anybody made; absent where the broker tells no client (RabbitMQ). */
+  bindings?(): Promise<readonly BindingDeclaration[]>;
   /** Absent where the broker shows nobody what is inside of its queues (RabbitMQ). */
   readonly waiting?: WaitingRoom;
   /** Marks queues, with or without messages, as paused: workers take nothing from them. The mark outlives everybody. */

@@ -14,7 +14,17 @@ import { writeEnvelope } from './sqlite/envelope.ts';
 import { openHolder } from './sqlite/holder.ts';
 import { createKeeper, type Keeper } from './sqlite/keeper.ts';
 import { type PushRow, pushRows } from './sqlite/messages.ts';
-import { bind, bindingsOf, countQueue, declareQueue, findQueue, peekQueue, purgeQueue, removeQueue } from './sqlite/queues.ts';
+import {
+  allBindings,
+  bind,
+  bindingsOf,
+  countQueue,
+  declareQueue,
+  findQueue,
+  peekQueue,
+  purgeQueue,
+  removeQueue,
+} from './sqlite/queues.ts';
 import { mend, OF_PROCESSES, SCHEMA, SOUND } from './sqlite/schema.ts';
 import { listWaiting, pausedQueues, pauseQueues, removeWaiting, rescheduleWaiting, resumeQueues } from './sqlite/waiting.ts';
 import type { QueueEntry, QueueStore } from './store.ts';
@@ -54,6 +64,7 @@ function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number):
       file.write((db) => {
         for (const binding of bindings) bind(db, binding);
       }),
+    allBindings: () => file.read((db) => allBindings(db)),
     bindings: (exchange) => file.read((db) => bindingsOf(db, exchange)),
     push: (entries, signal) => push(file, entries, signal),
     jointPush: (entries) => ({ database: file.database, payload: jointPush(entries) }),

@@ -70,6 +70,8 @@ export interface QueueStore extends AsyncDisposable {
   declareQueues(queues: readonly QueueDeclaration[]): Promise<void>;
   bind(bindings: readonly StoredBinding[]): Promise<void>;
   bindings(exchange: string): Promise<readonly StoredBinding[]>;
+  /** Those of every exchange, for people. */
+  allBindings(): Promise<readonly StoredBinding[]>;
   /**
    * Resolves when all are stored as durably as the store stores. Else PublishError, whose failures count the entries: a store that
    * remembers its queues stores what it can and fails the entries of an unknown queue with QueueNotFoundError.

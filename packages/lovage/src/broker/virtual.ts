@@ -65,6 +65,7 @@ export function virtualBroker(store: QueueStore): Broker {
     peek: (queue, limit) => store.peek(queue, limit),
     purge: (queue) => store.purge(queue),
     remove: (queue) => virtual.remove(queue),
+    bindings: () => store.allBindings(),
     waiting: store.waiting,
     pause: (queues) => store.pause(queues),
     resume: (queues) => store.resume(queues),

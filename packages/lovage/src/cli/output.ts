@@ -8,6 +8,8 @@ export interface Output {
   line(text?: string): void;
   /** For people, on stderr. */
   warn(text: string): void;
+  /** What is going on, on one line of a terminal that is written over; nothing takes it away. */
+  progress(text?: string): void;
   /** The answer: with --json as JSON, else as `lines` puts it. */
   answer(value: unknown, lines: readonly string[]): void;
   style(format: 'bold' | 'dim' | 'green' | 'red' | 'yellow', text: string): string;
@@ -64,6 +66,10 @@ export function createOutput(options: { readonly json: boolean; readonly quiet: 
     line: (text = '') => {
       if (!options.json && !options.quiet) process.stdout.write(`${text}\n`);
     },
+    progress: (text) => {
+      if (options.quiet || process.stderr.isTTY !== true) return;
+      process.stderr.write(`\r\u001b[K${text ?? ''}`);
+    },
     warn: (text) => void process.stderr.write(`${text}\n`),
     answer: (value, lines) => {
       process.stdout.write(options.json ? `${toJson(value)}\n` : lines.map((line) => `${line}\n`).join(''));
@@ -84,5 +90,32 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
       })
       .join('  ')
       .trimEnd(),
+  );
+}
+
+/** Columns of the terminal; undefined where there is none, and lines may be of any length. */
+export function columns(): number | undefined {
+  return process.stdout.isTTY === true ? process.stdout.columns : undefined;
+}
+
+/** A table that fits the terminal: what is too wide is cut in this column, never below 20 places. */
+export function cutTable(
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+  column: number,
+): readonly string[] {
+  const whole = table(head, rows);
+  const width = columns();
+  const widest = Math.max(...whole.map((line) => line.length));
+  if (width === undefined || widest <= width) return whole;
+  const cells = rows.map((row) => printable(String(row[column] ?? '')));
+  const most = Math.max(20, Math.max(...cells.map((cell) => cell.length)) - (widest - width));
+  const cut = (cell: string | number): string | number => {
+    const text = printable(String(cell));
+    return text.length > most ? `${text.slice(0, most - 1)}…` : cell;
+  };
+  return table(
+    head,
+    rows.map((row) => row.map((cell, index) => (index === column ? cut(cell) : cell))),
   );
 }

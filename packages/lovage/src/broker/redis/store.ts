@@ -44,6 +44,20 @@ export function createRedisStore(context: RedisContext): QueueStore {
     });
   }
 
+  async function allBindings(): Promise<readonly StoredBinding[]> {
+    const prefix = keys.binding('');
+    const exchanges = new Set<string>();
+    let cursor = '0';
+    do {
+      const match = `${prefix.replaceAll(/[\\*?[\]]/g, '\\$&')}*`;
+      const scan = line.call('SCAN', [cursor, 'MATCH', match, 'COUNT', '1000']);
+      const [next, found] = (await ask('Reading bindings failed', scan)) as [string, readonly string[]];
+      for (const key of found) exchanges.add(key.slice(prefix.length));
+      cursor = next;
+    } while (cursor !== '0');
+    return (await Promise.all([...exchanges].sort().map(readBindings))).flat();
+  }
+
   const member = ({ type, routingKey, queue }: StoredBinding): string =>
     [routingKey, type === 'topic' ? topicPattern(routingKey) : '', queue].join(keys.sep);
 
@@ -122,6 +136,7 @@ export function createRedisStore(context: RedisContext): QueueStore {
     declareQueues,
     bind,
     bindings: readBindings,
+    allBindings,
     push: (entries, signal) => pushEntries(context, entries, signal),
     broadcast: (messages, signal) => publishBroadcasts(context, messages, signal),
     jointPush: (entries) => ({ database: target.database, payload: entryWrites(context, entries) }),

@@ -64,6 +64,11 @@ export function bindingsOf(db: SqliteConnection, exchange: string): StoredBindin
   }));
 }
 
+export function allBindings(db: SqliteConnection): readonly StoredBinding[] {
+  const rows = db.statement('SELECT DISTINCT exchange FROM lovage_bindings ORDER BY exchange').all();
+  return rows.flatMap(({ exchange }) => bindingsOf(db, String(exchange)));
+}
+
 export function countQueue(db: SqliteConnection, name: string): QueueCount | undefined {
   const queue = findQueue(db, name);
   if (queue === undefined) return undefined;

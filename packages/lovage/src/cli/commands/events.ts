@@ -19,6 +19,7 @@ import { toJson } from '../output.ts';
 import { createDump } from './event-lines.ts';
 import { levels } from './levels.ts';
 import { because, reachBroker } from './reach.ts';
+import { untilTold } from './until-told.ts';
 
 const parser = object({
   dump: option('-d', '--dump', { description: message`Print every event as a line.` }),
@@ -48,13 +49,6 @@ const parser = object({
     option('--limit', integer({ metavar: 'NUMBER', min: 1 }), { description: message`With --dump: end after so many events.` }),
   ),
 });
-
-/** A signal that aborts when the program is told to end. */
-function untilTold(): AbortSignal & { [Symbol.dispose]?: () => void } {
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  return stop.signal;
-}
 
 /** Waits where the reader of a pipe is slower than the events. */
 async function write(line: string): Promise<void> {

@@ -51,9 +51,39 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./dlq.ts')).dlq,
   },
   {
+    name: 'list',
+    summary: 'List the bindings of the broker: which exchange leads to which queue.',
+    load: async () => (await import('./list.ts')).list,
+  },
+  {
+    name: 'migrate',
+    summary: 'Bring waiting messages from one broker to another.',
+    load: async () => (await import('./migrate.ts')).migrate,
+  },
+  {
     name: 'purge',
     summary: 'Delete all waiting messages of the queues. There is no way back.',
     load: async () => (await import('./purge.ts')).purge,
+  },
+  {
+    name: 'shell',
+    summary: 'JavaScript with the app, its tasks and the canvas at hand.',
+    load: async () => (await import('./shell.ts')).shell,
+  },
+  {
+    name: 'logtool',
+    summary: 'Read worker logs: counts by task, failures, errors, tasks that never ended.',
+    load: async () => (await import('./logtool.ts')).logtool,
+  },
+  {
+    name: 'config',
+    summary: 'Show settings, their values and where these come from; secrets are blotted out.',
+    load: async () => (await import('./config.ts')).config,
+  },
+  {
+    name: 'report',
+    summary: 'Print versions, addresses and changed settings, to be put into a report of a problem.',
+    load: async () => (await import('./report.ts')).report,
   },
   {
     name: 'status',

@@ -1,0 +1,74 @@
+// Commands that look: shell, logtool, config, report.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ensureBuilt, project } from '../../support/program.ts';
+
+const shop = project({
+  'tasks.ts': `import { Lovage } from 'lovage';
+export const app = new Lovage('shop', { taskDefaultQueue: 'orders', redisPassword: 'hunter2' });
+export const add = app.task('shop.add', async (a: number, b: number) => a + b);
+`,
+  'celery.log': `[2026-11-23 18:00:42,123: INFO/MainProcess] Task proj.add[aaa] received
+[2026-11-23 18:00:42,126: INFO/ForkPoolWorker-1] Task proj.add[aaa] succeeded in 0.003s: 3
+[2026-11-23 18:00:43,000: INFO/MainProcess] Task proj.add[bbb] received
+[2026-11-23 18:00:43,001: ERROR/ForkPoolWorker-1] Task proj.add[bbb] raised unexpected: ValueError('x')
+Traceback (most recent call last):
+  File "x.py", line 1
+[2026-11-23 18:00:44,000: INFO/MainProcess] Task proj.add[ccc] received
+[2026-11-23 18:00:44,000: WARNING/MainProcess] something else
+`,
+  'own.log': `{"time":"2026-11-23T18:00:42.123Z","level":"INFO","process":"MainProcess","message":"Task shop.add[ddd] received"}
+{"time":"2026-11-23T18:00:42.125Z","level":"ERROR","process":"MainProcess","message":"Task shop.add[ddd] raised unexpected: Error: x\\nError: x\\n    at y"}
+`,
+});
+
+beforeAll(ensureBuilt);
+afterAll(() => shop[Symbol.dispose]());
+
+test('shell runs what comes from a pipe or with -e, and ends at the first error', async () => {
+  const code = 'const one = 1;\nfunction two() {\n  return 2;\n}\nconst sent = await add.delay(one, two());\nsent.id.length\n';
+  expect(await shop.run(['-A', 'tasks.ts', 'shell'], { input: code })).toEqual({ code: 0, stdout: '36\n', stderr: '' });
+  expect((await shop.run(['-A', 'tasks.ts', 'shell', '-e', 'app.name'])).stdout).toBe('shop\n');
+  expect((await shop.run(['-A', 'tasks.ts', 'shell', '-e', '({ n: 2n })', '--json'])).stdout).toBe('{"n":2}\n');
+  const failed = await shop.run(['-A', 'tasks.ts', 'shell'], { input: 'nosuch();\nconsole.log("on")\n' });
+  expect(failed).toEqual({ code: 1, stdout: '', stderr: 'Error: ReferenceError: nosuch is not defined\n' });
+  expect(await shop.run(['-A', 'tasks.ts', 'shell', '-e', 'const = 1'])).toMatchObject({ code: 2, stdout: '' });
+  expect(await shop.run(['-A', 'tasks.ts', 'shell', '-T', '-e', 'typeof add'])).toMatchObject({ code: 0, stdout: 'undefined\n' });
+});
+
+test('logtool reads logs of Celery and of Lovage', async () => {
+  const { stdout } = await shop.run(['logtool', 'stats', 'celery.log', 'own.log', '--json']);
+  expect(JSON.parse(stdout)).toMatchObject({
+    records: 8,
+    tasks: [
+      { name: 'proj.add', received: 3, succeeded: 1, failed: 1, meanRuntime: 0.003 },
+      { name: 'shop.add', received: 1, failed: 1 },
+    ],
+  });
+  expect((await shop.run(['logtool', 'traces', 'celery.log'])).stdout).toContain('  File "x.py", line 1\n');
+  expect(
+    (await shop.run(['logtool', 'errors', '-'], { input: '[2026-11-23 18:00:43,001: CRITICAL/X] boom\n' })).stdout,
+  ).toContain('boom');
+  expect(await shop.run(['logtool', 'incomplete', 'celery.log', '--json'])).toMatchObject({
+    code: 1,
+    stdout: '[{"id":"ccc","name":"proj.add","last":"received","time":"2026-11-23 18:00:44,000"}]\n',
+  });
+  expect((await shop.run(['logtool', 'debug', 'celery.log'])).stdout).toContain('something else');
+  expect(await shop.run(['logtool', 'stats', 'nosuch.log'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('nosuch.log') as unknown,
+  });
+});
+
+test('config shows values, where they come from and no secrets', async () => {
+  const env = { LOVAGE_BROKER_URL: 'redis://:hunter2@localhost/1' };
+  const { stdout } = await shop.run(['-A', 'tasks.ts', 'config'], { env });
+  expect(stdout).toMatch(/brokerUrl +"redis:\/\/:\*+@localhost\/1" +the environment variable LOVAGE_BROKER_URL\n/);
+  expect(stdout).toMatch(/taskDefaultQueue +"orders" +the constructor\n/);
+  expect(stdout).not.toContain('hunter2');
+  const one = await shop.run(['-A', 'tasks.ts', 'config', 'task_serializer', '--json']);
+  expect(JSON.parse(one.stdout)).toMatchObject([{ name: 'taskSerializer', value: 'json', origin: 'the default' }]);
+  expect((await shop.run(['-A', 'tasks.ts', 'config', 'nosuch'])).code).toBe(2);
+  const report = await shop.run(['-A', 'tasks.ts', 'report'], { env });
+  expect(report.stdout).toContain('taskDefaultQueue = "orders"');
+  expect(report.stdout).not.toContain('hunter2');
+});
