@@ -155,7 +155,7 @@ test('bash completes commands, options, values and files', async () => {
     'DEBUG',
     'async solo threads prefork',
     'tasks.ts',
-    '--dead',
+    '--dead --dotenv',
     '',
   ]);
 });
