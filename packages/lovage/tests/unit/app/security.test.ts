@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Lovage, type SecurityOptions } from '../../../src/index.ts';
 
-const fixtures = join(import.meta.dirname, '../../vectors/fixtures');
+const fixtures = join(import.meta.dirname, '../../support/keys');
 const FILES = {
   key: join(fixtures, 'test-key.pem'),
   cert: join(fixtures, 'test-cert.pem'),

@@ -10,7 +10,7 @@ import { type CertificateOptions, makeCertificate, type Name, type Pair, pemOf, 
 import { testFolder } from '../../support/folder.ts';
 import { capture, deliveries } from '../protocol/vectors.ts';
 
-const fixtures = join(import.meta.dirname, '../../vectors/fixtures');
+const fixtures = join(import.meta.dirname, '../../support/keys');
 const vector = capture('security-auth') as ReturnType<typeof capture> & {
   readonly decoded: unknown;
   readonly unpacked: Readonly<Record<string, string>>;
