@@ -1,0 +1,300 @@
+// Every parser of what comes from outside, with real input to break: captures of Celery, and what users write. A parser may answer, or
+// throw one of its own errors; anything else is a defect.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Config, globMatch, settingsTable } from '../../src/app/index.ts';
+import { readDeath } from '../../src/broker/index.ts';
+import { readEnvelope, returnedEnvelope, unackedEnvelope } from '../../src/broker/redis/envelope.ts';
+import { explain, signatureOf } from '../../src/canvas/index.ts';
+import { allCommands } from '../../src/cli/commands/index.ts';
+import { parse } from '../../src/cli/parse.ts';
+import {
+  createErrorRegistry,
+  parseBody,
+  parseControlReply,
+  parseControlRequest,
+  parseEvents,
+  parseResultTuple,
+  parseTask,
+  parseTime,
+} from '../../src/protocol/index.ts';
+import { createResultCodec } from '../../src/result/index.ts';
+import {
+  createAuthSerializer,
+  createHeaderSigner,
+  createMessageGuard,
+  openCertificateStore,
+  readKey,
+  readSigner,
+} from '../../src/security/index.ts';
+import { createSerialization, readHeaderJson } from '../../src/serialization/index.ts';
+import { parseRate } from '../../src/task/index.ts';
+import { parseAmqpUrl } from '../../src/util/amqp-url.ts';
+import { LovageError, parseRedisUrl, redact, redactText, redactUrl, systemClock } from '../../src/util/index.ts';
+import { lineFormat } from '../../src/worker/log-format.ts';
+import type { Random } from '../faults/harness/random.ts';
+import { realMessages, type Wire } from '../faults/mutations/messages.ts';
+import { mutant } from '../faults/mutations/mutate.ts';
+import { brokenBytes, brokenValue } from './mutate.ts';
+
+/** One parser. */
+export interface Target {
+  readonly name: string;
+  /** Breaks a seed and hands it over; answers what was handed over, for the report. */
+  run(random: Random): void;
+  /** Is this one of its own errors? @default a LovageError */
+  readonly expects?: (error: unknown) => boolean;
+}
+
+const TESTS = join(import.meta.dirname, '..');
+const serialization = createSerialization({ maxBytes: 1_000_000 });
+const ACCEPT = ['json', 'msgpack', 'yaml'];
+const accept = serialization.accept(ACCEPT);
+const codec = createResultCodec({ serialization, serializer: 'json', accept, expires: undefined, errors: createErrorRegistry() });
+const SECRET = 'a secret that is as long as it has to be';
+
+interface Capture {
+  readonly results?: readonly { readonly value?: string }[];
+  readonly published?: readonly { readonly data?: unknown }[];
+  readonly messages?: readonly { readonly raw?: string; readonly body?: { readonly json?: unknown; readonly utf8?: string } }[];
+}
+
+const captures: readonly Capture[] = readdirSync(join(TESTS, 'vectors')).map(
+  (file) => JSON.parse(readFileSync(join(TESTS, 'vectors', file), 'utf8')) as Capture,
+);
+const messages = realMessages();
+const raws = captures.flatMap(({ messages: all = [] }) => all.flatMap(({ raw }) => raw ?? []));
+const results = captures.flatMap(({ results: all = [] }) =>
+  all.flatMap(({ value }) => (typeof value === 'string' ? [value] : [])),
+);
+const bodies = captures.flatMap(({ messages: all = [] }) => all.flatMap(({ body }) => body?.utf8 ?? []));
+const values: readonly unknown[] = [...raws, ...bodies, ...results].flatMap((text) => {
+  try {
+    return [JSON.parse(text) as unknown];
+  } catch {
+    return [];
+  }
+});
+
+/** Signs, as Celery does. */
+function signing(): ReturnType<typeof createSerialization> {
+  const own = createSerialization({ maxBytes: 1_000_000 });
+  const files = { key: join(TESTS, 'support/keys/test-key.pem'), certificate: join(TESTS, 'support/keys/test-cert.pem') };
+  const store = openCertificateStore({ path: join(TESTS, 'support/keys/*-cert.pem'), clock: systemClock });
+  const signer = readSigner({ ...files, clock: systemClock });
+  const rest = { digest: 'sha256', serializer: 'json', allowed: ['json'] };
+  own.registerSerializer(createAuthSerializer({ serialization: own, signer, store, oldLayout: false, ...rest }));
+  return own;
+}
+const signed = signing();
+const signedBodies = [signed.encode([[1, 'a'], {}, null], 'auth').body];
+
+const key = readKey('k1', SECRET);
+const sign = createHeaderSigner({ id: 'k1', key, clock: systemClock });
+const guard = createMessageGuard({
+  keys: new Map([['k1', key]]),
+  covers: () => true,
+  window: 60,
+  clock: systemClock,
+  leads: () => true,
+});
+
+const EVENTS: readonly unknown[] = [
+  {
+    type: 'task-sent',
+    uuid: 'a',
+    name: 'x',
+    args: '()',
+    kwargs: '{}',
+    timestamp: 1,
+    clock: 2,
+    hostname: 'h',
+    pid: 1,
+    utcoffset: -1,
+  },
+  [{ type: 'task-succeeded', uuid: 'a', result: '3', runtime: 0.1, timestamp: 1, clock: 2, hostname: 'h', pid: 1, utcoffset: 0 }],
+  {
+    type: 'worker-heartbeat',
+    freq: 2,
+    sw_ident: 'x',
+    active: 0,
+    processed: 1,
+    loadavg: [1, 2, 3],
+    timestamp: 1,
+    clock: 2,
+    hostname: 'h',
+  },
+];
+const CONTROL: readonly unknown[] = [
+  {
+    method: 'ping',
+    arguments: {},
+    destination: ['w@h'],
+    pattern: null,
+    matcher: null,
+    reply_to: { exchange: 'reply', routing_key: 'x' },
+    ticket: 't',
+  },
+  {
+    method: 'revoke',
+    arguments: { task_id: ['a'], terminate: true, signal: 'SIGTERM' },
+    destination: null,
+    pattern: 'w*',
+    matcher: 'glob',
+  },
+];
+const URLS = [
+  ...['redis://:pass@localhost:6379/0?ssl_cert_reqs=required', 'rediss://me:p%40ss@[::1]:1/2', 'sentinel://a:1;sentinel://b:2'],
+  ...[
+    'redis+socket:///run/redis.sock?virtual_host=1',
+    'amqp://guest:guest@localhost:5672//',
+    'amqps://a:b@h/v%2fhost?heartbeat=10',
+  ],
+  'amqp://a;amqp://b',
+];
+const TIMES = ['2026-01-02T03:04:05.678901+00:00', '2026-01-02', '2026-01-02T03:04:05Z', '20260102T030405'];
+const RATES = ['10/s', '100/m', '1.5/h', '7'];
+const FORMATS = ['[%(asctime)s: %(levelname)-8s] %(message).10s %%', '%(created)f %(process)05d'];
+const LINES: readonly (readonly string[])[] = [
+  ['-A', 'tasks.ts', 'worker', '-c', '10', '-n', 'w@%h', '-Q', 'a,b', '--prefetch-multiplier', '2', '-l', 'INFO'],
+  ['call', 'x', '[1, 2]', '--kwargs', '{"a": 1}', '--countdown', '3', '--queue', 'q', '--wait', '--timeout', '5'],
+  ['inspect', 'query_task', 'a', '--json', '--timeout', '1', '-d', 'w@h'],
+  ['worker', 'task_acks_late=true', '--autoscale', '10,3', '--max-memory-per-child', '100000'],
+];
+const commands = await allCommands();
+
+const ofText = (name: string, seeds: readonly string[], act: (text: string) => unknown, expects?: Target['expects']): Target => ({
+  name,
+  run: (random) => void act(brokenBytes(Buffer.from(random.pick(seeds)), random).toString()),
+  ...(expects === undefined ? {} : { expects }),
+});
+const ofValue = (name: string, seeds: readonly unknown[], act: (value: unknown) => unknown): Target => ({
+  name,
+  run: (random) => void act(brokenValue(random.pick(seeds), random)),
+});
+
+function deliveryOf({ headers, properties, contentType, contentEncoding, body }: Wire): Parameters<typeof parseTask>[0] {
+  const { correlation_id: correlationId, reply_to: replyTo, priority } = properties;
+  // As a driver would hand it over, whatever the wire said.
+  const given = { contentType, contentEncoding, correlationId, replyTo, priority } as unknown as Record<string, never>;
+  return { exchange: '', routingKey: 'q', queue: 'q', headers, properties: given, body, redelivered: false, attempts: 1 };
+}
+
+const decodeBody = ({ body, properties, headers }: Parameters<typeof parseTask>[0]): unknown => {
+  const { contentType, contentEncoding } = properties;
+  const compression = typeof headers?.compression === 'string' ? headers.compression : undefined;
+  return serialization.decode(
+    { body, contentType: text(contentType), contentEncoding: text(contentEncoding), compression },
+    accept,
+  );
+};
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+const stored = (body: Uint8Array): Parameters<typeof codec.decode>[0] => ({
+  id: 'a',
+  state: 'SUCCESS',
+  body,
+  contentType: 'application/json',
+  contentEncoding: 'utf-8',
+  attempt: 1,
+});
+
+export const targets: readonly Target[] = [
+  {
+    name: 'task messages',
+    run: (random) => {
+      const delivery = deliveryOf(mutant(messages, random, 'an-id'));
+      readDeath({ ...delivery, properties: { contentType: '', contentEncoding: '' } });
+      parseTask(delivery, { hostname: 'w@h', decodeBody });
+      parseBody(decodeBody(delivery));
+    },
+  },
+  {
+    name: 'signed headers',
+    run: (random) => {
+      const wire = { ...deliveryOf(random.pick(messages)), queue: 'q' };
+      const header = sign(wire);
+      const broken = random.next() < 0.5 ? brokenBytes(Buffer.from(header), random).toString() : brokenValue(header, random);
+      guard.check({ ...wire, headers: { ...wire.headers, 'x-lovage-signature': broken } });
+    },
+  },
+  ...ACCEPT.map(
+    (name): Target => ({
+      name: `bodies in ${name}`,
+      run: (random) => {
+        const { body, ...rest } = serialization.encode(
+          random.pick(values),
+          name,
+          random.pick([undefined, 'zlib', 'zstd', 'brotli']),
+        );
+        serialization.decode({ ...rest, body: brokenBytes(Buffer.from(body), random) }, accept);
+      },
+    }),
+  ),
+  {
+    name: 'signed bodies',
+    run: (random) => {
+      const outer = Buffer.from(random.pick(signedBodies));
+      const inner = brokenBytes(Buffer.from(outer.toString('latin1'), 'base64'), random);
+      const body = random.next() < 0.5 ? brokenBytes(outer, random) : Buffer.from(inner.toString('base64'));
+      signed.decode({ body, contentType: 'application/data' }, accept);
+    },
+  },
+  ofText('envelopes', raws, (raw) => [readEnvelope(raw, 'q'), unackedEnvelope(`[${raw}, "", "q"]`)]),
+  ofText('envelopes that go back', raws, (raw) => returnedEnvelope(raw, { started: 1 })),
+  ofText('headers', raws, readHeaderJson, (error) => error instanceof SyntaxError),
+  ofText('results', results, (value) => codec.record(stored(Buffer.from(value)))),
+  ofValue('results of other shapes', values, (value) => codec.record(stored(Buffer.from(JSON.stringify(value) ?? '')))),
+  ofValue('result tuples', values, parseResultTuple),
+  ofValue('events', EVENTS, parseEvents),
+  ofValue('control requests', CONTROL, parseControlRequest),
+  ofValue('control replies', [{ 'w@h': { ok: 'pong' } }, { 'w@h': [1, { a: 2 }] }], parseControlReply),
+  ofValue('signatures', values, (value) => explain(signatureOf(value) as never)),
+  ofText('times', TIMES, (value) => parseTime(value)),
+  ofText(
+    'rates',
+    RATES,
+    (value) => parseRate(value),
+    (error) => error instanceof Error,
+  ),
+  ofText('Redis URLs', URLS, (url) => parseRedisUrl(url)),
+  ofText('RabbitMQ URLs', URLS, parseAmqpUrl),
+  ofText('masked texts', [...URLS, ...raws], (value) => [redactUrl(value), redactText(value)]),
+  ofValue('masked values', values, (value) => redact(value)),
+  ofText('log formats', FORMATS, (format) => lineFormat(format)),
+  {
+    name: 'globs',
+    run: (random) => {
+      const pattern = brokenBytes(Buffer.from('a*b*c*d*e*'), random).toString('latin1');
+      globMatch(pattern, 'abcde'.repeat(2000));
+    },
+  },
+  {
+    name: 'settings',
+    run: (random) => {
+      const [name, row] = random.pick([...settingsTable]);
+      const settings = { [name]: brokenValue(row.default, random) };
+      void new Config({ settings }).table({ withDefaults: true });
+    },
+  },
+  {
+    name: 'the environment',
+    run: (random) => {
+      const [name, row] = random.pick([...settingsTable]);
+      const variable = `LOVAGE_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+      const value = brokenBytes(Buffer.from(JSON.stringify(row.default) ?? ''), random).toString();
+      void new Config({ environment: { [variable]: value } }).values;
+    },
+  },
+  {
+    name: 'command lines',
+    run: (random) => {
+      const argv = [...random.pick(LINES)];
+      const at = random.int(0, argv.length - 1);
+      argv.splice(at, random.int(0, 2), brokenBytes(Buffer.from(argv[at] ?? ''), random).toString());
+      parse(argv, {}, { commands, colors: false, width: 80 });
+    },
+  },
+];
+
+export const isOwn = ({ expects }: Target, error: unknown): boolean => expects?.(error) === true || error instanceof LovageError;
