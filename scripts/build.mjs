@@ -25,6 +25,34 @@ const ENTRIES = {
   'chunks/amqp-pulse-thread': source('util/amqp-pulse-thread.ts'),
 };
 
+/** Modules of Node that are loaded when something of them is called: a start needs none of them, and each costs it up to two milliseconds. */
+const ON_CALL = new Set(
+  [
+    'child_process',
+    'fs/promises',
+    'http',
+    'inspector',
+    'perf_hooks',
+    'readline/promises',
+    'stream/consumers',
+    'timers/promises',
+    'zlib',
+  ].map((name) => `node:${name}`),
+);
+
+/** Functions of a module that is loaded with the first call. */
+function onCall(module, names) {
+  const loaded = `loaded_${module.replaceAll(/\W/g, '_')}`;
+  const functions = names
+    .slice(1, -1)
+    .split(',')
+    .map((name) => {
+      const [theirs, ours = theirs] = name.trim().split(' as ');
+      return `const ${ours} = (...args) => (${loaded} ??= process.getBuiltinModule("${module}")).${theirs}(...args);`;
+    });
+  return [`let ${loaded};`, ...functions].join('\n');
+}
+
 /**
  * Node's own modules without their ESM faces: making one reads every property of the module, which for `node:fs` alone loads its streams
  * and promises and costs a start ten milliseconds.
@@ -33,10 +61,48 @@ const withoutFaces = {
   name: 'builtins-without-faces',
   renderChunk: (code) =>
     code.replaceAll(/^import (?:\* as (\w+)|(\w+)|(\{[^}]*\})) from "(node:[\w/]+)";$/gm, (_, all, main, names, module) => {
+      // What begins with a capital is made with `new`, or asked after with `instanceof`.
+      if (ON_CALL.has(module) && names !== undefined && !/[{,] [A-Z]/.test(names)) return onCall(module, names);
       const left = all ?? main ?? names.replaceAll(' as ', ': ');
       return `const ${left} = process.getBuiltinModule("${module}");`;
     }),
 };
+
+/** What a worker on its usual pool and Redis reads, in few files; all else stays in as small ones as it comes. The first that wants a module has it. */
+const FEW = [
+  // The keeper's thread wants no more than these two.
+  { name: 'base', of: ['index.ts'], and: ['broker/redis/keeper-thread.ts'] },
+  { name: 'keeper', of: ['broker/redis/keeper-thread.ts'] },
+  { name: 'lovage', of: ['index.ts'] },
+  { name: 'worker', of: ['worker/index.ts', 'worker/slot-program.ts', 'pool/async.ts'] },
+  { name: 'virtual', of: ['broker/redis.ts'], and: ['broker/sqlite.ts'] },
+  { name: 'redis', of: ['broker/redis.ts'] },
+];
+
+/** Modules that are read whenever this one is, by the chunks of a build without groups. */
+function modulesOf(chunks, file) {
+  const wanted = chunks.filter(({ facadeModuleId }) => facadeModuleId === source(file));
+  if (wanted.length === 0) throw new Error(`Nothing was built of ${file}.`);
+  const reached = new Set(wanted);
+  for (const { imports } of reached) {
+    for (const chunk of chunks) if (imports.includes(chunk.fileName)) reached.add(chunk);
+  }
+  return new Set([...reached].flatMap(({ moduleIds }) => moduleIds));
+}
+
+/** The name of the file that each of these modules goes to. */
+function groupsOf({ output }) {
+  const chunks = output.filter(({ type }) => type === 'chunk');
+  const names = new Map();
+  const doors = new Set(Object.values(ENTRIES));
+  for (const { name, of, and = [] } of FEW) {
+    const others = and.map((file) => modulesOf(chunks, file));
+    for (const id of of.flatMap((file) => [...modulesOf(chunks, file)])) {
+      if (!doors.has(id) && !names.has(id) && others.every((modules) => modules.has(id))) names.set(id, name);
+    }
+  }
+  return names;
+}
 
 async function bundle(folder) {
   const build = await rolldown({
@@ -51,7 +117,10 @@ async function bundle(folder) {
     plugins: [withoutFaces],
   });
   const chunkFileNames = 'chunks/[name]-[hash].js';
-  await build.write({ dir: folder, format: 'esm', entryFileNames: '[name].js', chunkFileNames, comments: false });
+  const options = { dir: folder, format: 'esm', entryFileNames: '[name].js', chunkFileNames, comments: false };
+  const names = groupsOf(await build.generate(options));
+  const groups = FEW.map(({ name }, at) => ({ name, test: (id) => names.get(id) === name, priority: FEW.length - at }));
+  await build.write({ ...options, codeSplitting: { groups } });
   await build.close();
 }
 

@@ -1,6 +1,6 @@
 // Log lines of a worker program: Celery's format for people, or one JSON object a line for machines. Only programs call this; a
 // library stays silent until somebody configures a sink.
-import { configure, type LogRecord, type Sink } from '@logtape/logtape';
+import type { LogRecord, Sink } from '@logtape/logtape';
 import { redact, redactText } from '../util/index.ts';
 import { type LineFields, lineFormat } from './log-format.ts';
 
@@ -175,6 +175,7 @@ export async function configureLogging(options: LoggingOptions): Promise<void> {
   const format = options.format === 'json' ? (record: LogRecord): string => jsonLine(record, options) : textFormat(options);
   const { processName = 'MainProcess' } = options;
   const sink: Sink = (record) => write(`${format(record)}\n`, nameOfProcess(record, processName));
+  const { configure } = await import('@logtape/logtape');
   await configure({
     reset: true,
     sinks: { worker: sink },

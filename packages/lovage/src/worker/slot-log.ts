@@ -1,6 +1,7 @@
 // Log records of a slot on their way to the worker, which writes them: each a line of JSON behind a mark. Written at once and in order with
 // everything else that the slot writes, so that the last words of a process that dies arrive, too.
-import { configure, getConfig, getLogger, type LogRecord, type Sink } from '@logtape/logtape';
+import type { LogRecord, Sink } from '@logtape/logtape';
+import { logger, loggerOf } from '../util/index.ts';
 
 /** Begins a line that is a record. */
 export const RECORD_MARK = '\u001e';
@@ -44,12 +45,13 @@ function writeRecord({ category, level, timestamp, message, properties }: LogRec
 
 /** The lowest level at which anybody reads what Lovage logs here. */
 export function lowestLevel(): Level | 'none' {
-  const root = getLogger(['lovage']);
+  const root = logger();
   return LEVELS.find((level) => root.isEnabledFor(level)) ?? 'none';
 }
 
 /** Sends what Lovage logs here to the worker. Without `always`, logging that the app's modules set up themselves stays as they want it. */
 export async function reportRecords(report: RecordSink, level: string, { always }: { readonly always: boolean }): Promise<void> {
+  const { configure, getConfig } = await import('@logtape/logtape');
   if (!always && getConfig() !== null) return;
   const lowest = LEVELS.find((known) => known === level);
   const sink: Sink = (record) => report(RECORD_MARK + writeRecord(record));
@@ -66,7 +68,7 @@ export function logRecord(line: string, slot: string): boolean {
   if (!line.startsWith(RECORD_MARK)) return false;
   try {
     const { category, level, timestamp, message, properties } = JSON.parse(line.slice(RECORD_MARK.length)) as LogRecord;
-    getLogger([...category]).emit({
+    loggerOf(category).emit({
       level,
       timestamp,
       message: message.map(received),
