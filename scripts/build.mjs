@@ -25,33 +25,48 @@ const ENTRIES = {
   'chunks/amqp-pulse-thread': source('util/amqp-pulse-thread.ts'),
 };
 
-/** Modules of Node that are loaded when something of them is called: a start needs none of them, and each costs it up to two milliseconds. */
-const ON_CALL = new Set(
-  [
-    'child_process',
-    'fs/promises',
-    'http',
-    'inspector',
-    'perf_hooks',
-    'readline/promises',
-    'stream/consumers',
-    'timers/promises',
-    'zlib',
-  ].map((name) => `node:${name}`),
-);
+/** Functions and classes of Node whose modules are loaded when they are called: a start needs none, and each costs it up to two milliseconds. */
+const ON_CALL = {
+  'node:child_process': ['spawn'],
+  'node:fs/promises': ['glob', 'readFile', 'rename', 'writeFile'],
+  'node:http': ['createServer'],
+  'node:inspector': ['open', 'url'],
+  'node:perf_hooks': ['monitorEventLoopDelay'],
+  'node:readline/promises': ['createInterface'],
+  'node:stream/consumers': ['text'],
+  'node:timers/promises': ['setImmediate'],
+  'node:worker_threads': ['Worker'],
+  'node:zlib': [
+    'brotliCompressSync',
+    'brotliDecompressSync',
+    'deflateSync',
+    'gunzipSync',
+    'inflateSync',
+    'zstdCompressSync',
+    'zstdDecompressSync',
+  ],
+};
 
-/** Functions of a module that is loaded with the first call. */
-function onCall(module, names) {
-  const loaded = `loaded_${module.replaceAll(/\W/g, '_')}`;
-  const functions = names
+/** What stands for functions and classes of a module until one of them is called; undefined where others are imported, too. */
+function onCall(module, list) {
+  const names = list
     .slice(1, -1)
     .split(',')
-    .map((name) => {
-      const [theirs, ours = theirs] = name.trim().split(' as ');
-      return `const ${ours} = (...args) => (${loaded} ??= process.getBuiltinModule("${module}")).${theirs}(...args);`;
-    });
-  return [`let ${loaded};`, ...functions].join('\n');
+    .map((name) => name.trim().split(' as '));
+  if (!names.every(([name]) => ON_CALL[module]?.includes(name))) return undefined;
+  const loaded = `loaded_${module.replaceAll(/\W/g, '_')}`;
+  const load = `(${loaded} ??= process.getBuiltinModule("${module}"))`;
+  const lines = names.map(([theirs, ours = theirs]) =>
+    /^[A-Z]/.test(theirs)
+      ? `function ${ours}(...args) { return new ${load}.${theirs}(...args); }`
+      : `const ${ours} = (...args) => ${load}.${theirs}(...args);`,
+  );
+  return [`let ${loaded};`, ...lines].join('\n');
 }
+
+/** Where a chunk is ASCII V8 reads it as it lies, at half the memory; strings, templates and patterns mean the same so. */
+const ascii = (code) =>
+  code.replaceAll(/[^\0-\u007f]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /**
  * Node's own modules without their ESM faces: making one reads every property of the module, which for `node:fs` alone loads its streams
@@ -60,12 +75,12 @@ function onCall(module, names) {
 const withoutFaces = {
   name: 'builtins-without-faces',
   renderChunk: (code) =>
-    code.replaceAll(/^import (?:\* as (\w+)|(\w+)|(\{[^}]*\})) from "(node:[\w/]+)";$/gm, (_, all, main, names, module) => {
-      // What begins with a capital is made with `new`, or asked after with `instanceof`.
-      if (ON_CALL.has(module) && names !== undefined && !/[{,] [A-Z]/.test(names)) return onCall(module, names);
-      const left = all ?? main ?? names.replaceAll(' as ', ': ');
-      return `const ${left} = process.getBuiltinModule("${module}");`;
-    }),
+    ascii(
+      code.replaceAll(/^import (?:\* as (\w+)|(\w+)|(\{[^}]*\})) from "(node:[\w/]+)";$/gm, (_, all, main, names, module) => {
+        const later = names === undefined ? undefined : onCall(module, names);
+        return later ?? `const ${all ?? main ?? names.replaceAll(' as ', ': ')} = process.getBuiltinModule("${module}");`;
+      }),
+    ),
 };
 
 /** What a worker on its usual pool and Redis reads, in few files; all else stays in as small ones as it comes. The first that wants a module has it. */
@@ -73,7 +88,7 @@ const FEW = [
   // The keeper's thread wants no more than these two.
   { name: 'base', of: ['index.ts'], and: ['broker/redis/keeper-thread.ts'] },
   { name: 'keeper', of: ['broker/redis/keeper-thread.ts'] },
-  { name: 'lovage', of: ['index.ts'] },
+  { name: 'lovage', of: ['index.ts', 'result/disabled.ts'] },
   { name: 'worker', of: ['worker/index.ts', 'worker/slot-program.ts', 'pool/async.ts'] },
   { name: 'virtual', of: ['broker/redis.ts'], and: ['broker/sqlite.ts'] },
   { name: 'redis', of: ['broker/redis.ts'] },

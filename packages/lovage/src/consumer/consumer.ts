@@ -319,8 +319,8 @@ export class Consumer implements AsyncDisposable {
       const patience = 2 * (this.#options.watchdog ?? DEFAULT_WATCHDOG);
       const late = (): Error => new BrokerConnectionError(`the queues could not be opened within ${patience} s`);
       using limit = deadline(patience, late, this.#stop.signal);
-      await orAborted(app.broker.declare(topology), limit.signal);
-      const paused = await orAborted(this.#askForPauses(), limit.signal);
+      const opened = Promise.all([this.#askForPauses(), app.broker.declare(topology)]);
+      const [paused] = await orAborted(opened, limit.signal);
       this.#paused = paused;
       this.flow.closeTo(paused);
       await this.#options.line?.connected(this.#stop.signal);

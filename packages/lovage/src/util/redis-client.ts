@@ -20,10 +20,21 @@ export interface RedisScript {
   readonly frames: Frames;
 }
 
-/** Prepares a Lua text for `RedisLine.script`. */
+/** Prepares a Lua text for `RedisLine.script`. Its digest is made when it is asked for: most programs run few of them. */
 export function redisScript(lua: string): RedisScript {
-  const sha = createHash('sha1').update(lua).digest('hex');
-  return { lua, sha, frames: frames([sha]) };
+  let sha: string | undefined;
+  let digest: Frames | undefined;
+  return {
+    lua,
+    get sha() {
+      sha ??= createHash('sha1').update(lua).digest('hex');
+      return sha;
+    },
+    get frames() {
+      digest ??= frames([this.sha]);
+      return digest;
+    },
+  };
 }
 
 export interface RedisLineOptions {

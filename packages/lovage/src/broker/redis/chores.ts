@@ -12,6 +12,8 @@ const log = logger('broker', 'redis');
 const PROMOTE_AT_ONCE = 500;
 /** Seconds between looks for due messages when nothing is known to be due sooner: in workers, and in programs that only send. */
 const PROMOTE_SECONDS = { serving: 1, sending: 5 };
+/** Seconds before the first round: a worker takes its first tasks before. */
+const FIRST = 0.05;
 const MAX_RESTORE = 10_000;
 
 export interface Chores {
@@ -23,7 +25,7 @@ export interface Chores {
 /** Finds the queues that an entry of `unacked` goes back to. */
 export type FindQueues = (exchange: string, routingKey: string) => Promise<readonly string[]>;
 
-/** Starts the chores; the first round comes at once. */
+/** Starts the chores; the first round comes soon. */
 export function startChores(context: RedisContext, findQueues: FindQueues): Chores {
   const { transport } = context;
   let serving = false;
@@ -51,8 +53,8 @@ export function startChores(context: RedisContext, findQueues: FindQueues): Chor
     serve: () => {
       if (serving) return;
       serving = true;
-      promoting.soon();
-      mourning.soon();
+      promoting.within(FIRST);
+      mourning.within(FIRST);
     },
     [Symbol.dispose]: () => {
       context.parking.tell = () => undefined;
@@ -62,7 +64,6 @@ export function startChores(context: RedisContext, findQueues: FindQueues): Chor
 }
 
 interface Repeated {
-  soon(): void;
   /** Runs after these seconds at the latest. */
   within(seconds: number): void;
   stop(): void;
@@ -98,9 +99,8 @@ function repeated(possible: () => boolean, work: () => Promise<number>): Repeate
         if (!stopped) arm(seconds);
       });
   };
-  arm(0);
+  arm(FIRST);
   return {
-    soon: run,
     within: (seconds) => {
       // A little late rather than too early and once more.
       if (!running && !stopped && performance.now() + seconds * 1000 < nextRun) arm(Math.max(0, seconds) + 0.002);

@@ -3,8 +3,9 @@
 //
 // A turn whose answer is lost is sent again under the same number: the script does it once and answers the same batch.
 
-import type { Frames, RedisWrite } from '../../util/index.ts';
+import type { Frames, RedisWrite, Timer } from '../../util/index.ts';
 import {
+  after,
   BrokerConnectionError,
   expireWrite,
   frames,
@@ -38,6 +39,8 @@ type TurnReply = readonly [Buffer, readonly Buffer[], Packed, (readonly Buffer[]
 const NONE: readonly Delivery[] = [];
 
 const NOBODY = (): void => undefined;
+/** Seconds after the first take: a worker that starts is ready before it opens what only an idle one needs. */
+const REST_SECONDS = 0.02;
 /** Orders of queues remembered. */
 const MAX_LANES = 64;
 
@@ -88,6 +91,9 @@ class RedisHolder implements Holder {
   #wake: (brought: readonly Delivery[]) => void = NOBODY;
   #isIdle = false;
   #isWhole = false;
+  #rest: Timer | undefined;
+  /** Set as soon as there is a lease. */
+  #opening: Promise<void> | undefined;
   readonly #waiting: Waiting;
   readonly #lanes = new Map<string, Lanes>();
   /** Did the last take leave nothing? */
@@ -126,10 +132,16 @@ class RedisHolder implements Holder {
     this.#waiting = createWaiting(context, node, () => this.#look());
   }
 
+  /** Who only hears broadcasts holds nothing: no lease, and no connection for turns, before there is a first turn. */
   async open(): Promise<void> {
-    const { keys, leaseMs, connectTimeout } = this.#context;
-    const signal = AbortSignal.timeout(connectTimeout * 1000);
-    try {
+    const { queues, patterns } = this.#parts;
+    if (queues.length === 0 || queues.some((queue) => patterns(queue).length === 0)) return this.#openLease();
+    return this.#reach((signal) => this.#context.line.ready(signal));
+  }
+
+  #openLease(): Promise<void> {
+    this.#opening ??= this.#reach(async (signal) => {
+      const { keys, leaseMs } = this.#context;
       await this.#context.line.ready(signal);
       await this.#line.script(
         OPEN,
@@ -137,12 +149,21 @@ class RedisHolder implements Holder {
         [this.#incarnation, 0, leaseMs],
         signal,
       );
+      this.#keep(this.#parts.queues);
+    });
+    return this.#opening;
+  }
+
+  async #reach(open: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    const { connectTimeout, target } = this.#context;
+    const signal = AbortSignal.timeout(connectTimeout * 1000);
+    try {
+      await open(signal);
     } catch (error) {
       await this.#release();
       if (!signal.aborted) throw brokerError(error, 'Opening a lease failed');
-      throw new BrokerConnectionError(`${this.#context.target.url} did not answer within ${connectTimeout} s`, { cause: error });
+      throw new BrokerConnectionError(`${target.url} did not answer within ${connectTimeout} s`, { cause: error });
     }
-    this.#keep(this.#parts.queues);
   }
 
   #keep(queues: readonly string[]): void {
@@ -155,9 +176,11 @@ class RedisHolder implements Holder {
   #connectRest(): void {
     if (this.#isWhole || this.#disposed) return;
     this.#isWhole = true;
-    this.#waiting.connect();
-    const signal = AbortSignal.timeout(this.#context.connectTimeout * 1000);
-    this.#listener.line.ready(signal).catch((error: unknown) => log.debug('No wake-ups yet: {error}', { error }));
+    this.#rest = after(REST_SECONDS, () => {
+      this.#waiting.connect();
+      const signal = AbortSignal.timeout(this.#context.connectTimeout * 1000);
+      this.#listener.line.ready(signal).catch((error: unknown) => log.debug('No wake-ups yet: {error}', { error }));
+    });
   }
 
   /** Asks the server to tell the listener of changes to lists that this connection has read. */
@@ -189,6 +212,7 @@ class RedisHolder implements Holder {
 
   async turn(call: TurnCall): Promise<TurnResult> {
     if (this.#ended !== undefined) throw this.#ended;
+    if (this.#opening === undefined) await this.#openLease();
     const turn = ++this.#turn;
     this.#wakes = 0;
     const lanes = this.#lanesOf(call.queues);
@@ -469,12 +493,13 @@ class RedisHolder implements Holder {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#rest?.cancel();
     this.#parts.keeper.drop(this.#incarnation);
     // A turn under way, on a server that is silent, is answered now; what it may have taken goes back when its lease ends.
     await this.#waiting[Symbol.asyncDispose]();
     await this.#line[Symbol.asyncDispose]();
     // After a lost line the rest is given back at the next chance: now, if the server answers.
-    if (this.#context.line.isConnected) {
+    if (this.#opening !== undefined && this.#context.line.isConnected) {
       await giveBack(
         this.#context,
         this.#incarnation,
@@ -491,6 +516,7 @@ class RedisHolder implements Holder {
 
   async #release(): Promise<void> {
     this.#disposed = true;
+    this.#rest?.cancel();
     await this.#waiting[Symbol.asyncDispose]();
     await this.#line[Symbol.asyncDispose]();
     await this.#listener[Symbol.asyncDispose]();

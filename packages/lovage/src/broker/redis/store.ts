@@ -1,5 +1,5 @@
 // The QueueStore of Redis: declarations and looking. Publishing, holders and chores have files of their own.
-import { warnOfEviction } from '../../util/index.ts';
+import { after, warnOfEviction } from '../../util/index.ts';
 import { routedQueues, topicPattern } from '../routing.ts';
 import type { Message, QueueCount, QueueDeclaration } from '../seam.ts';
 import type { Holder, QueueStore, StoredBinding } from '../store.ts';
@@ -12,6 +12,9 @@ import { entryWrites, publishBroadcasts, pushEntries } from './publish.ts';
 import { COUNT, PURGE } from './scripts.ts';
 import { createWaitingRoom } from './waiting-room.ts';
 
+/** Seconds before a warning is looked for: a program has better things to do first. */
+const LATER = 0.1;
+
 /** Makes the store. Nothing is opened before the first call. */
 export function createRedisStore(context: RedisContext): QueueStore {
   const { line, keys, expiries, target } = context;
@@ -22,7 +25,9 @@ export function createRedisStore(context: RedisContext): QueueStore {
   const stopObserving = line.observe({
     up: () => {
       chores ??= startChores(context, async (exchange, routingKey) => routedQueues(await readBindings(exchange), routingKey));
-      void warnOfEviction(line);
+      after(LATER, () => {
+        if (line.isConnected) void warnOfEviction(line);
+      });
     },
   });
 

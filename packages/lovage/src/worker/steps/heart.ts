@@ -27,13 +27,18 @@ export const heartStep: Bootstep<ConsumerHost> = {
         beat();
       });
     };
-    say('worker-online');
+    let isOver = false;
+    // A worker takes its first task before it speaks.
+    void worker.started.then(() => {
+      if (!isOver) say('worker-online');
+    });
     beat();
     return {
       drain: async () => {
         stops = true;
       },
       [Symbol.asyncDispose]: async () => {
+        isOver = true;
         timer.cancel();
         // A lost line is no end: the worker is back in a moment, and its tasks go on.
         if (stops) say('worker-offline');
