@@ -143,12 +143,16 @@ for (const mode of ['awaited', 'inflight', 'bulk'] as const) {
   // A quarter as many warm it up.
   print(`publish, ${mode}`, await profiled('enqueue', { ...base, queue: mode, count, mode }, count * 1.25, 1));
 }
-for (const results of [false, true]) {
-  const options = { ...base, queue: `drain-${results}`, results };
+const DRAINS: Readonly<Record<string, Partial<Options>>> = {
+  drain: {},
+  'drain with results': { results: true },
+  'drain with events': { settings: { workerSendTaskEvents: true } },
+};
+for (const [title, extra] of Object.entries(DRAINS)) {
+  const options = { ...base, queue: title.replaceAll(' ', '-'), ...extra };
   {
     await using filler = startProgram('lovage.ts', 'enqueue', { ...options, mode: 'bulk', count: Math.ceil(COUNT * 0.8) });
     await filler.next();
   }
-  const title = results ? 'drain with results' : 'drain';
   print(title, await profiled('worker', { ...options, count: COUNT / 2, concurrency: 100 }, COUNT, 2));
 }

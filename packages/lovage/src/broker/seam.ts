@@ -208,6 +208,11 @@ export interface Broker extends AsyncDisposable {
   declare(topology: Topology): Promise<void>;
   /** Resolves when the broker has confirmed all of them, else rejects with PublishError by the signal's deadline. An unroutable message fails with QueueNotFoundError as its cause. */
   publish(messages: readonly Outgoing[], options: { readonly signal: AbortSignal }): Promise<void>;
+  /**
+   * How many the last publish of news (a broadcast, or transient to a topic) under this key reached. Undefined where that cannot be known, and
+   * before the first. Absent where nobody ever knows (RabbitMQ).
+   */
+  audience?(exchange: string, routingKey: string): number | undefined;
   /** The same publish as a part of somebody's joint commit. Queues must have been declared. */
   jointPublish?(messages: readonly Outgoing[]): Promise<JointWrite>;
   subscribe(queues: readonly string[], options: SubscribeOptions): Promise<Subscription>;

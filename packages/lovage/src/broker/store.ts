@@ -77,8 +77,8 @@ export interface QueueStore extends AsyncDisposable {
    * remembers its queues stores what it can and fails the entries of an unknown queue with QueueNotFoundError.
    */
   push(entries: readonly QueueEntry[], signal: AbortSignal): Promise<void>;
-  /** A publish to a fanout exchange; absent when a copy goes to every bound queue instead. */
-  broadcast?(messages: readonly Message[], signal: AbortSignal): Promise<void>;
+  /** A publish to a fanout exchange; absent when a copy goes to every bound queue instead. Resolves to how many each reached, as far as that is known. */
+  broadcast?(messages: readonly Message[], signal: AbortSignal): Promise<readonly (number | undefined)[]>;
   jointPush?(entries: readonly QueueEntry[]): JointWrite;
   /** `generation` goes onto every delivery that this holder hands out; `queues` is what it will take from at first. */
   hold(options: { readonly node: string; readonly generation: number; readonly queues?: readonly string[] }): Promise<Holder>;

@@ -33,6 +33,7 @@ interface Routed {
 
 const NONE: readonly never[] = [];
 const TRANSIENT = 1;
+const MAX_AUDIENCES = 1000;
 
 /** The usual case: every message goes straight to its queue, and no table needs to be asked. */
 function straight(messages: readonly Outgoing[]): readonly QueueEntry[] | undefined {
@@ -60,6 +61,7 @@ export function virtualBroker(store: QueueStore): Broker {
         }),
     declare: (topology) => virtual.declare(topology),
     publish: (messages, options) => virtual.publish(messages, options.signal),
+    audience: (exchange, routingKey) => virtual.audience(exchange, routingKey),
     subscribe: (queues, options) => virtual.subscribe(queues, options),
     count: (queue) => store.count(queue),
     peek: (queue, limit) => store.peek(queue, limit),
@@ -82,6 +84,8 @@ class VirtualBroker {
   readonly #queues = new Map<string, QueueDeclaration>();
   readonly #bindings = new Map<string, StoredBinding>();
   readonly #subscriptions = new Set<VirtualSubscription>();
+  /** How many the last news under a key reached. */
+  readonly #audiences = new Map<string, number | undefined>();
   #generation = 0;
   /** The line was lost since the last declaration, and with it perhaps the queues: declare them again first. */
   #stale = false;
@@ -170,7 +174,8 @@ class VirtualBroker {
     signal: AbortSignal,
   ): Promise<readonly PublishFailure[]> {
     try {
-      await this.#store.broadcast?.(broadcasts, signal);
+      const counts = await this.#store.broadcast?.(broadcasts, signal);
+      for (const [index, message] of broadcasts.entries()) this.#heard(message, counts?.[index]);
       return [];
     } catch (error) {
       return this.#failures(
@@ -178,6 +183,17 @@ class VirtualBroker {
         broadcasts.map((message) => messages.indexOf(message)),
       );
     }
+  }
+
+  #heard({ exchange, routingKey }: Outgoing, count: number | undefined): void {
+    const key = `${exchange}\0${routingKey}`;
+    // News have few keys; whoever makes them up as they go shall not fill the memory.
+    if (this.#audiences.size >= MAX_AUDIENCES && !this.#audiences.has(key)) this.#audiences.clear();
+    this.#audiences.set(key, count);
+  }
+
+  audience(exchange: string, routingKey: string): number | undefined {
+    return this.#audiences.get(`${exchange}\0${routingKey}`);
   }
 
   /** What the store says of entries, said of messages: one failure per message, `unknown` when a copy of it may be stored. */
@@ -226,8 +242,9 @@ class VirtualBroker {
         origins.push(index);
       }
       // Nobody listens to a broadcast, or watches a topic whose news are transient: that is no mistake of the sender.
-      const isNews = message.properties.deliveryMode === TRANSIENT && this.#exchanges.get(message.exchange) === 'topic';
+      const isNews: boolean = message.properties.deliveryMode === TRANSIENT && this.#exchanges.get(message.exchange) === 'topic';
       const mayVanish = isFanout || isNews;
+      if (mayVanish) this.#heard(message, queues.length);
       if (queues.length === 0 && !mayVanish) failures.push({ index, stored: 'no', cause: noQueue(message) });
     }
     return { entries, origins, broadcasts, failures };

@@ -11,6 +11,7 @@ export type {
   RecordWriter,
   ResultOwner,
   TaskEvents,
+  TaskSuccess,
   WorkerApp,
 } from './port.ts';
 export type { Entry, EntryState, Requests } from './request.ts';

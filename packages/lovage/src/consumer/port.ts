@@ -69,13 +69,22 @@ export interface EventError {
   readonly traceback: string | undefined;
 }
 
+/** How a task ended well, as events tell it. */
+export interface TaskSuccess {
+  readonly id: string;
+  /** Its text. */
+  readonly result: string;
+  /** Seconds. */
+  readonly runtime: number;
+}
+
 /** Where events about tasks go. `wanted` is looked at first: a worker whose events are off pays that one look for each of them. */
 export interface TaskEvents {
   readonly wanted: boolean;
   received(request: TaskRequest): void;
   started(request: TaskRequest): void;
   /** Called when the result can be read. */
-  succeeded(id: string, fields: { readonly result: string; readonly runtime: number }): void;
+  succeeded(success: TaskSuccess): void;
   failed(id: string, error: EventError): void;
   retried(id: string, error: EventError): void;
   revoked(

@@ -34,7 +34,7 @@ export function tellEnd(
   const error: EventError = outcome.error ?? { type: 'WorkerLostError', message: outcome.repr, traceback: undefined };
   if (lost) events.failed(id, { ...error, type: 'WorkerLostError' });
   else if (answer.verdict === 'requeue' && entry.interrupted) events.cancelled(id);
-  else if (outcome.state === 'SUCCESS') events.succeeded(id, { result: outcome.repr, runtime: outcome.runtime });
+  else if (outcome.state === 'SUCCESS') events.succeeded({ id, result: outcome.repr, runtime: outcome.runtime });
   else if (outcome.state === 'FAILURE') events.failed(id, error);
   else if (outcome.state === 'RETRY') events.retried(id, error);
   else if (outcome.state === 'REJECTED') events.rejected(id, outcome.requeue === true);

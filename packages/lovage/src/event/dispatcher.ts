@@ -1,6 +1,8 @@
 // The sender of events: workers have one, and so has every app that sends some. `send` writes the event and returns. The events of one
 // turn of the event loop leave in one publish, those of a busy worker a hundred times a second; task events of a worker travel as arrays.
 // One publish is under way at a time: behind a slow broker events gather in a ring, from which the oldest fall and are counted.
+// Most events are heard by nobody. Where the broker tells, one of those that wait asks on behalf of all: only when somebody heard it are the
+// others written at all. Whoever listens before they leave hears them all.
 import type { Broker, Outgoing } from '../broker/index.ts';
 import { eventGroup, eventRoutingKey, utcOffset, writeFields } from '../protocol/index.ts';
 import { type Serialization, writeHeaderJson } from '../serialization/index.ts';
@@ -36,6 +38,7 @@ const CLOSE_TIMEOUT = 2;
 /** Seconds for which the offset of the time zone holds. */
 const OFFSET_FOR = 60;
 const TRANSIENT = 1;
+const NONE: readonly Waiting[] = [];
 const log = logger('event');
 
 /** The settings that a dispatcher reads, each time it sends. */
@@ -75,6 +78,15 @@ export interface DispatcherInfo {
   readonly waiting: number;
 }
 
+/** A kind of event that is written when it leaves, if it does. Its subject must not change before. */
+export interface EventKind<Subject> {
+  readonly type: string;
+  /** Its fields, by their camelCase names. */
+  fields(subject: Subject): Readonly<Record<string, unknown>>;
+  /** The same as members of a JSON object, by their names on the wire in Celery's order, where writing them by hand pays. */
+  members?(subject: Subject): string;
+}
+
 /** Sends events. */
 export interface Dispatcher extends AsyncDisposable {
   readonly hostname: string;
@@ -85,6 +97,8 @@ export interface Dispatcher extends AsyncDisposable {
   disable(group: string): boolean;
   /** Sends an event if its group passes. Fields have camelCase names; those of a type that Celery does not have go out as they are. Throws EncodeError for values that cannot be written. */
   send(type: string, fields: Readonly<Record<string, unknown>>): void;
+  /** The same, written when it leaves. */
+  sendLater<Subject>(kind: EventKind<Subject>, subject: Subject): void;
   /** Resolves when nothing waits, or nothing can be sent. */
   flush(): Promise<void>;
   info(): DispatcherInfo;
@@ -96,14 +110,52 @@ interface Sender {
   readonly headersText: string;
 }
 
+/** An event: its JSON, where it travels as JSON; else the object. */
+type Written = string | Readonly<Record<string, unknown>>;
+
 /** One event that waits. */
 interface Waiting {
   readonly from: Sender;
   /** undefined: travels in an array of its group. */
   readonly routingKey: string | undefined;
   readonly group: string;
-  /** Its JSON, where it travels as JSON; else the object. */
-  readonly event: string | Readonly<Record<string, unknown>>;
+  readonly event: Written;
+}
+
+/** What all events of one kind of one dispatcher have in common. */
+interface Way extends Pick<Waiting, 'from' | 'routingKey' | 'group'> {
+  readonly write: (subject: unknown, count: number, timestamp: number) => Written;
+}
+
+/** An event that is not written yet. */
+class Later implements Waiting {
+  readonly #way: Way;
+  readonly #subject: unknown;
+  readonly #count: number;
+  readonly #timestamp: number;
+
+  constructor(way: Way, subject: unknown, count: number, timestamp: number) {
+    this.#way = way;
+    this.#subject = subject;
+    this.#count = count;
+    this.#timestamp = timestamp;
+  }
+
+  get from(): Sender {
+    return this.#way.from;
+  }
+
+  get routingKey(): string | undefined {
+    return this.#way.routingKey;
+  }
+
+  get group(): string {
+    return this.#way.group;
+  }
+
+  get event(): Written {
+    return this.#way.write(this.#subject, this.#count, this.#timestamp);
+  }
 }
 
 /** The way out for the events of a process: whoever makes them, they leave in the order in which they were made. */
@@ -131,6 +183,7 @@ class EventDispatcher implements Dispatcher {
   readonly #batched: ReadonlySet<string>;
   readonly #pid: number;
   readonly #from: Sender;
+  readonly #ways = new Map<EventKind<never>, Way>();
   #isOver = false;
   #offset: { readonly until: number; readonly text: string; readonly hours: number } | undefined;
 
@@ -171,7 +224,37 @@ class EventDispatcher implements Dispatcher {
     });
   }
 
-  #write(type: string, fields: Readonly<Record<string, unknown>>): Waiting['event'] {
+  sendLater<Subject>(kind: EventKind<Subject>, subject: Subject): void {
+    const way = this.#wayOf(kind);
+    if (!this.passes(way.group) || this.#isOver) return;
+    const { lamport, clock } = this.#host;
+    this.#outbox.add(new Later(way, subject, lamport.forward(), clock.now()));
+  }
+
+  #wayOf<Subject>(kind: EventKind<Subject>): Way {
+    const known = this.#ways.get(kind);
+    if (known !== undefined) return known;
+    const group = eventGroup(kind.type);
+    const way: Way = {
+      from: this.#from,
+      group,
+      routingKey: this.#batched.has(group) ? undefined : eventRoutingKey(kind.type),
+      // Only subjects of this kind go this way.
+      write: (subject, count, timestamp) => this.#writeLater(kind, subject as Subject, count, timestamp),
+    };
+    this.#ways.set(kind, way);
+    return way;
+  }
+
+  #writeLater<Subject>(kind: EventKind<Subject>, subject: Subject, count: number, timestamp: number): Written {
+    const { text, hours } = this.#zone(timestamp);
+    if (this.#host.settings.eventSerializer === 'json' && kind.members !== undefined)
+      return `${text}${count},${kind.members(subject)},"timestamp":${timestamp},"type":"${kind.type}"}`;
+    const head = { hostname: this.hostname, utcoffset: hours, pid: this.#pid, clock: count };
+    return { ...head, ...writeFields(kind.type, kind.fields(subject)), timestamp, type: kind.type };
+  }
+
+  #write(type: string, fields: Readonly<Record<string, unknown>>): Written {
     const { settings, serialization, lamport, clock } = this.#host;
     const wire = writeFields(type, fields);
     const timestamp = clock.now();
@@ -230,6 +313,8 @@ class Outbox implements EventOutbox {
   #waiting: Waiting[] = [];
   /** Positions in `#waiting` before this one are gone. */
   #head = 0;
+  /** Keys of arrays that nobody heard last time. */
+  readonly #unheard = new Set<string>();
   #scheduled = false;
   #isSending = false;
   #pause: Timer | undefined;
@@ -297,18 +382,53 @@ class Outbox implements EventOutbox {
   async #sendAll(): Promise<void> {
     this.#isSending = true;
     const began = performance.now();
-    while (this.#size > 0 && (this.#last < began || this.#size >= MAX_BATCH || this.#idlers.length > 0)) {
+    let heard = false;
+    while (this.#size > 0 && (heard || this.#last < began || this.#size >= MAX_BATCH || this.#idlers.length > 0)) {
       this.#last = performance.now();
       const batch = this.#waiting.slice(this.#head, this.#head + MAX_PUBLISH);
       this.#waiting = this.#size === batch.length ? [] : this.#waiting.slice(this.#head + batch.length);
       this.#head = 0;
-      const failure = await this.#publish(batch);
-      if (failure === undefined) this.#arrived(batch.length);
-      else if (this.#failed(batch, failure)) break;
+      const [asked, silent] = this.#asking(batch);
+      const failure = await this.#publish(asked);
+      if (failure !== undefined) {
+        if (this.#failed(batch, failure)) break;
+        continue;
+      }
+      const others = silent.filter((waiting) => !this.#unheard.has(arrayKey(waiting)));
+      this.#arrived(batch.length - others.length);
+      heard = others.length > 0;
+      if (heard) {
+        this.#waiting = [...others, ...this.#waiting.slice(this.#head)];
+        this.#head = 0;
+      }
     }
     this.#isSending = false;
     this.#tellIdlers();
     if (this.#size > 0) this.#schedule();
+  }
+
+  /** What is published of a batch, and what waits for the answer whether anybody hears it: all but the first of an array that nobody heard. */
+  #asking(batch: readonly Waiting[]): readonly [readonly Waiting[], readonly Waiting[]] {
+    if (this.#unheard.size === 0) return [batch, NONE];
+    const asked: Waiting[] = [];
+    const silent: Waiting[] = [];
+    const asking = new Set<string>();
+    for (const waiting of batch) {
+      const key = arrayKey(waiting);
+      const waits = waiting.routingKey === undefined && this.#unheard.has(key) && asking.has(key);
+      (waits ? silent : asked).push(waiting);
+      asking.add(key);
+    }
+    return [asked, silent];
+  }
+
+  /** Who was not heard is remembered. */
+  #listen(broker: Broker, exchange: string, batch: readonly Waiting[]): void {
+    if (broker.audience === undefined) return;
+    for (const key of new Set(batch.filter(({ routingKey }) => routingKey === undefined).map(arrayKey))) {
+      if (broker.audience(exchange, key) === 0) this.#unheard.add(key);
+      else this.#unheard.delete(key);
+    }
   }
 
   #arrived(count: number): void {
@@ -355,6 +475,7 @@ class Outbox implements EventOutbox {
         this.#declared.set(broker, exchange);
       }
       await broker.publish(this.#messages(batch, exchange), { signal: limit.signal });
+      this.#listen(broker, exchange, batch);
       return undefined;
     } catch (error) {
       return error ?? new BrokerConnectionError('Publishing events failed.');
@@ -366,7 +487,7 @@ class Outbox implements EventOutbox {
     let together: Waiting[] = [];
     const leave = (): void => {
       const [first] = together;
-      if (first !== undefined) messages.push(this.#message(first.from, together, `${first.group}.multi`, exchange));
+      if (first !== undefined) messages.push(this.#message(first.from, together, arrayKey(first), exchange));
       together = [];
     };
     for (const waiting of batch) {
@@ -397,7 +518,7 @@ class Outbox implements EventOutbox {
     const isText = typeof all === 'string' || (Array.isArray(all) && all.every((event) => typeof event === 'string'));
     if (!isText) {
       // The serializer was changed while some waited as texts.
-      const objects = Array.isArray(all) ? all.map((event: Waiting['event']) => asObject(event)) : all;
+      const objects = Array.isArray(all) ? all.map((event: Written) => asObject(event)) : all;
       return this.#host.serialization.encode(objects, this.#host.settings.eventSerializer);
     }
     const text = typeof all === 'string' ? all : `[${(all as readonly string[]).join(',')}]`;
@@ -436,6 +557,11 @@ class Outbox implements EventOutbox {
   }
 }
 
-function asObject(event: Waiting['event']): unknown {
+/** The routing key of arrays of this event's group. */
+function arrayKey({ group }: Waiting): string {
+  return `${group}.multi`;
+}
+
+function asObject(event: Written): unknown {
   return typeof event === 'string' ? (JSON.parse(event) as unknown) : event;
 }

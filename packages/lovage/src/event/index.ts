@@ -8,6 +8,7 @@ export {
   type DispatcherInfo,
   type DispatcherOptions,
   type EventHost,
+  type EventKind,
   type EventOutbox,
   type EventSettings,
 } from './dispatcher.ts';

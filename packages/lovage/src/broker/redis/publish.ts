@@ -10,10 +10,12 @@ import {
   RedisLineError,
   type RedisWrite,
 } from '../../util/index.ts';
-import type { Message } from '../seam.ts';
-import type { QueueEntry } from '../store.ts';
+import type { QueueEntry, QueueStore } from '../store.ts';
 import { brokerError, type RedisContext } from './context.ts';
 import { writeEnvelope } from './envelope.ts';
+
+/** Milliseconds between two looks whether there are replicas. */
+const REPLICAS_MS = 60_000;
 
 /** The writes that put copies into their lists, or park them: for one script. */
 export function entryWrites({ keys, transport, expiries, parking }: RedisContext, entries: readonly QueueEntry[]): RedisWrite[] {
@@ -71,17 +73,45 @@ function isPlain({ expiries }: RedisContext, entries: readonly QueueEntry[], fir
   );
 }
 
-/** Publishes broadcasts; who does not listen now will never hear them. */
-export async function publishBroadcasts(context: RedisContext, messages: readonly Message[], signal: AbortSignal): Promise<void> {
+/** Publishes broadcasts; who does not listen now will never hear them. Resolves to how many listen, unless replicas may have listeners of their own. */
+export function createBroadcaster(context: RedisContext): NonNullable<QueueStore['broadcast']> {
   const { keys, transport, line } = context;
-  await confirmed(context, messages.length, signal, async () => {
-    const calls = messages.map((message) => {
-      // As bytes: Node writes a long text to a socket ten times as slowly (bench row redis-drain-events).
-      const envelope = Buffer.from(writeEnvelope(message, transport.bodyEncoding));
-      return line.call('PUBLISH', [keys.channel(message.exchange, message.routingKey), envelope], signal);
+  const replicas = createReplicas(context);
+  return async (messages, signal) => {
+    let counts: readonly unknown[] = [];
+    await confirmed(context, messages.length, signal, async () => {
+      const calls = messages.map((message) => {
+        // As bytes: Node writes a long text to a socket ten times as slowly (bench row redis-drain-events).
+        const envelope = Buffer.from(writeEnvelope(message, transport.bodyEncoding));
+        return line.call('PUBLISH', [keys.channel(message.exchange, message.routingKey), envelope], signal);
+      });
+      counts = await Promise.all(calls);
     });
-    await Promise.all(calls);
-  });
+    return counts.map((count) => (replicas.none ? Number(count) : undefined));
+  };
+}
+
+/** Does the server surely have no replicas? Whoever listens at one is not counted by the server. Looked at now and then. */
+function createReplicas({ line }: RedisContext): { readonly none: boolean } {
+  let asked = Number.NEGATIVE_INFINITY;
+  let none = false;
+  const look = async (): Promise<void> => {
+    try {
+      none = /^connected_slaves:0\r?$/m.test(`${await line.call('INFO', ['replication'])}`);
+    } catch {
+      // A user who may not ask does not know.
+      none = false;
+    }
+  };
+  return {
+    get none() {
+      if (performance.now() - asked > REPLICAS_MS) {
+        asked = performance.now();
+        void look();
+      }
+      return none;
+    },
+  };
 }
 
 async function confirmed(context: RedisContext, count: number, signal: AbortSignal, send: () => Promise<unknown>): Promise<void> {

@@ -8,7 +8,7 @@ import { brokerError, type RedisContext } from './context.ts';
 import { readEnvelope } from './envelope.ts';
 import { openHolder } from './holder.ts';
 import { createKeeper } from './keeper.ts';
-import { entryWrites, publishBroadcasts, pushEntries } from './publish.ts';
+import { createBroadcaster, entryWrites, pushEntries } from './publish.ts';
 import { COUNT, PURGE } from './scripts.ts';
 import { createWaitingRoom } from './waiting-room.ts';
 
@@ -143,7 +143,7 @@ export function createRedisStore(context: RedisContext): QueueStore {
     bindings: readBindings,
     allBindings,
     push: (entries, signal) => pushEntries(context, entries, signal),
-    broadcast: (messages, signal) => publishBroadcasts(context, messages, signal),
+    broadcast: createBroadcaster(context),
     jointPush: (entries) => ({ database: target.database, payload: entryWrites(context, entries) }),
     hold,
     count,

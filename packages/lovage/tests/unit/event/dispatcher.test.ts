@@ -7,6 +7,7 @@ import {
   type DispatcherOptions,
   createDispatcher as dispatcherOf,
   type EventHost,
+  type EventKind,
 } from '../../../src/event/index.ts';
 import { createSerialization } from '../../../src/serialization/index.ts';
 import { BrokerConnectionError, type Clock, EncodeError, LamportClock, uuid } from '../../../src/util/index.ts';
@@ -16,6 +17,8 @@ interface Setup extends AsyncDisposable {
   readonly sent: Outgoing[];
   /** What a publish waits for, or fails with. */
   gate: () => Promise<void> | void;
+  /** How many hear what is published, as the broker says. */
+  listeners: number | undefined;
   settings: { eventExchange: string; eventSerializer: string; eventUtcOffset: number | null };
 }
 
@@ -33,6 +36,7 @@ async function setup(): Promise<Setup> {
   const self: Setup = {
     sent,
     gate: () => undefined,
+    listeners: 1,
     settings: { eventExchange: 'celeryev', eventSerializer: 'json', eventUtcOffset: 0 },
     host: {
       get settings() {
@@ -47,6 +51,7 @@ async function setup(): Promise<Setup> {
   };
   const watched: Broker = {
     ...broker,
+    audience: () => self.listeners,
     publish: async (messages, options) => {
       await self.gate();
       await broker.publish(messages, options);
@@ -158,6 +163,62 @@ test('fields that cannot be written are an error of the caller, and nothing is s
   expect(() => dispatcher.send('task-progress', { bad: () => 1 })).toThrow(EncodeError);
   await dispatcher.flush();
   expect(it.sent).toEqual([]);
+});
+
+const started = (): { kind: EventKind<string>; written: string[] } => {
+  const written: string[] = [];
+  const members = (uuid: string): string => {
+    written.push(uuid);
+    return `"uuid":"${uuid}"`;
+  };
+  return { written, kind: { type: 'task-started', fields: (uuid) => ({ uuid }), members } };
+};
+
+test('an event that is written late says when it was made, by hand as by fields', async () => {
+  await using it = await setup();
+  await using dispatcher = createDispatcher(it.host, worker());
+  const { kind } = started();
+  dispatcher.sendLater(kind, 'a');
+  dispatcher.sendLater({ type: kind.type, fields: kind.fields }, 'b');
+  dispatcher.send('task-started', { uuid: 'c' });
+  await dispatcher.flush();
+  const event = { hostname: 'w@h', utcoffset: 0, pid: 7, timestamp: 1700.25, type: 'task-started' };
+  const expected = [
+    { ...event, clock: 1, uuid: 'a' },
+    { ...event, clock: 2, uuid: 'b' },
+    { ...event, clock: 3, uuid: 'c' },
+  ];
+  expect(it.sent.map(json)).toEqual([expected]);
+});
+
+test('of events that nobody hears one asks for all, and the others are not written', async () => {
+  await using it = await setup();
+  await using dispatcher = createDispatcher(it.host, worker());
+  const { kind, written } = started();
+  it.listeners = 0;
+  for (const uuid of ['a', 'b']) dispatcher.sendLater(kind, uuid);
+  await dispatcher.flush();
+  expect(written).toEqual(['a', 'b']);
+  for (const uuid of ['c', 'd', 'e']) dispatcher.sendLater(kind, uuid);
+  await dispatcher.flush();
+  expect(written).toEqual(['a', 'b', 'c']);
+  expect(dispatcher.info()).toEqual({ sent: 5, dropped: 0, waiting: 0 });
+});
+
+test.each([1, undefined])('who listens before events leave hears them all, in order (%s)', async (listeners) => {
+  await using it = await setup();
+  await using dispatcher = createDispatcher(it.host, worker());
+  const { kind, written } = started();
+  it.listeners = 0;
+  dispatcher.sendLater(kind, 'before');
+  await dispatcher.flush();
+  for (const uuid of ['a', 'b']) dispatcher.sendLater(kind, uuid);
+  dispatcher.send('worker-heartbeat', { freq: 2 });
+  dispatcher.sendLater(kind, 'c');
+  it.listeners = listeners;
+  await dispatcher.flush();
+  expect(written).toEqual(['before', 'a', 'b', 'c']);
+  expect(keys(it.sent)).toEqual(['task.multi', 'task.multi', 'worker.heartbeat', 'task.multi']);
 });
 
 test('behind a slow broker the oldest fall from the ring and are counted', async () => {
