@@ -198,18 +198,70 @@ local misfit = misfit_of_writes(1)
 if misfit then return redis.error_reply(misfit) end
 return (apply_writes(1))`);
 
-/**
- * Arguments of writes that all store ready results: their number, then key, fence key, attempt, lifetime and body of each. Undefined when
- * one of the writes is another.
- */
-export function leanArguments(writes: readonly RedisWrite[]): RedisArg[] | undefined {
-  const out: RedisArg[] = [writes.length];
-  for (const write of writes) {
-    if (write[0] !== 'put' || write[6] !== 1) return undefined;
-    out.push(write[2] ?? '', write[3] ?? '', write[4] ?? '', write[7] ?? '', write[8] ?? '');
-  }
-  return out;
+/** Writes of the two kinds that most ends have, as LEAN_TURN reads them. */
+export interface LeanWrites {
+  /** Number of lists, then each with how many texts, and these. */
+  readonly pushes: readonly RedisArg[];
+  /** Number of ready results, then key, fence key, attempt, lifetime and body of each. */
+  readonly puts: readonly RedisArg[];
+  /** All texts that are pushed, in order. */
+  readonly pushed: readonly string[];
 }
+
+const NO_PUSHES: readonly RedisArg[] = [0];
+const NONE: readonly string[] = [];
+
+/** Undefined when one of the writes is of another kind, or states its result is not ready. */
+export function leanArguments(writes: readonly RedisWrite[]): LeanWrites | undefined {
+  const puts: RedisArg[] = [0];
+  let pushes: RedisArg[] | undefined;
+  let pushed: string[] | undefined;
+  let lists = 0;
+  for (const write of writes) {
+    if (write[0] === 'put' && write[6] === 1) puts.push(write[2] ?? '', write[3] ?? '', write[4] ?? '', write[7] ?? '', write[8] ?? '');
+    else if (write[0] === 'push') {
+      pushes ??= [0];
+      pushed ??= [];
+      const [, , list = '', ...texts] = write;
+      lists++;
+      pushes.push(list, texts.length, ...texts);
+      for (const text of texts) pushed.push(`${text}`);
+    } else return undefined;
+  }
+  puts[0] = (puts.length - 1) / 5;
+  if (pushes !== undefined) pushes[0] = lists;
+  return { pushes: pushes ?? NO_PUSHES, puts, pushed: pushed ?? NONE };
+}
+
+/** Lua that answers an error before anything is written when what the pushes from ARGV[6] on name is no list. */
+export const LEAN_FITS_LUA: string = `
+if ARGV[6] ~= '0' then
+  local at = 7
+  for _ = 1, tonumber(ARGV[6]) do
+    local found = redis.call('TYPE', ARGV[at]).ok
+    if found ~= 'none' and found ~= 'list' then return redis.error_reply('WRONGTYPE ' .. ARGV[at] .. ' is no list') end
+    at = at + 2 + tonumber(ARGV[at + 1])
+  end
+end
+`;
+
+/**
+ * Lua that pushes what stands from ARGV[at] on. If something is taken, too, `own` knows of each list that holds nothing else where its
+ * texts stand in ARGV, how many they are, and how many were pushed before them.
+ */
+export const LEAN_PUSHES_LUA: string = `
+local lists, pushed = tonumber(ARGV[at]), 0
+at = at + 1
+if lists > 0 and ARGV[3] ~= '0' then own = {} end
+for _ = 1, lists do
+  local list, count = ARGV[at], tonumber(ARGV[at + 1])
+  local first, last, length = at + 2, at + 1 + count, 0
+  for from = first, last, 500 do length = redis.call('LPUSH', list, unpack(ARGV, from, math.min(from + 499, last))) end
+  if own then own[list] = length == count and { first, count, pushed } or nil end
+  pushed = pushed + count
+  at = last + 1
+end
+`;
 
 /**
  * Lua that applies what `leanArguments` laid out from ARGV[at] on, as WRITES.put does, into `answers`. A text without functions: making

@@ -216,11 +216,12 @@ class RedisHolder implements Holder {
     const turn = ++this.#turn;
     this.#wakes = 0;
     const lanes = this.#lanesOf(call.queues);
-    const reply = await (this.#drained && call.take > 0
-      ? this.#settleAndWait(turn, call, lanes)
-      : this.#evaluate(this.#request(turn, call, lanes)));
+    // Where the verdicts leave something to take there is nothing to wait for.
+    const waits = this.#drained && call.take > 0 && !feeds(call, lanes);
+    const request = waits ? undefined : this.#request(turn, call, lanes);
+    const reply = await (request === undefined ? this.#settleAndWait(turn, call, lanes) : this.#evaluate(request));
     this.#connectRest();
-    const batch = this.#batch(turn, reply, lanes);
+    const batch = this.#batch(turn, reply, lanes, request?.pushed);
     if (batch === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
     const isFresh = is(reply, 'ok');
     const drained = isFresh && batch.count < call.take;
@@ -230,13 +231,13 @@ class RedisHolder implements Holder {
   }
 
   /** The messages of an answer; undefined when the lease had ended. */
-  #batch(turn: number, reply: TurnReply, lanes: Lanes): Batch | undefined {
+  #batch(turn: number, reply: TurnReply, lanes: Lanes, pushed?: readonly string[]): Batch | undefined {
     if (is(reply, 'lost')) {
       this.#end(leaseEnded());
       return undefined;
     }
     for (const list of reply[3] ?? []) this.#warnOfType(String(list));
-    const batch = is(reply, 'ok') ? this.#fresh(turn, reply[2], lanes) : this.#adopted(reply[2].map(String), lanes);
+    const batch = is(reply, 'ok') ? this.#fresh(turn, reply[2], lanes, pushed) : this.#adopted(reply[2].map(String), lanes);
     if (batch.count > 0) this.#first++;
     return batch;
   }
@@ -278,18 +279,26 @@ class RedisHolder implements Holder {
   #request(turn: number, call: TurnCall, lanes: Lanes, wait: '' | 'wait' = ''): Request {
     const { unacked, expiries } = this.#context;
     const served = this.#servedKeys(lanes);
-    const isUsual = served.length === 0 && unacked === '' && expiries.size === 0;
-    const lean = isUsual ? this.#leanArguments(turn, call, lanes, wait) : undefined;
-    if (lean !== undefined) return { script: LEAN_TURN, keys: lanes.keys, args: lean };
+    // Some queue of this process nearly always expires: that of replies to its control commands.
+    const expires = expiries.size > 0 && lanes.queues.some((queue) => expiries.has(queue));
+    const isUsual = served.length === 0 && unacked === '' && !expires;
+    const lean = isUsual ? this.#leanRequest(turn, call, lanes, wait) : undefined;
+    if (lean !== undefined) return lean;
     return { script: TURN, keys: lanes.keys, args: this.#arguments(turn, call, lanes, served, wait) };
   }
 
-  #leanArguments(turn: number, { settle, writes, take }: TurnCall, { queues }: Lanes, wait: '' | 'wait'): Frames | undefined {
+  #leanRequest(turn: number, { settle, writes, take }: TurnCall, lanes: Lanes, wait: '' | 'wait'): Request | undefined {
     const ends = leanSettlementArguments(settle);
-    const puts = leanArguments(writesOf(writes));
-    if (ends === undefined || puts === undefined) return undefined;
-    const { length } = queues;
-    return frames([turn, this.#context.leaseMs, length === 0 ? 0 : take, Math.max(1, length), wait, ...ends, ...puts]);
+    const lean = leanArguments(writesOf(writes));
+    if (ends === undefined || lean === undefined) return undefined;
+    const { length } = lanes.queues;
+    const head = [turn, this.#context.leaseMs, length === 0 ? 0 : take, Math.max(1, length), wait];
+    return {
+      script: LEAN_TURN,
+      keys: lanes.keys,
+      args: frames([...head, ...lean.pushes, ...ends, ...lean.puts]),
+      pushed: lean.pushed,
+    };
   }
 
   #arguments(turn: number, call: TurnCall, lanes: Lanes, served: readonly string[], wait: '' | 'wait'): Frames {
@@ -354,9 +363,9 @@ class RedisHolder implements Holder {
     return first === 0 ? queues : [...queues.slice(first), ...queues.slice(0, first)];
   }
 
-  #fresh(turn: number, packed: Packed, { queues, lists }: Lanes): Batch {
+  #fresh(turn: number, packed: Packed, { queues, lists }: Lanes, pushed: readonly string[] | undefined): Batch {
     const read = (): readonly Delivery[] =>
-      unpack(packed).map((one, index) => {
+      unpack(packed, pushed).map((one, index) => {
         const place = { turn, place: index + 1, list: lists[one.list - 1] ?? '' };
         return this.#reader.read(one, place, queues[(one.list - 1) % queues.length] ?? '');
       });
@@ -564,6 +573,11 @@ function writesOf(writes: TurnCall['writes']): readonly RedisWrite[] {
   const [first] = writes;
   if (first !== undefined && writes.length === 1) return first.payload as readonly RedisWrite[];
   return writes.flatMap(({ payload }) => payload as readonly RedisWrite[]);
+}
+
+/** Is something pushed into one of the lists from which this turn takes? */
+function feeds({ writes }: TurnCall, { lists }: Lanes): boolean {
+  return writes.length > 0 && writesOf(writes).some(([kind, , list]) => kind === 'push' && lists.includes(`${list}`));
 }
 
 const is = ([status]: TurnReply, word: string): boolean => status.toString('latin1') === word;

@@ -1,5 +1,5 @@
 // A batch as the turn script packs it: for each list in turn its number and its envelopes, as one array of msgpack. The client's reader
-// would spend more on each value of an answer than all else here does.
+// would spend more on each value of an answer than all else here does. A number in place of an envelope is one that the same turn pushed.
 
 /** One envelope, and the number of the list from which it came, from 1. */
 export interface Unpacked {
@@ -20,22 +20,29 @@ export function countOf(packed: Packed): number {
 }
 
 /** The envelopes of a batch, in order. */
-export function unpack(packed: Packed): readonly Unpacked[] {
+export function unpack(packed: Packed, pushed: readonly string[] = []): readonly Unpacked[] {
   const envelopes: Unpacked[] = [];
   let list = 0;
   for (const part of packed) {
     if (typeof part === 'number') list = part;
-    else unpackInto(envelopes, list, part);
+    else unpackInto(envelopes, list, part, pushed);
   }
   return envelopes;
 }
 
-function unpackInto(envelopes: Unpacked[], list: number, bytes: Buffer): void {
+function unpackInto(envelopes: Unpacked[], list: number, bytes: Buffer, pushed: readonly string[]): void {
   // Letters of one byte each need not be decoded, which is much quicker. Headers are no letters, so only one of all is asked.
   const isPlain = !bytes.includes(BACKSLASH);
   const { length } = arrayHeader(bytes);
   let { start } = arrayHeader(bytes);
   for (let n = 0; n < length; n++) {
+    const own = numberAt(bytes, start);
+    if (own !== undefined) {
+      const raw = pushed[own.value - 1] ?? '';
+      envelopes.push({ list, raw, isPlain: !raw.includes('\\') });
+      start = own.end;
+      continue;
+    }
     const text = textHeader(bytes, start);
     const end = text.start + text.length;
     const letters = bytes.toString('latin1', text.start, end);
@@ -43,6 +50,16 @@ function unpackInto(envelopes: Unpacked[], list: number, bytes: Buffer): void {
     envelopes.push({ list, raw: isAscii ? letters : bytes.toString('utf8', text.start, end), isPlain });
     start = end;
   }
+}
+
+/** Fixint, uint 8, uint 16, uint 32; undefined: no number. */
+function numberAt(bytes: Buffer, at: number): { readonly value: number; readonly end: number } | undefined {
+  const kind = bytes[at] ?? 0;
+  if (kind < 0x80) return { value: kind, end: at + 1 };
+  if (kind === 0xcc) return { value: bytes[at + 1] ?? 0, end: at + 2 };
+  if (kind === 0xcd) return { value: bytes.readUInt16BE(at + 1), end: at + 3 };
+  if (kind === 0xce) return { value: bytes.readUInt32BE(at + 1), end: at + 5 };
+  return undefined;
 }
 
 interface Header {

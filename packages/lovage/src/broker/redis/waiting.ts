@@ -17,6 +17,8 @@ export interface Request {
   readonly script: RedisScript;
   readonly keys: Frames;
   readonly args: Frames;
+  /** The texts that it pushes, where its answer may speak of them by number. */
+  readonly pushed?: readonly string[];
 }
 
 export interface Waiting extends AsyncDisposable {

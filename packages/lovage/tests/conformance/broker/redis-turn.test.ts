@@ -95,8 +95,8 @@ test.each(['', unique('unacked')])('a turn that a later one has overtaken does n
 /** Runs of fields as the lean script reads them: each its turn, first and last place. */
 type Run = readonly [turn: number, first: number, last: number];
 
-test('the lean turn does what the other does: it ends fields, stores ready results under their rule, takes, and repeats nothing', async () => {
-  await using line = plainLine(redisUrl());
+/** A holder of the bare lean script, which takes from `empty` before `list`. */
+async function leanHolder(line: RedisLine) {
   const incarnation = unique('bare');
   const [lease, held, list, empty] = [
     `lovage.lease.${incarnation}`,
@@ -105,16 +105,23 @@ test('the lean turn does what the other does: it ends fields, stores ready resul
     unique('empty'),
   ];
   await line.script(OPEN, [unique('holders'), lease], [incarnation, 0, 10_000]);
-  const texts = Array.from({ length: 1300 }, (_, index) => `${index}`);
-  await line.call('LPUSH', [list, ...texts]);
   const turn = async (number: number, take: number, runs: readonly Run[], writes: readonly RedisWrite[] = [], wait = '') => {
     const ends = runs.flatMap(([of, first, last]) => [of, list, first, last]);
-    const args = [number, 10_000, take, 1, wait, runs.length, ...ends, ...(leanArguments(writes) ?? [])];
+    const { pushes, puts, pushed } = leanArguments(writes)!;
+    const args = [number, 10_000, take, 1, wait, ...pushes, runs.length, ...ends, ...puts];
     const reply = (await line.evaluate(LEAN_TURN, frames([4, lease, held, empty, list]), frames(args))) as unknown[];
     const [status, lost, taken, refused = [], answers = []] = reply as [Buffer, Buffer[], Packed, Buffer[]?, unknown[]?];
-    const batch = String(status) === 'ok' ? unpack(taken).map(({ raw }) => raw) : taken.map(String);
+    const batch = String(status) === 'ok' ? unpack(taken, pushed).map(({ raw }) => raw) : taken.map(String);
     return { status: String(status), lost: lost.map(String), batch, refused: refused.map(String), answers };
   };
+  return { turn, lease, held, list, empty };
+}
+
+test('the lean turn does what the other does: it ends fields, stores ready results under their rule, takes, and repeats nothing', async () => {
+  await using line = plainLine(redisUrl());
+  const { turn, lease, held, list, empty } = await leanHolder(line);
+  const texts = Array.from({ length: 1300 }, (_, index) => `${index}`);
+  await line.call('LPUSH', [list, ...texts]);
   expect((await turn(1, 1200, [])).batch).toEqual(texts.slice(0, 1200));
   const [key, done] = [unique('result'), unique('result')];
   await line.call('SET', [done, '{"status": "SUCCESS", "result": 0}']);
@@ -141,6 +148,46 @@ test('the lean turn does what the other does: it ends fields, stores ready resul
   expect(await turn(5, 1, [])).toMatchObject({ refused: [empty], batch: ['1203'] });
   await line.call('DEL', [lease]);
   expect(await turn(6, 1, [])).toMatchObject({ status: 'lost', batch: [] });
+});
+
+test('what a lean turn pushes it takes in the order of the list, and holds it like everything else', async () => {
+  await using line = plainLine(redisUrl());
+  const { turn, held, list, empty } = await leanHolder(line);
+  const other = unique('other');
+  const long = 'é"\\'.repeat(5000);
+  expect((await turn(1, 5, [], [pushWrite(list, ['a', long, 'c']), pushWrite(other, ['o'])])).batch).toEqual(['a', long, 'c']);
+  expect(await line.call('HMGET', [held, `1.1.${list}`, `1.2.${list}`, `1.3.${list}`])).toEqual(['a', long, 'c']);
+  expect(await line.call('EXISTS', [list])).toBe(0);
+  expect(await line.call('LRANGE', [other, 0, -1])).toEqual(['o']);
+  // What waited before comes before; what is more than is wanted stays.
+  await line.call('LPUSH', [list, 'first']);
+  expect((await turn(2, 2, [[1, 1, 3]], [pushWrite(list, ['d', 'e'])])).batch).toEqual(['first', 'd']);
+  expect((await turn(3, 5, [], [pushWrite(list, ['f']), pushWrite(list, ['g'])])).batch).toEqual(['e', 'f', 'g']);
+  expect((await turn(4, 1, [], [pushWrite(list, ['h', 'i'])])).batch).toEqual(['h']);
+  // The more urgent list first, whoever pushed to which.
+  expect((await turn(5, 5, [], [pushWrite(list, ['j']), pushWrite(empty, ['now'])])).batch).toEqual(['now', 'i', 'j']);
+  expect((await turn(6, 0, [], [pushWrite(list, ['k'])])).batch).toEqual([]);
+  const many = Array.from({ length: 1200 }, (_, index) => `${index}`);
+  expect((await turn(7, 1, [], [pushWrite(other, many)])).batch).toEqual(['k']);
+  expect(await line.call('LLEN', [other])).toBe(1201);
+  const last = [pushWrite(list, ['l'])];
+  expect((await turn(8, 1, [], last)).batch).toEqual(['l']);
+  expect(await turn(8, 1, [], last)).toMatchObject({ status: 'again', batch: [`8.1.${list}`, 'l'] });
+  expect(await line.call('EXISTS', [list])).toBe(0);
+});
+
+test('a lean turn that cannot push does nothing at all', async () => {
+  await using line = plainLine(redisUrl());
+  const { turn, held, list } = await leanHolder(line);
+  const [foreign, next, key] = [unique('foreign'), unique('next'), unique('result')];
+  await line.call('SET', [foreign, 'mine']);
+  await line.call('LPUSH', [list, 'a', 'b']);
+  await turn(1, 1, []);
+  const writes = [result(key, 'SUCCESS'), pushWrite(next, ['x']), pushWrite(foreign, ['y'])];
+  await expect(turn(2, 1, [[1, 1, 1]], writes)).rejects.toThrow(`WRONGTYPE ${foreign}`);
+  expect(await line.call('EXISTS', [next, key])).toBe(0);
+  expect(await line.call('HGETALL', [held])).toEqual([`1.1.${list}`, 'a']);
+  expect(await turn(3, 1, [[1, 1, 1]], [result(key, 'SUCCESS')])).toMatchObject({ batch: ['b'], lost: [] });
 });
 
 test('a turn that cannot write all that it shall does nothing at all', async () => {
