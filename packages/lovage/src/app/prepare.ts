@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { MessageProperties, Outgoing } from '../broker/index.ts';
 import {
   argsRepr,
+  chainSignatures,
   EMPTY_EMBED,
   type Embed,
   kwargsRepr,
@@ -36,9 +37,10 @@ const ORIGIN = originName(process.pid, hostname());
 const NO_STAMPS: Readonly<Record<string, unknown>> = Object.freeze({});
 
 /** The message of one call. Throws EncodeError, ConfigurationError, ArgumentsError, QueueNotFoundError. */
-export function prepareCall(call: Call, host: PrepareHost): PreparedCall {
-  checkShape(call);
+export function prepareCall(given: Call, host: PrepareHost): PreparedCall {
   const { settings } = host.state;
+  const call = settings.taskProtocol === 1 ? withChain(given) : given;
+  checkShape(call);
   const plan = host.plan(call);
   const id = call.options.taskId ?? taskUuid();
   const eta = etaOf(call.task, call.options, host.clock);
@@ -48,7 +50,7 @@ export function prepareCall(call: Call, host: PrepareHost): PreparedCall {
   const value = protocol1
     ? writeProtocol1(fields, { utc: settings.enableUtc })
     : writeTaskBody(fields.args, fields.kwargs, fields.embed);
-  const encoded = host.serialization.encode(value, plan.serializer, plan.compression);
+  const encoded = encodedBody(value, call, plan, host);
   const headers = protocol1 ? { ...fields.headers } : writeHeaders(fields);
   if (encoded.compression !== undefined) headers.compression = encoded.compression;
   const message: Outgoing = {
@@ -72,12 +74,25 @@ export function prepareCall(call: Call, host: PrepareHost): PreparedCall {
   };
 }
 
+/** A chain that is text stays so; protocol 1 has none, and its writer was given the signatures. */
+function encodedBody(value: unknown, { behind }: Call, plan: Plan, { serialization }: PrepareHost): Encoded {
+  if (behind === undefined || !Array.isArray(value)) return serialization.encode(value, plan.serializer, plan.compression);
+  return serialization.encodeBody(value, behind, plan.serializer, plan.compression);
+}
+
+/** The same call with the signatures of its chain: for whoever looks at calls. */
+export function withChain(call: Call): Call {
+  const { behind, ...rest } = call;
+  if (behind === undefined) return call;
+  return { ...rest, options: { ...call.options, chain: chainSignatures(behind) } };
+}
+
 /** Templates by plan; null where the headers of a plan's calls differ in more. */
 const templates = new WeakMap<Plan, HeaderTemplate | null>();
 
 /**
- * The same for a call that has nothing but arguments, in a fifth of the time; undefined for all others. For whoever sends the message
- * as it is: the text of its headers is made already.
+ * The same for a call that has nothing but arguments, ids and what follows it, in a fifth of the time; undefined for all others. For
+ * whoever sends the message as it is: the text of its headers is made already.
  */
 export function prepareQuickly(call: Call, host: PrepareHost): PreparedCall | undefined {
   const { options, args, kwargs } = call;
@@ -89,15 +104,19 @@ export function prepareQuickly(call: Call, host: PrepareHost): PreparedCall | un
   const template = plan.shared ? templateOf(plan, call, host.state) : null;
   if (template === null) return undefined;
   const id = options.taskId ?? taskUuid();
-  const { body, contentType, contentEncoding } = host.serialization.encode(writeTaskBody(args, kwargs), plan.serializer);
+  const value = writeTaskBody(args, kwargs, embedOf(options));
+  const { body, contentType, contentEncoding } = encodedBody(value, call, plan, host);
   const differences = {
     id,
+    group: options.groupId,
+    groupIndex: options.groupIndex,
     rootId: options.rootId ?? id,
     parentId: options.parentId,
     argsRepr: argsRepr(args),
     kwargsRepr: kwargsRepr(kwargs),
   };
-  const properties = { contentType, contentEncoding, correlationId: id, replyTo: host.oid, deliveryMode: plan.deliveryMode };
+  const replyTo = replyToOf(options, host.oid);
+  const properties = { contentType, contentEncoding, correlationId: id, replyTo, deliveryMode: plan.deliveryMode };
   const message: Outgoing = {
     exchange: plan.exchange,
     routingKey: plan.routingKey,
@@ -114,8 +133,12 @@ export function prepareQuickly(call: Call, host: PrepareHost): PreparedCall | un
   };
 }
 
-/** Options that a call of a template may have: a running task gives them to those that it sends. */
-const QUICK: ReadonlySet<string> = new Set(['taskId', 'rootId', 'parentId']);
+/** Options that a call of a template may have: a running task gives them to those that it sends, and a canvas to its members. */
+const QUICK: ReadonlySet<string> = new Set([
+  ...['taskId', 'rootId', 'parentId', 'replyTo', 'groupId', 'groupIndex'],
+  // These stand in the body alone.
+  ...['chord', 'chain', 'link', 'linkError'],
+]);
 
 function templateOf(plan: Plan, call: Call, state: State): HeaderTemplate | null {
   const known = templates.get(plan);
@@ -127,8 +150,18 @@ function templateOf(plan: Plan, call: Call, state: State): HeaderTemplate | null
   return made ?? null;
 }
 
-function templateFields(call: Call, { id, parentId, ...rest }: Differences, plan: Plan, state: State): TaskMessageFields {
-  const options = parentId === undefined ? rest : { ...rest, parentId };
+function templateFields(
+  call: Call,
+  { id, group, groupIndex, parentId, ...rest }: Differences,
+  plan: Plan,
+  state: State,
+): TaskMessageFields {
+  const options = {
+    ...rest,
+    ...(parentId === undefined ? {} : { parentId }),
+    ...(group === undefined ? {} : { groupId: group }),
+    ...(groupIndex === undefined ? {} : { groupIndex }),
+  };
   return fieldsOf({ ...call, args: [], kwargs: {}, options }, id, plan, state, undefined, undefined);
 }
 
@@ -198,6 +231,8 @@ function signatures(links: SignatureLike | readonly SignatureLike[] | undefined)
   return list.length === 0 ? null : list.map((signature) => signature.toWire());
 }
 
+const replyToOf = ({ replyTo }: CallOptions, oid: string): string => (replyTo === undefined || replyTo === '' ? oid : replyTo);
+
 function propertiesOf(
   options: Readonly<CallOptions>,
   id: string,
@@ -210,7 +245,7 @@ function propertiesOf(
     contentType: encoded.contentType,
     contentEncoding: encoded.contentEncoding,
     correlationId: id,
-    replyTo: options.replyTo === undefined || options.replyTo === '' ? oid : options.replyTo,
+    replyTo: replyToOf(options, oid),
     deliveryMode: plan.deliveryMode,
     ...(plan.priority === undefined ? {} : { priority: plan.priority }),
     ...(expiration === undefined ? {} : { expiration }),

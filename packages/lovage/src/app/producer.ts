@@ -7,7 +7,7 @@ import type { Call, CanvasPlan, PreparedCall, Publisher, PublishPayload, Signals
 import { type Middleware, wrapPublish } from '../task/index.ts';
 import { LovageError, redactText } from '../util/index.ts';
 import { createOutbox, deliver, type Fate, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
-import { type PrepareHost, prepareCall, prepareQuickly } from './prepare.ts';
+import { type PrepareHost, prepareCall, prepareQuickly, withChain } from './prepare.ts';
 import type { PublishRetryPolicy, Settings } from './settings.ts';
 
 /** What the producer needs of its app. */
@@ -43,11 +43,17 @@ export function createProducer(host: () => ProducerHost): Producer {
     return beforeTaskPublish.observed || afterTaskPublish.observed;
   };
 
-  const prepareOne = (call: Call): PreparedCall => {
-    const { middleware } = host();
+  const prepareOne = (given: Call): PreparedCall => {
+    const app = host();
+    const { middleware } = app;
+    const isPrivate = middleware.length === 0 && !isObserved();
+    // What is signed is signed below, and has no text of its headers yet.
+    const quick = isPrivate && app.sign === undefined ? prepareQuickly(given, app) : undefined;
+    if (quick !== undefined) return quick;
+    const call = isPrivate ? given : withChain(given);
     if (wrapped?.of !== middleware)
       wrapped = { of: middleware, prepare: wrapPublish(middleware, (inner) => prepareCall(inner, host())) };
-    const prepared = signed(wrapped.prepare(call), host().sign);
+    const prepared = signed(wrapped.prepare(call), app.sign);
     if (isObserved()) calls.set(prepared.message, { call, prepared });
     return prepared;
   };

@@ -5,6 +5,8 @@ import { uuid } from '../util/index.ts';
 /** What differs from call to call, in the order in which the headers have it. */
 export interface Differences {
   readonly id: string;
+  readonly group: string | undefined;
+  readonly groupIndex: number | undefined;
   readonly rootId: string;
   readonly parentId: string | undefined;
   readonly argsRepr: string;
@@ -15,17 +17,20 @@ export interface Differences {
 export interface HeaderTemplate {
   readonly headers: Readonly<Record<string, unknown>>;
   /** Text between the places of the differences, before the first and after the last. */
-  readonly pieces: readonly [string, string, string, string, string, string];
+  readonly pieces: readonly [string, string, string, string, string, string, string, string];
 }
 
 /** Stand in the places of the differences while a template is made. */
-const PLACES: Differences & { readonly parentId: string } = {
+const PLACES = {
   id: uuid(),
+  group: uuid(),
+  // Written as it is, like the others; no call has a text here.
+  groupIndex: uuid() as unknown as number,
   rootId: uuid(),
   parentId: uuid(),
   argsRepr: uuid(),
   kwargsRepr: uuid(),
-};
+} satisfies Differences;
 
 /** The template of what `write` makes of any differences; undefined when they do not stand in their order, each once. */
 export function makeTemplate(write: (differences: Differences) => Record<string, unknown>): HeaderTemplate | undefined {
@@ -47,16 +52,19 @@ export function makeTemplate(write: (differences: Differences) => Record<string,
 
 /** The headers of a call. */
 export function fillHeaders({ headers }: HeaderTemplate, differences: Differences): Record<string, unknown> {
-  const { id, rootId, parentId, argsRepr, kwargsRepr } = differences;
-  return { ...headers, id, root_id: rootId, parent_id: parentId ?? null, argsrepr: argsRepr, kwargsrepr: kwargsRepr };
+  const { id, group = null, groupIndex = null, rootId, parentId = null, argsRepr, kwargsRepr } = differences;
+  const placed = { id, group, group_index: groupIndex, root_id: rootId, parent_id: parentId };
+  return { ...headers, ...placed, argsrepr: argsRepr, kwargsrepr: kwargsRepr };
 }
 
 /** The same as JSON. */
 export function fillText({ pieces }: HeaderTemplate, differences: Differences): string {
-  const { id, rootId, parentId, argsRepr, kwargsRepr } = differences;
+  const { id, group, groupIndex, rootId, parentId, argsRepr, kwargsRepr } = differences;
   const quotedId = JSON.stringify(id);
+  const place = group === undefined ? 'null' : JSON.stringify(group);
   const root = rootId === id ? quotedId : JSON.stringify(rootId);
   const parent = parentId === undefined ? 'null' : JSON.stringify(parentId);
-  const ids = `${pieces[0]}${quotedId}${pieces[1]}${root}${pieces[2]}${parent}`;
-  return `${ids}${pieces[3]}${JSON.stringify(argsRepr)}${pieces[4]}${JSON.stringify(kwargsRepr)}${pieces[5]}`;
+  const member = `${pieces[0]}${quotedId}${pieces[1]}${place}${pieces[2]}${groupIndex ?? 'null'}`;
+  const ids = `${member}${pieces[3]}${root}${pieces[4]}${parent}`;
+  return `${ids}${pieces[5]}${JSON.stringify(argsRepr)}${pieces[6]}${JSON.stringify(kwargsRepr)}${pieces[7]}`;
 }

@@ -1,5 +1,6 @@
 // The Celery wire, pure: messages, signatures, result records, exceptions, names. Comes in: what was parsed from the wire or is about
 // to be written. Goes out: checked plain data. Nobody else knows a snake_case name.
+export { ChainText } from './chain-text.ts';
 export {
   type ControlNames,
   type ControlReply,
@@ -66,7 +67,7 @@ export { parseMeta, type ResultMeta, writeMeta } from './result-meta.ts';
 export { parseResultTuple, type ResultNode, type ResultTuple, resultTuple } from './result-tuple.ts';
 export { argsRepr, kwargsRepr, REPR_MAX_LENGTH, type SafereprOptions, saferepr } from './saferepr.ts';
 export type * from './signature.ts';
-export { parseBody, parseSignature } from './task-body.ts';
+export { chainSignatures, parseBody, parseSignature } from './task-body.ts';
 export { forwardedHeaders, taskIdOf, taskNameOf } from './task-headers.ts';
 export { EMPTY_EMBED, writeProtocol1, writeTaskBody, writeTaskHeaders } from './task-message.ts';
 export {

@@ -1,4 +1,5 @@
 // A task message as TypeScript sees it: headers and properties parsed once (parseTask), body still in bytes.
+import type { ChainText } from './chain-text.ts';
 import type { WireSignature } from './signature.ts';
 
 export interface DeliveryInfo {
@@ -67,6 +68,9 @@ export interface Embed {
   /** In reverse: the LAST element is the next task. */
   readonly chain: readonly WireSignature[] | null;
   readonly chord: WireSignature | null;
+  /** The next task of a chain whose rest is text: looking at `chain` reads all of it. */
+  readonly next?: WireSignature;
+  readonly behind?: ChainText;
 }
 
 /** A decoded body. */

@@ -1,5 +1,6 @@
 // The body of a task message, read: `[args, kwargs, embed]`, or a mapping as protocol 1 writes it.
 import { InvalidTaskError } from '../util/index.ts';
+import type { ChainText } from './chain-text.ts';
 import { isRecord, kindOf, own } from './record.ts';
 import type { Embed, TaskBody } from './request.ts';
 import type { WireSignature } from './signature.ts';
@@ -42,16 +43,46 @@ function signatures(value: unknown): readonly WireSignature[] | null {
   return Array.isArray(value) ? value.map(parseSignature) : [parseSignature(value)];
 }
 
-function parseEmbed(value: unknown): Embed {
+/** The signatures of a chain that is text. */
+export function chainSignatures(behind: ChainText): readonly WireSignature[] {
+  return behind.values().map(parseSignature);
+}
+
+/** An embed whose chain is read when somebody looks at it. */
+class LateEmbed implements Embed {
+  readonly callbacks: Embed['callbacks'];
+  readonly errbacks: Embed['errbacks'];
+  readonly chord: Embed['chord'];
+  readonly next: WireSignature;
+  readonly behind: ChainText;
+  #chain: readonly WireSignature[] | undefined;
+
+  constructor({ callbacks, errbacks, chord }: Embed, next: WireSignature, behind: ChainText) {
+    this.callbacks = callbacks;
+    this.errbacks = errbacks;
+    this.chord = chord;
+    this.next = next;
+    this.behind = behind;
+  }
+
+  get chain(): readonly WireSignature[] {
+    this.#chain ??= [...chainSignatures(this.behind), this.next];
+    return this.#chain;
+  }
+}
+
+function parseEmbed(value: unknown, behind?: ChainText): Embed {
   if (value === undefined || value === null) return EMPTY_EMBED;
-  const embed = mapping(value, 'third part of the body');
-  const chord = own(embed, 'chord');
-  return {
-    callbacks: signatures(own(embed, 'callbacks')),
-    errbacks: signatures(own(embed, 'errbacks')),
-    chain: signatures(own(embed, 'chain')),
+  const record = mapping(value, 'third part of the body');
+  const chord = own(record, 'chord');
+  const embed: Embed = {
+    callbacks: signatures(own(record, 'callbacks')),
+    errbacks: signatures(own(record, 'errbacks')),
+    chain: signatures(own(record, 'chain')),
     chord: chord === undefined || chord === null ? null : parseSignature(chord),
   };
+  const next = embed.chain?.at(-1);
+  return behind === undefined || next === undefined ? embed : new LateEmbed(embed, next, behind);
 }
 
 /** A body that is a mapping: protocol 1, or protocol 2 headers over it (hybrid). */
@@ -59,11 +90,11 @@ export function parseMappingBody(body: Readonly<Record<string, unknown>>): TaskB
   return { args: argsOf(own(body, 'args')), kwargs: kwargsOf(own(body, 'kwargs')), embed: parseEmbed({ ...body, chain: null }) };
 }
 
-/** The decoded body of a task. Throws InvalidTaskError when it has no shape that Celery writes. Protocol 1 may leave its args out. */
-export function parseBody(decoded: unknown, protocol: 1 | 2 = 2): TaskBody {
+/** The decoded body of a task, and what is `behind` the chain in it. Throws InvalidTaskError when it has no shape that Celery writes. Protocol 1 may leave its args out. */
+export function parseBody(decoded: unknown, protocol: 1 | 2 = 2, behind?: ChainText): TaskBody {
   if (isRecord(decoded) && (protocol === 1 || Object.hasOwn(decoded, 'args'))) return parseMappingBody(decoded);
   if (!Array.isArray(decoded) || decoded.length !== 3) {
     throw new InvalidTaskError(`The body of a task is an array of 3 (args, kwargs, embed), not ${kindOf(decoded)}`);
   }
-  return { args: argsOf(decoded[0]), kwargs: kwargsOf(decoded[1]), embed: parseEmbed(decoded[2]) };
+  return { args: argsOf(decoded[0]), kwargs: kwargsOf(decoded[1]), embed: parseEmbed(decoded[2], behind) };
 }

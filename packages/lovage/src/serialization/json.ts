@@ -1,8 +1,19 @@
 // The serializer `json`: kombu's tagged types both ways, or the plain texts that kombu before 5.3 wrote.
 import { Buffer, isUtf8 } from 'node:buffer';
-import { DateTime, Decimal, dateTimeText, isRecord, PlainDate, PlainTime, parseDateTime, Uuid } from '../protocol/index.ts';
+import {
+  ChainText,
+  DateTime,
+  Decimal,
+  dateTimeText,
+  isRecord,
+  PlainDate,
+  PlainTime,
+  parseDateTime,
+  Uuid,
+} from '../protocol/index.ts';
 import { DecodeError } from '../util/index.ts';
 import { encoding } from './fault.ts';
+import { cutChain } from './json-chain.ts';
 import { readJson } from './json-read.ts';
 import { type Replace, type Tags, writeJson } from './json-write.ts';
 import { type JsonType, MAX_DEPTH, type Serializer } from './seam.ts';
@@ -132,7 +143,30 @@ export function jsonSerializer(mode: JsonTypes, extra: readonly JsonType[]): Ser
     contentEncoding: 'utf-8',
     encode: (value) => encoding('json', () => Buffer.from(writeJson(value, replace), 'utf8')),
     decode: (body) => decodeJson(decodeUtf8(body), byMarker),
+    chains: {
+      decode: (body) => {
+        const source = decodeUtf8(body);
+        const cut = cutChain(source);
+        if (cut === undefined) return { value: decodeJson(source, byMarker) };
+        return { value: decodeJson(cut.text, byMarker), behind: new ChainText(cut.behind, readList) };
+      },
+      encode: (value, behind) => encoding('json', () => Buffer.from(writeBehind(value, behind, replace), 'utf8')),
+    },
   };
+  function readList(source: string): readonly unknown[] {
+    return decodeJson(source, byMarker) as readonly unknown[];
+  }
+}
+
+/** The text of a body, and of its chain in its place. */
+function writeBehind(value: readonly unknown[], behind: ChainText, replace: Replace): string {
+  const text = writeJson(value, replace);
+  const embed = value[2];
+  const chord = isRecord(embed) && embed.chord !== null ? writeJson(embed.chord, replace) : 'null';
+  const end = `null,"chord":${chord}}]`;
+  if (!text.endsWith(`"chain":${end}`))
+    throw new TypeError('a body whose chain is null and stands before its chord was expected');
+  return `${text.slice(0, text.length - end.length)}${behind.text}${end.slice(4)}`;
 }
 
 function decodeJson(source: string, types: ReadonlyMap<string, JsonType<never>>): unknown {

@@ -1,4 +1,5 @@
 // Which serializer and which compression: the tables behind encode and decode, the accept list, and the limit of size.
+import { type ChainText, isRecord } from '../protocol/index.ts';
 import {
   BodyTooLargeError,
   ConfigurationError,
@@ -11,7 +12,7 @@ import { BUILT_IN_COMPRESSIONS, FOREIGN_COMPRESSIONS } from './compression.ts';
 import { type JsonTypes, jsonSerializer } from './json.ts';
 import { msgpackSerializer } from './msgpack.ts';
 import { decodeRaw, rawSerializer, textSerializer } from './raw.ts';
-import type { Compression, Encoded, EncodedInput, JsonType, Serializer } from './seam.ts';
+import type { BodyRead, Compression, Encoded, EncodedInput, JsonType, Serializer } from './seam.ts';
 import { yamlSerializer } from './yaml.ts';
 
 export interface SerializationOptions {
@@ -25,8 +26,12 @@ export interface SerializationOptions {
 export interface Serialization {
   /** Throws EncodeError, BodyTooLargeError, and ConfigurationError when a name is not known. */
   encode(value: unknown, serializer: string, compression?: string): Encoded;
+  /** The body of a task as writeTaskBody makes it, its chain null, with what is `behind` in its place. Throws as `encode` does. */
+  encodeBody(value: readonly unknown[], behind: ChainText, serializer: string, compression?: string): Encoded;
   /** Throws ContentRefusedError, BodyTooLargeError or DecodeError, whatever comes. `accept` holds MIME types (see `accept`). */
   decode(input: EncodedInput, accept: ReadonlySet<string>): unknown;
+  /** The body of a task, whose chain may stay text but for its next step. Throws as `decode` does. */
+  decodeBody(input: EncodedInput, accept: ReadonlySet<string>): BodyRead;
   /** MIME types of a list of names or MIME types, as the setting acceptContent holds them. Throws ConfigurationError for an unknown name. */
   accept(names: readonly string[]): ReadonlySet<string>;
   /** The serializer of a name or MIME type. Throws ConfigurationError. */
@@ -96,7 +101,16 @@ class Registry implements Serialization {
 
   encode(value: unknown, name: string, compression?: string): Encoded {
     const serializer = this.#serializers.get(name) ?? this.serializer(name);
-    const body = serializer.encode(value);
+    return this.#encoded(serializer, serializer.encode(value), compression);
+  }
+
+  encodeBody(value: readonly unknown[], behind: ChainText, name: string, compression?: string): Encoded {
+    const serializer = this.#serializers.get(name) ?? this.serializer(name);
+    const body = serializer.chains?.encode(value, behind) ?? serializer.encode(withChain(value, behind));
+    return this.#encoded(serializer, body, compression);
+  }
+
+  #encoded(serializer: Serializer, body: Uint8Array, compression: string | undefined): Encoded {
     // Nobody who keeps to the same limit could read it.
     if (body.byteLength > this.#maxBytes) {
       throw new BodyTooLargeError(
@@ -119,6 +133,18 @@ class Registry implements Serialization {
   }
 
   decode(input: EncodedInput, accept: ReadonlySet<string>): unknown {
+    return this.#decoded(input, accept, (serializer, body, encoding) => serializer.decode(body, encoding));
+  }
+
+  decodeBody(input: EncodedInput, accept: ReadonlySet<string>): BodyRead {
+    return this.#decoded(input, accept, readBody) as BodyRead;
+  }
+
+  #decoded(
+    input: EncodedInput,
+    accept: ReadonlySet<string>,
+    read: (serializer: Pick<Serializer, 'decode' | 'chains'>, body: Uint8Array, contentEncoding: string) => unknown,
+  ): unknown {
     const contentType = input.contentType || 'application/data';
     if (!accept.has(contentType) && !TRUSTED.has(contentType)) throw this.#refusal(contentType, accept);
     if (input.body.byteLength > this.#maxBytes) throw tooLarge(this.#maxBytes);
@@ -126,7 +152,7 @@ class Registry implements Serialization {
     const contentEncoding = input.contentEncoding || 'utf-8';
     const serializer = this.#serializers.get(contentType);
     try {
-      return serializer === undefined ? decodeRaw(body, contentEncoding) : serializer.decode(body, contentEncoding);
+      return read(serializer ?? RAW, body, contentEncoding);
     } catch (error) {
       if (error instanceof ContentError) throw error;
       throw new DecodeError(`The body is not readable as ${contentType}: ${String((error as Error)?.message ?? error)}`, {
@@ -156,6 +182,17 @@ class Registry implements Serialization {
     if (output.byteLength > this.#maxBytes) throw tooLarge(this.#maxBytes);
     return output;
   }
+}
+
+/** Reads what has no serializer here. */
+const RAW: Pick<Serializer, 'decode' | 'chains'> = { decode: decodeRaw };
+
+function readBody(serializer: Pick<Serializer, 'decode' | 'chains'>, body: Uint8Array, contentEncoding: string): BodyRead {
+  return serializer.chains?.decode(body) ?? { value: serializer.decode(body, contentEncoding) };
+}
+
+function withChain([args, kwargs, embed]: readonly unknown[], behind: ChainText): unknown[] {
+  return [args, kwargs, { ...(isRecord(embed) ? embed : {}), chain: behind.values() }];
 }
 
 function tooLarge(maxBytes: number, cause?: unknown): BodyTooLargeError {

@@ -1,4 +1,6 @@
-// The seam of serializers and compressors: bytes in, values out, and nothing about messages. registry.ts picks by name or MIME type.
+// The seam of serializers and compressors: bytes in, values out, and nothing about messages but where a chain is. registry.ts picks by name
+// or MIME type.
+import type { ChainText } from '../protocol/index.ts';
 
 /** Turns values into bytes and back. Throws EncodeError or DecodeError, nothing else. */
 export interface Serializer {
@@ -9,6 +11,19 @@ export interface Serializer {
   readonly contentEncoding: string;
   encode(value: unknown): Uint8Array;
   decode(body: Uint8Array, contentEncoding: string): unknown;
+  /** Bodies of tasks whose chain stays text but for its next step. */
+  readonly chains?: {
+    /** `behind` is absent when all was read. */
+    decode(body: Uint8Array): BodyRead;
+    /** Writes a body as writeTaskBody makes it, with `behind` in the place of its chain, which is null. */
+    encode(value: readonly unknown[], behind: ChainText): Uint8Array;
+  };
+}
+
+/** What was read of a body: its chain has one element where others are `behind` it. */
+export interface BodyRead {
+  readonly value: unknown;
+  readonly behind?: ChainText;
 }
 
 /** Makes bytes fewer. */

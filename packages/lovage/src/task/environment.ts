@@ -1,6 +1,6 @@
 // All that the task room needs of the world around it. The app builds one for itself, a pool slot gets one; tests build theirs of
 // memory drivers. Nothing in this room finds anything by another way.
-import type { ResultMeta, ResultNode, WireSignature } from '../protocol/index.ts';
+import type { ChainText, ResultMeta, ResultNode, WireSignature } from '../protocol/index.ts';
 import type {
   AsyncResult,
   AsyncResultOptions,
@@ -65,6 +65,8 @@ export interface EncodedBody {
 export interface TaskSerialization {
   encode(value: unknown, serializer: string, compression?: string): EncodedBody;
   decode(input: EncodedBody, accept: ReadonlySet<string>): unknown;
+  /** The body of a task; what stands `behind` the next step of its chain may be text still. */
+  decodeBody(input: EncodedBody, accept: ReadonlySet<string>): { readonly value: unknown; readonly behind?: ChainText };
 }
 
 /** Settings of the app that concern tasks as such. What an option of a task can override is in `options()` instead. */

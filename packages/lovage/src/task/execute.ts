@@ -43,8 +43,9 @@ function unknownTask(name: string): TaskDefinition {
 
 function decode(environment: ExecuteEnvironment, { request, body }: Job): TaskBody {
   const { contentType, contentEncoding, compression } = request;
-  const decoded = environment.serialization.decode({ body, contentType, contentEncoding, compression }, environment.accept);
-  return parseBody(decoded, request.protocol);
+  const input = { body, contentType, contentEncoding, compression };
+  const { value, behind } = environment.serialization.decodeBody(input, environment.accept);
+  return parseBody(value, request.protocol, behind);
 }
 
 type Unusable = NonNullable<Outcome['unusable']>;

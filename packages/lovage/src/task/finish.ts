@@ -97,8 +97,8 @@ function internal(attempt: Attempt, error: unknown): void {
 
 /** What follows the value; when it cannot even be planned, the task keeps its value and the rest of its chain fails. */
 function planned(attempt: Attempt, value: unknown): { readonly following: Following; readonly error?: unknown } {
-  const { callbacks, chain } = attempt.body.embed;
-  if (callbacks === null && chain === null) return NOTHING_FOLLOWS;
+  const { embed } = attempt.body;
+  if (embed.callbacks === null && embed.next === undefined && embed.chain === null) return NOTHING_FOLLOWS;
   try {
     return { following: afterValue(attempt, value) };
   } catch (error) {

@@ -1,7 +1,7 @@
 // What follows a task: callbacks and the next step of its chain after a value, errbacks after an error. Planned here as calls whose ids
 // depend on the finished task alone, so that an attempt that runs twice sends the same messages, not new ones.
-import { createHash } from 'node:crypto';
-import type { WireSignature } from '../protocol/index.ts';
+import { hash } from 'node:crypto';
+import { type ChainText, chainSignatures, type TaskRequest, type WireSignature } from '../protocol/index.ts';
 import type { ChordOpening } from '../result/index.ts';
 import { ConfigurationError, deadline, orAborted, TimeLimitExceededError } from '../util/index.ts';
 import type { Attempt } from './attempt.ts';
@@ -13,6 +13,12 @@ import { readOptions } from './wire-options.ts';
 /** A part of an attempt: who is followed. */
 export type Followed = Pick<Attempt, 'environment' | 'request'>;
 
+/** The same without its body. */
+interface Origin {
+  readonly environment: ExecuteEnvironment;
+  readonly request: TaskRequest;
+}
+
 /** What follows, and how the task's record lists it. */
 export interface Following {
   readonly calls: readonly Call[];
@@ -23,13 +29,15 @@ export interface Following {
 
 /** A UUID made of the id of the task that is followed and the place of the follower. */
 export function derivedId(id: string, place: string): string {
-  const hex = createHash('sha256').update(`lovage ${id} ${place}`).digest('hex');
+  const hex = hash('sha256', `lovage ${id} ${place}`);
   const variant = ((Number.parseInt(hex.slice(16, 17), 16) & 3) | 8).toString(16);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
 interface Step extends ExpandInput {
   readonly group?: { readonly id: string; readonly index: number };
+  /** Takes the place of `chain` where that is text. */
+  readonly behind?: ChainText;
 }
 
 const isContainer = ({ subtask_type: type }: WireSignature): boolean => type === 'chain' || type === 'group' || type === 'chord';
@@ -47,7 +55,8 @@ function started(environment: ExecuteEnvironment, wire: WireSignature, step: Ste
   if (environment.expand === undefined) {
     throw new ConfigurationError(`A ${wire.subtask_type} follows task ${step.parentId}, but nothing here can start one.`);
   }
-  return environment.expand(inGroup(wire, step.group), step);
+  const { behind } = step;
+  return environment.expand(inGroup(wire, step.group), behind === undefined ? step : { ...step, chain: chainSignatures(behind) });
 }
 
 /** A canvas among several callbacks is a member of their group as a plain one is. */
@@ -69,10 +78,15 @@ function callOf(environment: ExecuteEnvironment, wire: WireSignature, step: Step
     ...(step.group === undefined || stored.groupId !== undefined ? {} : { groupId: step.group.id, groupIndex: step.group.index }),
   };
   const args = wire.immutable ? wire.args : [...step.args, ...wire.args];
-  return { task: wire.task, args, kwargs: wire.kwargs, options, ...(definition === undefined ? {} : { definition }) };
+  const known = definition === undefined ? {} : { definition };
+  const call: Call = { task: wire.task, args, kwargs: wire.kwargs, options, ...known };
+  const { behind } = step;
+  if (behind === undefined) return call;
+  // A signature may bring a chain of its own, in whose place this one comes.
+  return stored.chain === undefined ? { ...call, behind } : { ...call, options: { ...options, chain: chainSignatures(behind) } };
 }
 
-function stepOf({ environment, request }: Followed, args: readonly unknown[], place: string): Step {
+function stepOf({ environment, request }: Origin, args: readonly unknown[], place: string): Step {
   const { priority } = request.deliveryInfo;
   return {
     args,
@@ -86,7 +100,7 @@ function stepOf({ environment, request }: Followed, args: readonly unknown[], pl
 
 /** Groups first, each for itself; several others together are one group, and errbacks are one even when there is one of them. */
 function parallel(
-  followed: Followed,
+  followed: Origin,
   wires: readonly WireSignature[],
   args: readonly unknown[],
   kind: 'callback' | 'errback',
@@ -116,15 +130,19 @@ const childOf = (call: Call): SentChild => ({ id: call.options.taskId ?? '' });
 const NOTHING: Following = { calls: [], children: [], openings: [] };
 
 /** What follows a value: callbacks, then the next step of the chain (its LAST element) with the rest of it. */
-export function afterValue(followed: Followed, returned: unknown): Following {
+export function afterValue(
+  { environment, message, body }: Pick<Attempt, 'environment' | 'message' | 'body'>,
+  returned: unknown,
+): Following {
   // A task that returns nothing returned null, as its record says too.
   const value = returned === undefined ? null : returned;
-  const { callbacks, chain } = followed.request;
-  const linked = callbacks === null ? NOTHING : parallel(followed, callbacks, [value], 'callback');
-  const next = chain?.at(-1);
+  const { embed } = body;
+  const followed: Origin = { environment, request: message };
+  const linked = embed.callbacks === null ? NOTHING : parallel(followed, embed.callbacks, [value], 'callback');
+  const next = embed.next ?? embed.chain?.at(-1);
   if (next === undefined) return linked;
-  const step = { ...stepOf(followed, [value], 'chain'), chain: chain?.slice(0, -1) ?? [] };
-  const plan = started(followed.environment, next, step);
+  const rest = embed.behind === undefined ? { chain: embed.chain?.slice(0, -1) ?? [] } : { behind: embed.behind };
+  const plan = started(environment, next, { ...stepOf(followed, [value], 'chain'), ...rest });
   return {
     calls: [...linked.calls, ...plan.calls],
     openings: [...linked.openings, ...plan.openings],

@@ -1,7 +1,7 @@
 // Options of tasks and of calls, with Celery's names in camelCase. Wire forms are the business of protocol/ and app/producer.
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import type { ExchangeType, Topology } from '../broker/index.ts';
-import type { TaskRequest, WireSignature } from '../protocol/index.ts';
+import type { ChainText, TaskRequest, WireSignature } from '../protocol/index.ts';
 import type { TaskHandlers } from './handlers.ts';
 import type { RequestHooks, Strategy, StrategyTask } from './strategy.ts';
 
@@ -178,4 +178,6 @@ export interface Call {
   readonly options: Readonly<CallOptions>;
   /** When the task is known here. */
   readonly definition?: TaskDefinition;
+  /** Its chain, in the place of the option, where that is text. */
+  readonly behind?: ChainText;
 }

@@ -218,7 +218,8 @@ export function leanArguments(writes: readonly RedisWrite[]): LeanWrites | undef
   let pushed: string[] | undefined;
   let lists = 0;
   for (const write of writes) {
-    if (write[0] === 'put' && write[6] === 1) puts.push(write[2] ?? '', write[3] ?? '', write[4] ?? '', write[7] ?? '', write[8] ?? '');
+    if (write[0] === 'put' && write[6] === 1)
+      puts.push(write[2] ?? '', write[3] ?? '', write[4] ?? '', write[7] ?? '', write[8] ?? '');
     else if (write[0] === 'push') {
       pushes ??= [0];
       pushed ??= [];

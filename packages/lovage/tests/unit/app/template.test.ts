@@ -5,6 +5,7 @@ import { createPlanner } from '../../../src/app/plan.ts';
 import { type PrepareHost, prepareCall, prepareQuickly } from '../../../src/app/prepare.ts';
 import { createState } from '../../../src/app/state.ts';
 import { writeEnvelope } from '../../../src/broker/redis/envelope.ts';
+import { ChainText, type WireSignature } from '../../../src/protocol/index.ts';
 import type { Call, CallOptions, TaskOptions } from '../../../src/task/index.ts';
 import { ArgumentsError, EncodeError } from '../../../src/util/index.ts';
 import { setup, waiting } from './support.ts';
@@ -34,6 +35,15 @@ function world(settings: SettingsInput = {}, options: Options = {}) {
 
 const withoutTag = (text: string): string => text.replace(/"delivery_tag":"[0-9a-f-]{36}"/, '');
 
+const STEP: WireSignature = {
+  task: 'a.b',
+  args: ['"'],
+  kwargs: {},
+  options: { task_id: 't' },
+  subtask_type: null,
+  immutable: false,
+};
+
 const CALLS: readonly (readonly [what: string, args: readonly unknown[], more?: CallOptions, known?: boolean])[] = [
   ['no arguments', []],
   ['plain values', ['order-1', { amount: 12.5, currency: 'EUR', items: [1, null, true] }]],
@@ -41,6 +51,9 @@ const CALLS: readonly (readonly [what: string, args: readonly unknown[], more?: 
   ['values deeper and longer than a repr shows', [[[[[1]]]], 'x'.repeat(2000)]],
   ['an id and parents that are no UUIDs', [1], { taskId: 'a"b\\c', rootId: 'ro\not', parentId: 'p"' }],
   ['a task that is not known here', [1], {}, false],
+  ['a member of a group, with an address for answers', [1], { groupId: 'g"1', groupIndex: 12, replyTo: 'elsewhere' }],
+  ['what follows it', [1], { chain: [STEP, STEP], link: { toWire: () => STEP }, linkError: [{ toWire: () => STEP }] }],
+  ['a chord', [1], { groupId: 'g', groupIndex: 0, chord: STEP }],
 ];
 
 for (const [what, args, more, known] of CALLS)
@@ -57,6 +70,23 @@ for (const [what, args, more, known] of CALLS)
       }
     }
   });
+
+test.each<[string, SettingsInput]>([
+  ['json', {}],
+  ['msgpack', { taskSerializer: 'msgpack' }],
+  ['protocol 1', { taskProtocol: 1 }],
+])('a chain that is text is sent as its signatures would be (%s)', (_, settings) => {
+  const { host, call } = world(settings);
+  const steps = [STEP, { ...STEP, task: 'c.d' }, { ...STEP, args: [{ chain: null }] }];
+  const chord = { ...STEP, options: { chain: null, chord: null } };
+  const behind = new ChainText(JSON.stringify(steps), (text) => JSON.parse(text) as unknown[]);
+  for (const more of [{}, { chord }]) {
+    const careful = prepareCall(call([{ chain: null }], { ...more, chain: steps }), host);
+    expect(prepareCall({ ...call([{ chain: null }], more), behind }, host)).toEqual(careful);
+    const quick = prepareQuickly({ ...call([{ chain: null }], more), behind }, host)?.message.body;
+    expect(quick).toEqual(settings.taskProtocol === 1 ? undefined : careful.message.body);
+  }
+});
 
 test('two calls of one task share nothing but their template', () => {
   const { host, call } = world();
