@@ -81,7 +81,7 @@ export function inDoubt(arena: Arena, moments: readonly number[] = []): number {
 }
 
 /** How often a publish was under way in one of these spans of time (epoch ms): a line that ended then may have left it in doubt. */
-export function underWayIn(arena: Arena, spans: readonly (readonly [number, number])[]): number {
+export function underWayIn(arena: Arena, spans: readonly Span[]): number {
   const asked = new Map<string, number>();
   let count = 0;
   for (const { mark, id, time } of arena.published()) {
@@ -124,17 +124,18 @@ export function latePublishes(arena: Arena): readonly string[] {
     : [`${late.length} publishes answered later than their deadline (${Math.max(...late.map(({ took }) => took))} s)`];
 }
 
-/** Milliseconds from the end of a task until its result is stored and its message acknowledged. */
-const SETTLES_MS = 50;
+/** Milliseconds from the end of a task until its result is stored and its message acknowledged, on a machine whose cores are busy. */
+const SETTLES_MS = 100;
 
-/**
- * How often each task was being executed or settled at one of these moments (epoch ms): a line that was cut then may repeat it so often.
- */
-function executionsAt(arena: Arena, moments: readonly number[]): ReadonlyMap<string, number> {
+/** From and to, epoch ms. */
+export type Span = readonly [number, number];
+
+/** How often each task was being executed or settled in one of these spans of time: a line that was away then may repeat it so often. */
+function executionsIn(arena: Arena, spans: readonly Span[]): ReadonlyMap<string, number> {
   const open = new Map<string, number>();
   const counts = new Map<string, number>();
   const noted = (id: string, start: number, end: number): void => {
-    const isHit = moments.some((moment) => start <= moment && moment <= end + SETTLES_MS);
+    const isHit = spans.some(([from, to]) => start <= to && from <= end + SETTLES_MS);
     if (isHit) counts.set(id, (counts.get(id) ?? 0) + 1);
   };
   for (const { what, id, worker, time } of arena.runs()) {
@@ -149,12 +150,20 @@ function executionsAt(arena: Arena, moments: readonly number[]): ReadonlyMap<str
   return counts;
 }
 
+/** How many executions may be repeated because their broker was away in these spans: they ran, or had ended and were not settled. */
+export function unsettledIn(arena: Arena, spans: readonly Span[]): number {
+  return [...executionsIn(arena, spans).values()].reduce((sum, count) => sum + count, 0);
+}
+
 /** How many executions lines that were cut at these moments (epoch ms) may repeat, and each task that ran oftener than the cuts explain, as sentences. */
 export function repeatsAt(
   arena: Arena,
   { consumed, published }: { readonly consumed: readonly number[]; readonly published: readonly number[] },
 ): { readonly executions: number; readonly beyond: readonly string[] } {
-  const executions = executionsAt(arena, consumed);
+  const executions = executionsIn(
+    arena,
+    consumed.map((moment) => [moment, moment]),
+  );
   const doubtful = doubtsOf(arena, published);
   const starts = new Map<string, number>();
   for (const { what, id } of arena.runs()) if (what === 'start') starts.set(id, (starts.get(id) ?? 0) + 1);

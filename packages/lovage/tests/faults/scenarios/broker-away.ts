@@ -2,7 +2,7 @@
 // back by itself, publishes reject by their deadline.
 import { setTimeout as delay } from 'node:timers/promises';
 import { openArena } from '../harness/arena.ts';
-import { cpuSeconds, firstStartAfter, inDoubt, keepSending, latePublishes } from '../harness/gestures.ts';
+import { cpuSeconds, firstStartAfter, inDoubt, keepSending, latePublishes, type Span, unsettledIn } from '../harness/gestures.ts';
 import type { Scenario } from '../harness/scenario.ts';
 
 const CONCURRENCY = 4;
@@ -29,13 +29,14 @@ export const brokerAway: Scenario = {
     const producer = await stack.producer({ name: 'producer' });
     const load = keepSending(producer, { perSecond: 20, args: [20] });
     const recoverySeconds: number[] = [];
-    const moments = [Date.now()];
+    let since = Date.now();
+    const away: Span[] = [];
     const violations: string[] = [];
     for (const time of ['start', 'run']) {
       if (time === 'run') {
         await stack.settle?.();
+        since = Date.now();
         await broker.kill();
-        moments.push(Date.now());
       }
       const used = cpuSeconds(worker.pid);
       await delay(AWAY[context.scale] * 1000);
@@ -45,7 +46,7 @@ export const brokerAway: Scenario = {
       if (!worker.isRunning) violations.push('the worker gave up');
       await broker.restart();
       const up = Date.now();
-      moments.push(up);
+      away.push([since, up]);
       await arena
         .until('tasks run', BACK[context.scale] + 15, () => firstStartAfter(arena, up) !== undefined)
         .catch(() => undefined);
@@ -59,7 +60,7 @@ export const brokerAway: Scenario = {
     const refused = arena.published().filter(({ mark }) => mark === 'no' || mark === 'maybe').length;
     if (refused === 0) violations.push('no publish was refused while the broker was away');
     return arena.result({
-      inFlight: CONCURRENCY + inDoubt(arena, moments),
+      inFlight: unsettledIn(arena, away) + inDoubt(arena, away.flat()),
       recoverySeconds,
       violations,
     });

@@ -2,7 +2,7 @@
 // server (the embedded broker) it is the processes that write the file which die in the middle of writing.
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Arena, openArena } from '../harness/arena.ts';
-import { firstStartAfter, inDoubt, keepSending, latePublishes } from '../harness/gestures.ts';
+import { firstStartAfter, heldBy, inDoubt, keepSending, latePublishes, type Span, unsettledIn } from '../harness/gestures.ts';
 import type { Scenario, ScenarioContext, ScenarioResult } from '../harness/scenario.ts';
 import type { StackOptions } from '../harness/stack.ts';
 
@@ -23,17 +23,17 @@ async function brokerDeaths(context: ScenarioContext, options: StackOptions): Pr
   const note = await stack.settle?.();
   const deaths = isShort ? 1 : 3;
   const recoverySeconds: number[] = [];
-  const moments: number[] = [];
+  const away: Span[] = [];
   for (let death = 0; death < deaths; death++) {
     const before = arena.runs().length;
     await arena.until('the load flows', 30, () => arena.runs().length > before + 20);
     await delay(random.int(0, 500));
+    const at = Date.now();
     await broker.kill();
-    moments.push(Date.now());
     await delay(random.int(0, isShort ? 500 : 5000));
     await broker.restart();
     const up = Date.now();
-    moments.push(up);
+    away.push([at, up]);
     await arena.until('tasks run again', BACK + 15, () => firstStartAfter(arena, up) !== undefined);
     recoverySeconds.push(firstStartAfter(arena, up) ?? Number.POSITIVE_INFINITY);
   }
@@ -41,7 +41,7 @@ async function brokerDeaths(context: ScenarioContext, options: StackOptions): Pr
   await arena.quiesce(stack.takeover + 30);
   const late = recoverySeconds.filter((seconds) => seconds > BACK);
   return arena.result({
-    inFlight: deaths * WORKERS * CONCURRENCY + inDoubt(arena, moments),
+    inFlight: unsettledIn(arena, away) + inDoubt(arena, away.flat()),
     recoverySeconds,
     ...(note === undefined ? {} : { note }),
     violations: [...latePublishes(arena), ...late.map((seconds) => `the workers were back only after ${seconds.toFixed(1)} s`)],
@@ -52,6 +52,7 @@ async function writerDeaths(arena: Arena): Promise<ScenarioResult> {
   const { stack, isShort, random } = arena;
   await stack.worker({ name: 'heir', concurrency: CONCURRENCY });
   const recoverySeconds: number[] = [];
+  let inFlight = 0;
   const deaths = isShort ? 2 : 10;
   for (let death = 0; death < deaths; death++) {
     const producer = await stack.producer({ name: `producer${death}` });
@@ -60,9 +61,11 @@ async function writerDeaths(arena: Arena): Promise<ScenarioResult> {
     const before = arena.runs().length;
     await arena.until('the load flows', 30, () => arena.runs().length > before + 20);
     await delay(random.int(0, 300));
-    for (const victim of [producer.child, worker]) victim.signal('SIGKILL');
-    await load.stop().catch(() => undefined);
     const at = Date.now();
+    for (const victim of [producer.child, worker]) victim.signal('SIGKILL');
+    await worker.ended;
+    await load.stop().catch(() => undefined);
+    inFlight += (await heldBy(arena, `victim${death}`)).size;
     await arena.until(
       'tasks run on',
       15,
@@ -71,7 +74,7 @@ async function writerDeaths(arena: Arena): Promise<ScenarioResult> {
     recoverySeconds.push(firstStartAfter(arena, at) ?? 0);
   }
   await arena.quiesce(stack.takeover + 30);
-  return arena.result({ inFlight: deaths * CONCURRENCY, recoverySeconds });
+  return arena.result({ inFlight, recoverySeconds });
 }
 
 export const brokerKill: Scenario = {

@@ -1,7 +1,7 @@
 // The broker stands still without a word (SIGSTOP): publishes reject by their deadline, nothing hangs, and all goes on afterwards.
 import { setTimeout as delay } from 'node:timers/promises';
 import { openArena } from '../harness/arena.ts';
-import { firstStartAfter, inDoubt, keepSending, latePublishes } from '../harness/gestures.ts';
+import { firstStartAfter, inDoubt, keepSending, latePublishes, unsettledIn } from '../harness/gestures.ts';
 import type { Scenario, ScenarioContext, ScenarioResult } from '../harness/scenario.ts';
 
 const CONCURRENCY = 4;
@@ -18,8 +18,8 @@ async function stall(context: ScenarioContext, seconds: number): Promise<Scenari
   const load = keepSending(producer, { perSecond: 50, args: [20] });
   await arena.until('the load flows', 30, () => arena.runs().length > 20);
   await delay(random.int(0, 500));
-  stack.broker?.pause();
   const began = Date.now();
+  stack.broker?.pause();
   // Waits that begin in the stall must end too.
   const asked = [...new Set(arena.published().map(({ id }) => id))].slice(-10);
   const answers = waiter === undefined ? [] : asked.map((id) => waiter.wait(id, seconds + 30));
@@ -40,7 +40,7 @@ async function stall(context: ScenarioContext, seconds: number): Promise<Scenari
   if (unanswered > 0) violations.push(`${unanswered} of ${asked.length} waits got no answer`);
   if ((recovered() ?? 0) > limit) violations.push(`tasks ran again only ${recovered()} s after the stall`);
   return arena.result({
-    inFlight: CONCURRENCY + inDoubt(arena, [began, up]),
+    inFlight: unsettledIn(arena, [[began, up]]) + inDoubt(arena, [began, up]),
     recoverySeconds: [recovered() ?? Number.POSITIVE_INFINITY],
     ...(refused === undefined ? {} : { detectionSeconds: (refused.time - began) / 1000 }),
     violations,

@@ -2,7 +2,7 @@
 // be stored, or runs again, and nothing is acknowledged without its result.
 import { setTimeout as delay } from 'node:timers/promises';
 import { openArena } from '../harness/arena.ts';
-import { endedIds, keepSending } from '../harness/gestures.ts';
+import { endedIds, keepSending, unsettledIn } from '../harness/gestures.ts';
 import type { Scenario } from '../harness/scenario.ts';
 
 const CONCURRENCY = 4;
@@ -22,6 +22,7 @@ export const resultsAway: Scenario = {
     const load = keepSending(producer, { perSecond: 50, args: [20] });
     await arena.until('the load flows', 30, () => arena.runs().length > 20);
     await delay(random.int(0, 300));
+    const at = Date.now();
     stack.resultProxy?.freeze();
     await delay(AWAY[context.scale] * 1000);
     const held = arena.runs().length;
@@ -36,6 +37,6 @@ export const resultsAway: Scenario = {
     const ended = endedIds(arena);
     const finals = await stack.finals([...ended]);
     const violations = finals.length < ended.size ? [`${ended.size - finals.length} ended without a result`] : [];
-    return arena.result({ inFlight: 2 * CONCURRENCY, recoverySeconds: [seconds], violations });
+    return arena.result({ inFlight: unsettledIn(arena, [[at, back]]), recoverySeconds: [seconds], violations });
   },
 };
