@@ -135,13 +135,9 @@ function redisAddress(url: string, settings: Settings): string {
   if (!/^rediss?:/i.test(url) || url.includes(';')) return url;
   const { redisHost, redisPort, redisDb, redisUsername, redisPassword } = settings;
   if ([redisHost, redisPort, redisDb, redisUsername, redisPassword].every((part) => part === null)) return url;
-  let parsed: URL;
-  try {
-    // A scheme that URL does not know as special may have no host at all.
-    parsed = new URL(url.replace(/^(rediss?:\/\/)(?=\/|$)/i, `$1${redisHost ?? 'localhost'}`));
-  } catch (error) {
-    throw new ConfigurationError('resultBackend is not an address; write redis://user:password@host:6379/0.', { cause: error });
-  }
+  // A scheme that URL does not know as special may have no host at all. Not `new URL`: its error holds the password.
+  const parsed = URL.parse(url.replace(/^(rediss?:\/\/)(?=\/|$)/i, `$1${redisHost ?? 'localhost'}`));
+  if (parsed === null) throw new ConfigurationError('resultBackend is not an address; write redis://user:password@host:6379/0.');
   if (parsed.port === '' && redisPort !== null) parsed.port = String(redisPort);
   if (parsed.username === '' && redisUsername !== null) parsed.username = encodeURIComponent(redisUsername);
   if (parsed.password === '' && redisPassword !== null) parsed.password = encodeURIComponent(redisPassword);

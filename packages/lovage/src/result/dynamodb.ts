@@ -1,7 +1,7 @@
 // Results in a DynamoDB table (`dynamodb://key:secret@region/table?ttl_seconds=86400`), as Celery keeps them: its keys are the Python
 // notation of bytes, `b'celery-task-meta-<id>'`; the transport option `keys: 'plain'` leaves that away in tables of Lovage alone.
 import type { AttributeValue, DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { ConfigurationError, logger, readOptionNames, redactUrl } from '../util/index.ts';
+import { ConfigurationError, decodeLogin, logger, readOptionNames, redactUrl } from '../util/index.ts';
 import type { KeyValue, KeyValueStore, KeyValueWrite } from './kv.ts';
 import { KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
 import { storableKey } from './kv-names.ts';
@@ -41,7 +41,7 @@ interface Place {
 function placeOf(url: string, { endpointUrl }: Readonly<Record<string, unknown>>): Place {
   const [, login, host = '', port, table, query] =
     /^dynamodb:\/\/(?:([^@/]*)@)?([^:/?]*)(?::(\d+))?(?:\/([^?]*))?(?:\?(.*))?$/i.exec(url) ?? [];
-  const [key = '', secret = ''] = (login ?? '').split(':').map(decodeURIComponent);
+  const { user: key, password: secret } = decodeLogin(login, url);
   if ((key === '') !== (secret === ''))
     throw new ConfigurationError(
       `'${redactUrl(url)}' has one of key and secret only. Write both, or neither: then AWS's own places are searched.`,

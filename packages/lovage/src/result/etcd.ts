@@ -1,6 +1,6 @@
 // Results in etcd 3.4 or later (`etcd://user:password@host:2379`), through the JSON gateway that every etcd has: no client package.
 // Every write is a transaction, so write rule and fence are one step; leases let results expire.
-import { BackendError, ConfigurationError, readOptionNames, redactUrl } from '../util/index.ts';
+import { BackendError, ConfigurationError, decodeLogin, readOptionNames, redactUrl } from '../util/index.ts';
 import type { KeyValue, KeyValueStore, KeyValueWrite, Seen } from './kv.ts';
 import { KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
 import type { BackendOptions, ResultBackend } from './seam.ts';
@@ -103,7 +103,7 @@ function endpointsOf(url: string): Endpoints {
   const bases = hosts
     .split(/[;,]/)
     .map((host) => `http${tls === undefined ? '' : 's'}://${/:\d+$/.test(host) ? host : `${host}:2379`}`);
-  const [name = '', password = ''] = (login ?? '').split(':').map(decodeURIComponent);
+  const { user: name, password } = decodeLogin(login, url);
   return { bases, user: name === '' ? undefined : { name, password } };
 }
 

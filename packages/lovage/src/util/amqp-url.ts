@@ -2,6 +2,7 @@
 // Called by amqp-client.ts. The rules for vhosts and for parts left out are Celery's.
 import { ConfigurationError } from './errors.ts';
 import { redactUrl } from './redact.ts';
+import { decodeUrlPart } from './url-part.ts';
 
 /** One server to try. */
 export interface AmqpEndpoint {
@@ -20,19 +21,16 @@ export interface AmqpEndpoint {
 const SCHEMES = new Set(['amqp:', 'amqps:', 'pyamqp:', 'librabbitmq:']);
 
 /** No path and `/` mean the vhost `/`; `//` too; `/foo` means `foo`, `//foo` means `/foo`. */
-function readVhost(path: string): string {
+function readVhost(path: string, url: string): string {
   if (path === '' || path === '/') return '/';
-  return decodeURIComponent(path.slice(1));
+  return decodeUrlPart(path.slice(1), 'vhost', url);
 }
 
 function readUrl(text: string): URL {
-  try {
-    return new URL(text);
-  } catch (error) {
-    throw new ConfigurationError(`"${redactUrl(text)}" is not a URL. Write amqp://user:password@host:5672/vhost`, {
-      cause: error,
-    });
-  }
+  // Not `new URL`: its error holds the password.
+  const url = URL.parse(text);
+  if (url === null) throw new ConfigurationError(`"${redactUrl(text)}" is not a URL. Write amqp://user:password@host:5672/vhost`);
+  return url;
 }
 
 function readEndpoint(part: string): AmqpEndpoint {
@@ -47,11 +45,11 @@ function readEndpoint(part: string): AmqpEndpoint {
   const tls = url.protocol === 'amqps:' || query.ssl === 'true' || query.ssl === '1';
   return {
     tls,
-    host: decodeURIComponent(url.hostname).replace(/^\[|\]$/g, '') || 'localhost',
+    host: decodeUrlPart(url.hostname, 'host', text).replace(/^\[|\]$/g, '') || 'localhost',
     port: url.port === '' ? (tls ? 5671 : 5672) : Number(url.port),
-    user: decodeURIComponent(url.username) || 'guest',
-    password: decodeURIComponent(url.password) || 'guest',
-    vhost: readVhost(url.pathname),
+    user: decodeUrlPart(url.username, 'user', text) || 'guest',
+    password: decodeUrlPart(url.password, 'password', text) || 'guest',
+    vhost: readVhost(url.pathname, text),
     query,
     label: redactUrl(text),
   };

@@ -38,4 +38,5 @@ export { holdLock, isLockFree, removeLock } from './sqlite-lock.ts';
 export * from './suggest.ts';
 export * from './task-ids.ts';
 export * from './transport-options.ts';
+export { decodeLogin } from './url-part.ts';
 export { version } from './version.ts';

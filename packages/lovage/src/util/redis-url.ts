@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { ConfigurationError } from './errors.ts';
 import { redactUrl } from './redact.ts';
+import { decodeUrlPart } from './url-part.ts';
 
 /** What the settings add to the URL. */
 export interface RedisUrlOptions {
@@ -84,25 +85,20 @@ function parseOne(part: string, whole: string): OneUrl {
       `'${redactUrl(whole)}' is not a Redis URL. Use redis://, rediss://, redis+socket:// or sentinel://.`,
     );
   }
-  let url: URL;
-  try {
-    url = new URL(part.replace(/^[a-z+]+:/i, 'redis:'));
-  } catch (cause) {
+  const socket = scheme === 'redis+socket';
+  // A login without a host is no URL for Node. Not `new URL`: its error holds the password.
+  const url = URL.parse(part.replace(/^[a-z+]+:/i, 'redis:').replace('@/', socket ? '@localhost/' : '@/'));
+  if (url === null)
     throw new ConfigurationError(
       `'${redactUrl(whole)}' cannot be read as a URL. Percent-encode special characters in passwords.`,
-      {
-        cause,
-      },
     );
-  }
-  const socket = scheme === 'redis+socket';
   return {
     scheme,
     host: url.hostname === '' ? 'localhost' : url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? (scheme === 'sentinel' ? 26379 : 6379) : Number(url.port),
-    path: socket ? decodeURIComponent(url.pathname) : undefined,
-    username: url.username === '' ? undefined : decodeURIComponent(url.username),
-    password: url.password === '' ? undefined : decodeURIComponent(url.password),
+    path: socket ? decodeUrlPart(url.pathname, 'path', whole) : undefined,
+    username: url.username === '' ? undefined : decodeUrlPart(url.username, 'user', whole),
+    password: url.password === '' ? undefined : decodeUrlPart(url.password, 'password', whole),
     db: databaseNumber(socket ? (url.searchParams.get('virtual_host') ?? '') : url.pathname.slice(1)),
     query: url.searchParams,
   };

@@ -4,6 +4,7 @@ import type { Dialect, Kysely, Sql, SqliteDatabase, Transaction } from 'kysely';
 import { BackendError, ConfigurationError, LovageError } from './errors.ts';
 import { redactUrl } from './redact.ts';
 import { sqliteModule } from './sqlite-engine.ts';
+import { decodeUrlPart } from './url-part.ts';
 
 /** Which SQL is spoken. */
 export type SqlKind = 'postgresql' | 'mysql' | 'sqlite';
@@ -43,14 +44,27 @@ export function sqlPlace(url: string): SqlPlace {
     throw new ConfigurationError(
       `'${redactUrl(url)}' names no SQL database that is known. Write db+postgresql://user:password@host/database, db+mysql://… or db+sqlite:///file.db.`,
     );
-  if (kind !== 'sqlite') return { kind, address: `${kind}:${rest}` };
+  if (kind !== 'sqlite') return serverPlace(kind, rest, url);
   // As SQLAlchemy has it: sqlite:///relative.db and sqlite:////absolute.db.
-  const address = decodeURIComponent(rest.replace(/^\/\/\//, '').replace(/\?.*$/, ''));
+  const address = decodeUrlPart(rest.replace(/^\/\/\//, '').replace(/\?.*$/, ''), 'path', url);
   if (address === '' || address === ':memory:' || address.startsWith('/') !== rest.startsWith('////'))
     throw new ConfigurationError(
       `'${redactUrl(url)}' names no file. Write db+sqlite:///relative.db or db+sqlite:////absolute.db, or memory:// for results that nobody else reads.`,
     );
   return { kind, address };
+}
+
+/** The client packages read such a URL late, and tell of what is wrong in it with the whole URL. */
+function serverPlace(kind: SqlKind, rest: string, url: string): SqlPlace {
+  // A host may be left out: then the query names a socket.
+  const parsed = URL.parse(`${kind}:${rest.replace('@/', '@localhost/')}`);
+  if (parsed === null)
+    throw new ConfigurationError(
+      `'${redactUrl(url)}' cannot be read as a URL. Write db+${kind}://user:password@host/database, with special characters percent-encoded.`,
+    );
+  const { username: user, password, hostname: host, pathname: database } = parsed;
+  for (const [part, text] of Object.entries({ user, password, host, database })) decodeUrlPart(text, part, url);
+  return { kind, address: `${kind}:${rest}` };
 }
 
 /** Loads what is needed and makes a pool; connects at the first query. Throws ConfigurationError when a package is missing. */

@@ -2,8 +2,10 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigurationError } from './errors.ts';
+import { redactUrl } from './redact.ts';
 import type { Durability } from './sqlite-engine.ts';
 import { readOptionNames } from './transport-options.ts';
+import { decodeUrlPart } from './url-part.ts';
 
 /** What marks the root of a project, so that every process of it finds one file whatever its working directory is. */
 const ROOT_MARKS = [
@@ -40,9 +42,9 @@ export function sqliteLocation(
   const parts = /^sqlite:(?:\/\/)?([^?]*)(?:\?(.*))?$/i.exec(url);
   if (parts === null)
     throw new ConfigurationError(
-      `"${url}" is not a sqlite: URL. Write sqlite:///absolute/path.db, or sqlite: for the default file.`,
+      `"${redactUrl(url)}" is not a sqlite: URL. Write sqlite:///absolute/path.db, or sqlite: for the default file.`,
     );
-  const name = decode(parts[1] ?? '', url);
+  const name = decodeUrlPart(parts[1] ?? '', 'path', url);
   if (name === ':memory:')
     throw new ConfigurationError('sqlite::memory: cannot be shared between connections. Use memory:// instead.');
   const query = new URLSearchParams(parts[2] ?? '');
@@ -57,14 +59,6 @@ export function sqliteLocation(
     throw new ConfigurationError(`leaseSeconds is ${JSON.stringify(lease)} and must be a number of seconds, at least 1.`);
   const path = name === '' ? join(projectRoot(cwd), '.lovage', `${fileName(appName)}.db`) : resolve(cwd, name);
   return { path, durability, lease };
-}
-
-function decode(text: string, url: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch (error) {
-    throw new ConfigurationError(`The path of "${url}" has a bad % sequence.`, { cause: error });
-  }
 }
 
 function projectRoot(cwd: string): string {

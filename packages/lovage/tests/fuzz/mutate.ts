@@ -77,7 +77,12 @@ export function brokenValue(value: unknown, random: Random): unknown {
   const key = random.pick(keys);
   const copy = structuredClone(value) as Record<string, unknown>;
   if (random.next() < 0.2) delete copy[key];
-  else copy[key] = brokenValue(copy[key], random);
-  if (random.next() < 0.1) copy[random.pick(WORDS)] = random.pick(ODD);
+  else put(copy, key, brokenValue(copy[key], random));
+  if (random.next() < 0.1) put(copy, random.pick(WORDS), random.pick(ODD));
   return copy;
+}
+
+/** As decoders do it: a property of its own whatever its name, never another prototype. */
+function put(target: object, key: string, value: unknown): void {
+  Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Config, globMatch, settingsTable } from '../../src/app/index.ts';
 import { readDeath } from '../../src/broker/index.ts';
 import { readEnvelope, returnedEnvelope, unackedEnvelope } from '../../src/broker/redis/envelope.ts';
-import { explain, signatureOf } from '../../src/canvas/index.ts';
+import { expanded, explain, signatureOf } from '../../src/canvas/index.ts';
 import { allCommands } from '../../src/cli/commands/index.ts';
 import { parse } from '../../src/cli/parse.ts';
 import {
@@ -31,6 +31,7 @@ import { createSerialization, readHeaderJson } from '../../src/serialization/ind
 import { parseRate } from '../../src/task/index.ts';
 import { parseAmqpUrl } from '../../src/util/amqp-url.ts';
 import { LovageError, parseRedisUrl, redact, redactText, redactUrl, systemClock } from '../../src/util/index.ts';
+import { sqlPlace } from '../../src/util/sql-connect.ts';
 import { lineFormat } from '../../src/worker/log-format.ts';
 import type { Random } from '../faults/harness/random.ts';
 import { realMessages, type Wire } from '../faults/mutations/messages.ts';
@@ -152,6 +153,10 @@ const URLS = [
   ],
   'amqp://a;amqp://b',
 ];
+const SQL_URLS = [
+  ...['db+postgresql://me:p%40ss@localhost:5432/results?sslmode=require', 'db+mysql+pymysql://a:b@h/d', 'db+sqlite:///a%20b.db'],
+  'db+postgresql://a:b@/d?host=/run/postgresql',
+];
 const TIMES = ['2026-01-02T03:04:05.678901+00:00', '2026-01-02', '2026-01-02T03:04:05Z', '20260102T030405'];
 const RATES = ['10/s', '100/m', '1.5/h', '7'];
 const FORMATS = ['[%(asctime)s: %(levelname)-8s] %(message).10s %%', '%(created)f %(process)05d'];
@@ -188,6 +193,13 @@ const decodeBody = ({ body, properties, headers }: Parameters<typeof parseTask>[
     accept,
   );
 };
+/** Planned as a worker plans it, and drawn. */
+function drawn(value: unknown): void {
+  const wire = signatureOf(value);
+  expanded(wire, { args: [1], chain: [], rootId: 'r', parentId: 'p', seed: 's' }, { rules: { errorsOnHeader: true } });
+  const drawing = explain({ toWire: () => wire });
+  for (const picture of [drawing.toText, drawing.toMermaid, drawing.toDot]) picture();
+}
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 const stored = (body: Uint8Array): Parameters<typeof codec.decode>[0] => ({
@@ -249,7 +261,7 @@ export const targets: readonly Target[] = [
   ofValue('events', EVENTS, parseEvents),
   ofValue('control requests', CONTROL, parseControlRequest),
   ofValue('control replies', [{ 'w@h': { ok: 'pong' } }, { 'w@h': [1, { a: 2 }] }], parseControlReply),
-  ofValue('signatures', values, (value) => explain(signatureOf(value) as never)),
+  ofValue('signatures', values, drawn),
   ofText('times', TIMES, (value) => parseTime(value)),
   ofText(
     'rates',
@@ -259,6 +271,7 @@ export const targets: readonly Target[] = [
   ),
   ofText('Redis URLs', URLS, (url) => parseRedisUrl(url)),
   ofText('RabbitMQ URLs', URLS, parseAmqpUrl),
+  ofText('SQL URLs', SQL_URLS, sqlPlace),
   ofText('masked texts', [...URLS, ...raws], (value) => [redactUrl(value), redactText(value)]),
   ofValue('masked values', values, (value) => redact(value)),
   ofText('log formats', FORMATS, (format) => lineFormat(format)),
