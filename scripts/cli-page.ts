@@ -59,6 +59,11 @@ same command, run again, does not send again what still waits at the destination
 a killed run held is back within 2 s on the embedded broker, at once on RabbitMQ, and within the lease (30 s) on Redis. Messages stay as
 they are; priorities are copied as numbers, of which Redis serves the lowest and RabbitMQ the highest first. What RabbitMQ keeps until its
 time is not seen and stays. The exit code is 1 when it was stopped before its end.`,
+  amqp: `The commands of Celery's, with its order of arguments; flags can be named (\`durable=no\`) and are on or off as shown by
+\`lovage amqp help\`. RabbitMQ is spoken to in AMQP. Redis, the embedded broker and memory have queues and bindings only: exchanges live with
+their bindings, \`if_unused\` and \`immediate\` are refused. What \`basic.get\` took without \`no_ack\` goes back to its queue at the
+end. What destroys asks first; without a terminal it needs \`--force\`. The first error ends a pipe, not a prompt. With \`--json\` each
+command prints one line.`,
   shell: `At a terminal a prompt of Node's, with history; from a pipe or \`--eval\` a program, whose last expression is printed. The names are
 \`app\`, \`chain\`, \`group\`, \`chord\`, \`chunks\`, \`map\`, \`starmap\`, \`signature\`, \`explain\`, and each task under the last part of its name.
 \`await\` works everywhere. The exit code is 1 when the program throws.`,

@@ -9,7 +9,7 @@ export {
   type SettingsObserver,
   type SettingsRecord,
 } from './config.ts';
-export { type BrokerRole, brokerUrl, resultUrl } from './connections.ts';
+export { type BrokerRole, brokerOptions, brokerUrl, resultUrl } from './connections.ts';
 export * from './control/index.ts';
 export type { Choice, DeadLetters } from './dead-letters.ts';
 export type { AppEvents, LiveCamera, StateOptions } from './events.ts';

@@ -237,7 +237,8 @@ function asWords(argv: readonly string[], name: string): readonly string[] {
   if (own[0] !== undefined && HELP.has(own[0])) return argv;
   const end = own.indexOf('--');
   const isEverywhere = (word: string, index: number): boolean => EVERYWHERE.has(word) && (end < 0 || index < end);
-  return [...argv.slice(0, at), ...own.filter(isEverywhere), '--', ...own.filter((word, index) => !isEverywhere(word, index))];
+  const words = own.filter((word, index) => !isEverywhere(word, index));
+  return [...argv.slice(0, at), ...own.filter(isEverywhere), ...(words.length === 0 ? [] : ['--', ...words])];
 }
 
 /** The words before a `--`. */

@@ -27,6 +27,8 @@ export interface AmqpDelivery {
     readonly redelivered: boolean;
     readonly exchange: string;
     readonly routingKey: string;
+    /** How many still wait, when it was asked for by itself. */
+    readonly messageCount?: number;
   };
 }
 
@@ -44,7 +46,10 @@ export interface AmqpChannel extends EventEmitter {
   close(): Promise<void>;
   assertQueue(queue: string, options: AmqpQueueOptions): Promise<{ readonly messageCount: number }>;
   checkQueue(queue: string): Promise<{ readonly messageCount: number; readonly consumerCount: number }>;
-  deleteQueue(queue: string): Promise<{ readonly messageCount: number }>;
+  deleteQueue(
+    queue: string,
+    options?: { readonly ifUnused?: boolean; readonly ifEmpty?: boolean },
+  ): Promise<{ readonly messageCount: number }>;
   purgeQueue(queue: string): Promise<{ readonly messageCount: number }>;
   bindQueue(queue: string, exchange: string, routingKey: string): Promise<unknown>;
   unbindQueue(queue: string, exchange: string, routingKey: string): Promise<unknown>;
@@ -54,6 +59,7 @@ export interface AmqpChannel extends EventEmitter {
     options: { readonly durable: boolean; readonly autoDelete: boolean },
   ): Promise<unknown>;
   checkExchange(exchange: string): Promise<unknown>;
+  deleteExchange(exchange: string, options: { readonly ifUnused: boolean }): Promise<unknown>;
   bindExchange(destination: string, source: string, routingKey: string): Promise<unknown>;
   consume(
     queue: string,
@@ -65,7 +71,7 @@ export interface AmqpChannel extends EventEmitter {
     },
   ): Promise<{ readonly consumerTag: string }>;
   cancel(consumerTag: string): Promise<unknown>;
-  get(queue: string): Promise<AmqpDelivery | false>;
+  get(queue: string, options?: { readonly noAck: boolean }): Promise<AmqpDelivery | false>;
   ack(message: Tagged, allUpTo?: boolean): void;
   nack(message: Tagged, allUpTo: boolean, requeue: boolean): void;
   reject(message: Tagged, requeue: boolean): void;

@@ -66,6 +66,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./purge.ts')).purge,
   },
   {
+    name: 'amqp',
+    summary: 'Speak to the broker by hand: declare, bind, publish, get, delete; a prompt, a pipe or one command.',
+    load: async () => (await import('./amqp.ts')).amqp,
+  },
+  {
     name: 'shell',
     summary: 'JavaScript with the app, its tasks and the canvas at hand.',
     load: async () => (await import('./shell.ts')).shell,
