@@ -46,7 +46,7 @@ describe.each([
     stack.defer(() => app.close());
     stack.use(await startWorker(app, { concurrency: 2, hostname: js, mingle: false }));
     const variables = { INTEROP_CONTROL: prefix };
-    peers = { broker: url(), backend: redisUrl(), prefix, queues: [pyQueue], variables };
+    peers = { broker: url(), backend: redisUrl(), prefix, queues: [pyQueue], variables, gossip: true };
     stack.use(await startPythonWorker(peers));
     client = stack.use(startPythonClient({ ...peers, queues: [jsQueue, pyQueue] }));
   });
@@ -214,9 +214,21 @@ describe.each([
     }, 20_000);
     const told = uuid();
     await app.control.revoke(told, { destination: [late], wait: true, timeout: 5 });
-    await using _lovage = await startWorker(app, { hostname: `${prefix}.late@js` });
+    await using lovage = await startWorker(app, { hostname: `${prefix}.late@js`, gossip: true });
     const asked = app.control.inspect({ destination: [`${prefix}.late@js`], timeout: 5 });
     await soon(async () => expect((await asked.revoked())[`${prefix}.late@js`]).toContain(told), 10_000);
+
+    // An election of Celery's workers ends although two of ours are alive, of which one says nothing; and it ends nobody.
+    await soon(
+      () => expect(lovage.info().gossip).toMatchObject({ peers: expect.arrayContaining([py, late]) as unknown }),
+      20_000,
+    );
+    const elected = uuid();
+    const action = { task: 'py.echo', args: ['elected'], kwargs: {}, options: { task_id: elected, queue: pyQueue } };
+    await app.control.election(uuid(), 'task', action, { destination: [py, late] });
+    expect(await app.result<string>(elected).get({ timeout: 20 })).toBe('elected');
+    const all = [py, late, js, `${prefix}.late@js`];
+    expect(Object.keys(await app.control.ping({ destination: all, timeout: 5 })).sort()).toEqual(all.sort());
   });
 });
 

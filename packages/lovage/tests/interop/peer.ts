@@ -19,6 +19,8 @@ export interface PeerOptions {
   readonly options?: readonly string[];
   /** Ask its neighbours at the start. @default false */
   readonly mingle?: boolean;
+  /** Listen to other workers, and take part in elections. @default false */
+  readonly gossip?: boolean;
   /** Further variables of the environment. */
   readonly variables?: Readonly<Record<string, string>>;
 }
@@ -77,7 +79,7 @@ export async function startPythonWorker(options: PeerOptions): Promise<PythonWor
       queues,
       '-n',
       `${options.prefix}@py`,
-      '--without-gossip',
+      ...(options.gossip === true ? [] : ['--without-gossip']),
       ...(options.mingle === true ? [] : ['--without-mingle']),
       ...(options.options ?? []),
     ],

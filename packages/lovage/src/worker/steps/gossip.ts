@@ -3,6 +3,7 @@
 import { ClusterState, type WorkerView } from '../../event/index.ts';
 import { after, logger, type Timer } from '../../util/index.ts';
 import type { Bootstep } from '../bootsteps.ts';
+import { Elections } from '../elections.ts';
 import type { ConsumerHost } from '../host.ts';
 import { TASKS } from '../line.ts';
 import { HEARTBEAT_INTERVAL } from '../worker-events.ts';
@@ -28,6 +29,7 @@ export const gossipStep: Bootstep<ConsumerHost> = {
     });
     const stream = parts.receive({ routingKey: 'worker.#', wakeup: false, ttl: options.heartbeatInterval ?? HEARTBEAT_INTERVAL });
     worker.peers = () => state.aliveWorkers().filter(isOther);
+    const elections = new Elections();
     let timer: Timer;
     const look = (): void => {
       timer = after(LOOK_EVERY, () => {
@@ -43,7 +45,9 @@ export const gossipStep: Bootstep<ConsumerHost> = {
       for await (const event of stream) {
         state.add(event);
         // Who stands for election counts the answers. Lovage workers do not stand themselves: what must be done once takes a lock.
-        if (event.type === 'worker-elect') events?.dispatcher.send('worker-elect-ack', { id: event.id });
+        if (event.type !== 'worker-elect') continue;
+        const answers = elections.answers(event.id, event.hostname);
+        for (let sent = 0; sent < answers; sent++) events?.dispatcher.send('worker-elect-ack', { id: event.id });
       }
     };
     // In the background: a worker is ready without knowing the others.
