@@ -36,7 +36,7 @@ import { type Clock, ConfigurationError, type LamportClock, logger, systemClock 
 import { bugReport } from './bug-report.ts';
 import { Config, type SettingsInput } from './config.ts';
 import type { BrokerRole } from './connections.ts';
-import { Control } from './control/index.ts';
+import { Control, tellPauses } from './control/index.ts';
 import { APP_MARK, noticeCopy } from './copies.ts';
 import { Core } from './core.ts';
 import { createDeadLetters, type DeadLetters } from './dead-letters.ts';
@@ -309,6 +309,7 @@ export class Lovage implements AsyncDisposable {
       broker: () => this.openBroker('read'),
       environment: () => this.#ownEnvironment(),
       renew: () => resignerOf(this.settings, this.#clock),
+      tellPauses: () => tellPauses(this.control),
       clock: this.#clock,
       deadLetters: () => this.deadLetters(name),
     });

@@ -43,8 +43,8 @@ export interface QueueHandle {
   /** What waits, is with workers, and is parked; undefined when there is no such queue. */
   count(): Promise<QueueCount | undefined>;
   /**
-   * Workers take nothing more from it, wherever they run and whenever they start, until it is resumed; what runs goes on. They look every
-   * two seconds. The mark is in the broker.
+   * Workers take nothing more from it, wherever they run and whenever they start, until it is resumed; what runs goes on. The mark is in
+   * the broker; workers are told at once, and look by themselves now and then.
    */
   pause(): Promise<void>;
   resume(): Promise<void>;
@@ -71,6 +71,8 @@ export interface QueueHandle {
 export interface QueueHost {
   readonly broker: () => Promise<Broker>;
   readonly environment: () => ExecuteEnvironment;
+  /** Lets workers look at once which queues are paused. Never rejects. */
+  readonly tellPauses: () => Promise<void>;
   /** Signs anew what was signed; undefined when this app signs nothing. */
   readonly renew: () => ResendOptions['renew'];
   readonly clock: Clock;
@@ -128,8 +130,14 @@ export function createQueue(name: string, host: QueueHost): QueueHandle {
   return {
     name,
     count: async () => (await host.broker()).count(name),
-    pause: async () => (await host.broker()).pause([name]),
-    resume: async () => (await host.broker()).resume([name]),
+    pause: async () => {
+      await (await host.broker()).pause([name]);
+      await host.tellPauses();
+    },
+    resume: async () => {
+      await (await host.broker()).resume([name]);
+      await host.tellPauses();
+    },
     isPaused: async () => (await (await host.broker()).paused([name])).length > 0,
     peek: async (options = {}) => (await list(options)).map(taskOf),
     cancel: async (ids) => {

@@ -104,6 +104,9 @@ export class Consumer implements AsyncDisposable {
   /** Queues from which nothing is taken until they are resumed. */
   #paused: ReadonlySet<string> = new Set();
   #isBlindToPauses = false;
+  #looking: Promise<void> = Promise.resolve();
+  #looksOnceOpen = false;
+  #nextLook: Promise<void> | undefined;
 
   constructor(options: ConsumerOptions) {
     const { app, pool, hostname, clock, capacity, onLoad, revoked } = options;
@@ -182,9 +185,24 @@ export class Consumer implements AsyncDisposable {
     return [...this.#paused];
   }
 
-  /** Asks the broker which queues are paused, and takes from the others. What has not started of a paused queue goes back, uncounted. */
-  async lookForPauses(): Promise<void> {
+  /**
+   * Asks the broker which queues are paused, and takes from the others. What has not started of a paused queue goes back, uncounted. One
+   * look at a time; those who ask while one is going on share the next.
+   */
+  lookForPauses(): Promise<void> {
+    this.#nextLook ??= this.#looking.then(() => {
+      this.#nextLook = undefined;
+      const look = this.#lookForPauses();
+      this.#looking = look.catch(() => undefined);
+      return look;
+    });
+    return this.#nextLook;
+  }
+
+  async #lookForPauses(): Promise<void> {
     const subscription = this.#subscription;
+    // The line that is being opened may have asked already.
+    this.#looksOnceOpen = subscription === undefined;
     if (subscription === undefined || this.#stopping) return;
     const before = this.#paused;
     const now = await this.#askForPauses();
@@ -384,6 +402,7 @@ export class Consumer implements AsyncDisposable {
       this.#break = resolve;
     });
     this.flow.lineOpened(this.#prefetch);
+    if (this.#looksOnceOpen) this.lookForPauses().catch((error: unknown) => log.debug('{error}', { error: String(error) }));
     this.#enter('subscribed');
     const error = await Promise.race([this.#iterate(subscription), broken]);
     // A drain still has verdicts to write on this line.

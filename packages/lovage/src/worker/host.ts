@@ -69,7 +69,7 @@ export interface WorkerOptions {
   readonly healthHost?: string;
   /** File that is touched as long as the worker is alive; `%n` and the like stand for parts of the node's name. @default none */
   readonly heartbeatFile?: string | null;
-  /** Seconds between two looks which queues are paused. @default 2 */
+  /** Seconds between two looks which queues are paused. @default 10; 2 when the worker hears no commands, which tell it at once */
   readonly pausePoll?: number;
   /** Seconds after which a chord that is complete, and whose body nobody sent, is ended by this worker: whoever completed it is gone. @default 10 */
   readonly staleChords?: number;

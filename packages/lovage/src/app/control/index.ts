@@ -4,6 +4,7 @@ export * from './commands.ts';
 export * from './control.ts';
 export { Inspect } from './inspect.ts';
 export { createMailbox, type Mailbox } from './mailbox.ts';
+export { isAboutPauses, tellPauses } from './pauses.ts';
 export { rememberingRevokes } from './remember.ts';
 export type * from './replies.ts';
 export * from './topology.ts';

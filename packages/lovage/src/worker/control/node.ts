@@ -1,5 +1,6 @@
 // A node's ear for remote control: its own subscription to its pidbox queue, mended by itself when its line is lost. Messages are handled
 // in the order in which they come; a command that takes its time does not hold up the next.
+import { isAboutPauses } from '../../app/index.ts';
 import type { Broker, Delivery, Outgoing, Subscription } from '../../broker/index.ts';
 import {
   type ControlRequest,
@@ -112,6 +113,11 @@ export class ControlNode implements AsyncDisposable {
     try {
       const request = parseControlRequest(port.decode(delivery));
       if (!isAddressed(request, host.hostname) || ignores(request)) return;
+      // Nothing is changed by it, so the setting remoteControl is not asked: the mark is in the broker.
+      if (isAboutPauses(request)) {
+        lookForPauses(host);
+        return;
+      }
       if (isStale(delivery.headers, systemClock.now())) {
         log.debug('The control command {method} came too late: nobody waits for it any more.', { method: request.method });
         return;
@@ -179,6 +185,13 @@ export class ControlNode implements AsyncDisposable {
     await this.#subscription?.[Symbol.asyncDispose]();
     await this.#running;
   }
+}
+
+/** At once, and not only at the next look of the step pauses. */
+export function lookForPauses({ consumer }: WorkerHost): void {
+  consumer
+    ?.lookForPauses()
+    .catch((error: unknown) => log.debug('Whether queues are paused could not be found out: {error}', { error: String(error) }));
 }
 
 /** The answer; where a value does not fit into the wire's format, its text. */

@@ -3,7 +3,7 @@
 import { logger, ShutdownError } from '../../util/index.ts';
 import type { Bootstep } from '../bootsteps.ts';
 import { createNameCheck, mingle, takenName } from '../control/neighbours.ts';
-import { ControlNode } from '../control/node.ts';
+import { ControlNode, lookForPauses } from '../control/node.ts';
 import { loadRevokes } from '../control/revokes.ts';
 import type { WorkerHost } from '../host.ts';
 
@@ -25,8 +25,11 @@ export const controlStep: Bootstep<WorkerHost> = {
       port: host.parts.control,
       broker: host.parts.app.broker,
       ignores: check.ignores,
-      // Whatever was revoked while this line was not there is in the store.
-      onListening: () => void loadRevokes(host),
+      // Whatever was revoked or paused while this line was not there is in the store, or in the broker.
+      onListening: () => {
+        void loadRevokes(host);
+        lookForPauses(host);
+      },
     });
     host.beforeReady.push(node.listening);
     const quietly = async (what: string, asking: Promise<void>): Promise<void> => {

@@ -21,7 +21,8 @@ describe.concurrent.each(here)('queues on %s', (name, place) => {
       return label;
     });
     const queue = s.app.queue();
-    const options = { concurrency: 1, prefetchMultiplier: 4, pausePoll: 0.05 };
+    // No look of its own: it is told.
+    const options = { concurrency: 1, prefetchMultiplier: 4, pausePoll: 3600, mingle: false };
     await using first = await startWorker(s.app, options);
     const running = await task.delay('running');
     await soon(() => expect(ran).toEqual(['running']), WAIT);
@@ -52,6 +53,8 @@ describe.concurrent.each(here)('queues on %s', (name, place) => {
     const other = s.app.queue(`${s.queue}-other`);
     await other.pause();
     const waits = await task.applyAsync(['waits'], { queue: other.name });
+    // Without remote control nobody tells it: it looks.
+    s.app.conf.update({ workerEnableRemoteControl: false });
     await using worker = await startWorker(s.app, { pausePoll: 0.05 });
     await worker.host?.consumer?.addQueue({ name: other.name });
     expect(await (await task.delay('first')).get({ timeout: 10 })).toBe('first');
