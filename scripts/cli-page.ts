@@ -70,6 +70,10 @@ command prints one line.`,
   logtool: `Reads what \`lovage worker\` and Celery's workers write with their usual formats, and \`--log-format json\`. Several files are one log,
 in their order.`,
   config: `Without a name: what is not the default. Settings that have no effect here are named on stderr.`,
+  upgrade: `Reads the file and never runs it: assignments of literals (old and new names of Celery's, and Django's prefix \`CELERY_\`), sums and
+products of them, names that the file gave before, and \`crontab\`, \`timedelta\`, \`schedule\`, \`solar\`, \`Queue\`, \`Exchange\`,
+\`dict\`. Each other line that may matter is listed with its number and the reason. The Celery file stays as it is; what stood where is
+written is kept beside it as \`.orig\`, \`.orig.1\` and so on. The exit code is 1 when something is left to be done by hand.`,
   purge: `Asks first. Without a terminal there is nobody to ask, so it needs \`--force\`. Waiting and parked messages go; what a worker
 holds stays. \`--dead\` deletes the dead letters instead. Killed in between, it has deleted a part; run again, it deletes the rest.`,
   status: `Broker and result backend are asked at once, then all workers, Celery's too. The exit code is 69 when one of the two, or every

@@ -86,6 +86,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./config.ts')).config,
   },
   {
+    name: 'upgrade',
+    summary: "Make Lovage's configuration from a Celery settings file, and say what could not be carried over.",
+    load: async () => (await import('./upgrade.ts')).upgrade,
+  },
+  {
     name: 'report',
     summary: 'Print versions, addresses and changed settings, to be put into a report of a problem.',
     load: async () => (await import('./report.ts')).report,

@@ -1,4 +1,6 @@
 // Commands that look: shell, logtool, config, report.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureBuilt, project } from '../../support/program.ts';
 
@@ -56,6 +58,36 @@ test('logtool reads logs of Celery and of Lovage', async () => {
   expect(await shop.run(['logtool', 'stats', 'nosuch.log'])).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('nosuch.log') as unknown,
+  });
+});
+
+test('upgrade settings writes a configuration that the app takes, with a copy of what stood there', async () => {
+  const folder = join(shop.folder, 'old');
+  mkdirSync(folder);
+  writeFileSync(
+    join(folder, 'celeryconfig.py'),
+    "import os\nCELERY_DEFAULT_QUEUE = 'media'\nCELERYD_CONCURRENCY = 2 * 4\nBROKER_URL = os.environ['URL']\nopen('ran', 'w')\n",
+  );
+  const words = ['upgrade', 'settings', 'old/celeryconfig.py'];
+  const first = await shop.run(words);
+  expect(first).toMatchObject({ code: 1, stderr: '' });
+  expect(first.stdout).toContain('line 4, BROKER_URL: it comes from the environment (URL): set LOVAGE_BROKER_URL there instead.');
+  expect(existsSync(join(folder, 'ran'))).toBe(false);
+  const target = join(folder, 'lovage.config.ts');
+  const read = await shop.run(['-A', 'tasks.ts', '--config', target, 'config', 'workerConcurrency', '--json']);
+  expect(JSON.parse(read.stdout)).toMatchObject([{ name: 'workerConcurrency', value: 8 }]);
+  expect(JSON.parse((await shop.run([...words, '--json'])).stdout)).toMatchObject({ changed: false, backup: null });
+  for (const backup of [`${target}.orig`, `${target}.orig.1`]) {
+    writeFileSync(target, `// ${backup}`);
+    expect((await shop.run(words)).stdout).toContain(`What stood there is in old/${basename(backup)}`);
+    expect(readFileSync(backup, 'utf8')).toBe(`// ${backup}`);
+  }
+  const piped = await shop.run(['upgrade', 'settings', '-', '-o', '-'], { input: 'task_acks_late = True\n' });
+  expect(piped).toMatchObject({ code: 0, stdout: expect.stringContaining('  taskAcksLate: true,\n') as unknown });
+  expect(await shop.run(['upgrade', 'settings', 'nosuch.py'])).toMatchObject({ code: 2, stdout: '' });
+  expect(await shop.run(['upgrade', 'settings', '-'], { input: "a = 'x\n" })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('-:1 cannot be read: a text is not closed') as unknown,
   });
 });
 
