@@ -3,6 +3,7 @@
 // marked as a repeat, and a Lovage worker looks first whether the task is over.
 import { currentValue, type Lovage } from '../app/index.ts';
 import { ATTEMPTS_HEADER, type Outgoing } from '../broker/index.ts';
+import { listRepr } from '../protocol/index.ts';
 import type { Call, PreparedCall } from '../task/index.ts';
 import { LovageError, orAborted } from '../util/index.ts';
 import type { Run } from './plan.ts';
@@ -28,15 +29,16 @@ export interface Sender {
 /** Seconds that a joint write waits for its queues to be declared. */
 const DECLARE_SECONDS = 30;
 
-/** The call of a run. Throws what a lazy argument throws. */
-function callOf(app: Lovage, { entry, id }: Run, repeated: boolean): Call {
+/** The call of a run, as Celery's beat makes it. Throws what a lazy argument throws. */
+export function callOf(app: Lovage, { entry, id }: Run, repeated: boolean): Call {
   const definition = app.tasks.find(entry.task);
   const headers = repeated ? { headers: { ...entry.options.headers, [ATTEMPTS_HEADER]: 1 } } : {};
+  const args = entry.args.map(currentValue);
   return {
     task: entry.task,
-    args: entry.args.map(currentValue),
+    args,
     kwargs: Object.fromEntries(Object.entries(entry.kwargs).map(([name, value]) => [name, currentValue(value)])),
-    options: { ...entry.options, ...headers, taskId: id },
+    options: { argsRepr: listRepr(args), ...entry.options, ...headers, taskId: id },
     ...(definition === undefined ? {} : { definition }),
   };
 }

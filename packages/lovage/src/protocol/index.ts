@@ -65,7 +65,7 @@ export { isRecord } from './record.ts';
 export type * from './request.ts';
 export { parseMeta, type ResultMeta, writeMeta } from './result-meta.ts';
 export { parseResultTuple, type ResultNode, type ResultTuple, resultTuple } from './result-tuple.ts';
-export { argsRepr, kwargsRepr, REPR_MAX_LENGTH, type SafereprOptions, saferepr } from './saferepr.ts';
+export { argsRepr, kwargsRepr, listRepr, REPR_MAX_LENGTH, type SafereprOptions, saferepr } from './saferepr.ts';
 export type * from './signature.ts';
 export { chainSignatures, parseBody, parseSignature } from './task-body.ts';
 export { forwardedHeaders, taskIdOf, taskNameOf } from './task-headers.ts';

@@ -265,6 +265,11 @@ export function argsRepr(args: readonly unknown[]): string {
   return saferepr(args, ARGS);
 }
 
+/** The header `argsrepr` of what beat sends: Celery's hands a list over, if there are any, and a list it says. */
+export function listRepr(args: readonly unknown[]): string {
+  return args.length === 0 ? argsRepr(args) : saferepr(args, KWARGS);
+}
+
 /** The header `kwargsrepr`. */
 export function kwargsRepr(kwargs: Readonly<Record<string, unknown>>): string {
   return saferepr(kwargs, KWARGS);
