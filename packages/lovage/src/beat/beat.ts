@@ -86,6 +86,7 @@ class RunningBeat implements Beat {
       store,
       sender,
       token: () => this.#leadership.token,
+      isFresh: () => this.#leadership.isFresh,
       lost: () => this.#leadership.lose(),
     });
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -114,13 +115,19 @@ class RunningBeat implements Beat {
   }
 
   async #turn(): Promise<void> {
-    const edits = await this.#leadership.step();
-    if (this.#leadership.token === undefined) {
+    const inDoubt = this.#shift.inDoubt && this.#working === undefined;
+    const before = this.#leadership.token;
+    const edits = await this.#leadership.step(inDoubt);
+    const { token } = this.#leadership;
+    if (token === undefined) {
       this.#shift.reset();
       return;
     }
     // Sending may take long while a broker is away: the lease is kept meanwhile, and edits wait.
-    if (this.#working !== undefined) return;
+    if (this.#working !== undefined || (inDoubt && token === before)) return;
+    // What is stored now can change no more but by this one.
+    if (inDoubt) this.#shift.reset();
+    this.#shift.lookAtClock();
     if (edits !== this.#shift.edits) await this.#shift.read();
     const { wakeAt } = this.#shift;
     if (wakeAt === undefined || wakeAt > nowOf(this.#app)) return;

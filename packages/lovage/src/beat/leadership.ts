@@ -19,6 +19,8 @@ export class Leadership {
   readonly #options: LeadershipOptions;
   #seen: { readonly lease: Lease; readonly since: number } | undefined;
   #token: number | undefined;
+  /** When the last renewal that the store answered was asked for. */
+  #renewedAt = 0;
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
@@ -29,10 +31,18 @@ export class Leadership {
     return this.#token;
   }
 
-  /** Renews the lease, or takes it when it is free or has not moved for too long. Answers the number of edits. */
-  async step(): Promise<number> {
+  /** Can nobody else have taken the lease meanwhile, for all that this one knows? A process that stood still learns it here first. */
+  get isFresh(): boolean {
+    return this.#token !== undefined && this.#options.clock.monotonic() - this.#renewedAt < this.#options.lease * 1000;
+  }
+
+  /**
+   * Renews the lease, or takes it when it is free or has not moved for too long. Answers the number of edits. `newTerm`: a leader goes on
+   * under the next number, so that writes of which it does not know whether they are done are refused if they are not.
+   */
+  async step(newTerm = false): Promise<number> {
     const { store } = this.#options;
-    const { lease, edits } = this.#token === undefined ? await store.look() : await this.#renew();
+    const { lease, edits } = this.#token === undefined ? await store.look() : await this.#renew(newTerm);
     if (this.#token === undefined && this.#isFree(lease)) await this.#take(lease);
     return edits;
   }
@@ -50,19 +60,26 @@ export class Leadership {
   async #take(lease: Lease): Promise<void> {
     const { store, owner } = this.#options;
     const next: Lease = { token: lease.token + 1, owner, beat: 0 };
+    const begun = this.#options.clock.monotonic();
     const answer = await store.swapLease(lease, next);
     this.#see(answer.lease);
     if (!answer.swapped) return;
     this.#token = next.token;
+    this.#renewedAt = begun;
     log.info('beat: This one leads now (term {token}, {store}).', { token: next.token, store: store.url });
   }
 
-  async #renew(): Promise<StoreLook> {
-    const { store, owner } = this.#options;
+  async #renew(newTerm: boolean): Promise<StoreLook> {
+    const { store, owner, clock } = this.#options;
     const lease = this.#seen?.lease ?? { token: this.#token ?? 0, owner, beat: 0 };
-    const answer = await store.swapLease(lease, { ...lease, beat: lease.beat + 1 });
-    // An answer that got lost on its way: the lease has moved, and is still ours.
-    if (!answer.swapped && (answer.lease.owner !== owner || answer.lease.token !== this.#token)) this.lose();
+    const begun = clock.monotonic();
+    const next = newTerm ? { token: lease.token + 1, owner, beat: 0 } : { ...lease, beat: lease.beat + 1 };
+    const answer = await store.swapLease(lease, next);
+    // Also when an answer got lost on its way: then the lease has moved, and is still ours.
+    if (answer.lease.owner === owner) {
+      this.#token = answer.lease.token;
+      this.#renewedAt = begun;
+    } else this.lose();
     this.#see(answer.lease);
     return answer;
   }

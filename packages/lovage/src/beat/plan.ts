@@ -9,6 +9,8 @@ import type { EntryState } from './state.ts';
 const MAX_RUNS = 500;
 /** Milliseconds by which an interval may lie ahead of the clock before it begins anew: the clock was put back. */
 const AHEAD = 60_000;
+/** The same where the due times stand on the calendar: those that were handled come again, and must not be sent again; but not for ever. */
+const FAR_AHEAD = 24 * 3600 * 1000;
 
 /** One run of one entry. */
 export interface Run {
@@ -71,9 +73,13 @@ function maxAgeOf({ schedule, misfireMaxAge }: ScheduleEntry, settings: Misfires
   return Math.min(...ages.map((seconds) => (seconds === null ? Number.POSITIVE_INFINITY : seconds * 1000)));
 }
 
-function isAhead({ schedule }: ScheduleEntry, lastDue: number, now: number): boolean {
-  if (isCustom(schedule) || schedule.kind !== 'interval') return false;
-  return lastDue > now + Math.max(AHEAD, schedule.every * 1000);
+function isAhead({ schedule, lastRunAt }: ScheduleEntry, lastDue: number, now: number): boolean {
+  if (lastDue === lastRunAt) return false;
+  if (isCustom(schedule)) return lastDue > now + FAR_AHEAD;
+  // Once is once.
+  if (schedule.kind === 'clocked') return false;
+  if (schedule.kind !== 'interval') return lastDue > now + FAR_AHEAD;
+  return lastDue > now + Math.max(schedule.relative === true ? FAR_AHEAD : AHEAD, schedule.every * 1000);
 }
 
 /** Plans one entry. `app` is the name of the app, `now` epoch milliseconds. */

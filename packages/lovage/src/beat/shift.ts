@@ -11,6 +11,8 @@ const log = logger('beat');
 /** Entries whose runs are sent and noted together. */
 const BATCH = 500;
 const RETRY = { first: 0.5, cap: 30 };
+/** Milliseconds by which the clock is put back before anybody notices. */
+const PUT_BACK = 500;
 
 /** What one entry has to send. */
 interface Job {
@@ -29,6 +31,8 @@ export interface ShiftOptions {
   readonly sender: Sender;
   /** What is written carries it; undefined: this one does not lead any more. */
   readonly token: () => number | undefined;
+  /** Has this one led without a gap, as far as it can know? Asked where the store cannot refuse: before messages go to a broker elsewhere. */
+  readonly isFresh: () => boolean;
   /** The store refused a write: another leads. */
   readonly lost: () => void;
 }
@@ -38,6 +42,12 @@ export class Shift {
   readonly #complaints: Complaints = new Complaints();
   #roster: Roster = { places: new Map(), gone: [] };
   #edits = -1;
+  #inDoubt = false;
+  /** Failures of the store, one after the other, and when it may be tried again (epoch milliseconds). */
+  #failures = 0;
+  #retryAt = 0;
+  /** Milliseconds: what the wall clock and the one that never goes back said last. */
+  #clocks: { readonly wall: number; readonly steady: number } | undefined;
 
   constructor(options: ShiftOptions) {
     this.#options = options;
@@ -48,18 +58,37 @@ export class Shift {
     return this.#edits;
   }
 
+  /** A write failed, and nobody knows whether it was done: go on under a new term, then `reset`. */
+  get inDoubt(): boolean {
+    return this.#inDoubt;
+  }
+
   /** Epoch milliseconds of the next run; undefined when there is none. */
   get wakeAt(): number | undefined {
     let first: number | undefined;
     for (const { wakeAt } of this.#roster.places.values())
       if (wakeAt !== undefined && (first === undefined || wakeAt < first)) first = wakeAt;
-    return first;
+    return first === undefined ? undefined : Math.max(first, this.#retryAt);
   }
 
   /** Forgets everything: the next turn reads it anew. */
   reset(): void {
     this.#roster = { places: new Map(), gone: [] };
     this.#edits = -1;
+    this.#inDoubt = false;
+  }
+
+  /** After the clock was put back, what was planned by the old one would wait too long: all entries are planned anew. */
+  lookAtClock(): void {
+    const { wall, steady } = { wall: this.#now, steady: this.#options.app.time.monotonic() };
+    const before = this.#clocks;
+    this.#clocks = { wall, steady };
+    if (before === undefined || wall - before.wall - (steady - before.steady) > -PUT_BACK) return;
+    log.warning('The clock was put back by {seconds} s: all entries are looked at anew.', {
+      seconds: Math.round((steady - before.steady - (wall - before.wall)) / 1000),
+    });
+    this.#retryAt = Math.min(this.#retryAt, wall);
+    for (const place of this.#roster.places.values()) place.wakeAt = wall;
   }
 
   /** Reads entries and how far they are. New ones are noted at once, so that they begin now whoever leads later. */
@@ -82,7 +111,7 @@ export class Shift {
   }
 
   get #leads(): boolean {
-    return this.#options.token() !== undefined;
+    return this.#options.token() !== undefined && !this.#inDoubt;
   }
 
   get #now(): number {
@@ -96,9 +125,22 @@ export class Shift {
 
   async #commit(changes: readonly Change[]): Promise<boolean> {
     const token = this.#options.token();
-    if (token !== undefined && (await this.#options.store.commit(token, changes))) return true;
+    try {
+      if (token !== undefined && (await this.#options.store.commit(token, changes))) return true;
+    } catch (error) {
+      this.#doubt();
+      throw error;
+    }
     this.#options.lost();
     return false;
+  }
+
+  /** Answers the seconds until the store is tried again. */
+  #doubt(): number {
+    const wait = backoff(this.#failures++, RETRY);
+    this.#inDoubt = true;
+    this.#retryAt = this.#now + wait * 1000;
+    return wait;
   }
 
   async #sendAll(places: readonly Place[]): Promise<void> {
@@ -125,6 +167,7 @@ export class Shift {
         app.settings,
         now,
       );
+      if (lastDue < place.state.lastDue) tellAnew(entry.name, place.state.lastDue);
       if (dropped !== undefined) tellDropped(entry.name, dropped, runs.length > 0);
       const policy = entry.misfirePolicy ?? app.settings.beatMisfirePolicy;
       // A newer run takes the place of one that could not be sent, unless all are wanted.
@@ -161,8 +204,16 @@ export class Shift {
       for (const [{ entry }, error] of failed) tellFailed(entry.name, error);
       tellSent(runs.filter((run) => !failed.has(run)));
       for (const [job, state] of states) settle(job, state);
+      this.#failures = 0;
     } catch (error) {
-      this.#putOff(jobs, error);
+      if (!isRefusal(error)) tellPutOff(jobs, this.#doubt(), error);
+      else if (jobs.length === 1) this.#putOff(jobs, error);
+      else {
+        // One of them is to blame: the others go on.
+        const half = jobs.length >> 1;
+        await this.#sendJointly(jobs.slice(0, half));
+        await this.#sendJointly(jobs.slice(half));
+      }
     }
   }
 
@@ -171,6 +222,7 @@ export class Shift {
     const claimed = jobs.map((job) => ({ job, state: this.#after(job, 0, [...job.repeated, ...job.runs]) }));
     if (!(await this.#commit(claimed.map(({ job, state }) => [job.place.resolved.entry.name, writeState(state)])))) return;
     for (const { job, state } of claimed) job.place.state = state;
+    if (!this.#options.isFresh()) return this.#putOff(jobs, 'this beat stood still, and another may lead');
     const repeated = jobs.flatMap((job) => job.repeated);
     const runs = jobs.flatMap((job) => job.runs);
     const { sender } = this.#options;
@@ -189,6 +241,7 @@ export class Shift {
         [...failures.values()].find((failure) => failure?.transient === true)?.error,
       );
     await this.#commit(noted.map(({ job, state }) => [job.place.resolved.entry.name, writeState(state)]));
+    this.#failures = 0;
   }
 
   /** How far an entry is once its claimed runs went as they did. */
@@ -215,21 +268,30 @@ export class Shift {
     };
   }
 
-  /** Broker or store are away: the same again in a while. */
+  /** These cannot be sent now: the same again in a while. */
   #putOff(jobs: readonly Job[], error: unknown): void {
     const wait = backoff(Math.max(...jobs.map(({ place }) => place.tries)), RETRY);
     for (const { place } of jobs) {
       place.tries++;
       place.wakeAt = this.#now + wait * 1000;
     }
-    const names = jobs.slice(0, 3).map(({ place }) => place.resolved.entry.name);
-    log.error('Runs of {count} entries ({names}) could not be sent, tried again in {wait} s: {error}', {
-      count: jobs.length,
-      names: names.join(', '),
-      wait: Math.round(wait * 10) / 10,
-      error: error instanceof Error ? error.message : String(error),
-    });
+    tellPutOff(jobs, wait, error);
   }
+}
+
+/** The store answered that what is written does not fit what is there: nothing was done. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError' && error.message.startsWith('WRONGTYPE');
+}
+
+function tellPutOff(jobs: readonly Job[], wait: number, error: unknown): void {
+  const names = jobs.slice(0, 3).map(({ place }) => place.resolved.entry.name);
+  log.error('Runs of {count} entries ({names}) could not be sent, tried again in {wait} s: {error}', {
+    count: jobs.length,
+    names: names.join(', '),
+    wait: Math.round(wait * 10) / 10,
+    error: error instanceof Error ? error.message : String(error),
+  });
 }
 
 function settle({ place, wakeAt }: Job, state: EntryState): void {
@@ -245,6 +307,13 @@ function tellSent(runs: readonly Run[]): void {
 
 function tellFailed(name: string, error: Error): void {
   log.error("A run of the schedule entry '{name}' cannot be sent and is left out: {error}", { name, error: error.message });
+}
+
+function tellAnew(name: string, lastDue: number): void {
+  log.warning("The last run of the schedule entry '{name}' was due at {due}, which is still to come: it begins anew.", {
+    name,
+    due: new Date(lastDue).toISOString(),
+  });
 }
 
 function tellDropped(name: string, due: number, isMadeUp: boolean): void {

@@ -34,6 +34,7 @@ local expected = ARGV[2] == '1' and ARGV[3] or false
 if there ~= expected then return 0 end
 if ARGV[4] == '1' then redis.call('HSET', KEYS[2], ARGV[1], ARGV[5]) else redis.call('HDEL', KEYS[2], ARGV[1]) end
 redis.call('HINCRBY', KEYS[1], 'edits', 1)
+redis.call('PUBLISH', KEYS[1], ARGV[1])
 return 1`);
 
 const COMMIT_LUA = `if (redis.call('HGET', KEYS[1], 'token') or '0') ~= ARGV[1] then return 0 end
@@ -92,12 +93,8 @@ function readHash(answer: unknown): ReadonlyMap<string, string> {
 export function open(options: StoreOptions): ScheduleStore {
   const { prefix, masterName, sentinel } = readOptions(options.transportOptions);
   const target = parseRedisUrl(options.url, { tls: options.tls, masterName, sentinel });
-  const line: RedisLine = openRedis({
-    target,
-    connectTimeout: options.connectTimeout,
-    name: `${options.appName}-beat`,
-    replyTimeout: SILENCE,
-  });
+  const lineOptions = { target, connectTimeout: options.connectTimeout, name: `${options.appName}-beat`, replyTimeout: SILENCE };
+  const line: RedisLine = openRedis(lineOptions);
   const key = `${prefix}lovage.beat.${options.appName}`;
   const [lease, edited, states] = [key, `${key}.entries`, `${key}.states`];
   const signal = (): AbortSignal => AbortSignal.timeout(PATIENCE * 1000);
@@ -130,6 +127,20 @@ export function open(options: StoreOptions): ScheduleStore {
     edit: async (name, expected, value) => {
       const args = [name, expected === undefined ? '0' : '1', expected ?? '', value === undefined ? '0' : '1', value ?? ''];
       return Number(await line.script(EDIT, [lease, edited], args, signal())) === 1;
+    },
+    onEdit: (listener) => {
+      const ear = openRedis({
+        ...lineOptions,
+        healthCheck: SILENCE,
+        prepare: async (client) => {
+          client.on('messageBuffer', listener);
+          await client.subscribe(lease);
+        },
+      });
+      // What was said while there was no line was not heard.
+      ear.observe({ up: listener });
+      ear.ready().catch(() => undefined);
+      return { [Symbol.dispose]: () => void ear[Symbol.asyncDispose]() };
     },
     [Symbol.asyncDispose]: () => line[Symbol.asyncDispose](),
   };
