@@ -10,7 +10,7 @@ import {
   systemClock,
   type Timer,
 } from '../util/index.ts';
-import { deadLetter, deadLetterDeclaration } from './dead-letters.ts';
+import { deadLetter, deadLetterDeclaration, startedBefore } from './dead-letters.ts';
 import { declarationText, expiresAt, priorityOf, queueLimits, refuseOtherDeclaration } from './declarations.ts';
 import { DueHeap } from './due.ts';
 import type {
@@ -130,7 +130,7 @@ class MemorySpace {
     const entry = {
       message,
       expires: expiresAt(messageTtl, now),
-      attempts: 0,
+      attempts: startedBefore(message.headers),
       redelivered: false,
       due: message.dueAt ?? 0,
     };

@@ -1,5 +1,6 @@
 // Messages on their way into queues of the file: pushed, or promoted when they are due. Runs inside a transaction.
 import type { SqliteConnection } from '../../util/index.ts';
+import { startedBefore } from '../dead-letters.ts';
 import { expiresAt, priorityOf } from '../declarations.ts';
 import type { Outgoing } from '../seam.ts';
 import { findQueue, type QueueRow } from './queues.ts';
@@ -36,18 +37,21 @@ export function pushRows(
     const rank = 9 - priorityOf(message);
     const expires = expiresAt(queue.messageTtl, now) ?? null;
     const id = insert.run(queue.id, rank, expires, envelope, message.body).lastInsertRowid;
+    const started = startedBefore(message.headers);
     if (message.dueAt !== undefined && message.dueAt > now) {
-      db.statement('INSERT INTO lovage_parked (due, id, queue, rank, attempts) VALUES (?, ?, ?, ?, 0)').run(
+      db.statement('INSERT INTO lovage_parked (due, id, queue, rank, attempts) VALUES (?, ?, ?, ?, ?)').run(
         message.dueAt,
         id,
         queue.id,
         rank,
+        started,
       );
     } else
-      db.statement('INSERT INTO lovage_ready (queue, rank, id, attempts, redelivered) VALUES (?, ?, ?, 0, 0)').run(
+      db.statement('INSERT INTO lovage_ready (queue, rank, id, attempts, redelivered) VALUES (?, ?, ?, ?, 0)').run(
         queue.id,
         rank,
         id,
+        started,
       );
   }
   for (const queue of queues.values()) {

@@ -54,6 +54,17 @@ export function describeDelivery({ setup, traits }: Suite): void {
     await vi.waitFor(async () => expect((await broker.count(queue))?.ready).toBe(4), SOON);
   });
 
+  test('a message whose sender says that it was started before counts on from there', async () => {
+    await using harness = await setup();
+    await using broker = await harness.open();
+    const queue = await freshQueue(broker);
+    await publish(broker, message(queue, 'again', { headers: { 'x-lovage-attempts': 1 } }));
+    await using reader = await read(broker, queue);
+    const delivery = await reader.one();
+    expect(delivery.attempts).toBe(2);
+    await reader.ack(delivery);
+  });
+
   test('a waiting subscription hears of a new message', async () => {
     await using harness = await setup();
     await using broker = await harness.open();

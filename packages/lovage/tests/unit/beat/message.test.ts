@@ -69,7 +69,9 @@ test.each(messages.map((message) => [(JSON.parse(message.raw) as { headers: { ta
     expect(bytes(writeEnvelope(prepared.message), theirs)).toBe(bytes(raw, theirs));
     const text = new TextDecoder().decode(prepared.message.body);
     expect(pythonJson(text)).toBe(body.utf8);
-    expect(redisKeys(readTransportOptions({}), 0).list(prepared.message.routingKey, prepared.message.properties.priority)).toBe(key);
+    expect(redisKeys(readTransportOptions({}), 0).list(prepared.message.routingKey, prepared.message.properties.priority)).toBe(
+      key,
+    );
   },
 );
 

@@ -71,6 +71,18 @@ describe('runs', () => {
   });
 });
 
+test('due times on the calendar that were handled are not handled again after the clock was put back, unless that is a day and more', () => {
+  const ahead = (hours: number, entry: Readonly<Record<string, unknown>>): Round =>
+    round({ entry, now: 0, state: { lastDue: start + hours * 60 * minute } });
+  expect(ahead(20, { schedule: '0 * * * *' }).wakeAt).toBe(start + 21 * 60 * minute);
+  expect(ahead(20, { schedule: 3600, relative: true }).wakeAt).toBe(start + 21 * 60 * minute);
+  expect(ahead(25, { schedule: '0 * * * *' })).toMatchObject({ lastDue: start, wakeAt: start + 60 * minute, runs: [] });
+  expect(ahead(25, { schedule: new Date(start + 720 * minute) }).wakeAt).toBeUndefined();
+  // Where its author said that it begins.
+  const lastRunAt = new Date(start + 48 * 60 * minute);
+  expect(ahead(48, { schedule: '0 * * * *', lastRunAt }).wakeAt).toBe(start + 49 * 60 * minute);
+});
+
 describe('missed runs', () => {
   test('latest', () => {
     const answer = round({ entry: {}, now: 10.5 });

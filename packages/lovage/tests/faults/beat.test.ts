@@ -1,0 +1,198 @@
+// Several beats, as processes, and what happens to them: stopped and continued, killed in the middle of a run, their store down, their
+// clock moved. Every run has its id, so that what waits in the queue afterwards tells which came twice and which never.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, describe, expect, test, vi } from 'vitest';
+import { type RedisServer, startRedis } from '../../../../scripts/servers/index.ts';
+import { openSchedule, type ScheduleHandle } from '../../src/beat/index.ts';
+import { openScheduleStore } from '../../src/beat/open.ts';
+import { runId } from '../../src/beat/plan.ts';
+import { Lovage, type SettingsInput } from '../../src/index.ts';
+import { uuid } from '../../src/util/index.ts';
+import { startWorker } from '../../src/worker/index.ts';
+import { redisUrl } from '../support/servers.ts';
+import type { BeatOrders } from './harness/beat-program.ts';
+import { type Child, startChild } from './harness/child.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'lovage-beats-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const soon = { timeout: 40_000, interval: 20 };
+/** Milliseconds between two runs of an entry, and for how long they go on. */
+const EVERY = 100;
+const both = (url: string): SettingsInput => ({ brokerUrl: url, resultBackend: url });
+const ENTRIES = ['a', 'b', 'c', 'd'];
+
+interface Arena extends AsyncDisposable {
+  readonly app: Lovage;
+  readonly schedule: ScheduleHandle;
+  beat(name: string, more?: Partial<BeatOrders>): Promise<Child>;
+  /** The one of these that leads; waits until one does. */
+  leader(among: readonly Child[]): Promise<Child>;
+  /** Adds the entries, each run of which is wanted for so many milliseconds from now; answers the ids of all runs. */
+  begin(milliseconds: number): Promise<readonly string[]>;
+  /** Waits until beat is through with all entries. */
+  through(): Promise<void>;
+  /** Ids of all messages in the queue. */
+  sent(): Promise<readonly string[]>;
+}
+
+async function openArena(given: SettingsInput): Promise<Arena> {
+  const name = `beats-${uuid()}`;
+  const settings = { taskDefaultQueue: name, controlExchange: name, resultExpires: 300, beatLease: 1, ...given };
+  const stack = new AsyncDisposableStack();
+  const app = stack.use(new Lovage(name, settings, { environment: {} }));
+  const schedule = stack.use(await openSchedule(app));
+  const store = stack.use(await openScheduleStore(app));
+  return {
+    app,
+    schedule,
+    beat: async (called, more = {}) => {
+      const orders: BeatOrders = { app: name, settings, ...more };
+      const program = join(import.meta.dirname, 'harness/beat-program.ts');
+      const env = { BEAT_ORDERS: JSON.stringify(orders) };
+      return stack.use(await startChild({ name: `${name}-${called}`, folder, command: process.execPath, args: [program], env }));
+    },
+    leader: (among) =>
+      vi.waitFor(async () => {
+        const { lease } = await store.look();
+        const found = among.find(({ pid, isRunning }) => isRunning && lease.owner.startsWith(`${hostname()}:${pid}:`));
+        if (found === undefined) throw new Error(`None of these leads, but '${lease.owner}'.`);
+        return found;
+      }, soon),
+    begin: async (milliseconds) => {
+      const from = Date.now();
+      const count = Math.floor(milliseconds / EVERY);
+      const [lastRunAt, endAt] = [new Date(from), new Date(from + count * EVERY)];
+      for (const entry of ENTRIES)
+        await schedule.add(entry, { task: 'tick', schedule: EVERY / 1000, lastRunAt, endAt, misfirePolicy: 'all' });
+      return ENTRIES.flatMap((entry) =>
+        Array.from({ length: count }, (_, index) => runId(name, entry, from + (index + 1) * EVERY)),
+      ).toSorted();
+    },
+    through: () =>
+      vi.waitFor(async () => {
+        const list = await schedule.list();
+        if (list.length === 0 || list.some(({ nextRunAt }) => nextRunAt !== undefined)) throw new Error('Runs are left.');
+      }, soon),
+    sent: async () => {
+      const broker = await app.openBroker('read');
+      return (await broker.peek(name, 100_000)).map(({ headers }) => String(headers.id)).toSorted();
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** What came twice. */
+function twice(ids: readonly string[]): readonly string[] {
+  return ids.filter((id, index) => ids.indexOf(id) !== index);
+}
+
+const joint: Readonly<Record<string, () => SettingsInput>> = {
+  embedded: () => both(`sqlite://${folder}/${uuid()}.db`),
+  redis: () => both(redisUrl()),
+};
+
+describe.concurrent.each(Object.entries(joint))('%s', (_, settings) => {
+  test('the leader stands still for longer than its lease, and goes on: each run once', async () => {
+    await using arena = await openArena(settings());
+    const beats = await Promise.all([arena.beat('one'), arena.beat('two')]);
+    const frozen = await arena.leader(beats);
+    const wanted = await arena.begin(4000);
+    await delay(500 + Math.random() * 100);
+    frozen.signal('SIGSTOP');
+    const heir = await arena.leader(beats.filter((beat) => beat !== frozen));
+    await delay(300);
+    frozen.signal('SIGCONT');
+    await arena.through();
+    expect(heir.isRunning && frozen.isRunning).toBe(true);
+    expect(await arena.sent()).toEqual(wanted);
+  });
+
+  test('leaders are killed in the middle of their work: each run once', async () => {
+    await using arena = await openArena(settings());
+    const beats = await Promise.all([arena.beat('one'), arena.beat('two'), arena.beat('three')]);
+    await arena.leader(beats);
+    const wanted = await arena.begin(4000);
+    for (let death = 0; death < 2; death++) {
+      const victim = await arena.leader(beats);
+      await delay(300 + Math.random() * 300);
+      victim.signal('SIGKILL');
+      await victim.ended;
+    }
+    await arena.through();
+    expect(await arena.sent()).toEqual(wanted);
+  });
+
+  test('the clock of the leader goes an hour forward and back, and the next one is an hour behind: no run twice', async () => {
+    await using arena = await openArena(settings());
+    const beats = await Promise.all([arena.beat('one'), arena.beat('two')]);
+    const [leader, next] = await arena.leader(beats).then((first) => [first, beats.find((beat) => beat !== first)] as const);
+    const tell = async (beat: Child | undefined, seconds: number): Promise<void> => {
+      const did = beat?.heard('did');
+      beat?.tell(`skew ${seconds}`);
+      await did;
+    };
+    for (const name of ENTRIES) await arena.schedule.add(name, { task: 'tick', schedule: EVERY / 1000 });
+    const more = async (): Promise<void> => {
+      const { length } = await arena.sent();
+      await vi.waitFor(async () => expect((await arena.sent()).length).toBeGreaterThan(length + 3 * ENTRIES.length), soon);
+    };
+    const began = Date.now();
+    for (const skew of [0, 3600, 0, -3600, 0]) {
+      await tell(leader, skew);
+      await more();
+    }
+    await tell(next, -3600);
+    leader.signal('SIGKILL');
+    await more();
+    next?.signal('SIGKILL');
+    await next?.ended;
+    const ids = await arena.sent();
+    expect(twice(ids)).toEqual([]);
+    // One run for each jump at most is more than the time that went by has room for.
+    expect(ids.length).toBeLessThanOrEqual(ENTRIES.length * ((Date.now() - began) / EVERY + 7));
+  });
+});
+
+describe.concurrent('elsewhere', () => {
+  test('the store dies and comes back: each run once', async () => {
+    await using server: RedisServer = await startRedis({ appendonly: 'always' });
+    await using arena = await openArena(both(server.url));
+    const beats = await Promise.all([arena.beat('one'), arena.beat('two')]);
+    await arena.leader(beats);
+    const wanted = await arena.begin(4000);
+    for (let death = 0; death < 2; death++) {
+      await delay(400 + Math.random() * 200);
+      await server.kill();
+      await delay(Math.random() * 1000);
+      await server.restart();
+      await arena.leader(beats);
+    }
+    await arena.through();
+    expect(await arena.sent()).toEqual(wanted);
+  });
+
+  test('broker and schedule in two places, beats killed between sending and noting: each run takes effect once', async () => {
+    await using arena = await openArena({
+      ...both(`sqlite://${folder}/${uuid()}.db`),
+      beatScheduler: 'file',
+      beatScheduleFilename: `${folder}/${uuid()}.schedule`,
+    });
+    const ran: string[] = [];
+    arena.app.task('tick', { bind: true }, (context) => void ran.push(context.request.id));
+    await using _worker = await startWorker(arena.app, { withoutHeartbeat: true, mingle: false });
+    const victims = await Promise.all([17, 30].map((dieAfter) => arena.beat(`victim${dieAfter}`, { dieAfter })));
+    await arena.leader(victims);
+    const wanted = await arena.begin(3000);
+    for (const victim of victims) await victim.ended;
+    await arena.beat('heir');
+    await arena.through();
+    await vi.waitFor(() => expect(ran.length).toBeGreaterThanOrEqual(wanted.length), soon);
+    await vi.waitFor(async () => expect(await arena.sent()).toEqual([]), soon);
+    expect(ran.toSorted()).toEqual(wanted);
+  });
+});
