@@ -5,37 +5,51 @@ import { message } from '@optique/core/message';
 import { multiple, withDefault } from '@optique/core/modifiers';
 import { argument, option } from '@optique/core/primitives';
 import { choice, string } from '@optique/core/valueparser';
+import { importModule, resolveModule, splitExport } from '../../app/index.ts';
 import { explain, statesOf } from '../../canvas/index.ts';
 import { ConfigurationError } from '../../util/index.ts';
 import { type Blueprints, describeBlueprints, type StepInfo } from '../../worker/index.ts';
 import { type Command, type CommandContext, defineCommand, EXIT } from '../define.ts';
+import { isRecord } from '../options.ts';
 import { printable } from '../output.ts';
-import { reachBackend } from './reach.ts';
+import { askWorkers, drawWorkers, pictureLines, readWish } from './graph-workers.ts';
+import { because, reachBackend, reachBroker } from './reach.ts';
 
 type Format = 'text' | 'mermaid' | 'dot';
 
 const parser = object({
-  what: argument(choice(['canvas', 'bootsteps']), { description: message`What to draw.` }),
+  what: argument(choice(['canvas', 'bootsteps', 'workers']), { description: message`What to draw.` }),
   words: multiple(
     argument(string({ metavar: 'WORD' }), {
-      description: message`canvas: the signature as JSON.stringify gives it, or the path of a file with it. bootsteps: worker, consumer, or nothing for both.`,
+      description: message`canvas: the signature as JSON.stringify gives it, the path of a file with it, or module:export. bootsteps: worker, consumer, or nothing for both. workers: nodes:a,b threads:2,3 wmax:4 tmax:3 generic enumerate backend:URL broker:URL, or nothing to ask them.`,
     }),
   ),
   format: withDefault(option('--format', choice(['text', 'mermaid', 'dot']), { description: message`How to draw it.` }), 'text'),
   states: option('--states', { description: message`canvas: read how its tasks stand; their ids must be fixed.` }),
 });
 
+/** What JSON gives, or the signature that a module exports. */
 async function read(given: string): Promise<unknown> {
-  const isJson = given.trimStart().startsWith('{');
-  let text = given;
+  if (given.trimStart().startsWith('{')) return parsed(given, 'The signature');
+  const { path, name } = splitExport(given);
+  if (name !== undefined) {
+    const exported = (await importModule(resolveModule(path)))[name];
+    if (isRecord(exported)) return JSON.parse(JSON.stringify(exported));
+    throw new ConfigurationError(`graph canvas: ${path} exports no signature by the name '${name}'.`);
+  }
+  const text = await readFile(given, 'utf8').catch((error: unknown) => {
+    throw new ConfigurationError(
+      `graph canvas: the file ${given} cannot be read (${because(error)}). Give a signature as JSON, a file with it, or module:export.`,
+    );
+  });
+  return parsed(text, `The file ${given}`);
+}
+
+function parsed(text: string, what: string): unknown {
   try {
-    if (!isJson) text = await readFile(given, 'utf8');
     return JSON.parse(text);
   } catch (error) {
-    const what = isJson ? 'The signature' : `The file ${given}`;
-    throw new ConfigurationError(
-      `${what} is no JSON that can be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new ConfigurationError(`${what} is no JSON that can be read: ${because(error)}`);
   }
 }
 
@@ -101,13 +115,28 @@ async function drawBootsteps({ words, format }: Wish, { loadApp, out }: CommandC
   return EXIT.ok;
 }
 
+async function drawCluster({ words, format }: Wish, { loadApp, out }: CommandContext): Promise<number> {
+  const wish = readWish(words);
+  const app = await loadApp();
+  if (wish.workers === undefined) await reachBroker(app, 'read');
+  const workers = wish.workers ?? (await askWorkers(app, 1));
+  const brokers = wish.broker.length > 0 ? wish.broker : [(await app.openBroker('read')).url];
+  const picture = drawWorkers(wish, workers, brokers, wish.backend ?? (await app.openBackend()).url);
+  out.answer(picture, pictureLines(picture, format).map(printable));
+  return EXIT.ok;
+}
+
+const DRAW = { canvas: drawCanvas, bootsteps: drawBootsteps, workers: drawCluster } as const;
+
 export const graph: Command = defineCommand({
   name: 'graph',
-  summary: 'Draw a canvas, or the bootsteps of a worker.',
+  summary: 'Draw a canvas, the bootsteps of a worker, or the workers that there are.',
   examples: [
     'lovage -A tasks.ts graph canvas flow.json --format mermaid',
+    'lovage -A tasks.ts graph canvas flows.ts:nightly --states',
     'lovage -A tasks.ts graph bootsteps consumer --format dot',
+    'lovage graph workers nodes:a,b threads:2,3 generic',
   ],
   parser,
-  run: ({ what, ...wish }, context) => (what === 'canvas' ? drawCanvas(wish, context) : drawBootsteps(wish, context)),
+  run: ({ what, ...wish }, context) => DRAW[what](wish, context),
 });

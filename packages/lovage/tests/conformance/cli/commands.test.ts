@@ -57,6 +57,48 @@ test('graph draws a canvas, from the command line and from a file', async () => 
   expect((await shop.run(['graph', 'canvas', 'nowhere.json'])).stderr).toContain('nowhere.json');
 });
 
+test('graph draws a signature that a module exports', async () => {
+  using own = project({
+    'tasks.ts': `import { chain, Lovage } from 'lovage';
+export const app = new Lovage('shop');
+const add = app.task('shop.add', (a: number, b: number) => a + b);
+export const flow = chain(add.s(1, 2), add.s(3));
+`,
+  });
+  expect((await own.run(['graph', 'canvas', 'tasks.ts:flow'])).stdout).toBe('chain\n├─ shop.add(1, 2)\n└─ shop.add(3)\n');
+  expect(await own.run(['graph', 'canvas', 'tasks.ts:flaw'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("exports no signature by the name 'flaw'") as unknown,
+  });
+});
+
+test('graph workers draws those that answer, and those that it is told of', async () => {
+  const told = await shop.run([
+    'graph',
+    'workers',
+    'nodes:a,b',
+    'threads:1,3',
+    'tmax:2',
+    'wmax:2',
+    'broker:redis://:pw@h/0',
+    'enumerate',
+  ]);
+  expect(told.stdout).toMatch(
+    /^broker redis:\/\/:\*\*@h\/0\na\n└─ slot 1\nb\n├─ slot 1\n├─ slot 2\n└─ … 1 more\nresults sqlite:.*\n$/,
+  );
+  const dot = await shop.run(['graph', 'workers', 'nodes:a,b', 'wmax:1', 'generic', '--format', 'dot']);
+  expect(dot.stdout).toContain('worker1 [label="Worker 1", shape="box"];');
+  expect(dot.stdout).toContain('worker2 [label="… 1 more", shape="box"];');
+  expect(await shop.run(['graph', 'workers', 'nods:a'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("Did you mean 'nodes'") as unknown,
+  });
+  expect(await shop.run(['graph', 'workers'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('No nodes replied') as unknown,
+  });
+});
+
 test('what a module of the user leaves open does not keep the program', async () => {
   expect(await shop.run(['-A', 'open.ts', 'queues'])).toMatchObject({ code: 0 });
 });
