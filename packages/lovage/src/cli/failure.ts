@@ -62,7 +62,7 @@ const shown = (text: string): string => printable(redactText(text));
 
 /** The lines for a person; the first says it all. */
 export function describeError(error: unknown): readonly string[] {
-  debug('%s', error instanceof Error ? (error.stack ?? error.message) : String(error));
+  debug('%s', redactText(error instanceof Error ? (error.stack ?? error.message) : String(error)));
   if (error instanceof ModuleFailure) return [shown(error.message), ...error.frames.map((frame) => shown(frame))];
   if (error instanceof LovageError || error instanceof PidFileHeldError)
     return [shown(error.message.replaceAll(/\s*\n\s*/g, ' '))];

@@ -14,6 +14,7 @@ import {
   type LamportClock,
   logger,
   PublishError,
+  redactData,
   type Timer,
 } from '../util/index.ts';
 import { eventExchange } from './topology.ts';
@@ -256,14 +257,16 @@ class EventDispatcher implements Dispatcher {
 
   #write(type: string, fields: Readonly<Record<string, unknown>>): Written {
     const { settings, serialization, lamport, clock } = this.#host;
-    const wire = writeFields(type, fields);
+    const own = writeFields(type, fields);
+    // Fields of the user's own: monitors are read by more people than the task that they are about.
+    const wire = own === fields ? (redactData(fields) as typeof fields) : own;
     const timestamp = clock.now();
     const { text, hours } = this.#zone(timestamp);
     // By hand: what is the same in every event need not be written again (bench row events).
-    if (settings.eventSerializer === 'json' && wire !== fields) {
-      const own = JSON.stringify(wire);
+    if (settings.eventSerializer === 'json' && own !== fields) {
+      const members = JSON.stringify(wire);
       const tail = `"timestamp":${timestamp},"type":"${type}"}`;
-      return `${text}${lamport.forward()},${own.length > 2 ? `${own.slice(1, -1)},` : ''}${tail}`;
+      return `${text}${lamport.forward()},${members.length > 2 ? `${members.slice(1, -1)},` : ''}${tail}`;
     }
     const head = { hostname: this.hostname, utcoffset: hours, pid: this.#pid };
     const whole = (count: number): Readonly<Record<string, unknown>> => ({ ...head, clock: count, ...wire, timestamp, type });

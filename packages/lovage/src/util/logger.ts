@@ -1,6 +1,7 @@
 // Log lines: one tree of categories under `lovage`; silent until a program (the worker, or the user) configures a sink. LogTape is found,
 // not loaded: where nobody has loaded it nobody reads a line, and loading it would cost every start a tenth.
 import type { Logger } from '@logtape/logtape';
+import { redactData, redactError, redactText } from './redact.ts';
 
 export type { Logger };
 
@@ -27,7 +28,26 @@ export function loggerOf(category: readonly string[]): Logger {
 
 type Method = 'trace' | 'debug' | 'info' | 'warn' | 'warning' | 'error' | 'fatal';
 
-/** A logger of LogTape's, from the moment on at which there is one. */
+const LEVELS: Readonly<Record<Method, Level>> = {
+  ...{ trace: 'trace', debug: 'debug', info: 'info', warn: 'warning', warning: 'warning', error: 'error', fatal: 'fatal' },
+};
+
+/** What is written into a record, wherever the user's sinks take it. */
+function shown(value: unknown): unknown {
+  if (typeof value === 'string') return redactText(value);
+  if (typeof value === 'function') return () => shown((value as () => unknown)());
+  if (value instanceof Error) return redactError(value);
+  return typeof value === 'object' && value !== null ? redactData(value) : value;
+}
+
+/** The words of a template stay what they are; everything else that is logged is looked at. */
+function masked(line: readonly unknown[]): readonly unknown[] {
+  const [first, ...rest] = line;
+  const isTemplate = Array.isArray(first) && 'raw' in first;
+  return [isTemplate ? first : shown(first), ...rest.map(shown)];
+}
+
+/** A logger of LogTape's, from the moment on at which there is one. Whoever reads its lines finds no secret in them. */
 class LateLogger {
   readonly category: readonly string[];
   readonly #find: () => Logger | undefined;
@@ -52,7 +72,8 @@ class LateLogger {
   }
 
   with(properties: Record<string, unknown>): Logger {
-    return new LateLogger(this.category, () => this.#logger?.with(properties)) as unknown as Logger;
+    const safe = redactData(properties) as Record<string, unknown>;
+    return new LateLogger(this.category, () => this.#logger?.with(safe)) as unknown as Logger;
   }
 
   trace(...line: readonly unknown[]): unknown {
@@ -93,6 +114,7 @@ class LateLogger {
 
   #log(method: Method, line: readonly unknown[]): unknown {
     const found = this.#logger;
-    return found === undefined ? undefined : Reflect.apply(found[method], found, line);
+    if (found?.isEnabledFor(LEVELS[method]) !== true) return undefined;
+    return Reflect.apply(found[method], found, masked(line));
   }
 }

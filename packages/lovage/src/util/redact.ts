@@ -1,5 +1,5 @@
 // Secrets never reach a log line, an event, an error, a report or a banner: whatever is shown to people passes through here first.
-// `redact` takes any value, `redactText` a running text, `redactUrl` what is a URL as a whole.
+// `redact` takes settings, `redactData` what tasks and events hold, `redactText` a running text, `redactUrl` what is a URL as a whole.
 
 const BLOT = '********';
 /** Names that tell of a secret, in URLs, texts and records. */
@@ -10,6 +10,9 @@ const TELLING = /key|api|database/i;
 const HARMLESS = /(?:routing|prefix|group|cache|primary|partition|sort)_?key|key_?prefix|keepalive/i;
 const MAX_DEPTH = 20;
 const MAX_NAME = 200;
+/** Errors behind errors that are looked at. */
+const MAX_CAUSES = 8;
+const WHOLE_URL = /^[a-z][a-z0-9+.-]{0,31}:\/\//i;
 
 /** The URL (or `;` list of URLs) with every password replaced by `**`, also in query parameters, and parts of a connection string, that name one. */
 export function redactUrl(url: string): string {
@@ -66,7 +69,7 @@ function blotted(value: string): string {
   return `${quote}${BLOT}${quote}`;
 }
 
-/** A copy of a value without its secrets: `secret` says that the value as a whole is one. */
+/** A copy of settings without their secrets: `secret` says that the value as a whole is one. */
 export function redact(value: unknown, secret = false): unknown {
   return masked(value, secret, MAX_DEPTH);
 }
@@ -74,12 +77,13 @@ export function redact(value: unknown, secret = false): unknown {
 function masked(value: unknown, secret: boolean, depth: number): unknown {
   if (value === null || value === undefined || typeof value === 'boolean') return value;
   if (secret) return BLOT;
-  if (typeof value === 'string') return value.includes('://') ? redactUrl(value) : redactText(value);
+  if (typeof value === 'string') return maskedText(value);
   if (typeof value !== 'object' || value instanceof RegExp || value instanceof Date) return value;
   if (depth === 0) return '…';
   if (Array.isArray(value) || value instanceof Set) return Array.from(value, (item) => masked(item, false, depth - 1));
   if (ArrayBuffer.isView(value)) return `<${value.byteLength} bytes>`;
   if (value instanceof URL) return redactUrl(value.href);
+  if (value instanceof Error) return redactError(value);
   const entries: Iterable<readonly [unknown, unknown]> = value instanceof Map ? value : Object.entries(value);
   return Object.fromEntries(
     Array.from(entries, ([key, item]): [string, unknown] => [String(key), masked(item, isSecret(String(key), item), depth - 1)]),
@@ -90,4 +94,70 @@ function isSecret(key: string, value: unknown): boolean {
   if (HARMLESS.test(key)) return false;
   // What is under a word that may be harmless is looked into.
   return SECRET.test(key) || (typeof value !== 'object' && typeof value !== 'function' && TELLING.test(key));
+}
+
+/**
+ * Arguments, fields of an event, an answer, without their secrets; the value itself where there are none. Here `key`, `api` and `database`
+ * are words like others, and tokens may be counted.
+ */
+export function redactData(value: unknown): unknown {
+  return maskedData(value, MAX_DEPTH);
+}
+
+function maskedData(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return maskedText(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Error) return redactError(value);
+  if (value instanceof URL) return changed(value.href, redactUrl(value.href)) ?? value;
+  if (value instanceof Date || value instanceof RegExp || ArrayBuffer.isView(value)) return value;
+  if (depth === 0) return '…';
+  if (Array.isArray(value) || value instanceof Set) {
+    const items = Array.from(value as Iterable<unknown>, (item) => [item, maskedData(item, depth - 1)] as const);
+    if (items.every(([item, shown]) => item === shown)) return value;
+    const all = items.map(([, shown]) => shown);
+    return Array.isArray(value) ? all : new Set(all);
+  }
+  const isMap = value instanceof Map;
+  const entries: readonly (readonly [unknown, unknown])[] = isMap ? [...value] : Object.entries(value);
+  const safe = entries.map(
+    ([key, item]) => [key, isSecretField(String(key), item) ? BLOT : maskedData(item, depth - 1)] as const,
+  );
+  if (safe.every(([, shown], index) => shown === entries[index]?.[1])) return value;
+  return isMap ? new Map(safe) : likeness(value, safe);
+}
+
+const changed = (was: string, is: string): string | undefined => (was === is ? undefined : is);
+
+/** Of the same class, so that what writes it knows it. */
+function likeness(value: object, entries: readonly (readonly [unknown, unknown])[]): object {
+  const copy = Object.create(Object.getPrototypeOf(value) as object | null) as object;
+  for (const [key, shown] of entries)
+    Object.defineProperty(copy, String(key), { value: shown, writable: true, enumerable: true, configurable: true });
+  return copy;
+}
+
+function isSecretField(key: string, value: unknown): boolean {
+  if (value === null || value === undefined || typeof value === 'boolean' || typeof value === 'function') return false;
+  return SECRET.test(key) && !HARMLESS.test(key) && !(typeof value === 'number' && /token/i.test(key));
+}
+
+/** A URL to its end, whatever is in its password, or a running text. */
+function maskedText(text: string): string {
+  return redactText(WHOLE_URL.test(text) ? redactUrl(text) : text);
+}
+
+/** The error itself where there is nothing to mask, else one that looks the same without its secrets. */
+export function redactError(error: Error, depth: number = MAX_CAUSES): Error {
+  const { message, stack, cause } = error;
+  const shown = { message: redactText(message), stack: stack === undefined ? undefined : redactText(stack) };
+  const because = cause instanceof Error && depth > 0 ? redactError(cause, depth - 1) : cause;
+  if (shown.message === message && shown.stack === stack && because === cause) return error;
+  const copy = Object.create(Object.getPrototypeOf(error) as object, Object.getOwnPropertyDescriptors(error)) as Error;
+  const put = (name: string, value: unknown): void => {
+    Object.defineProperty(copy, name, { value, writable: true, enumerable: false, configurable: true });
+  };
+  put('message', shown.message);
+  put('stack', shown.stack);
+  if (because !== cause) put('cause', because);
+  return copy;
 }

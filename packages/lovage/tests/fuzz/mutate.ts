@@ -78,7 +78,7 @@ export function brokenValue(value: unknown, random: Random): unknown {
   const copy = structuredClone(value) as Record<string, unknown>;
   if (random.next() < 0.2) delete copy[key];
   else put(copy, key, brokenValue(copy[key], random));
-  if (random.next() < 0.1) put(copy, random.pick(WORDS), random.pick(ODD));
+  if (random.next() < 0.1 && !Array.isArray(copy)) put(copy, random.pick(WORDS), random.pick(ODD));
   return copy;
 }
 

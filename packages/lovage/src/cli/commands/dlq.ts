@@ -6,7 +6,7 @@ import { argument, option } from '@optique/core/primitives';
 import { choice, integer, string } from '@optique/core/valueparser';
 import { globMatch, type Lovage } from '../../app/index.ts';
 import type { DeadLetter } from '../../broker/index.ts';
-import { ConfigurationError } from '../../util/index.ts';
+import { ConfigurationError, redactData, redactText } from '../../util/index.ts';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { commaList } from '../options.ts';
 import { type Output, printable, table } from '../output.ts';
@@ -107,15 +107,19 @@ function inFull({ queue, letter }: Found): readonly string[] {
     ['body', `${sent.body.byteLength} bytes of ${sent.properties.contentType}`],
   ];
   const lines = shown.flatMap(([name, value]) =>
-    value === undefined || value === null ? [] : [`${name.padEnd(8)} ${printable(String(value))}`],
+    value === undefined || value === null ? [] : [`${name.padEnd(8)} ${printable(redactText(String(value)))}`],
   );
   const error = death?.error ?? undefined;
-  return [...lines, ...(error === undefined ? [] : ['error', ...error.split('\n').map((line) => `  ${printable(line)}`)]), ''];
+  return [
+    ...lines,
+    ...(error === undefined ? [] : ['error', ...error.split('\n').map((line) => `  ${printable(redactText(line))}`)]),
+    '',
+  ];
 }
 
 function withMessage(found: Found): Record<string, unknown> {
   const { headers, properties, body } = found.letter.message;
-  return { ...facts(found), headers, properties, body };
+  return { ...facts(found), headers: redactData(headers), properties, body };
 }
 
 function say(verb: string, done: readonly Found[], wish: Wish, out: Output): number {

@@ -1,6 +1,7 @@
 // One line for each event, as `celery events --dump` prints them: people have scripts that read these.
 import type { StreamEvent } from '../../event/index.ts';
 import { saferepr, writeEvent } from '../../protocol/index.ts';
+import { redactData } from '../../util/index.ts';
 import { printable } from '../output.ts';
 
 /** Tasks whose names are remembered for their later events. */
@@ -46,7 +47,8 @@ export function createDump(): (event: StreamEvent) => string {
         ? '-> Connected again; events of the time between are missing'
         : `-> ${event.dropped} events came faster than they could be printed, and were dropped`;
     }
-    const wire = writeEvent(event);
+    // Celery's workers send arguments as they are.
+    const wire = redactData(writeEvent(event)) as ReturnType<typeof writeEvent>;
     const type = String(wire.type);
     const rest = Object.entries(wire)
       .filter(([key]) => !SHOWN_APART.has(key) || (key === 'uuid' && type.startsWith('worker-')))

@@ -8,7 +8,7 @@ import { integer, string } from '@optique/core/valueparser';
 import { importModule, type Lovage, resolveModule, splitExport } from '../../app/index.ts';
 import type { CameraOptions, StreamEvent } from '../../event/index.ts';
 import { writeEvent } from '../../protocol/index.ts';
-import { ConfigurationError, redactUrl } from '../../util/index.ts';
+import { ConfigurationError, redactData, redactUrl } from '../../util/index.ts';
 import { configureLogging, type LogLevel, nodeFormat, nodeName, openLogFile } from '../../worker/index.ts';
 import { asProgram, withDaemonOptions } from '../daemon/index.ts';
 import { type Command, type CommandContext, defineCommand, EXIT } from '../define.ts';
@@ -62,7 +62,7 @@ interface DumpOptions {
 
 async function dump(app: Lovage, { types, limit }: DumpOptions, { out }: CommandContext): Promise<number> {
   const lineOf = createDump();
-  const jsonOf = (event: StreamEvent): string => toJson(event.type === 'gap' ? event : writeEvent(event));
+  const jsonOf = (event: StreamEvent): string => toJson(event.type === 'gap' ? event : redactData(writeEvent(event)));
   out.line('-> evdump: starting capture...');
   const stream = app.events({
     signal: untilTold(),

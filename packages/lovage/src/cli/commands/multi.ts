@@ -10,7 +10,7 @@ import { message } from '@optique/core/message';
 import { multiple } from '@optique/core/modifiers';
 import { argument } from '@optique/core/primitives';
 import { string } from '@optique/core/valueparser';
-import { ConfigurationError, didYouMean } from '../../util/index.ts';
+import { ConfigurationError, didYouMean, redactText } from '../../util/index.ts';
 import { isAlive, readPidFile } from '../daemon/pid-file.ts';
 import { type Command, type CommandContext, defineCommand, EXIT, type GlobalOptions } from '../define.ts';
 import { optionsOf } from '../environment.ts';
@@ -180,7 +180,7 @@ class Multi {
   }
 
   show(nodes: readonly Node[]): number {
-    const lines = nodes.map((node) => ['lovage', ...argumentsOf(node, this.#more)]);
+    const lines = nodes.map((node) => ['lovage', ...argumentsOf(node, this.#more).map(redactText)]);
     this.#context.out.answer(
       nodes.map(({ name, pidfile, logfile }, index) => ({ node: name, command: lines[index], pidfile, logfile })),
       lines.map((words) => words.map(quoted).join(' ')),

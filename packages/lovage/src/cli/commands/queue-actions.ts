@@ -1,6 +1,6 @@
 // What `lovage queues` does with queues beside listing them: pause and resume, look inside, cancel, run now, reschedule.
 import type { Lovage, PeekOptions, WaitingTask } from '../../app/index.ts';
-import { ConfigurationError } from '../../util/index.ts';
+import { ConfigurationError, redactText } from '../../util/index.ts';
 import { EXIT } from '../define.ts';
 import { type Output, printable, table } from '../output.ts';
 import { reachBroker } from './reach.ts';
@@ -32,8 +32,8 @@ function row(queue: string, { id, task, args, kwargs, state, eta, priority }: Wa
     queue,
     id: id ?? null,
     task: task ?? null,
-    args,
-    kwargs,
+    args: redactText(args),
+    kwargs: redactText(kwargs),
     state,
     eta: eta?.toISOString() ?? null,
     priority: priority ?? null,
@@ -44,7 +44,7 @@ const cut = (text: string): string => (text.length > MAX_CELL ? `${text.slice(0,
 
 function tableOf(found: readonly (readonly [string, WaitingTask])[]): readonly string[] {
   const rows = found.map(([queue, { id, task, args, kwargs, state, eta }]) => {
-    const given = kwargs === '' || kwargs === '{}' ? args : `${args} ${kwargs}`;
+    const given = redactText(kwargs === '' || kwargs === '{}' ? args : `${args} ${kwargs}`);
     return [queue, state, eta?.toISOString() ?? '-', id ?? '-', task ?? '-', cut(given)];
   });
   return table(['queue', 'state', 'eta', 'id', 'task', 'arguments'], rows);

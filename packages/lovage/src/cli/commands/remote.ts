@@ -7,7 +7,7 @@ import { argument, option } from '@optique/core/primitives';
 import { string } from '@optique/core/valueparser';
 import type { CommandArgument, CommandShape, Lovage } from '../../app/index.ts';
 import type { ControlReply } from '../../protocol/index.ts';
-import { ConfigurationError, didYouMean } from '../../util/index.ts';
+import { ConfigurationError, didYouMean, redactData } from '../../util/index.ts';
 import { builtInCommands } from '../../worker/index.ts';
 import { type CommandContext, EXIT } from '../define.ts';
 import { commaList, isRecord, seconds } from '../options.ts';
@@ -162,7 +162,9 @@ export async function runRemote(kind: Kind, options: RemoteOptions, { loadApp, o
   const command = find(app, kind, name);
   const args = argumentsOf(command, words);
   await reachBroker(app, 'write');
-  const replies = await app.control.ask(command.name, args, { timeout, ...(destination === undefined ? {} : { destination }) });
+  const answers = await app.control.ask(command.name, args, { timeout, ...(destination === undefined ? {} : { destination }) });
+  // Lovage's workers mask what they say; Celery's show arguments as they are.
+  const replies = answers.map(({ node, value }) => ({ node, value: redactData(value) }));
   if (replies.length === 0) {
     if (out.json) out.answer({}, []);
     out.warn(`${out.style('red', 'Error:')} ${NOBODY}`);

@@ -1,6 +1,7 @@
 // The picture of the monitor: from model and state to exactly as many lines as the terminal has. Colours are the terminal's own sixteen,
 // so that it reads on dark and light ones; what a colour says, a word says too.
 import type { ClusterState, TaskView, WorkerView } from '../../event/index.ts';
+import { redactData, redactText } from '../../util/index.ts';
 import { type Lists, listsOf, type Model, positionIn } from './model.ts';
 import { fit, widthOf, wrap } from './text.ts';
 
@@ -68,7 +69,7 @@ function taskColumns(columns: number): readonly Column<TaskView>[] {
     width: columns < 120 ? 16 : 24,
     text: (task) => task.worker ?? task.client ?? '',
   };
-  const args: Column<TaskView> = { title: 'ARGS', width: columns < 150 ? 20 : 40, text: (task) => task.args ?? '' };
+  const args: Column<TaskView> = { title: 'ARGS', width: columns < 150 ? 20 : 40, text: (task) => redactText(task.args ?? '') };
   const wanted =
     columns < 60
       ? [time, state]
@@ -180,7 +181,7 @@ const TASK_FIELDS: readonly (readonly [string, (task: TaskView) => unknown])[] =
   ),
   ['root', ({ rootId }) => rootId],
   ['parent', ({ parentId }) => parentId],
-  ['fields', ({ custom }) => (custom === undefined ? undefined : JSON.stringify(custom))],
+  ['fields', ({ custom }) => (custom === undefined ? undefined : JSON.stringify(redactData(custom)))],
 ];
 
 function taskLines(task: TaskView | undefined, state: ClusterState, width: number): readonly string[] {
@@ -189,13 +190,15 @@ function taskLines(task: TaskView | undefined, state: ClusterState, width: numbe
   const fields = TASK_FIELDS.flatMap(([name, of]) => {
     const value = of(task);
     if (value === undefined || value === null || value === '') return [];
-    return wrap(String(value), Math.max(10, width - label)).map((text, index) => `${fit(index === 0 ? name : '', label)}${text}`);
+    return wrap(redactText(String(value)), Math.max(10, width - label)).map(
+      (text, index) => `${fit(index === 0 ? name : '', label)}${text}`,
+    );
   });
   const children = state
     .children(task.uuid)
     .map((child) => `${fit('child', label)}${child.name ?? '?'}(${child.uuid}) ${child.state}`);
   const { traceback } = task;
-  return [...fields, ...children, ...(traceback ? ['', ...wrap(traceback.trimEnd(), width)] : [])];
+  return [...fields, ...children, ...(traceback ? ['', ...wrap(redactText(traceback.trimEnd()), width)] : [])];
 }
 
 function workerLines(worker: WorkerView | undefined, state: ClusterState): readonly string[] {

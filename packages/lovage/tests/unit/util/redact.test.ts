@@ -1,5 +1,6 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { redact, redactText, redactUrl } from '../../../src/util/index.ts';
+import { redact, redactData, redactError, redactText, redactUrl } from '../../../src/util/index.ts';
 
 const P = 'hunter2';
 
@@ -81,5 +82,58 @@ describe('values', () => {
     const value: Record<string, unknown> = {};
     value.self = value;
     expect(JSON.stringify(redact(value))).toContain('…');
+  });
+});
+
+describe('what tasks hold', () => {
+  class Money {
+    token = P;
+    twice(): number {
+      return 2;
+    }
+  }
+  it('loses its secrets and nothing else', () => {
+    const value = {
+      password: P,
+      tokens: 12,
+      key: 'a',
+      api: 'b',
+      at: new Date(0),
+      bytes: Buffer.from('x'),
+      url: `redis://:${P}@h`,
+    };
+    expect(redactData(value)).toEqual({ ...value, password: '********', url: 'redis://:**@h' });
+    expect(redactData([new Map([['token', P]]), new Set([`token=${P}`])])).toEqual([
+      new Map([['token', '********']]),
+      new Set(['token=********']),
+    ]);
+    expect((redactData(new Money()) as Money).twice()).toBe(2);
+    expect(inspect(redactData([new Money(), new URL(`redis://:${P}@h`)]))).not.toContain(P);
+  });
+
+  it('is the value itself where there is no secret', () => {
+    const value = { a: [1, new Date(0), { b: 'c' }], d: new Map([['e', 1]]) };
+    expect(redactData(value)).toBe(value);
+  });
+
+  it('a property named __proto__ stays a property', () => {
+    const value = JSON.parse(`{"__proto__": {"password": "${P}"}}`) as unknown;
+    expect(Object.keys(redactData(value) as object)).toEqual(['__proto__']);
+  });
+});
+
+describe('errors', () => {
+  it('message, stack and causes lose their secrets, and the class stays', () => {
+    const cause = new RangeError(`redis://:${P}@h`);
+    const shown = redactError(new TypeError(`password=${P}`, { cause }));
+    expect(shown).toBeInstanceOf(TypeError);
+    expect(shown.cause).toBeInstanceOf(RangeError);
+    expect(inspect(shown, { showHidden: true })).not.toContain(P);
+    expect(cause.message).toContain(P);
+  });
+
+  it('an error without secrets is itself', () => {
+    const error = new Error('all is well', { cause: new Error('x') });
+    expect(redactError(error)).toBe(error);
   });
 });
