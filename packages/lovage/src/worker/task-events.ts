@@ -5,9 +5,12 @@ import type { Dispatcher, EventKind } from '../event/index.ts';
 import { errorRepr, type TaskRequest } from '../protocol/index.ts';
 import { redactText } from '../util/index.ts';
 
+/** As Celery's workers tell of a task that control terminated: 15 for `SIGTERM`, and for `TERM`. */
 function signalNumber(name: string | undefined): number | null {
+  if (name === undefined) return null;
   const numbers: Readonly<Record<string, number>> = constants.signals;
-  return name === undefined ? null : (numbers[name] ?? null);
+  const upper = name.toUpperCase();
+  return numbers[upper.startsWith('SIG') ? upper : `SIG${upper}`] ?? null;
 }
 
 /** Monitors are read by more people than results. */

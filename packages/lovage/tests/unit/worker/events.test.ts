@@ -1,4 +1,5 @@
 // What a worker tells about its tasks and itself, on the memory drivers, read from a queue that is bound to the exchange of events.
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { Lovage, type SettingsInput } from '../../../src/app/index.ts';
 import type { Delivery } from '../../../src/broker/index.ts';
@@ -139,6 +140,24 @@ test('a task that is too late is revoked and was never received; one that nobody
   expect(of(it.seen, unknown.id)).toMatchObject([
     { type: 'task-failed', exception: "NotRegistered('nobody.knows')", traceback: null },
   ]);
+});
+
+test.each<[signal: string | number | undefined, signum: number]>([
+  [undefined, 15],
+  ['SIGTERM', 15],
+  ['TERM', 15],
+  ['int', 2],
+  [9, 9],
+])('a task that is terminated with %s tells the number %i', async (signal, signum) => {
+  await using it = await tap();
+  const held = it.app.task('held', { bind: true }, (ctx) => once(ctx.signal, 'abort'));
+  await using _worker = await startWorker(it.app, quiet);
+  const { id } = await held.delay();
+  await it.until('task-started', id);
+  const args = { task_id: id, terminate: true, ...(signal === undefined ? {} : { signal }) };
+  await it.app.control.ask('revoke', args, { limit: 1 });
+  await it.until('task-revoked', id);
+  expect(of(it.seen, id).at(-1)).toMatchObject({ type: 'task-revoked', terminated: true, expired: false, signum });
 });
 
 test('a task may veto its events, and send some of its own', async () => {
