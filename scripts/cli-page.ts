@@ -70,6 +70,11 @@ command prints one line.`,
   logtool: `Reads what \`lovage worker\` and Celery's workers write with their usual formats, and \`--log-format json\`. Several files are one log,
 in their order.`,
   config: `Without a name: what is not the default. Settings that have no effect here are named on stderr.`,
+  doctor: `Redis: version, \`maxmemory-policy\`, room, persistence, role, clock. RabbitMQ: version, alarms, quorum queues, \`consumer_timeout\`,
+which no client is told. Embedded: rights and owner of the file, its file system, room on the disk. Everywhere: Node, whether broker and
+result store answer, versions of the workers, keys of signatures and who may read them, addresses without TLS, settings without effect.
+\`ok\` and \`note\` are no defects. The exit code is 0 when nothing needs to be changed, 1 when something does, 69 when broker or
+result store do not answer. Nothing is changed, and no task is sent.`,
   upgrade: `Reads the file and never runs it: assignments of literals (old and new names of Celery's, and Django's prefix \`CELERY_\`), sums and
 products of them, names that the file gave before, and \`crontab\`, \`timedelta\`, \`schedule\`, \`solar\`, \`Queue\`, \`Exchange\`,
 \`dict\`. Each other line that may matter is listed with its number and the reason. The Celery file stays as it is; what stood where is

@@ -86,6 +86,11 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./config.ts')).config,
   },
   {
+    name: 'doctor',
+    summary: 'Look at broker, result store, versions, clocks, rights and settings, and say what to change.',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
+  {
     name: 'upgrade',
     summary: "Make Lovage's configuration from a Celery settings file, and say what could not be carried over.",
     load: async () => (await import('./upgrade.ts')).upgrade,
