@@ -293,8 +293,8 @@ function memoryWaiting(space: MemorySpace): WaitingRoom {
     return all.filter(({ message }) => wanted === undefined || wanted.has(taskIdOf(message))).slice(0, limit);
   }
 
-  function takeOut(queue: Queue, ids: readonly string[]): Entry[] {
-    const found = find(queue, { ids });
+  function takeOut(queue: Queue, ids: readonly string[], state: WaitingQuery['state'] = 'all'): Entry[] {
+    const found = find(queue, { ids, state });
     for (const entry of found) if (!queue.parked.delete(entry)) queue.lists[priorityOf(entry.message)]?.remove(entry);
     space.unpark();
     return found;
@@ -303,10 +303,10 @@ function memoryWaiting(space: MemorySpace): WaitingRoom {
   return {
     list: async (name, query = {}) => find(space.queues.get(name) ?? NO_QUEUE, query).map(shown),
     remove: async (name, ids) => takeOut(space.queues.get(name) ?? NO_QUEUE, ids).map(shown),
-    reschedule: async (name, ids, dueAt) => {
+    reschedule: async (name, ids, dueAt, state) => {
       const queue = space.queues.get(name);
       if (queue === undefined) return [];
-      const found = takeOut(queue, ids);
+      const found = takeOut(queue, ids, state);
       for (const entry of found) {
         const { headersText: _, dueAt: _due, ...message } = entry.message;
         entry.message = { ...message, headers: withEta(message.headers, dueAt) };

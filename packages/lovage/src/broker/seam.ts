@@ -191,8 +191,16 @@ export interface WaitingRoom {
   list(queue: string, query?: WaitingQuery): Promise<readonly Waiting[]>;
   /** Deletes messages of these task ids; answers those that it deleted. */
   remove(queue: string, ids: readonly string[]): Promise<readonly Waiting[]>;
-  /** Parks messages of these task ids until `dueAt` (epoch seconds), or makes them ready; their header `eta` follows. Answers them as they are then. */
-  reschedule(queue: string, ids: readonly string[], dueAt: number | undefined): Promise<readonly Waiting[]>;
+  /**
+   * Parks messages of these task ids until `dueAt` (epoch seconds), or makes them ready; their header `eta` follows. Answers them as they
+   * are then. `state` says among which they are looked for. @default 'all'
+   */
+  reschedule(
+    queue: string,
+    ids: readonly string[],
+    dueAt: number | undefined,
+    state?: WaitingQuery['state'],
+  ): Promise<readonly Waiting[]>;
 }
 
 /** A broker as the rest of Lovage sees it. Construction opens nothing: the first call connects. */

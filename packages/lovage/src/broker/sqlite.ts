@@ -80,7 +80,8 @@ function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number):
     waiting: {
       list: (queue, query = {}) => file.read((db) => listWaiting(db, queue, query)),
       remove: (queue, ids) => file.write((db) => removeWaiting(db, queue, ids)),
-      reschedule: (queue, ids, at) => file.write((db) => rescheduleWaiting(db, queue, ids, { at, now: systemClock.now() })),
+      reschedule: (queue, ids, at, state = 'all') =>
+        file.write((db) => rescheduleWaiting(db, queue, { ids, state }, { at, now: systemClock.now() })),
     },
     leaseRenewed: () => keeper?.renewed,
     pause: (queues) => file.write((db) => pauseQueues(db, queues)),

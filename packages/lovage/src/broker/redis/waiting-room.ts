@@ -105,8 +105,8 @@ export function createWaitingRoom(context: RedisContext): WaitingRoom {
       const there = await replace(queue, found, 'gone', () => '');
       return found.filter((_, index) => there[index]).map(({ message, dueAt }) => waitingOf(message, dueAt));
     },
-    reschedule: async (queue, ids, dueAt) => {
-      const found = await find(queue, { ids });
+    reschedule: async (queue, ids, dueAt, state = 'all') => {
+      const found = await find(queue, { ids, state });
       const seconds = dueAt === undefined ? 0 : dueAt - Date.now() / 1000;
       const later = seconds > 0 ? dueAt : undefined;
       const there = await replace(queue, found, later === undefined ? undefined : seconds, (raw) =>

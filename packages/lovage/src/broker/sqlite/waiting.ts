@@ -59,10 +59,10 @@ export function removeWaiting(db: SqliteConnection, queue: string, ids: readonly
 export function rescheduleWaiting(
   db: SqliteConnection,
   queue: string,
-  ids: readonly string[],
+  query: WaitingQuery,
   due: { readonly at: number | undefined; readonly now: number },
 ): readonly Waiting[] {
-  const rows = rowsOf(db, queue, { ids });
+  const rows = rowsOf(db, queue, query);
   const isLater = due.at !== undefined && due.at > due.now;
   // What was started before keeps its count.
   const counts = new Map<number, number>();

@@ -9,6 +9,7 @@ import { soon } from '../../support/worker-app.ts';
 import { places, type Setup, setup } from './places.ts';
 
 const place = (name: string) => places.find(([other]) => other === name)?.[1] ?? places[0]![1];
+const amqp = place('amqp with redis');
 const keeping = ['memory', 'sqlite, one file', 'redis', 'amqp with redis'].map((name) => [name, place(name)] as const);
 
 function tasks(s: Setup): {
@@ -39,6 +40,38 @@ describe.each(keeping)('on %s', (_, where) => {
       expect(await Promise.all([one.state(), stamped.state(), other.state()])).toEqual(['REVOKED', 'REVOKED', 'SUCCESS']);
     });
     expect(ran).toEqual([other.id]);
+  });
+
+  it('what waits ends as REVOKED in the order of the queue, and what is parked at once', async () => {
+    await using s = await setup(where, { workerSendTaskEvents: true });
+    const { ran, send } = tasks(s);
+    const told: unknown[] = [];
+    s.app.signals.taskRevoked.connect(({ terminated, expired }) => void told.push({ terminated, expired }));
+    await using stream = s.app.events({ wakeup: false });
+    await stream.ready();
+    await using worker = await startWorker(s.app, { hostname: 'w@h', mingle: false });
+    const parked = await send({ countdown: 3600 });
+    await s.app.queue().pause();
+    await soon(() => expect(worker.info()).toMatchObject({ paused: [s.queue] }));
+    const waiting = await send();
+    const ids = [parked.id, waiting.id];
+    await s.app.control.revoke(ids, { wait: true, destination: ['w@h'] });
+    await s.app.queue().resume();
+    // Nobody can look for what RabbitMQ has parked.
+    const ended = where === amqp ? [waiting.id] : ids;
+    const expected = ended.map((id) => [id, false]);
+    const events: (readonly [string, unknown])[] = [];
+    for await (const event of stream) {
+      if (event.type === 'task-revoked') events.push([event.uuid, event.terminated]);
+      if (events.length === expected.length) break;
+    }
+    expect(events.toSorted()).toEqual(expected.toSorted());
+    await soon(async () =>
+      expect(await Promise.all(ended.map((id) => s.app.result(id).state()))).toEqual(ended.map(() => 'REVOKED')),
+    );
+    expect(told).toEqual(ended.map(() => ({ terminated: false, expired: false })));
+    expect(ran).toEqual([]);
+    await soon(async () => expect((await s.counts()).ready).toBe(0));
   });
 });
 

@@ -1,4 +1,5 @@
 import { pythonSet } from '../../../protocol/index.ts';
+import { wakeParked } from '../parked.ts';
 import { consumerOf } from '../parts.ts';
 import { keepRevokes } from '../revokes.ts';
 import { type Command, ok } from '../seam.ts';
@@ -21,6 +22,7 @@ export const revoke: Command = {
     const { flow } = consumerOf(context);
     for (const one of ids) flow.revoked.add(one);
     keepRevokes(context, { ids });
+    wakeParked(context.host, ids);
     if (terminate === true) return terminated(context, ids, signalOf(signal));
     flow.revokeWaiting();
     return ok(`tasks ${pythonSet(ids)} flagged as revoked`);

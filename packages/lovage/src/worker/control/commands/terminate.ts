@@ -1,3 +1,4 @@
+import { wakeParked } from '../parked.ts';
 import { consumerOf } from '../parts.ts';
 import { keepRevokes } from '../revokes.ts';
 import { type Command, type CommandContext, ok } from '../seam.ts';
@@ -24,6 +25,7 @@ export const terminate: Command = {
     const ids = textsOf(id, 'task_id');
     for (const one of ids) consumerOf(context).flow.revoked.add(one);
     keepRevokes(context, { ids });
+    wakeParked(context.host, ids);
     return terminated(context, ids, signalOf(signal));
   },
 };
