@@ -31,6 +31,11 @@ stands for \`worker\`, and \`(int)\`, \`(json)\` and the like say how a value is
 | USR2 | with \`LOVAGE_RDBSIG=1\` (or \`CELERY_RDBSIG=1\`) in the environment: opens Node's debugger on loopback |
 
 With \`REMAP_SIGTERM=SIGQUIT\` in the environment TERM does what QUIT does.`,
+  dev: `Runs \`worker -B\` with the broker of the app, which is the embedded one unless a setting or \`-b\` names another, so that web
+programs beside it reach the same queues. TypeScript, JavaScript, JSON and \`.env\` files below the watched folders start it anew;
+\`node_modules\`, \`dist\`, \`build\` and the like are left out. What runs then has 5 s to end, else it is given back and runs again. A worker
+that cannot start waits for the next change. Ctrl-C ends it with all that it started. With \`--json\` its own events are lines of JSON on
+stdout, and what the worker says is on stderr.`,
   multi: `NODES is a number (\`3\`: lovage1, lovage2, lovage3) or names (\`images films@box\`). An option with a colon is for some of them, by
 number, range or name: \`-c:1-3 10\`, \`-Q:images,films a,b\`, \`--loglevel:2=DEBUG\`. In every value \`%n\` is the name before the \`@\`, \`%h\` the
 whole name, \`%d\` the host; \`%i\` and \`%I\` are the slot's. After \`--\` come settings, for all. Of \`multi\` itself are \`--prefix\`,

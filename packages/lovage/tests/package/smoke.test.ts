@@ -75,6 +75,14 @@ describe.each(Object.keys(VERSIONS))('on Node %s', (major) => {
   });
 });
 
+test('the packed command shows itself at work on a folder of text files', async () => {
+  mkdirSync(join(folder, 'texts'));
+  writeFileSync(join(folder, 'texts/a.txt'), 'lovage lovage celery\n');
+  const command = [join(folder, 'node_modules/lovage/bin/lovage.js'), 'demo', 'texts', '--json'];
+  const { stdout } = await run(process.execPath, command, { cwd: folder, timeout: 60_000 });
+  expect(JSON.parse(stdout)).toMatchObject({ files: 1, words: 3, retried: 'a.txt: worked at attempt 3' });
+});
+
 test('the package holds what it needs and no sources or tests', () => {
   const inside = readdirSync(join(folder, 'node_modules/lovage'));
   expect(inside).toContain('dist');

@@ -13,6 +13,16 @@ export interface CommandEntry {
 export const commandTable: readonly CommandEntry[] = [
   { name: 'worker', summary: 'Run a worker.', load: async () => (await import('./worker.ts')).worker },
   {
+    name: 'dev',
+    summary: 'For development: worker and beat in one, started anew when a file of the application changes.',
+    load: async () => (await import('./dev.ts')).dev,
+  },
+  {
+    name: 'demo',
+    summary: 'See it at work: one task for each text file of a folder, on an embedded broker that is gone afterwards.',
+    load: async () => (await import('./demo.ts')).demo,
+  },
+  {
     name: 'multi',
     summary: 'Start, stop and restart several workers in the background.',
     load: async () => (await import('./multi.ts')).multi,

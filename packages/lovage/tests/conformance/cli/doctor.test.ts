@@ -11,17 +11,13 @@ interface Answer {
 }
 
 const shop = project({
-  'tasks.ts': `import { Lovage } from 'lovage';
+  // Not the app that is found without a name: tests run beside each other.
+  'signed.ts': `import { Lovage } from 'lovage';
 export const app = new Lovage('shop', { signingKey: 'a', signingKeys: { a: { file: 'secret.key' } } });
 `,
   'secret.key': 'k'.repeat(40),
 });
-const key = join(shop.folder, 'secret.key');
-
-beforeAll(() => {
-  ensureBuilt();
-  chmodSync(key, 0o600);
-});
+beforeAll(ensureBuilt);
 afterAll(() => shop[Symbol.dispose]());
 
 test('an embedded broker is well until others may read its file', async () => {
@@ -35,14 +31,16 @@ test('an embedded broker is well until others may read its file', async () => {
   expect(open.code).toBe(1);
   const { ok, findings } = JSON.parse(open.stdout) as Answer;
   expect(ok).toBe(false);
-  expect(findings.filter(({ level }) => level === 'warn')).toEqual([
-    {
-      area: 'embedded',
-      level: 'warn',
-      text: `others may read ${file} (mode 644): messages and results`,
-      cure: `chmod 600 ${file}`,
-    },
-  ]);
+  // SQLite gives the files beside it the same rights.
+  expect(findings).toContainEqual({
+    area: 'embedded',
+    level: 'warn',
+    text: `others may read ${file} (mode 644): messages and results`,
+    cure: `chmod 600 ${file}`,
+  });
+  expect(findings.filter(({ level }) => level === 'warn' || level === 'fail').every(({ area }) => area === 'embedded')).toBe(
+    true,
+  );
 });
 
 test('a Redis and a RabbitMQ are looked at from inside', async () => {
@@ -59,8 +57,8 @@ test('a Redis and a RabbitMQ are looked at from inside', async () => {
 });
 
 test('what is down is told with its cure and 69, and keys that others may read', async () => {
-  chmodSync(key, 0o644);
-  const ran = await shop.run(['-A', 'tasks.ts', '-b', 'redis://127.0.0.1:1', 'doctor', '--json', '-t', '1']);
+  chmodSync(join(shop.folder, 'secret.key'), 0o644);
+  const ran = await shop.run(['-A', 'signed.ts', '-b', 'redis://127.0.0.1:1', 'doctor', '--json', '-t', '1']);
   expect(ran).toMatchObject({ code: 69, stderr: '' });
   const { findings } = JSON.parse(ran.stdout) as Answer;
   expect(findings.filter(({ level }) => level === 'down').map(({ area }) => area)).toEqual(['broker', 'results']);

@@ -1,5 +1,5 @@
 // Commands that look: shell, logtool, config, report.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureBuilt, project } from '../../support/program.ts';
@@ -89,6 +89,26 @@ test('upgrade settings writes a configuration that the app takes, with a copy of
     code: 2,
     stderr: expect.stringContaining('-:1 cannot be read: a text is not closed') as unknown,
   });
+});
+
+test('demo counts the words of a folder on a broker of its own, which is gone afterwards', async () => {
+  const folder = join(shop.folder, 'texts');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'a.txt'), 'lovage lovage celery\n');
+  writeFileSync(join(folder, 'b.bin'), 'lovage\0lovage');
+  const tmp = join(shop.folder, 'tmp');
+  mkdirSync(tmp);
+  const ran = await shop.run(['demo', 'texts', '--json'], { env: { TMPDIR: tmp } });
+  expect(ran).toMatchObject({ code: 0, stderr: '' });
+  expect(JSON.parse(ran.stdout)).toMatchObject({
+    files: 1,
+    words: 3,
+    frequent: { lovage: 2, celery: 1 },
+    retried: 'a.txt: worked at attempt 3',
+  });
+  // Node's compile cache is there, too.
+  expect(readdirSync(tmp).filter((name) => name.includes('demo'))).toEqual([]);
+  expect(await shop.run(['demo', 'tmp'])).toMatchObject({ code: 2, stderr: expect.stringContaining('no text file') as unknown });
 });
 
 test('config shows values, where they come from and no secrets', async () => {
