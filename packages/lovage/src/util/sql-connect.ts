@@ -1,5 +1,7 @@
 // A pool of connections to the SQL database that a URL names, with the client package loaded when it is first needed. Called by
 // result/database.ts and beat/stores/sql.ts.
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { Dialect, Kysely, Sql, SqliteDatabase, Transaction } from 'kysely';
 import { BackendError, ConfigurationError, LovageError } from './errors.ts';
 import { redactUrl } from './redact.ts';
@@ -89,7 +91,7 @@ async function dialectOf(kind: SqlKind, address: string, timeout: number, kysely
   if (kind === 'postgresql') {
     const { default: pg } = await needed(kind, () => import('pg'));
     const pool = new pg.Pool({
-      connectionString: address,
+      connectionString: verifyingPostgres(address),
       max: POOL_SIZE,
       connectionTimeoutMillis: timeout * 1000,
       allowExitOnIdle: true,
@@ -100,8 +102,10 @@ async function dialectOf(kind: SqlKind, address: string, timeout: number, kysely
     return new kysely.PostgresDialect({ pool });
   }
   const { createPool } = await needed(kind, () => import('mysql2'));
+  const { uri, ssl } = mysqlAddress(address);
   const pool = createPool({
-    uri: address,
+    uri,
+    ...(ssl === undefined ? {} : { ssl }),
     connectionLimit: POOL_SIZE,
     connectTimeout: timeout * 1000,
     timezone: 'Z',
@@ -113,6 +117,55 @@ async function dialectOf(kind: SqlKind, address: string, timeout: number, kysely
     stream?.unref?.();
   });
   return new kysely.MysqlDialect({ pool });
+}
+
+/** What PostgreSQL's modes between none and full mean differs from client to client: whoever asks for TLS gets a server that is checked. */
+function verifyingPostgres(address: string): string {
+  if (/[?&]uselibpqcompat=/.test(address)) return address;
+  return address.replace(/([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|$)/, '$1verify-full');
+}
+
+/** TLS of MySQL by Python's names in the URL, or as JSON in `ssl`. The client package checks who signed a certificate, and its name only when told to. */
+function mysqlAddress(address: string): { readonly uri: string; readonly ssl: Readonly<Record<string, unknown>> | undefined } {
+  const url = URL.parse(address);
+  if (url === null) return { uri: address, ssl: undefined };
+  const query = url.searchParams;
+  const off = (name: string): boolean => /^(false|0|no)$/i.test(query.get(name) ?? '');
+  const named = ['ssl', 'ssl_ca', 'ssl_cert', 'ssl_key', 'ssl_check_hostname', 'ssl_verify_cert'].filter((name) =>
+    query.has(name),
+  );
+  if (named.length === 0 || (named.length === 1 && off('ssl'))) {
+    query.delete('ssl');
+    return { uri: url.href, ssl: undefined };
+  }
+  const text = query.get('ssl') ?? '';
+  const given = text.startsWith('{') ? parsedOptions(text) : {};
+  const file = (name: string): Readonly<Record<string, Buffer>> => {
+    const path = query.get(`ssl_${name}`);
+    return path === null ? {} : { [name]: readPem(path, `ssl_${name}`) };
+  };
+  const files = { ...file('ca'), ...file('cert'), ...file('key') };
+  // It compares with names alone; an address in its place would never fit.
+  const verifyIdentity = !off('ssl_check_hostname') && isIP(url.hostname) === 0;
+  const rejectUnauthorized = !off('ssl_verify_cert');
+  for (const name of named) query.delete(name);
+  return { uri: url.href, ssl: { rejectUnauthorized, verifyIdentity, ...files, ...given } };
+}
+
+function parsedOptions(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(text) as Readonly<Record<string, unknown>>;
+  } catch {
+    throw new ConfigurationError('The parameter ssl in the URL of the result store starts like JSON and is none.');
+  }
+}
+
+function readPem(path: string, name: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new ConfigurationError(`The parameter ${name} names the file '${path}', which cannot be read.`, { cause });
+  }
 }
 
 /** Node's own SQLite as kysely wants it. A file that another process is writing to is tried again later, without blocking this one. */
