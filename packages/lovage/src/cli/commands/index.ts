@@ -46,7 +46,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: 'graph',
-    summary: 'Draw a canvas, or the bootsteps of a worker.',
+    summary: 'Draw a canvas, the bootsteps of a worker, or the workers that there are.',
     load: async () => (await import('./graph.ts')).graph,
   },
   {
