@@ -6,7 +6,7 @@ import { requireBinary } from '../../../../scripts/servers/install.ts';
 import { Lovage } from '../../src/index.ts';
 import { startWorker } from '../../src/worker/index.ts';
 import { amqpUrl, redisUrl } from '../support/servers.ts';
-import { type PythonClient, startPythonClient, startPythonWorker } from './peer.ts';
+import { type PythonClient, type PythonProgram, startPythonClient, startPythonProgram, startPythonWorker } from './peer.ts';
 import { defineTasks } from './tasks.ts';
 
 export type BrokerName = 'Redis' | 'RabbitMQ';
@@ -21,6 +21,8 @@ export interface Interop extends AsyncDisposable {
   readonly prefix: string;
   /** A new path in a folder that goes away. */
   path(name: string): string;
+  /** `celery beat` with these entries. */
+  celeryBeat(schedule: Readonly<Record<string, unknown>>): PythonProgram;
 }
 
 const PACKAGES = ['python3-celery', 'python3-redis', 'python3-msgpack', 'python3-yaml', 'python3-brotli', 'python3-zstandard'];
@@ -58,6 +60,7 @@ export async function startInterop(broker: BrokerName): Promise<Interop> {
   const py = stack.use(startPythonClient({ ...peers, queues: [jsQueue, pyQueue, sharedQueue] }));
   const owned = stack.move();
   let files = 0;
+  const path = (name: string): string => join(folder, `${++files}-${name}`);
   return {
     app,
     py,
@@ -65,7 +68,13 @@ export async function startInterop(broker: BrokerName): Promise<Interop> {
     pyQueue,
     sharedQueue,
     prefix,
-    path: (name) => join(folder, `${++files}-${name}`),
+    path,
+    celeryBeat: (schedule) =>
+      startPythonProgram(['-m', 'celery', '-A', 'peer', 'beat', '-s', path('celerybeat'), '--max-interval', '1', '--pidfile='], {
+        ...peers,
+        queues: [jsQueue, pyQueue, sharedQueue],
+        variables: { INTEROP_BEAT: JSON.stringify(schedule) },
+      }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { openSchedule, startBeat } from '../../src/beat/index.ts';
 import type { Interop } from './environment.ts';
 
 export interface Feature {
@@ -429,6 +430,41 @@ const routes: readonly Feature[] = [
   },
 ];
 
+const lines = (path: string): readonly string[] =>
+  existsSync(path)
+    ? readFileSync(path, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+    : [];
+
+const periodic: readonly Feature[] = [
+  {
+    name: 'periodic tasks: beat sends, the other side works',
+    toLovage: async ({ celeryBeat, jsQueue, path }) => {
+      const file = path('beat');
+      const options = { queue: jsQueue, expires: 60, headers: { periodic_task_name: 'often' } };
+      await using _beat = celeryBeat({ often: { task: 'js.mark', schedule: 0.3, args: ['tick', file], options } });
+      await until(() => lines(file).length >= 3);
+      expect(new Set(lines(file))).toEqual(new Set(['js:tick']));
+    },
+    toPython: async ({ app, pyQueue, path, prefix }) => {
+      const file = path('beat');
+      const name = `${prefix}.often`;
+      const options = { queue: pyQueue, expires: 60, headers: { periodic_task_name: name } };
+      app.addPeriodicTask(0.2, 'py.mark', { name, args: ['tick', file], options, maxRuns: 3 });
+      const filename = path('schedule');
+      await using schedule = await openSchedule(app, { filename });
+      await using _beat = await startBeat(app, { filename });
+      await until(() => lines(file).length >= 3);
+      expect(lines(file)).toEqual(Array(3).fill('py:tick'));
+      // Noted once the broker has confirmed, which may be after the task ran.
+      const mine = async () => (await schedule.list()).find((each) => each.name === name);
+      await until(async () => (await mine())?.totalRuns === 3);
+      expect((await mine())?.nextRunAt).toBeUndefined();
+    },
+  },
+];
+
 const refusals: readonly Feature[] = [
   {
     name: 'pickle is refused, and the caller is told',
@@ -444,4 +480,4 @@ const refusals: readonly Feature[] = [
   },
 ];
 
-export const FEATURES: readonly Feature[] = [...calls, ...options, ...outcomes, ...routes, ...refusals];
+export const FEATURES: readonly Feature[] = [...calls, ...options, ...outcomes, ...routes, ...periodic, ...refusals];

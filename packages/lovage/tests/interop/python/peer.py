@@ -1,4 +1,5 @@
 """The Python side of the interop tests: the same tasks as on the TypeScript side, under the prefix `py.`."""
+import json
 import os
 import time
 
@@ -15,6 +16,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     broker_transport_options={'polling_interval': 0.1},
     result_expires=300,
+    beat_schedule=json.loads(os.environ.get('INTEROP_BEAT', '{}')),
     control_exchange=os.environ.get('INTEROP_CONTROL', 'celery'),
 )
 
