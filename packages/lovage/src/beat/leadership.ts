@@ -14,6 +14,9 @@ export interface LeadershipOptions {
   readonly lease: number;
 }
 
+/** Host and process; the rest only makes it unique. */
+const shownOwner = ({ owner }: Lease): string => owner.split(':').slice(0, 2).join(':');
+
 /** One beat's part in the leadership. */
 export class Leadership {
   readonly #options: LeadershipOptions;
@@ -48,6 +51,9 @@ export class Leadership {
   }
 
   #see(lease: Lease): void {
+    const { owner } = this.#options;
+    if (this.#token === undefined && lease.owner !== '' && lease.owner !== owner && lease.owner !== this.#seen?.lease.owner)
+      log.info('beat: {leader} leads (term {token}); this one stands by.', { leader: shownOwner(lease), token: lease.token });
     this.#seen = { lease, since: this.#options.clock.monotonic() };
   }
 

@@ -64,8 +64,12 @@ const shown = (text: string): string => printable(redactText(text));
 export function describeError(error: unknown): readonly string[] {
   debug('%s', redactText(error instanceof Error ? (error.stack ?? error.message) : String(error)));
   if (error instanceof ModuleFailure) return [shown(error.message), ...error.frames.map((frame) => shown(frame))];
-  if (error instanceof LovageError || error instanceof PidFileHeldError)
-    return [shown(error.message.replaceAll(/\s*\n\s*/g, ' '))];
+  if (error instanceof LovageError || error instanceof PidFileHeldError) {
+    // A text and a mark below the place in it stay what they are.
+    const [picture = '', text, mark] = /\n(.+)\n( *\^)$/.exec(error.message) ?? [];
+    const words = shown(error.message.slice(0, error.message.length - picture.length).replaceAll(/\s*\n\s*/g, ' '));
+    return text === undefined || mark === undefined ? [words] : [words, shown(text), mark];
+  }
   if (error instanceof Error) return [shown(`${error.name}: ${error.message.replaceAll(/\s*\n\s*/g, ' ')}`)];
   return [shown(String(error))];
 }

@@ -17,7 +17,7 @@ type Action = (typeof ACTIONS)[number];
 const MAX_CELL = 60;
 
 const parser = object({
-  action: withDefault(argument(choice(ACTIONS), { description: message`What to do.` }), 'list'),
+  action: withDefault(argument(choice(ACTIONS, { metavar: 'ACTION' }), { description: message`What to do.` }), 'list'),
   names: multiple(argument(string({ metavar: 'NAME' }), { description: message`Entries of the schedule.` })),
   task: optional(option('--task', string({ metavar: 'TASK' }), { description: message`add: name of the task.` })),
   every: optional(option('--every', seconds(), { description: message`add: again and again, so many seconds apart.` })),
@@ -58,6 +58,7 @@ const parser = object({
       description: message`add: which missed runs are made up for.`,
     }),
   ),
+  misfireMaxAge: optional(option('--max-age', seconds(), { description: message`add: drop a run that is later than this.` })),
   count: withDefault(
     option('-n', '--count', integer({ metavar: 'NUMBER', min: 1, max: 1000 }), { description: message`next: how many times.` }),
     5,
@@ -91,6 +92,7 @@ interface Given {
   readonly maxRuns: number | undefined;
   readonly jitter: number | undefined;
   readonly misfirePolicy: BeatEntry['misfirePolicy'] | undefined;
+  readonly misfireMaxAge: number | undefined;
 }
 
 function scheduleOf(given: Given): BeatEntry['schedule'] {
@@ -108,9 +110,9 @@ function scheduleOf(given: Given): BeatEntry['schedule'] {
 }
 
 function entryOf(given: Given): BeatEntry {
-  const { task, args, kwargs, options, startAt, endAt, maxRuns, jitter, misfirePolicy } = given;
+  const { task, args, kwargs, options, startAt, endAt, maxRuns, jitter, misfirePolicy, misfireMaxAge } = given;
   if (task === undefined) throw new ConfigurationError('schedule add needs --task: the name of the task to send.');
-  const rest = { args, kwargs, options, startAt, endAt, maxRuns, jitter, misfirePolicy };
+  const rest = { args, kwargs, options, startAt, endAt, maxRuns, jitter, misfirePolicy, misfireMaxAge };
   const known = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
   return { ...known, task, schedule: scheduleOf(given) };
 }
