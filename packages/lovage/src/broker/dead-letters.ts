@@ -8,9 +8,9 @@ export const DEATH_HEADER = 'x-lovage-death';
 /** The header that carries how often a message was started, on brokers that keep no count of their own. */
 export const ATTEMPTS_HEADER = 'x-lovage-attempts';
 
-/** How often a message was started before it was published, as its sender says: beat, of a run that may have been sent already. */
-export function startedBefore(headers: Readonly<Record<string, unknown>>): number {
-  const started = headers[ATTEMPTS_HEADER];
+/** How often a message was started before it was published, as its sender says: beat, of a run that may have been sent already. Foreign senders may write no headers. */
+export function startedBefore(headers: Readonly<Record<string, unknown>> | null): number {
+  const started = headers?.[ATTEMPTS_HEADER];
   return typeof started === 'number' && Number.isSafeInteger(started) && started > 0 ? started : 0;
 }
 

@@ -25,6 +25,8 @@ const log = logger('consumer');
 const RECONNECT = { first: 0.2, cap: 30 };
 /** Seconds after which a line counts as good: losing it starts the back-off anew, and the first try is made at once. */
 const GOOD_LINE = 1;
+/** Seconds that the ends of aborted tasks may take to be settled. */
+const SETTLE_PATIENCE = 1;
 /** Seconds that giving back may take when the broker does not answer. */
 const GIVE_BACK_PATIENCE = 2;
 /** Seconds that closing a line may take. */
@@ -245,12 +247,13 @@ export class Consumer implements AsyncDisposable {
   async drain(signal: AbortSignal): Promise<void> {
     this.#stop.abort(new BrokerConnectionError('The worker stops.'));
     this.flow.pause();
-    await this.#options.line
-      ?.drain(signal)
-      .catch((error: unknown) => log.warning('Draining ended early: {error}', { error: String(error) }));
-    await this.#subscription
-      ?.cancel()
-      .catch((error: unknown) => log.debug('Cancelling failed: {error}', { error: String(error) }));
+    await orAborted(this.#options.line?.drain(signal) ?? Promise.resolve(), signal).catch((error: unknown) =>
+      log.warning('Draining ended early: {error}', { error: String(error) }),
+    );
+    // A broker that does not answer is not waited for longer than for tasks.
+    await orAborted(this.#subscription?.cancel() ?? Promise.resolve(), signal).catch((error: unknown) =>
+      log.debug('Cancelling failed: {error}', { error: String(error) }),
+    );
     await orAborted(
       this.flow.giveBack().then(() => this.flow.quiet()),
       signal,
@@ -262,7 +265,10 @@ export class Consumer implements AsyncDisposable {
   /** After a drain that took too long: asks what runs to stop, and gives back what does not stop within `grace` seconds. */
   async interrupt(reason: Error, grace: number): Promise<void> {
     this.flow.interrupt(reason);
-    await orAborted(this.flow.quiet(), AbortSignal.timeout(grace * 1000)).catch(() => undefined);
+    await orAborted(this.flow.still(), AbortSignal.timeout(grace * 1000)).catch(() => undefined);
+    await orAborted(this.flow.quiet(), AbortSignal.timeout(SETTLE_PATIENCE * 1000)).catch(() => undefined);
+    // What has ended and could not be settled by now will not be, and without a line nothing can be given back.
+    if (this.#subscription === undefined || !this.flow.runs) return;
     // Written while stores and brokers still get a chance; dispose ends their retries.
     const given = this.flow.abandon().then(() => this.flow.quiet());
     await orAborted(given, AbortSignal.timeout(GIVE_BACK_PATIENCE * 1000)).catch(() => undefined);

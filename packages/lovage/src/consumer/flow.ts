@@ -280,6 +280,16 @@ export class Flow {
     this.#giveUp.abort(reason);
   }
 
+  /** Does anything still run? */
+  get runs(): boolean {
+    return [...this.requests].some((entry) => entry.state === 'running');
+  }
+
+  /** Resolves when nothing runs. */
+  async still(): Promise<void> {
+    await this.#until(() => !this.runs);
+  }
+
   /** Resolves when nothing runs and everything is settled. */
   async quiet(): Promise<void> {
     await this.#until(() => this.#isQuiet);

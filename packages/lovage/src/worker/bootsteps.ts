@@ -6,6 +6,8 @@ const log = logger('worker');
 
 /** What a started part leaves behind. */
 export interface Running extends AsyncDisposable {
+  /** Its stop is waited for even when the worker is in a hurry: it is bounded by itself, and what it leaves behind would do harm. @default false */
+  readonly isAwaited?: boolean;
   /** Take nothing more and finish what runs, until the signal aborts. */
   drain?(signal: AbortSignal): Promise<void>;
   /** Merged into the worker's statistics. */
@@ -62,18 +64,47 @@ export interface Blueprint extends AsyncDisposable {
   /** Drains in reverse order, one after the other. Rejects with the signal's reason. */
   drain(signal: AbortSignal): Promise<void>;
   info(): Readonly<Record<string, unknown>>;
+  /** Stops all in reverse order. A part that has not stopped when the signal aborts is left to itself; those behind it get their moment. */
+  stop(hurry: AbortSignal): Promise<void>;
 }
 
-async function stopAll(started: readonly Started[], program: string): Promise<void> {
+async function stopAll(started: readonly Started[], program: string, hurry?: AbortSignal): Promise<void> {
   for (const { name, running } of started.toReversed()) {
     log.debug('| {program}: Stopping {name}...', { program, name });
     try {
-      await running[Symbol.asyncDispose]();
+      const stopping = running[Symbol.asyncDispose]();
+      await (hurry === undefined || running.isAwaited === true ? stopping : orLeft(stopping, hurry));
     } catch (error) {
+      if (error === LEFT) {
+        log.warning('{name} did not stop in time, and is left to itself; its broker or store does not answer.', { name });
+        continue;
+      }
       // One part that cannot stop must not keep the others open.
       log.error('Error on stopping {name}: {error}', { name, error });
     }
   }
+}
+
+const LEFT = new Error('left behind');
+
+/** Throws LEFT when there is no time any more. What can stop without waiting for anybody has a turn of the loop for it. */
+async function orLeft(stopping: PromiseLike<void>, hurry: AbortSignal): Promise<void> {
+  const done = Promise.resolve(stopping);
+  done.catch((error: unknown) => log.debug('Stopping ended late: {error}', { error: String(error) }));
+  if (hurry.aborted) return await Promise.race([done, turn()]);
+  const left = Promise.withResolvers<never>();
+  const leave = (): void => left.reject(LEFT);
+  hurry.addEventListener('abort', leave, { once: true });
+  try {
+    await Promise.race([done, left.promise]);
+  } finally {
+    hurry.removeEventListener('abort', leave);
+  }
+}
+
+async function turn(): Promise<never> {
+  await new Promise((resolve) => setImmediate(resolve));
+  throw LEFT;
 }
 
 /** Orders the steps and starts those that are enabled. When one fails, those before it are stopped and its error is thrown. */
@@ -111,6 +142,10 @@ export async function startOrdered<Host>(
       for (const { running } of started.toReversed()) await running.drain?.(limit);
     },
     info: () => Object.assign({}, ...started.map(({ running }) => running.info?.() ?? {})) as Readonly<Record<string, unknown>>,
+    stop: (hurry) => {
+      stopping ??= stopAll(started, program, hurry);
+      return stopping;
+    },
     [Symbol.asyncDispose]: () => {
       stopping ??= stopAll(started, program);
       return stopping;

@@ -14,6 +14,8 @@ import { lineSteps } from './steps/index.ts';
 const log = logger('worker');
 /** Seconds that `ready` waits for what is not needed to take tasks. */
 const BEFORE_READY = 1;
+/** Seconds that closing gets at least, after a drain in time and after one that was not. A broker that is dead must not keep a worker. */
+const CLOSING = { inTime: 2, late: 1 };
 
 export type WorkerState = 'created' | 'starting' | 'running' | 'stopping' | 'stopped';
 
@@ -299,6 +301,8 @@ export class Worker implements AsyncDisposable {
   async #shutDown(blueprint: Blueprint): Promise<void> {
     this.#state = 'stopping';
     const seconds = this.#shutdownTimeout;
+    const began = performance.now();
+    let isLate: boolean;
     const late = (): Error =>
       new ShutdownError(`The worker stops, and the task did not end within ${seconds} seconds (shutdownTimeout).`);
     {
@@ -306,8 +310,20 @@ export class Worker implements AsyncDisposable {
       await blueprint
         .drain(limit.signal)
         .catch((error: unknown) => log.warning('Draining ended early: {error}', { error: String(error) }));
+      isLate = limit.signal.aborted;
     }
-    await blueprint[Symbol.asyncDispose]();
+    if (seconds === undefined && !isLate) {
+      await blueprint[Symbol.asyncDispose]();
+      return;
+    }
+    const rest = (seconds ?? 0) - (performance.now() - began) / 1000;
+    using hurry = deadline(
+      isLate ? CLOSING.late : Math.max(CLOSING.inTime, rest),
+      () => new ShutdownError('The worker leaves without waiting any longer.'),
+      undefined,
+      { ref: true },
+    );
+    await blueprint.stop(hurry.signal);
   }
 }
 
@@ -328,6 +344,12 @@ function withParts(blueprint: Blueprint, parts: WorkerParts): Blueprint {
     names: blueprint.names,
     drain: (signal) => blueprint.drain(signal),
     info: () => blueprint.info(),
+    stop: async (hurry) => {
+      await blueprint.stop(hurry);
+      await orAborted(Promise.resolve(parts[Symbol.asyncDispose]()), hurry).catch((error: unknown) =>
+        log.debug('The parts of the worker were not closed in time: {error}', { error: String(error) }),
+      );
+    },
     [Symbol.asyncDispose]: async () => {
       await blueprint[Symbol.asyncDispose]();
       await parts[Symbol.asyncDispose]();

@@ -8,8 +8,8 @@ export interface Proxy extends AsyncDisposable {
   readonly open: number;
   /** Kills every open connection; resolves to how many. */
   cut(): number;
-  /** Connections from now on are ended at once; those that are open stay. */
-  refuse(): void;
+  /** Connections from now on are ended at once, or no longer; those that are open stay. */
+  refuse(refusing?: boolean): void;
   /** The URL with host and port replaced by the proxy's. */
   url(original: string): string;
 }
@@ -50,8 +50,8 @@ export async function startProxy(targetUrl: string): Promise<Proxy> {
       return pairs.size;
     },
     cut,
-    refuse: () => {
-      refusing = true;
+    refuse: (now = true) => {
+      refusing = now;
     },
     url: (original) => original.replace(`${target.hostname}:${target.port}`, `127.0.0.1:${port}`),
     [Symbol.asyncDispose]: async () => {

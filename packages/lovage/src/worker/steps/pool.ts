@@ -54,6 +54,7 @@ export const poolStep: Bootstep<WorkerHost> = {
     if (inHere) await host.signals.workerProcessInit.tell(() => ({ pid }));
     return {
       info: () => ({ pool: pool.info() }),
+      isAwaited: true,
       [Symbol.asyncDispose]: async () => {
         await pool[Symbol.asyncDispose]();
         if (inHere) await host.signals.workerProcessShutdown.tell(() => ({ pid, exitCode: undefined }));
