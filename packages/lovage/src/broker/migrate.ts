@@ -134,16 +134,19 @@ class Run {
         this.#tell();
       }
       if (this.#isOver) break;
-      if (!forever && seen >= ready && (await this.#heldElsewhere(passed)) === 0) break;
+      if (forever || seen < ready) continue;
+      const left = await this.#look(passed);
+      // What somebody held at the start may be ready by now: it was not seen yet.
+      if (this.#held === 0 && (left === 0 || seen >= ready + held)) break;
     }
-    await this.#heldElsewhere(passed);
+    await this.#look(passed);
   }
 
-  /** Messages that somebody else holds; `own` are ours. */
-  async #heldElsewhere(own: number): Promise<number> {
-    const { held = 0 } = (await this.#options.from.count(this.#options.source)) ?? {};
+  /** Notes how many messages somebody else holds; `own` are ours. Answers how many are ready. */
+  async #look(own: number): Promise<number> {
+    const { ready = 0, held = 0 } = (await this.#options.from.count(this.#options.source)) ?? {};
     this.#held = Math.max(0, held - own);
-    return this.#held;
+    return ready;
   }
 
   async #bring(deliveries: readonly Delivery[]): Promise<void> {
