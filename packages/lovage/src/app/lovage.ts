@@ -32,7 +32,7 @@ import {
   signatureFromWire,
   type TaskPort,
 } from '../task/index.ts';
-import { type Clock, ConfigurationError, type LamportClock, logger, systemClock } from '../util/index.ts';
+import { type Clock, ConfigurationError, checkName, type LamportClock, logger, systemClock } from '../util/index.ts';
 import { bugReport } from './bug-report.ts';
 import { Config, type SettingsInput } from './config.ts';
 import type { BrokerRole } from './connections.ts';
@@ -194,6 +194,8 @@ export class Lovage implements AsyncDisposable {
   /** Sends a task by name; it need not be known here. It is sent even by an app that is always eager. */
   async sendTask<Result = unknown>(name: string, options: SendTaskOptions = {}): Promise<AsyncResult<Result>> {
     const { args = [], kwargs = {}, ...rest } = options;
+    if (typeof name !== 'string' || name === '') throw new ConfigurationError('sendTask needs the name of a task.');
+    checkName('The name of a task', name);
     checkCallOptions(name, rest);
     if (this.settings.taskAlwaysEager) {
       logger('app').warn(`'${name}' is sent although taskAlwaysEager is on: a task sent by name may not exist here.`);

@@ -1,7 +1,7 @@
 // The queues of an app: those of taskQueues, the default one, and those made because somebody named them. Pure: settings in,
 // declarations out; the producer and workers send them to the broker.
 import type { BindingDeclaration, ExchangeDeclaration, ExchangeType, QueueDeclaration, Topology } from '../broker/index.ts';
-import { ConfigurationError, didYouMean, QueueNotFoundError, uuid } from '../util/index.ts';
+import { ConfigurationError, checkName, didYouMean, QueueNotFoundError, uuid } from '../util/index.ts';
 import { queuesForm } from './settings/celery-forms.ts';
 import { checkQueues } from './settings/checks.ts';
 import type { NamedQueue, QueueOptions, Settings } from './settings.ts';
@@ -112,6 +112,7 @@ function missingQueue(name: string, settings: Settings): NamedQueue {
 }
 
 function build(options: NamedQueue, settings: Settings, broadcasts: BroadcastNames): Queue {
+  checkName('The name of a queue', options.name);
   const broadcast = options.broadcast === true;
   const exchange = { ...exchangeOf(options, settings), ...(options.exchangePassive === true ? { passive: true } : {}) };
   const routingKey = options.routingKey ?? settings.taskDefaultRoutingKey ?? settings.taskDefaultQueue;

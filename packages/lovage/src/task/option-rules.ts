@@ -1,6 +1,7 @@
 // What the value of an option must be, for those who write without types: a wrong one is refused where it is written, not found later
 // inside a driver. option-names.ts and the settings taskRoutes and taskAnnotations ask here.
 import { parseTime } from '../protocol/index.ts';
+import { nameFault } from '../util/index.ts';
 import type { DeclareOptions } from './declare.ts';
 import type { ApplyOptions, CallOptions, ExecOptions } from './options.ts';
 import { isRate } from './rate.ts';
@@ -21,6 +22,10 @@ const isTime = (value: unknown): boolean =>
   value instanceof Date ? !Number.isNaN(value.getTime()) : isText(value) && parseTime(value) !== undefined;
 
 const text: OptionRule = { must: 'a text', fits: isText };
+const name: OptionRule = {
+  must: 'a text without control characters, of 255 bytes at most',
+  fits: (value) => isText(value) && nameFault(value) === undefined,
+};
 const boolean: OptionRule = { must: 'true or false', fits: (value) => typeof value === 'boolean' };
 const count: OptionRule = { must: 'a whole number of 0 or more', fits: (value) => Number.isInteger(value) && Number(value) >= 0 };
 const seconds: OptionRule = { must: 'a number of seconds', fits: isNumber };
@@ -59,13 +64,16 @@ const isSchema = (value: unknown): boolean =>
 
 /** Options that fix how a message is sent. */
 export const EXEC_RULES: OptionRules<ExecOptions> = {
-  queue: { must: 'the name of a queue', fits: (value) => isText(value) && value !== '' },
-  exchange: { must: 'the name of an exchange', fits: isText },
+  queue: {
+    must: 'the name of a queue, without control characters, of 255 bytes at most',
+    fits: (value) => name.fits(value) && value !== '',
+  },
+  exchange: { must: 'the name of an exchange, without control characters, of 255 bytes at most', fits: name.fits },
   exchangeType: {
     must: "'direct', 'topic' or 'fanout'",
     fits: (value) => value === 'direct' || value === 'topic' || value === 'fanout',
   },
-  routingKey: text,
+  routingKey: name,
   priority: {
     must: "a whole number, 'high', 'normal' or 'low'",
     fits: (value) => Number.isInteger(value) || value === 'high' || value === 'normal' || value === 'low',
@@ -147,7 +155,7 @@ export const TASK_RULES: OptionRules<DeclareOptions> = {
 /** Options of a run in place. */
 export const APPLY_RULES: OptionRules<ApplyOptions> = {
   throw: boolean,
-  taskId: text,
+  taskId: name,
   link: links,
   linkError: links,
   headers: map,

@@ -1,6 +1,6 @@
 // Typed handles of tasks whose code is here: what `app.task(…)` gives. A handle turns calls into plain data and lets send.ts do the rest.
 import type { AsyncResult } from '../result/index.ts';
-import { ConfigurationError } from '../util/index.ts';
+import { ConfigurationError, checkName } from '../util/index.ts';
 import type { Body, DeclareOptions, DeclareTask } from './declare.ts';
 import { callDirectly } from './direct.ts';
 import { runEagerly } from './eager.ts';
@@ -15,6 +15,7 @@ import type { TaskPort } from './port.ts';
 export function defineTask(name: string, options: DeclareOptions, run: Body): TaskDefinition {
   if (typeof name !== 'string' || name === '')
     throw new ConfigurationError("A task needs a name, such as 'shop.resize'; got an empty one.");
+  checkName('The name of a task', name);
   if (typeof run !== 'function') throw new ConfigurationError(`The task '${name}' needs a function as its last argument.`);
   checkTaskOptions(name, options);
   const parts = splitOptions(options);

@@ -15,6 +15,7 @@ export { JsonMolds, type Molded } from './json-mold.ts';
 export * from './lamport.ts';
 export * from './logger.ts';
 export * from './maybe.ts';
+export { checkName, nameFault } from './names.ts';
 export * from './redact.ts';
 export {
   closeChordWrite,

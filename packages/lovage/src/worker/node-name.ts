@@ -1,6 +1,6 @@
 // Node names: `celery@host` by default, so that Celery's tools find Lovage's workers; `-n` may expand parts of the host's name.
 import { hostname } from 'node:os';
-import { ConfigurationError } from '../util/index.ts';
+import { ConfigurationError, checkName } from '../util/index.ts';
 
 const DEFAULT_NAME = 'celery';
 
@@ -26,6 +26,12 @@ function expand(format: string, host: string): string {
 export function nodeName(format?: string, host: string = hostname()): string {
   if (format === undefined || format === '') return `${DEFAULT_NAME}@${host}`;
   const expanded = expand(format, host);
+  checkName('The node name', expanded);
+  // Files of workers are called after them.
+  if (/[/\\]/.test(expanded))
+    throw new ConfigurationError(
+      `The node name '${expanded}' holds a slash; it is part of the names of files, such as pid files.`,
+    );
   return expanded.includes('@') ? expanded : `${DEFAULT_NAME}@${expanded}`;
 }
 

@@ -1,7 +1,7 @@
 // An entry of beat's schedule: what is sent, when, with which limits. Read from the setting beatSchedule, from `app.addPeriodicTask` and
 // from a schedule store; checked once, here, with an error that names the entry.
 import { type CallOptions, checkCallOptions } from '../../task/index.ts';
-import { ConfigurationError, camelCase, didYouMean } from '../../util/index.ts';
+import { ConfigurationError, camelCase, checkName, didYouMean } from '../../util/index.ts';
 import { isCustom, readSchedule, type Schedule, type ScheduleLike } from './schedules.ts';
 
 /** What happens to runs that beat was too late for: none of them, the latest only, or all. */
@@ -129,6 +129,7 @@ const isSecondsOrNull = (value: unknown): value is number | null => value === nu
 function taskName(task: unknown, reader: Reader): string {
   const name = isBag(task) || typeof task === 'function' ? (task as { readonly name?: unknown }).name : task;
   if (typeof name !== 'string' || name === '') throw reader.wrong('task', "a task or the name of one, such as 'mail.digest'");
+  checkName('The name of a task', name);
   return name;
 }
 

@@ -131,7 +131,7 @@ test('an option of the wrong kind is refused where it is written', async () => {
   const task = app.task('t', () => 1);
   await expect(app.sendTask('t', { countdown: '5' } as object)).rejects.toThrow('countdown must be a number of seconds, not "5"');
   await expect(task.applyAsync([], { queue: { name: 'q' } } as object)).rejects.toThrow(
-    'queue must be the name of a queue, not an object',
+    'queue must be the name of a queue, without control characters, of 255 bytes at most, not an object',
   );
   await expect(task.applyAsync([], { eta: 'tomorrow' })).rejects.toThrow(ConfigurationError);
   expect(() => app.task('u', { maxRetries: '3' } as object, () => 1)).toThrow(
