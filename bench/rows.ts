@@ -1,5 +1,14 @@
 // What is measured: the rows of docs/performance.md, their peers, and the ratios that Lovage promises.
-import { canvasTime, drain, enqueue, type Measure, type Peer, sequentialGets, startToReady } from './lib/measure.ts';
+import {
+  beatLateness,
+  canvasTime,
+  drain,
+  enqueue,
+  type Measure,
+  type Peer,
+  sequentialGets,
+  startToReady,
+} from './lib/measure.ts';
 import { POOL_ROWS } from './pool-rows.ts';
 
 export interface Goal {
@@ -192,6 +201,19 @@ export const ROWS: readonly Row[] = [
       { 'raw loop': { role: 'connect' } },
     ),
     goals: [{ peer: 'raw loop', ratio: 1 / 1.2 }],
+  },
+  {
+    id: 'beat-10000',
+    title: 'Redis, beat, 10,000 entries due in one second: how late the tasks begin, p50',
+    unit: 'milliseconds',
+    measure: beatLateness,
+    peers: peers(
+      ['Lovage', 'Lovage, p99', 'Lovage, the last one'],
+      { count: 10_000, options: { figure: 'p50' } },
+      { 'Lovage, p99': { options: { figure: 'p99' } }, 'Lovage, the last one': { options: { figure: 'max' } } },
+    ),
+    goals: [],
+    atMost: 1000,
   },
   ...CANVAS_ROWS,
   ...POOL_ROWS,

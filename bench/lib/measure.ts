@@ -67,6 +67,18 @@ export const canvasTime: Measure = async (peer, places) => {
   return await client.next();
 };
 
+/** Milliseconds by which periodic tasks that are all due in one moment begin late, on an idle worker in another process. */
+export const beatLateness: Measure = async (peer, places) => {
+  await using place = await places.open(peer.broker);
+  const options = optionsOf(peer, plain(place));
+  await using worker = startProgram(peer.program, 'worker', options);
+  await worker.next();
+  await using beat = startProgram(peer.program, 'beat', options);
+  const { left = 0 } = await beat.next();
+  if (left < 500) throw new Error(`Beat was ready only ${left} ms before its runs were due: on this machine it needs longer.`);
+  return await worker.next();
+};
+
 /** Milliseconds from the start of the process to its word that it is ready. */
 export const startToReady: Measure = async (peer, places) => {
   await using place = await places.open(peer.broker);

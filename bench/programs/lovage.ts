@@ -1,6 +1,17 @@
 // Lovage on any broker: the built package, as its users import it.
 import { chain, chord, group, Lovage } from 'lovage';
-import { ARGUMENTS, CANVAS_SIZE, counter, isRight, type Options, serve, timeCalls, timeCanvas, timeGets } from './protocol.ts';
+import {
+  ARGUMENTS,
+  CANVAS_SIZE,
+  counter,
+  isRight,
+  lateness,
+  type Options,
+  serve,
+  timeCalls,
+  timeCanvas,
+  timeGets,
+} from './protocol.ts';
 
 function appOf(options: Options): Lovage {
   const results = options.url.startsWith('amqp') ? 'rpc://' : options.url;
@@ -12,6 +23,9 @@ function appOf(options: Options): Lovage {
     ...options.settings,
   });
 }
+
+/** Milliseconds. */
+const BEAT_STARTS = 4000;
 
 type Arguments = [id: string, order: { amount: number; currency: string }];
 
@@ -29,6 +43,7 @@ await serve({
       ran();
       return 1;
     });
+    app.task('bench.late', lateness(options, answer));
     app.task('bench.step', (n: number) => n + 1);
     app.task('bench.total', (list: number[]) => list.reduce((sum, n) => sum + n, 0));
     // Several of one run are on one broker.
@@ -39,6 +54,17 @@ await serve({
     const noop = appOf(options).remote<(...args: Arguments) => number>('bench.noop');
     const get = async (): Promise<number> => (await noop.delay(...(ARGUMENTS as Arguments))).get({ timeout: 10 });
     answer(await timeGets(options.count, get));
+  },
+  // All entries are due in one moment, once everything is at rest.
+  beat: async (options, answer) => {
+    const { startBeat } = await import('lovage/beat');
+    const due = Date.now() + BEAT_STARTS;
+    const entry = { task: 'bench.late', schedule: new Date(due), args: [due] };
+    const entries = Array.from({ length: options.count }, (_, index) => [`entry ${index}`, entry] as const);
+    const app = appOf({ ...options, settings: { ...options.settings, beatSchedule: Object.fromEntries(entries) } });
+    const beat = await startBeat(app);
+    await beat.ready;
+    answer({ left: due - Date.now() });
   },
   canvas: async (options, answer) => {
     const { canvas = 'chain' } = options;

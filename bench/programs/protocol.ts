@@ -11,6 +11,8 @@ export interface Options {
   readonly results?: boolean;
   /** Which canvas: 100 steps, each with the result of the one before; 1,000 tasks and their results; 1,000 and a body that adds them up. */
   readonly canvas?: 'chain' | 'group' | 'chord';
+  /** How late the runs of beat are: in the middle, but for one in a hundred, or the last of all. */
+  readonly figure?: 'p50' | 'p99' | 'max';
   /** What the tasks do. @default 'noop' */
   readonly task?: 'noop' | 'hash';
   /** Settings of the peer's own, for example Lovage's `redisInFlight`. */
@@ -82,6 +84,21 @@ export async function timeGets(count: number, get: () => Promise<unknown>): Prom
   taken.sort((a, b) => a - b);
   const quantile = (share: number): number => taken[Math.min(taken.length - 1, Math.floor(taken.length * share))] ?? Number.NaN;
   return { perSecond, p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99) };
+}
+
+/** Milliseconds after their due time at which `count` periodic tasks began, as one figure. */
+export function lateness(
+  { count, figure = 'p50' }: Options,
+  answer: (fields: Record<string, unknown>) => void,
+): (due: number) => void {
+  const late: number[] = [];
+  return (due) => {
+    late.push(Date.now() - due);
+    if (late.length !== count) return;
+    late.sort((a, b) => a - b);
+    const share = { p50: 0.5, p99: 0.99, max: 1 }[figure];
+    answer({ milliseconds: late[Math.min(count - 1, Math.floor(count * share))] });
+  };
 }
 
 /** How many steps or members a canvas has. */
