@@ -14,7 +14,7 @@ import { million } from './million.ts';
 import { mutations, tooMuch } from './mutations.ts';
 import { forgotten, partition } from './partition.ts';
 import { poison } from './poison.ts';
-import { slotBroken, slotDeaths, slotLeak, slotOrphans } from './pools.ts';
+import { slotBroken, slotDeaths, slotLeak, slotOrphans, threadDeaths } from './pools.ts';
 import { publishCut } from './publish-cut.ts';
 import { alarm, consumerTimeout } from './rabbitmq-limits.ts';
 import { resendKill } from './resend-kill.ts';
@@ -55,6 +55,7 @@ export const scenarios: readonly Scenario[] = [
   settleCut,
   settleKill,
   slotDeaths,
+  threadDeaths,
   slotBroken,
   slotLeak,
   slotOrphans,

@@ -13,22 +13,37 @@ const applies: Scenario['applies'] = ['sqlite', 'redis', 'redis-celery', 'rabbit
 /** How a task takes its process down; see hazards.ts. */
 const WAYS = ['kill', 'segfault', 'exit 0', 'exit 1', 'throw later', 'reject later'] as const;
 
+/** How it takes its thread down, and not the process. */
+const THREAD_WAYS = ['exit 0', 'exit 1', 'throw later', 'reject later'] as const;
+
 export const slotDeaths: Scenario = {
   id: 'slot-deaths',
   title: 'Tasks that end their process: SIGKILL, SIGSEGV, exit 0 and 1, uncaught error, rejection (prefork)',
   applies,
   daily: ['redis'],
-  run: async (context) => {
+  run: deaths('prefork', WAYS),
+};
+
+export const threadDeaths: Scenario = {
+  id: 'thread-deaths',
+  title: 'Tasks that end their thread: exit 0 and 1, uncaught error, rejection (threads)',
+  applies,
+  daily: ['redis'],
+  run: deaths('threads', THREAD_WAYS),
+};
+
+function deaths(pool: 'prefork' | 'threads', ways: readonly string[]): Scenario['run'] {
+  return async (context) => {
     await using arena = await openArena(context);
     const { stack, isShort } = arena;
     const producer = await stack.producer({ name: 'producer' });
-    const worker = await stack.worker({ name: 'worker', concurrency: SLOTS, pool: 'prefork', tasks: TASKS });
+    const worker = await stack.worker({ name: 'worker', concurrency: SLOTS, pool, tasks: TASKS });
     const load = keepSending(producer, { perSecond: 20, args: [20] });
     const rounds = isShort ? 1 : 5;
     const recoverySeconds: number[] = [];
     const violations: string[] = [];
     for (let round = 0; round < rounds; round++) {
-      for (const [at, way] of WAYS.entries()) {
+      for (const [at, way] of ways.entries()) {
         const prefix = `death${round}-${at}`;
         await producer.produce({ prefix, count: 1, perSecond: 100, task: 'fault.suicide', args: [way] });
         const began = Date.now();
@@ -43,9 +58,9 @@ export const slotDeaths: Scenario = {
     await load.stop();
     await arena.quiesce(stack.takeover + 30);
     if (!worker.isRunning) violations.push('the worker ended');
-    return arena.result({ inFlight: rounds * WAYS.length, recoverySeconds, violations });
-  },
-};
+    return arena.result({ inFlight: rounds * ways.length, recoverySeconds, violations });
+  };
+}
 
 export const slotBroken: Scenario = {
   id: 'slot-broken',
