@@ -1,4 +1,5 @@
 // What is measured: the rows of docs/performance.md, their peers, and the ratios that Lovage promises.
+import { CLI_ROWS } from './cli-rows.ts';
 import {
   beatLateness,
   canvasTime,
@@ -215,6 +216,7 @@ export const ROWS: readonly Row[] = [
     goals: [],
     atMost: 1000,
   },
+  ...CLI_ROWS,
   ...CANVAS_ROWS,
   ...POOL_ROWS,
 ];

@@ -6,6 +6,11 @@ if (major < 22 || (major === 22 && minor < 22) || (major === 24 && minor < 15) |
     `Error: Lovage needs Node 22.22.3 or later (24.15 or later of the 24 line); this is ${process.version}.\n`,
   );
   process.exitCode = 1;
+} else if (process.argv.length === 3 && (process.argv[2] === '--version' || process.argv[2] === '-V')) {
+  // Asked by scripts at every step: nothing is loaded for it.
+  const { readFileSync } = process.getBuiltinModule('node:fs');
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  process.stdout.write(`${version}\n`);
 } else {
   // What was compiled once is kept (NODE_DISABLE_COMPILE_CACHE=1 says no): a third of the start of a worker.
   process.getBuiltinModule('node:module').enableCompileCache();

@@ -136,3 +136,24 @@ test('multi shows what it would do, and says what is wrong', async () => {
     stderr: expect.stringContaining("no user 'no-such-user'") as unknown,
   });
 });
+
+test('pid file, mask and log file of worker and beat come from their settings, too', async () => {
+  const file = (name: string): string => `run/set-${name}.pid`;
+  const log = (name: string): string => `log/set-${name}.log`;
+  const given = {
+    worker: { workerPidfile: file('worker'), workerLogfile: log('worker'), workerUmask: '077' },
+    beat: { beatPidfile: file('beat'), beatLogfile: log('beat'), beatUmask: '077' },
+  };
+  for (const [program, settings] of Object.entries(given)) {
+    const pairs = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+    mkdirSync(at('log'), { recursive: true });
+    expect(await shop.run([program, '--detach', '--', ...pairs])).toEqual({ code: 0, stdout: '', stderr: '' });
+    const pid = pidIn(`run/set-${program}.pid`);
+    started.push(pid);
+    await vi.waitFor(() => expect(existsSync(at(`log/set-${program}.log`))).toBe(true), { timeout: 20_000, interval: 20 });
+    expect(statSync(at(`log/set-${program}.log`)).mode & 0o777).toBe(0o600);
+    process.kill(pid, 'SIGTERM');
+    await gone(pid);
+    expect(existsSync(at(`run/set-${program}.pid`))).toBe(false);
+  }
+});

@@ -119,3 +119,12 @@ describe('missed runs', () => {
     expect(dues(round({ entry: { schedule: 4 * 3600 }, now: 300, settings }))).toEqual([240]);
   });
 });
+
+test('beatCronStartingDeadline drops late runs of crontabs, and of nothing else', () => {
+  const settings = { beatCronStartingDeadline: 60 };
+  const late = { entry: { schedule: '* * * * *' }, now: 3.5, settings };
+  expect(dues(round(late))).toEqual([3]);
+  expect(dues(round({ entry: { schedule: '0 * * * *' }, now: 62.5, settings }))).toEqual([]);
+  expect(dues(round({ entry: { schedule: '0 * * * *' }, now: 62.5 }))).toEqual([60]);
+  expect(dues(round({ entry: { schedule: 3600 }, now: 62.5, settings }))).toEqual([60]);
+});
