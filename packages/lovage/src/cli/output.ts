@@ -98,6 +98,18 @@ export function columns(): number | undefined {
   return process.stdout.isTTY === true ? process.stdout.columns : undefined;
 }
 
+/** Words in lines of the terminal's width, behind an indent. */
+export function wrapped(words: string, indent: string): readonly string[] {
+  const width = Math.max(20, (columns() ?? 120) - indent.length);
+  const lines: string[] = [''];
+  for (const word of words.split(' ')) {
+    const last = lines.at(-1) ?? '';
+    if (last !== '' && last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
+  }
+  return lines.map((line) => `${indent}${line}`);
+}
+
 /** A table that fits the terminal: what is too wide is cut in this column, never below 20 places. */
 export function cutTable(
   head: readonly string[],

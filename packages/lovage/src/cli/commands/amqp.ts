@@ -13,7 +13,7 @@ import type { BrokerShell } from '../broker-shell/seam.ts';
 import { virtualShell } from '../broker-shell/virtual.ts';
 import { type Command, type CommandContext, defineCommand, EXIT } from '../define.ts';
 import { codeOf, describeError } from '../failure.ts';
-import { columns, printable } from '../output.ts';
+import { printable, wrapped } from '../output.ts';
 import { confirmed } from './confirm.ts';
 import { reachBroker } from './reach.ts';
 
@@ -23,12 +23,7 @@ async function shellOf(app: Lovage): Promise<BrokerShell> {
 }
 
 function helpLines(): readonly string[] {
-  const width = columns() ?? 120;
-  return commandNames.flatMap((name) => {
-    const usage = usageOf(name);
-    const { about } = commandOf(name);
-    return usage.length + about.length + 4 <= width ? [`${usage}  - ${about}`] : [usage, `    ${about}`];
-  });
+  return commandNames.flatMap((name) => [...wrapped(usageOf(name), ''), ...wrapped(commandOf(name).about, '    ')]);
 }
 
 type Ask = (question: string) => Promise<boolean>;
@@ -79,9 +74,14 @@ async function prompt({ shell, context }: Omit<Session, 'ask'>): Promise<number>
     line,
   ];
   const terminal = createInterface({ input: process.stdin, output: process.stderr, completer: complete });
-  const closed = new Promise<undefined>((done) => terminal.once('close', () => done(undefined)));
-  const question = (text: string): Promise<string | undefined> =>
-    Promise.race([terminal.question(text).catch(() => undefined), closed]);
+  // What is typed ahead, or pasted, waits for its turn.
+  const lines = terminal[Symbol.asyncIterator]();
+  const question = async (text: string): Promise<string | undefined> => {
+    terminal.setPrompt(text);
+    terminal.prompt();
+    const { value, done } = await lines.next();
+    return done === true ? undefined : value;
+  };
   const ask: Ask = async (text) => /^y(es)?$/i.test(((await question(`${text} [y/N] `)) ?? '').trim());
   out.line(`Connected to ${printable(shell.url)}. Commands: help, exit.`);
   for (;;) {
@@ -94,7 +94,7 @@ async function prompt({ shell, context }: Omit<Session, 'ask'>): Promise<number>
       else if (word !== '') await perform(splitWords(line ?? ''), { shell, context, ask });
     } catch (error) {
       if (out.json) out.answer({ error: describeError(error)[0], code: codeOf(error) }, []);
-      else out.warn(`${out.style('red', 'Error:')} ${describeError(error).join('\n')}`);
+      else out.warn(wrapped(`${out.style('red', 'Error:')} ${describeError(error).join(' ')}`, '').join('\n'));
     }
   }
   terminal.close();

@@ -12,7 +12,7 @@ import { askMachine, askSecurity, askSettings, judgeAddress } from '../doctor/lo
 import { askRabbit } from '../doctor/rabbit.ts';
 import { askRedis } from '../doctor/redis.ts';
 import { seconds } from '../options.ts';
-import { columns, type Output, printable } from '../output.ts';
+import { type Output, printable, wrapped } from '../output.ts';
 import { because, type Reachable, reach } from './reach.ts';
 
 /** A check that itself fails is a finding. */
@@ -99,18 +99,6 @@ async function workers(app: Lovage): Promise<readonly Finding[]> {
 }
 
 const COLORS = { ok: 'green', note: 'dim', warn: 'yellow', fail: 'red', down: 'red' } as const;
-
-/** Words in lines of the terminal's width, behind an indent. */
-function wrapped(words: string, indent: string): readonly string[] {
-  const width = Math.max(30, columns() ?? 120) - indent.length;
-  const lines: string[] = [''];
-  for (const word of words.split(' ')) {
-    const last = lines.at(-1) ?? '';
-    if (last !== '' && last.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
-  }
-  return lines.map((line) => `${indent}${line}`);
-}
 
 function linesOf(findings: readonly Finding[], out: Output): readonly string[] {
   const blank = ' '.repeat(5);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { printable, resultLines, table, toJson } from '../../../src/cli/output.ts';
+import { printable, resultLines, table, toJson, wrapped } from '../../../src/cli/output.ts';
 
 test('control characters never reach the terminal raw', () => {
   const nasty = 'a\u001b[31mb\u0007c\u0085\r';
@@ -40,4 +40,12 @@ test('tables align, numbers to the right', () => {
       ],
     ),
   ).toEqual(['queue   ready', 'celery      5', 'x        1200']);
+});
+
+test('words are wrapped at the width of lines, and no word is cut', () => {
+  const words = Array.from({ length: 60 }, () => 'word').join(' ');
+  const lines = wrapped(words, '  ');
+  expect(lines.length).toBeGreaterThan(1);
+  expect(lines.map((line) => line.trim()).join(' ')).toBe(words);
+  expect(wrapped('x'.repeat(200), '')).toEqual(['x'.repeat(200)]);
 });
