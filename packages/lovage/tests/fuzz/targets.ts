@@ -2,7 +2,7 @@
 // throw one of its own errors; anything else is a defect.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Config, globMatch, settingsTable } from '../../src/app/index.ts';
+import { Config, crontab, globMatch, settingsTable } from '../../src/app/index.ts';
 import { readDeath } from '../../src/broker/index.ts';
 import { readEnvelope, returnedEnvelope, unackedEnvelope } from '../../src/broker/redis/envelope.ts';
 import { expanded, explain, signatureOf } from '../../src/canvas/index.ts';
@@ -157,6 +157,7 @@ const SQL_URLS = [
   ...['db+postgresql://me:p%40ss@localhost:5432/results?sslmode=require', 'db+mysql+pymysql://a:b@h/d', 'db+sqlite:///a%20b.db'],
   'db+postgresql://a:b@/d?host=/run/postgresql',
 ];
+const CRONTABS = ['*/5 0-4,23 1-31/2 jan-mar mon,wed', '0 4 * * *', '59 23 31 12 6'];
 const TIMES = ['2026-01-02T03:04:05.678901+00:00', '2026-01-02', '2026-01-02T03:04:05Z', '20260102T030405'];
 const RATES = ['10/s', '100/m', '1.5/h', '7'];
 const FORMATS = ['[%(asctime)s: %(levelname)-8s] %(message).10s %%', '%(created)f %(process)05d'];
@@ -272,6 +273,7 @@ export const targets: readonly Target[] = [
   ofText('Redis URLs', URLS, (url) => parseRedisUrl(url)),
   ofText('RabbitMQ URLs', URLS, parseAmqpUrl),
   ofText('SQL URLs', SQL_URLS, sqlPlace),
+  ofText('crontabs', CRONTABS, (text) => crontab(text)),
   ofText('masked texts', [...URLS, ...raws], (value) => [redactUrl(value), redactText(value)]),
   ofValue('masked values', values, (value) => redact(value)),
   ofText('log formats', FORMATS, (format) => lineFormat(format)),
