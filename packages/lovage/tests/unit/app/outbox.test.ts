@@ -84,7 +84,7 @@ test('a broker that never answers is left at the deadline, unknown', async () =>
 });
 
 test('every call is answered by its own deadline, also those that wait behind a broker that stands still', async () => {
-  const timeout = 0.2;
+  const timeout = 0.5;
   const never: Script = () => new Promise(() => undefined);
   const peer = host(Array.from({ length: 50 }, () => never));
   const outbox = createOutbox(
@@ -106,7 +106,7 @@ test('every call is answered by its own deadline, also those that wait behind a 
   expect(answers.filter(({ fate }) => fate === undefined)).toEqual([]);
   // A batch goes by its oldest, so a younger one may be answered an eighth earlier; nobody waits for twice the time.
   expect(Math.min(...answers.map(({ took }) => took))).toBeGreaterThan(timeout * 0.8);
-  expect(Math.max(...answers.map(({ took }) => took))).toBeLessThan(timeout * 1.5);
+  expect(Math.max(...answers.map(({ took }) => took))).toBeLessThan(timeout * 2);
 });
 
 test('a broker that cannot be reached was told nothing', async () => {
