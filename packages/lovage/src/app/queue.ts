@@ -123,6 +123,11 @@ export function createQueue(name: string, host: QueueHost): QueueHandle {
   }
 
   async function move(ids: readonly string[], dueAt: number | undefined, what: string): Promise<readonly WaitingTask[]> {
+    // The broker writes the new time itself, and cannot sign it.
+    if (host.renew() !== undefined)
+      throw new BrokerError(
+        `A task cannot be ${what} in the queue '${name}': this app signs its messages (setting signingKey), and a signature covers the time. Cancel the task and send it again.`,
+      );
     const room = roomOf(await host.broker(), name, what);
     return (await room.reschedule(name, ids, dueAt)).map(taskOf);
   }

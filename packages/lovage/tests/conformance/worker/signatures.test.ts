@@ -46,6 +46,15 @@ const withHeaders = (message: Outgoing, headers: Readonly<Record<string, unknown
 });
 
 describe.concurrent.each(places)('signed headers on %s', (name, place) => {
+  it('cannot be given another time in the broker: the signature covers it', async () => {
+    await using s = await setup(place, SIGNED);
+    const { note } = tasksOf(s);
+    const { id } = await note.applyAsync(['later'], { countdown: 3600 });
+    const queue = s.app.queue(s.queue);
+    for (const change of [() => queue.runNow(id), () => queue.reschedule(id, { countdown: 5 })])
+      await expect(change()).rejects.toThrow('a signature covers the time');
+  });
+
   it('run: a call, a delay, a retry, a chain and a chord', async () => {
     await using s = await setup(place, { ...SIGNED, resultChordJoinTimeout: 10 });
     const { add, sum, twice } = tasksOf(s);
