@@ -223,6 +223,8 @@ describe('queues', () => {
       bindings: [{ queue, exchange, routingKey: 'orders.*' }],
     });
     await using reader = await read(broker, queue);
+    // The ways of delayed messages are laid out with the first.
+    await publish(broker, message(await freshQueue(broker), 'first', { dueAt: Date.now() / 1000 + 1 }));
     const dueAt = Date.now() / 1000 + 3;
     await publish(
       broker,
