@@ -1,6 +1,6 @@
 // Every way to reach a Redis: TLS, Sentinel with a failover, password, database, key prefix, unix socket; and what refuses.
 import { expect, test } from 'vitest';
-import { startRedis, startSentinel } from '../../../../../scripts/servers/index.ts';
+import { freePorts, startRedis, startSentinel } from '../../../../../scripts/servers/index.ts';
 import { type Broker, type BrokerOptions, openBroker } from '../../../src/broker/index.ts';
 import { ConfigurationError, PublishError } from '../../../src/util/index.ts';
 import { redisUrl } from '../../support/servers.ts';
@@ -107,7 +107,8 @@ test('an unknown transport option is refused with a suggestion', async () => {
 });
 
 test('a server of a Cluster is refused with the reason and the way out', async () => {
-  await using server = await startRedis({ args: ['--cluster-enabled', 'yes'] });
+  // The port for other nodes would be 10,000 higher, among those that the kernel gives to clients.
+  await using server = await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-port', `${await freePorts()}`] });
   await using line = plainLine(server.url);
   await line.call('CLUSTER', ['ADDSLOTSRANGE', 0, 16383]);
   await expect.poll(async () => `${await line.call('CLUSTER', ['INFO'])}`, { timeout: 20_000 }).toContain('cluster_state:ok');
