@@ -9,7 +9,7 @@ import { NOBODY } from './remote.ts';
 export interface WorkersWish {
   /** Workers by name with their number of slots; none: the workers that answer are asked. */
   readonly workers: readonly Drawn[] | undefined;
-  /** At most so many workers, and slots of each, are drawn one by one. */
+  /** At most so many workers, and slots of each (8 unless it is said), are drawn one by one. */
   readonly wmax: number;
   readonly tmax: number;
   /** 'Worker 1' in place of names. */
@@ -34,6 +34,8 @@ export interface Picture {
   readonly edges: readonly { readonly from: string; readonly to: string }[];
 }
 
+/** Slots of a worker that are drawn one by one unless tmax says more; fifty boxes that are alike tell nothing. */
+const SLOTS_DRAWN = 8;
 const FLAGS = ['generic', 'enumerate'] as const;
 const OPTIONS = ['nodes', 'threads', 'wmax', 'tmax', 'backend', 'broker'] as const;
 
@@ -60,7 +62,8 @@ export function readWish(words: readonly string[]): WorkersWish {
     given.set(name, word.slice(at + 1));
   }
   const list = (name: string): readonly string[] => (given.get(name) ?? '').split(',').filter((part) => part !== '');
-  const most = (name: string): number => (given.has(name) ? wholeNumber(name, given.get(name) ?? '') : Number.POSITIVE_INFINITY);
+  const most = (name: string, otherwise: number): number =>
+    given.has(name) ? wholeNumber(name, given.get(name) ?? '') : otherwise;
   const slots = list('threads').map((text) => wholeNumber('threads', text));
   const workers = list('nodes').map((name, index) => ({ name, slots: slots[index] ?? 0 }));
   if (slots.length > workers.length)
@@ -69,8 +72,8 @@ export function readWish(words: readonly string[]): WorkersWish {
     );
   return {
     workers: workers.length === 0 ? undefined : workers,
-    wmax: most('wmax'),
-    tmax: most('tmax'),
+    wmax: most('wmax', Number.POSITIVE_INFINITY),
+    tmax: most('tmax', SLOTS_DRAWN),
     generic: given.has('generic'),
     enumerate: given.has('enumerate'),
     broker: list('broker'),
