@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { requireBinary } from '../../../../scripts/servers/install.ts';
 import { Lovage } from '../../src/index.ts';
 import { startWorker } from '../../src/worker/index.ts';
@@ -97,8 +97,14 @@ describe.each([
     await expect(refused.get({ timeout: 20 })).rejects.toThrow(/"Interop stranger 13" is not known here/);
     const plain = await unsigned.sendTask('js.join', { args: ['a', 'b'] });
     await expect(plain.get({ timeout: 20 })).rejects.toThrow(/untrusted content of type json/);
-    const reasons = (await app.deadLetters().list()).map(({ death }) => death?.reason);
-    expect(reasons.toSorted()).toEqual(['refused-content', 'refused-signature']);
+    // Who waits hears a moment before the letter lies there.
+    await vi.waitFor(
+      async () => {
+        const reasons = (await app.deadLetters().list()).map(({ death }) => death?.reason);
+        expect(reasons.toSorted()).toEqual(['refused-content', 'refused-signature']);
+      },
+      { timeout: 10_000 },
+    );
     await stranger.sendTask('py.join', { args: ['a', 'b'], queue });
     const after = await app.sendTask('py.join', { args: ['still', 'here'], queue });
     expect(await after.get({ timeout: 20 })).toBe('still|here|-');
