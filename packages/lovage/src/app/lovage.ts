@@ -300,9 +300,18 @@ export class Lovage implements AsyncDisposable {
     return createDeadLetters(queue, {
       broker: () => this.openBroker('read'),
       backend: () => this.openBackend(),
-      renew: () => resignerOf(this.settings, this.#clock),
+      renew: () => this.#resigner(),
       forget: async (ids) => this.results.set(ids).forget(),
     });
+  }
+
+  #resigner(): ReturnType<typeof resignerOf> {
+    const leads = (exchange: string, queue: string): boolean => {
+      // One that taskQueues does not name is made, with the exchange that its senders take.
+      this.queues.get(queue);
+      return this.queues.boundTo(exchange).some(({ declaration }) => declaration.name === queue);
+    };
+    return resignerOf(this.settings, this.#clock, leads);
   }
 
   /** A queue of the broker: pause and resume it, look at what waits, cancel or reschedule it. @default name the setting taskDefaultQueue */
@@ -310,7 +319,7 @@ export class Lovage implements AsyncDisposable {
     return createQueue(name, {
       broker: () => this.openBroker('read'),
       environment: () => this.#ownEnvironment(),
-      renew: () => resignerOf(this.settings, this.#clock),
+      renew: () => this.#resigner(),
       tellPauses: () => tellPauses(this.control),
       clock: this.#clock,
       deadLetters: () => this.deadLetters(name),

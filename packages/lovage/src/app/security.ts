@@ -64,10 +64,14 @@ export function headerSignerOf(settings: Settings, clock: Clock): ((message: Sig
 const readKeys = (keys: Settings['signingKeys']): ReadonlyMap<string, MessageKey> =>
   new Map(Object.entries(keys).map(([id, key]) => [id, readKey(id, key)]));
 
-/** Signs messages anew that are sent again; undefined when this app signs nothing. */
-export function resignerOf(settings: Settings, clock: Clock): ReturnType<typeof createResigner> | undefined {
+/** Signs messages anew that are sent again; undefined when this app signs nothing. `leads` says whether messages of an exchange come to a queue. */
+export function resignerOf(
+  settings: Settings,
+  clock: Clock,
+  leads: (exchange: string, queue: string) => boolean,
+): ReturnType<typeof createResigner> | undefined {
   const sign = headerSignerOf(settings, clock);
-  return sign === undefined ? undefined : createResigner(readKeys(settings.signingKeys), sign);
+  return sign === undefined ? undefined : createResigner({ keys: readKeys(settings.signingKeys), sign, leads });
 }
 
 /**

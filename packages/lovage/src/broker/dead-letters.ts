@@ -71,7 +71,8 @@ export function deadLetter(settlement: DeadLetterSettlement, nowSeconds: number)
 
 /** The death of a message that was read from a dead-letter queue; undefined when it tells none that can be read. */
 export function readDeath(message: Message | Delivery): Death | undefined {
-  const value = message.headers[DEATH_HEADER];
+  // Foreign senders may write no headers.
+  const value = (message.headers as Message['headers'] | null)?.[DEATH_HEADER];
   if (typeof value !== 'object' || value === null) return undefined;
   const { reason, error, attempts, origin, time, node } = value as Partial<Record<keyof Death, unknown>>;
   if (typeof reason !== 'string' || typeof origin !== 'object' || origin === null) return undefined;

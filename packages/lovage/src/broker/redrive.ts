@@ -1,6 +1,6 @@
 // Looking at dead letters and sending them again. Works on every driver: a letter is taken, its copy published, then it is acked, so
 // that a death in between doubles it at most.
-import { BrokerError, QueueNotFoundError } from '../util/index.ts';
+import { BrokerError, PublishError, QueueNotFoundError } from '../util/index.ts';
 import { ATTEMPTS_HEADER, DEATH_HEADER, type Death, deadLetterQueue, readDeath } from './dead-letters.ts';
 import type { Broker, Delivery, Message, Outgoing, Subscription } from './seam.ts';
 
@@ -8,6 +8,8 @@ import type { Broker, Delivery, Message, Outgoing, Subscription } from './seam.t
 const PATIENCE = 5;
 /** Seconds in which the copies of one batch have to be confirmed. */
 const PUBLISH_TIMEOUT = 30;
+/** Letters that are held beside those that were there, for those that come back. */
+const SPARE = 100;
 /** What brokers and workers wrote about the message's earlier life. */
 const PAST: ReadonlySet<string> = new Set([
   ...[DEATH_HEADER, ATTEMPTS_HEADER, 'redelivered', 'x-delivery-count', 'x-death'],
@@ -38,8 +40,11 @@ export interface ResendOptions {
 
 const DEFAULT_LIMIT = 1000;
 
+/** Foreign senders may write no headers. */
+const headersOf = ({ headers }: Message): Message['headers'] => (headers as Message['headers'] | null) ?? {};
+
 function letterOf(message: Message): DeadLetter {
-  const { id, task } = message.headers;
+  const { id, task } = headersOf(message);
   return {
     id: typeof id === 'string' ? id : undefined,
     task: typeof task === 'string' ? task : undefined,
@@ -57,15 +62,53 @@ export async function listDeadLetters(
   return (await broker.peek(deadLetterQueue(queue), limit)).map(letterOf);
 }
 
-/** Sends dead letters of a queue to where they died, as if new; resolves to those that were sent. */
-export function resendDeadLetters(broker: Broker, queue: string, options: ResendOptions = {}): Promise<readonly DeadLetter[]> {
+/**
+ * Sends dead letters of a queue to where they died, as if new; resolves to those that were sent. Those that cannot be sent stay, and reject
+ * it once all others are sent.
+ */
+export async function resendDeadLetters(
+  broker: Broker,
+  queue: string,
+  options: ResendOptions = {},
+): Promise<readonly DeadLetter[]> {
   const { renew = (_, next) => next } = options;
-  return takeOut(broker, queue, options, (chosen) =>
-    broker.publish(
-      chosen.map((delivery) => renew(delivery, again(delivery, queue))),
-      { signal: AbortSignal.timeout(PUBLISH_TIMEOUT * 1000) },
-    ),
+  const errors: unknown[] = [];
+  let stayed = 0;
+  const sent = await takeOut(broker, queue, options, async (chosen) => {
+    const outgoing = chosen.map((delivery) => ({ delivery, message: renew(delivery, again(delivery, queue)) }));
+    // One queue after the other: one that was deleted keeps its own letters back and no others.
+    const groups = Map.groupBy(outgoing, ({ message }) => message.routingKey);
+    const gone = await Promise.all([...groups.values()].map((group) => sendGroup(broker, group, errors)));
+    stayed += chosen.length - gone.flat().length;
+    return gone.flat();
+  });
+  if (errors.length === 0) return sent;
+  const [error] = errors;
+  throw new BrokerError(
+    `${stayed} dead letters of "${queue}" were not sent and stay where they are, ${sent.length} were sent: ${error instanceof Error ? error.message : String(error)}`,
+    { cause: error },
   );
+}
+
+/** Publishes them; answers those that are surely stored. */
+async function sendGroup(
+  broker: Broker,
+  group: readonly { readonly delivery: Delivery; readonly message: Outgoing }[],
+  errors: unknown[],
+): Promise<readonly Delivery[]> {
+  const deliveries = group.map(({ delivery }) => delivery);
+  try {
+    await broker.publish(
+      group.map(({ message }) => message),
+      { signal: AbortSignal.timeout(PUBLISH_TIMEOUT * 1000) },
+    );
+    return deliveries;
+  } catch (error) {
+    errors.push(error);
+    if (!(error instanceof PublishError)) return [];
+    const failed = new Set(error.failures.map(({ index }) => index));
+    return deliveries.filter((_, index) => !failed.has(index));
+  }
 }
 
 /** Deletes dead letters of a queue; resolves to those that were deleted. */
@@ -74,34 +117,53 @@ export function discardDeadLetters(
   queue: string,
   options: Omit<ResendOptions, 'before' | 'renew'> = {},
 ): Promise<readonly DeadLetter[]> {
-  return takeOut(broker, queue, options, async () => undefined);
+  return takeOut(broker, queue, options, async (chosen) => chosen);
 }
 
-/** Takes the chosen ones out, in batches, each once `first` has resolved for it; the others are put back as they were. */
+/**
+ * Takes the chosen ones out, in batches, those that `first` resolves to; the others are put back as they were. Letters that a
+ * program held which died (an earlier run of this) come back while we wait, and are looked at too.
+ */
 async function takeOut(
   broker: Broker,
   queue: string,
   { where = () => true, limit = DEFAULT_LIMIT, before }: ResendOptions,
-  first: (chosen: readonly Delivery[]) => Promise<void>,
+  first: (chosen: readonly Delivery[]) => Promise<readonly Delivery[]>,
 ): Promise<readonly DeadLetter[]> {
   const dead = deadLetterQueue(queue);
-  const ready = (await broker.count(dead))?.ready ?? 0;
-  const most = Math.min(ready, limit);
+  const { ready, held } = await countOf(broker, dead);
+  const most = Math.min(ready + (held ?? 0), limit);
   if (most === 0) return [];
-  await using subscription = await subscribe(broker, dead, most);
+  await using subscription = await subscribe(broker, dead, Math.min(most + SPARE, limit));
+  // Not more than there were: what dies meanwhile is for the next time. RabbitMQ does not tell what others hold.
+  const isOld = (at: number, { redelivered }: Delivery): boolean =>
+    at < limit && (at < ready || (redelivered && at < ready + (held ?? Number.POSITIVE_INFINITY)));
   const sent: DeadLetter[] = [];
   let seen = 0;
+  let passed = 0;
   for await (const batch of patiently(subscription)) {
+    const old = batch.filter((delivery, index) => isOld(seen + index, delivery));
+    const chosen = old.map((delivery) => ({ delivery, letter: letterOf(delivery) })).filter(({ letter }) => where(letter));
+    let gone: readonly Delivery[] = [];
+    if (chosen.length > 0) {
+      await before?.(chosen.map(({ letter }) => letter));
+      gone = await first(chosen.map(({ delivery }) => delivery));
+      await subscription.settle(gone.map((delivery) => ({ verdict: 'ack', delivery })));
+      sent.push(...chosen.filter(({ delivery }) => gone.includes(delivery)).map(({ letter }) => letter));
+    }
     seen += batch.length;
-    const chosen = batch.map((delivery) => ({ delivery, letter: letterOf(delivery) })).filter(({ letter }) => where(letter));
-    const letters = chosen.map(({ letter }) => letter);
-    await before?.(letters);
-    await first(chosen.map(({ delivery }) => delivery));
-    await subscription.settle(chosen.map(({ delivery }) => ({ verdict: 'ack', delivery })));
-    sent.push(...letters);
-    if (seen >= most) break;
+    passed += old.length - gone.length;
+    if (seen >= limit || old.length < batch.length) break;
+    if (seen < ready) continue;
+    const left = await countOf(broker, dead);
+    if (left.ready === 0 && (left.held ?? 0) <= passed) break;
   }
   return sent;
+}
+
+async function countOf(broker: Broker, queue: string): Promise<{ readonly ready: number; readonly held: number | undefined }> {
+  const { ready = 0, held } = (await broker.count(queue)) ?? {};
+  return { ready, held };
 }
 
 async function subscribe(broker: Broker, queue: string, prefetch: number): Promise<Subscription> {
@@ -139,8 +201,8 @@ export async function* patiently(
 }
 
 function again(delivery: Delivery, queue: string): Outgoing {
-  const { headers, properties, body } = delivery;
-  const kept = Object.entries(headers).filter(([name]) => !PAST.has(name));
+  const { properties, body } = delivery;
+  const kept = Object.entries(headersOf(delivery)).filter(([name]) => !PAST.has(name));
   // By its own name: what it was sent through may lead to other queues, too.
   const routingKey = readDeath(delivery)?.origin.queue || queue;
   return { exchange: '', routingKey, headers: Object.fromEntries(kept), properties, body };

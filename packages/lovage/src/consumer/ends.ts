@@ -114,6 +114,7 @@ export class Ends {
     entry.state = 'done';
     const newer = entry.acked || entry.delivery === settlement?.delivery ? undefined : entry.delivery;
     if (settled === 'given-up') {
+      this.#options.app.guard?.returned(entry.original);
       if (newer !== undefined) this.say(newer, GIVE_BACK);
     } else if (newer !== undefined) this.say(newer, answer);
     else if (!entry.acked && answer.verdict !== 'requeue' && (settled === 'lost' || settlement === undefined)) {

@@ -567,6 +567,7 @@ export class Flow {
     const { policy, acked, interrupted, original } = entry;
     const written = { ...outcome, results: underNewest(outcome.results, entry) };
     const fate = fateOf(written, { policy, acked, interrupted, original });
+    if (outcome.requeue === true || fate.answer.verdict === 'requeue') this.#options.app.guard?.returned(original);
     const then = this.#tellEnd(entry, outcome, fate);
     if (fate.lost) this.#endLost(entry, fate.answer, outcome.error?.message ?? outcome.repr, then);
     else this.#ends.end(entry, fate.answer, fate, then);

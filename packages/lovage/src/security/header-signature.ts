@@ -5,31 +5,17 @@
 // the same; the destination as base64url, a queue, or exchange and routing key. What is signed is a list of plain values (`statement`), the body as its SHA-256.
 import { Buffer } from 'node:buffer';
 import { createHash, randomBytes } from 'node:crypto';
+import type { TaskDelivery } from '../protocol/index.ts';
 import { type Clock, SignatureRefusedError } from '../util/index.ts';
 import type { MessageKey } from './keys.ts';
 
 export const SIGNATURE_HEADER = 'x-lovage-signature';
 
 /** What is signed of a message: the broker room's messages fit. */
-export interface SignedMessage {
-  readonly exchange: string;
-  readonly routingKey: string;
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly properties: {
-    readonly contentType?: string | undefined;
-    readonly contentEncoding?: string | undefined;
-    readonly correlationId?: string | undefined;
-    readonly replyTo?: string | undefined;
-  };
-  readonly body: Uint8Array;
-}
+export type SignedMessage = Pick<TaskDelivery, 'exchange' | 'routingKey' | 'headers' | 'properties' | 'body'>;
 
 /** A message as it was taken. */
-export interface TakenMessage extends SignedMessage {
-  readonly queue: string;
-  readonly redelivered: boolean;
-  readonly attempts: number;
-}
+export type TakenMessage = TaskDelivery & { readonly queue: string };
 
 const COVERED = [
   ...['task', 'id', 'root_id', 'parent_id', 'group', 'group_index', 'eta', 'expires', 'retries', 'timelimit'],
@@ -96,18 +82,27 @@ export function createHeaderSigner({ id, key, clock }: HeaderSignerOptions): (me
   };
 }
 
+export interface ResignerOptions {
+  readonly keys: ReadonlyMap<string, MessageKey>;
+  readonly sign: (message: SignedMessage) => string;
+  /** Does this exchange lead to this queue? */
+  readonly leads: MessageGuardOptions['leads'];
+}
+
 /**
- * Signs a message anew that was signed before and is sent again by somebody who may: what was not signed, or not as it is now, stays as
- * it is, so that nobody gets a signature by asking for a repeat.
+ * Signs a message anew that was signed before and is sent again by somebody who may: what was not signed, not as it is now, or for another
+ * queue than `next` goes to, stays as it is, so that nobody gets a signature by asking for a repeat.
  */
-export function createResigner(
-  keys: ReadonlyMap<string, MessageKey>,
-  sign: (message: SignedMessage) => string,
-): <M extends SignedMessage>(before: SignedMessage, next: M) => M {
+export function createResigner({
+  keys,
+  sign,
+  leads,
+}: ResignerOptions): <M extends SignedMessage>(before: SignedMessage, next: M) => M {
   return (before, next) => {
     try {
       const parts = partsOf(before);
       if (keys.get(parts.id)?.verify(statement(before, parts), parts.signature) !== true) return next;
+      if (next.exchange !== '' || !leadsHere(parts.destination, next.routingKey, leads)) return next;
     } catch {
       return next;
     }
@@ -122,8 +117,10 @@ export interface MessageGuard {
   covers(queue: string): boolean;
   /** Throws SignatureRefusedError for a message of a covered queue that is not as it was signed. */
   check(message: TakenMessage): void;
-  /** Called when a task starts: true when its message has started here before, and nobody has given it back. */
+  /** Called when a task starts: true when its message has started here before, and was not given back since. */
   repeats(message: TakenMessage): boolean;
+  /** Called when a message that started here goes back to its queue: it may start once more. */
+  returned(message: TakenMessage): void;
 }
 
 export interface MessageGuardOptions {
@@ -222,9 +219,14 @@ export function createMessageGuard({ keys, covers, window, clock, leads }: Messa
     if (!covers(message.queue) || typeof header !== 'string') return false;
     const now = clock.now();
     forgetOld(now);
-    const again = started.has(header) && !message.redelivered && message.attempts <= 1;
-    if (!started.has(header)) started.set(header, freshFrom(now, message) + window);
-    return again;
+    // What the message says of earlier starts is not signed, so it counts for nothing here.
+    if (started.has(header)) return true;
+    started.set(header, freshFrom(now, message) + window);
+    return false;
   };
-  return { covers, check, repeats };
+  const returned = (message: TakenMessage): void => {
+    const header = headerOf(message);
+    if (typeof header === 'string') started.delete(header);
+  };
+  return { covers, check, repeats, returned };
 }

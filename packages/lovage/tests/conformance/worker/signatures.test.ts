@@ -4,8 +4,9 @@ import { Buffer } from 'node:buffer';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Lovage, type SettingsInput } from '../../../src/app/index.ts';
-import { deadLetterQueue, type Outgoing } from '../../../src/broker/index.ts';
+import { DEFAULT_DEAD_LETTERS, deadLetterDeclaration, deadLetterQueue, type Outgoing } from '../../../src/broker/index.ts';
 import { chain, chord } from '../../../src/canvas/index.ts';
+import { Reject } from '../../../src/index.ts';
 import { SIGNATURE_HEADER } from '../../../src/security/index.ts';
 import { uuid } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
@@ -145,6 +146,56 @@ describe.concurrent.each(brokers)('refused on %s', (_, place) => {
     // Who may sign may send it again.
     expect(await s.app.deadLetters(s.queue).resend({ limit: 1 })).toHaveLength(1);
     await soon(async () => expect(ran).toEqual(['first', 'once', 'once']));
+  });
+
+  it('a copy that says of itself that it was started before', async () => {
+    await using s = await setup(place, SIGNED);
+    const { ran } = tasksOf(s);
+    await using _worker = await startWorker(s.app);
+    const message = signed(s.app, 'note', ['once']);
+    await send(s.app, message);
+    await soon(async () => expect(ran).toEqual(['once']));
+    await send(s.app, withHeaders(message, { 'x-lovage-attempts': 1, redelivered: true }));
+    await soon(async () => expect(await s.counts()).toEqual({ ...empty, dead: 1 }));
+    expect((await reasons(s))[0]).toMatch(/this is a copy/);
+    expect(ran).toEqual(['once']);
+  });
+
+  it.each([true, false])('not what its task gave back (acksLate: %s)', async (acksLate) => {
+    await using s = await setup(place, SIGNED);
+    let starts = 0;
+    const shy = s.app.task('shy', { acksLate }, () => {
+      if (++starts === 1) throw new Reject('not yet', { requeue: true });
+      return starts;
+    });
+    await using _worker = await startWorker(s.app);
+    const result = await shy.delay();
+    expect(await result.get({ timeout: 15 })).toBe(2);
+    expect(await s.counts()).toEqual(empty);
+  });
+
+  it('what lies among the dead of another queue gets no signature for it', async () => {
+    await using s = await setup(place, SIGNED);
+    const { ran } = tasksOf(s);
+    const elsewhere = new Lovage('elsewhere', { ...s.app.settings, taskDefaultQueue: `${s.queue}-low` }, { environment: {} });
+    onTestFinished(() => elsewhere.close());
+    const message = signed(elsewhere, 'note', ['moved']);
+    const death = { reason: 'failed', origin: { queue: s.queue, exchange: '', routing_key: s.queue } };
+    await (await s.app.openBroker('write')).declare({
+      exchanges: [],
+      queues: [s.app.queues.get(s.queue).declaration, deadLetterDeclaration(s.queue, DEFAULT_DEAD_LETTERS)],
+      bindings: [],
+    });
+    await send(s.app, {
+      ...withHeaders(message, { 'x-lovage-death': death }),
+      exchange: '',
+      routingKey: deadLetterQueue(s.queue),
+    });
+    expect(await s.app.deadLetters(s.queue).resend()).toHaveLength(1);
+    await using _worker = await startWorker(s.app);
+    await soon(async () => expect(await s.counts()).toEqual({ ...empty, dead: 1 }));
+    expect((await reasons(s))[0]).toMatch(/^refused-signature: The message was signed for \["[\w-]+-low/);
+    expect(ran).toEqual([]);
   });
 
   it('a copy of what has its result, by a worker that has never seen it', async () => {

@@ -1,5 +1,6 @@
 // Dead letters of an app: seen, chosen, and sent again with everything forgotten that told of their death.
 import { expect, test } from 'vitest';
+import { DEFAULT_DEAD_LETTERS, deadLetterDeclaration, deadLetterQueue, type Outgoing } from '../../../src/broker/index.ts';
 import { Lovage, Reject } from '../../../src/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
 
@@ -53,4 +54,72 @@ test('a message that dies again is among the dead again', async () => {
   expect(await app.deadLetters().resend()).toHaveLength(1);
   await one();
   await worker.stop();
+});
+
+/** Letters in the queue, written as a worker or a stranger would. */
+async function bury(app: Lovage, letters: readonly Pick<Outgoing, 'headers'>[]): Promise<void> {
+  const broker = await app.openBroker('write');
+  const queues = [deadLetterDeclaration('work', DEFAULT_DEAD_LETTERS), app.queues.get('work').declaration];
+  await broker.declare({ exchanges: [], queues, bindings: [] });
+  const properties = { contentType: 'application/json', contentEncoding: 'utf-8' };
+  const plain: Outgoing = { exchange: '', routingKey: deadLetterQueue('work'), headers: {}, properties, body: new Uint8Array() };
+  await broker.publish(
+    letters.map((letter) => ({ ...plain, ...letter })),
+    { signal: AbortSignal.timeout(5000) },
+  );
+}
+
+const named = (count: number): readonly Pick<Outgoing, 'headers'>[] =>
+  Array.from({ length: count }, (_, index) => ({ headers: { task: 'dead.care', id: `letter-${index}` } }));
+
+test('what an earlier run held that died comes back in the middle, and is sent as well', async () => {
+  await using app = setup();
+  await bury(app, named(5));
+  const broker = await app.openBroker('read');
+  const dying = await broker.subscribe([deadLetterQueue('work')], { prefetch: 2, node: 'lovage@redrive' });
+  const { value: held } = await dying[Symbol.asyncIterator]().next();
+  expect(held).toHaveLength(2);
+  const returned: PromiseLike<void>[] = [];
+  const sent = await app.deadLetters().resend({
+    where: () => {
+      if (returned.length === 0) returned.push(dying[Symbol.asyncDispose]());
+      return true;
+    },
+  });
+  expect(sent.map(({ id }) => id).toSorted()).toEqual(named(5).map(({ headers }) => headers?.id));
+  expect(await app.deadLetters().list()).toEqual([]);
+});
+
+test('what dies while letters are sent waits for the next time', async () => {
+  await using app = setup();
+  await bury(app, named(3));
+  const late: Promise<void>[] = [];
+  const sent = await app.deadLetters().resend({
+    where: ({ id }) => {
+      if (id === 'letter-0') late.push(bury(app, [{ headers: { task: 'dead.care', id: 'late' } }]));
+      return true;
+    },
+  });
+  await Promise.all(late);
+  expect(sent).toHaveLength(3);
+  expect((await app.deadLetters().list()).map(({ id }) => id)).toEqual(['late']);
+});
+
+test('a letter without headers stops nothing', async () => {
+  await using app = setup();
+  await bury(app, [{ headers: null as unknown as Outgoing['headers'] }, ...named(1)]);
+  expect((await app.deadLetters().list()).map(({ id }) => id)).toEqual([undefined, 'letter-0']);
+  expect(await app.deadLetters().resend()).toHaveLength(2);
+  expect(await app.queue('work').peek()).toHaveLength(2);
+});
+
+test('a letter whose queue is gone keeps back no others', async () => {
+  await using app = setup();
+  const origin = { queue: 'deleted', exchange: '', routing_key: 'deleted' };
+  await bury(app, [...named(2), { headers: { id: 'lost', 'x-lovage-death': { reason: 'failed', origin } } }, ...named(1)]);
+  await expect(app.deadLetters().resend()).rejects.toThrow(
+    /^1 dead letters of "work" were not sent and stay where they are, 3 were sent: .*Queue "deleted" does not exist/,
+  );
+  expect((await app.deadLetters().list()).map(({ id }) => id)).toEqual(['lost']);
+  expect(await app.queue('work').peek()).toHaveLength(3);
 });
