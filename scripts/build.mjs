@@ -2,7 +2,7 @@
 // two hundred files spends most of its start on finding them. The old one stays until the new one is whole. A test run builds once and
 // says so (LOVAGE_BUILT), so that nobody swaps the package under a test that uses it.
 import { execFileSync } from 'node:child_process';
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -76,11 +76,25 @@ const withoutFaces = {
   name: 'builtins-without-faces',
   renderChunk: (code) =>
     ascii(
-      code.replaceAll(/^import (?:\* as (\w+)|(\w+)|(\{[^}]*\})) from "(node:[\w/]+)";$/gm, (_, all, main, names, module) => {
-        const later = names === undefined ? undefined : onCall(module, names);
-        return later ?? `const ${all ?? main ?? names.replaceAll(' as ', ': ')} = process.getBuiltinModule("${module}");`;
+      code.replaceAll(/^import (?:(?:\* as )?([\w$]+)(?:, )?)?(\{[^}]*\})? from "(node:[\w/]+)";$/gm, (_, all, names, module) => {
+        const later = names === undefined || all !== undefined ? undefined : onCall(module, names);
+        const wanted = [all, names?.replaceAll(' as ', ': ')].filter((name) => name !== undefined);
+        return later ?? wanted.map((name) => `const ${name} = process.getBuiltinModule("${module}");`).join(' ');
       }),
     ),
+};
+
+/**
+ * The parser of command lines makes a segmenter of texts when it is loaded, which reads ten milliseconds of tables; help pages alone use it.
+ */
+const segmenterOnCall = {
+  name: 'segmenter-on-call',
+  transform(code, id) {
+    if (!id.endsWith('/@optique/core/dist/displaywidth.js')) return undefined;
+    const eager = /^const segmenter = (new Intl\.Segmenter\(.+\));$/m;
+    if (!eager.test(code)) throw new Error('The segmenter of @optique/core is not where it was: look at displaywidth.js.');
+    return code.replace(eager, 'let made;').replaceAll('segmenter.segment(', `(made ??= ${eager.exec(code)[1]}).segment(`);
+  },
 };
 
 /** What a worker on its usual pool and Redis reads, in few files; all else stays in as small ones as it comes. The first that wants a module has it. */
@@ -123,13 +137,13 @@ async function bundle(folder) {
   const build = await rolldown({
     input: ENTRIES,
     platform: 'node',
-    // The helpers of what is written out are brought by the bundler.
-    external: (id) => !/^[./\0]|^@oxc-project\/runtime/.test(id),
+    // The helpers of what is written out are brought by the bundler; the parser of command lines too, which is forty files of its own.
+    external: (id) => !/^[./\0]|^@oxc-project\/runtime|^@optique\//.test(id),
     // As the package says of itself: so what only one driver needs of a room lies in that driver's chunk.
     treeshake: { moduleSideEffects: false },
     // What Node 22 does not know yet (`using`) is written out.
     transform: { target: 'es2024' },
-    plugins: [withoutFaces],
+    plugins: [segmenterOnCall, withoutFaces],
   });
   const chunkFileNames = 'chunks/[name]-[hash].js';
   const options = { dir: folder, format: 'esm', entryFileNames: '[name].js', chunkFileNames, comments: false };
@@ -145,6 +159,7 @@ async function build() {
   const options = ['-p', join(root, 'packages/lovage/tsconfig.build.json'), '--outDir', fresh, '--emitDeclarationOnly'];
   execFileSync(process.execPath, [compiler, ...options], { stdio: 'inherit' });
   await bundle(fresh);
+  copyFileSync(join(root, 'node_modules/@optique/core/LICENSE'), join(fresh, 'LICENSE-optique.txt'));
   writeFileSync(join(fresh, '.built'), '');
   put(fresh);
 }

@@ -2,7 +2,7 @@
 import { merge, or } from '@optique/core/constructs';
 import { lineBreak, type Message, type MessageTerm, message, text } from '@optique/core/message';
 import { map } from '@optique/core/modifiers';
-import type { Parser } from '@optique/core/parser';
+import { type Parser, parseSync } from '@optique/core/parser';
 import { command } from '@optique/core/primitives';
 import type { Usage } from '@optique/core/usage';
 import { run } from '@optique/run';
@@ -116,6 +116,12 @@ function rootParser({ commands, user }: ParseOptions): Parser<'sync', Flat, unkn
   ) => Parser<'sync', Flat, unknown>;
   const preload = map(userParser(user?.preload ?? []), (values) => ({ preload: values }));
   return all(globalOptions, preload, oneOf(...commands.map((definition) => commandParser(definition, user))));
+}
+
+/** A right command line needs no more than its own command's parser: the others cost as much as the start of Node. */
+function parseAlone(argv: readonly string[], known: Command, user: UserOptions | undefined): Flat | undefined {
+  const result = parseSync(rootParser({ commands: [known], colors: false, ...(user === undefined ? {} : { user }) }), argv);
+  return result.success ? result.value : undefined;
 }
 
 function attempt(argv: readonly string[], options: ParseOptions): Flat | Answered {
@@ -256,17 +262,19 @@ export function neededCommands(argv: readonly string[]): readonly string[] | und
 
 /** Parses a command line. Throws ConfigurationError for a flag of the environment that is neither yes nor no. */
 export function parse(
-  line: readonly string[],
+  words: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
   options: ParseOptions,
 ): Parsed | Answered {
   const { commands } = options;
-  const known = commands.find(({ name }) => name === commandWord(line, options.user));
-  const argv = known?.words === true ? asWords(line, known.name) : line;
+  const known = commands.find(({ name }) => name === commandWord(words, options.user));
+  const argv = known?.words === true ? asWords(words, known.name) : words;
   if (options.user !== undefined) checkUser(options.user, commands);
   const asksHelp = beforeEnd(argv).some((word) => HELP.has(word));
   const given = known === undefined || asksHelp ? [] : environmentOptions(known, argv, environment);
-  const outcome = attempt(withOptions(argv, given), options);
+  const line = withOptions(argv, given);
+  const alone = known === undefined || asksHelp ? undefined : parseAlone(line, known, options.user);
+  const outcome = alone ?? attempt(line, options);
   if ('exitCode' in outcome) {
     if (outcome.error === undefined)
       return beforeEnd(argv).some((word) => word === '-h' || word === '--help') ? { ...outcome, asksApp: true } : outcome;

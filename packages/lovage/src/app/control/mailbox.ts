@@ -86,6 +86,7 @@ export function createMailbox(host: MailboxHost): Mailbox {
     using _listening = await inboxOn(broker).listen(ticket, answers.receive);
     try {
       await send(broker, checked, ticket);
+      answers.expect(broker.audience?.(namesOf(host.settings).requests, ''));
       return await answers.wait();
     } finally {
       answers.stop();
@@ -115,18 +116,28 @@ function check(command: Command): Command {
 
 interface Collector {
   readonly receive: (reply: ControlReply) => void;
+  /** So many workers have the command, as far as that is known. */
+  expect(heard: number | undefined): void;
   wait(): Promise<readonly ControlReply[]>;
   stop(): void;
 }
 
-/** Gathers answers until nobody has answered for `timeout` seconds, or all have that were asked by name, or `limit` have. */
-function collector({ timeout, limit, destination, signal, onReply }: Command): Collector {
+/** Gathers answers until nobody has answered for `timeout` seconds, or all have that were asked, or `limit` have. */
+function collector({ timeout, limit, destination, pattern, signal, onReply }: Command): Collector {
   const replies: ControlReply[] = [];
   const missing = new Set(destination);
   const over = Promise.withResolvers<void>();
   let quiet: Timer | undefined;
   let last: Timer | undefined;
+  let audience: number | undefined;
   const abort = (): void => over.reject(signal?.reason);
+  const isComplete = (): boolean => {
+    if (limit !== undefined && replies.length >= limit) return true;
+    if (destination !== undefined && missing.size === 0) return limit === undefined;
+    // Whom a name or a pattern leaves out hears the command too, and says nothing.
+    const asked = destination === undefined && pattern === undefined ? audience : audience === 0 ? 0 : undefined;
+    return asked !== undefined && replies.length >= asked;
+  };
   const listen = (): void => {
     quiet?.cancel();
     quiet = after(timeout, over.resolve, { ref: true });
@@ -135,10 +146,13 @@ function collector({ timeout, limit, destination, signal, onReply }: Command): C
     receive: (reply) => {
       replies.push(reply);
       missing.delete(reply.node);
-      const complete = limit === undefined ? destination !== undefined && missing.size === 0 : replies.length >= limit;
-      if (complete) over.resolve();
+      if (isComplete()) over.resolve();
       else if (quiet !== undefined) listen();
       onReply?.(reply);
+    },
+    expect: (heard) => {
+      audience = heard;
+      if (isComplete()) over.resolve();
     },
     wait: async () => {
       over.promise.catch(() => undefined);

@@ -56,7 +56,8 @@ export function idleSettings(settings: Settings): readonly string[] {
 }
 
 const bySnake = new Map([...settingsTable.keys()].map((name) => [snakeCase(name), name]));
-const byEnvironment = new Map([...settingsTable.keys()].map((name) => [environmentName(name), name]));
+// Read at every start: the names are not worked out once more.
+const byEnvironment = new Map([...bySnake].map(([snake, name]) => [`LOVAGE_${snake.toUpperCase()}`, name]));
 const byOld = new Map<string, string>();
 for (const [name, row] of settingsTable) if (row.old !== undefined) byOld.set(row.old, name);
 

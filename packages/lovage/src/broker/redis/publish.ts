@@ -80,22 +80,31 @@ export function createBroadcaster(context: RedisContext): NonNullable<QueueStore
   return async (messages, signal) => {
     let counts: readonly unknown[] = [];
     await confirmed(context, messages.length, signal, async () => {
+      const looked = replicas.look();
       const calls = messages.map((message) => {
         // As bytes: Node writes a long text to a socket ten times as slowly (bench row redis-drain-events).
         const envelope = Buffer.from(writeEnvelope(message, transport.bodyEncoding));
         return line.call('PUBLISH', [keys.channel(message.exchange, message.routingKey), envelope], signal);
       });
       counts = await Promise.all(calls);
+      await looked;
     });
     return counts.map((count) => (replicas.none ? Number(count) : undefined));
   };
 }
 
-/** Does the server surely have no replicas? Whoever listens at one is not counted by the server. Looked at now and then. */
-function createReplicas({ line }: RedisContext): { readonly none: boolean } {
+interface Replicas {
+  /** The server surely has none. */
+  readonly none: boolean;
+  /** Looks when it is time to. Resolves at once, but for the first time: then to what is true by now. */
+  look(): Promise<void> | undefined;
+}
+
+/** Does the server have replicas? Whoever listens at one is not counted by the server. Looked at now and then. */
+function createReplicas({ line }: RedisContext): Replicas {
   let asked = Number.NEGATIVE_INFINITY;
   let none = false;
-  const look = async (): Promise<void> => {
+  const ask = async (): Promise<void> => {
     try {
       none = /^connected_slaves:0\r?$/m.test(`${await line.call('INFO', ['replication'])}`);
     } catch {
@@ -105,11 +114,14 @@ function createReplicas({ line }: RedisContext): { readonly none: boolean } {
   };
   return {
     get none() {
-      if (performance.now() - asked > REPLICAS_MS) {
-        asked = performance.now();
-        void look();
-      }
       return none;
+    },
+    look: () => {
+      const isFirst = asked === Number.NEGATIVE_INFINITY;
+      if (performance.now() - asked <= REPLICAS_MS) return undefined;
+      asked = performance.now();
+      const asking = ask();
+      return isFirst ? asking : undefined;
     },
   };
 }

@@ -25,6 +25,22 @@ describe.each(somewhere)('workers on %s', (_, place) => {
     expect(await s.app.control.ping({ destination: ['w3@h'], timeout: 0.1 })).toEqual({});
   });
 
+  it('end a question when all who heard it have answered, where the broker counts them', async () => {
+    await using s = await setup(place);
+    const seconds = async (timeout: number): Promise<readonly [number, number]> => {
+      const began = performance.now();
+      const answers = await s.app.control.ping({ timeout });
+      return [Object.keys(answers).length, (performance.now() - began) / 1000];
+    };
+    const counts = (await s.app.openBroker('write')).audience !== undefined;
+    const patience = counts ? 60 : 0.5;
+    const [nobody, inVain] = await seconds(patience);
+    await using _workers = await workers(s, ['w1@h', 'w2@h']);
+    const [both, answered] = await seconds(patience);
+    expect([nobody, both]).toEqual([0, 2]);
+    expect(Math.max(inVain, answered)).toBeLessThan(30);
+  });
+
   it('say what they know', async () => {
     await using s = await setup(place);
     s.app.task('shop.slow', { rateLimit: '10/s' }, async (seconds: number) => seconds);
