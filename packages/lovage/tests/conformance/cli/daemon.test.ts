@@ -137,6 +137,48 @@ test('multi shows what it would do, and says what is wrong', async () => {
   });
 });
 
+const CAMERA = `import { appendFileSync } from 'node:fs';
+export const camera = (): void => appendFileSync('shots', 'x');
+`;
+
+test('pid file, mask and log file of events come from their settings, too', async () => {
+  const settings = { eventsPidfile: 'run/set-events.pid', eventsLogfile: 'log/set-events.log', eventsUmask: '077' };
+  writeFileSync(at('camera.ts'), CAMERA);
+  writeFileSync(at('watched.ts'), TASKS.replace("'shop')", `'shop', ${JSON.stringify(settings)})`));
+  mkdirSync(at('log'), { recursive: true });
+  const line = ['-A', 'watched.ts', 'events', '--camera', './camera.ts', '-F', '0.05', '--detach'];
+  expect(await shop.run(line)).toMatchObject({ code: 0, stderr: '' });
+  const pid = pidIn(settings.eventsPidfile);
+  started.push(pid);
+  expect(statSync(at(settings.eventsLogfile)).mode & 0o777).toBe(0o600);
+  await vi.waitFor(() => expect(existsSync(at('shots'))).toBe(true), { timeout: 20_000, interval: 20 });
+  process.kill(pid, 'SIGTERM');
+  await gone(pid);
+  expect(existsSync(at(settings.eventsPidfile))).toBe(false);
+});
+
+const OTHERS = [
+  { program: 'worker', user: { workerUid: 'no-such-user' }, group: { workerGid: '54321' } },
+  { program: 'beat', user: { beatUid: 'no-such-user' }, group: { beatGid: '54321' } },
+  { program: 'events', user: { eventsUid: 'no-such-user' }, group: { eventsGid: '54321' } },
+] as const;
+const isRoot = process.getuid?.() === 0;
+
+test.each(OTHERS)('user and group of $program come from its settings, too', async ({ program, user, group }) => {
+  const module = (name: string, settings: object): string => {
+    const tell = `process.on('exit', () => console.error(\`group \${process.getgid?.()}\`));\n`;
+    writeFileSync(at(name), TASKS.replace("'shop')", `'shop', ${JSON.stringify(settings)})`) + tell);
+    return name;
+  };
+  const words = program === 'events' ? ['events', '--camera', './none.ts'] : [program, '-S', '/'];
+  const stranger = await shop.run(['-A', module(`${program}-user.ts`, user), ...words]);
+  expect(stranger).toMatchObject({ code: 2, stderr: expect.stringContaining("no user 'no-such-user'") as unknown });
+  const member = await shop.run(['-A', module(`${program}-group.ts`, group), ...words]);
+  // Only root may take another group, and is then seen with it.
+  expect(member.stderr).toMatch(isRoot ? /group 54321/ : /only root may become somebody else/);
+  expect(member.code).not.toBe(0);
+});
+
 test('pid file, mask and log file of worker and beat come from their settings, too', async () => {
   const file = (name: string): string => `run/set-${name}.pid`;
   const log = (name: string): string => `log/set-${name}.log`;

@@ -128,6 +128,28 @@ test('log lines can be JSON, and settings follow a --', async () => {
   for (const line of lines) expect(JSON.parse(line)).toMatchObject({ level: expect.any(String) as unknown });
 });
 
+test('workerLogColor colours the log where no terminal is', async () => {
+  using other = project(FILES);
+  const logs = ['worker.concurrency=1', 'workerLogColor=true'].map(async (pair) => {
+    const worker = await other.worker('-n', pair, '-q', '--', pair);
+    worker.child.kill('SIGTERM');
+    await worker.ended;
+    return worker.log().includes('\u001b[');
+  });
+  expect(await Promise.all(logs)).toEqual([false, true]);
+});
+
+test('a process that is not ready within workerProcAliveTimeout is given up, and the cause told', async () => {
+  const sleep =
+    "if (process.argv[1]?.includes('slot-process')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000);";
+  using other = project({ 'tasks.ts': `${FILES['tasks.ts']}${sleep}\n` });
+  const words = ['worker', '-P', 'prefork', '-c', '1', '-q', '--', 'worker.procAliveTimeout=0.3'];
+  expect(await other.run(words)).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('not ready within 0.3 seconds (setting workerProcAliveTimeout)') as unknown,
+  });
+});
+
 const COMPLETE = `
 lovage() { "$NODE" "$LOVAGE" "$@"; }
 eval "$(lovage completion bash)"
