@@ -44,10 +44,14 @@ function goalsOf(outcome: Outcome): string {
   const own = figures.get('Lovage');
   if (row.atMost !== undefined && own !== undefined)
     texts.push(`${digits(own.median)} ms, goal ≤ ${row.atMost} ms: ${own.median <= row.atMost ? 'reached' : '**missed**'}`);
+  if (row.atLeast !== undefined && own !== undefined)
+    texts.push(
+      `${digits(own.median)} /s, goal ≥ ${row.atLeast.toLocaleString('en-US')} /s: ${own.median >= row.atLeast ? 'reached' : '**missed**'}`,
+    );
   return texts.filter((text) => text !== '').join('; ');
 }
 
-const UNITS = { perSecond: '/s', p50: 'ms', milliseconds: 'ms' };
+const UNITS = { perSecond: '/s', p50: 'ms', milliseconds: 'ms', mebibytes: 'MiB' };
 
 const HEAD = [
   '| row | peer | median (min–max) | Lovage is | worker CPU, µs/task | rounds | goal |',

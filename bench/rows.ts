@@ -4,8 +4,10 @@ import {
   beatLateness,
   canvasTime,
   drain,
+  drainHeard,
   enqueue,
   type Measure,
+  memory,
   type Peer,
   sequentialGets,
   startToReady,
@@ -21,7 +23,7 @@ export interface Goal {
 export interface Row {
   readonly id: string;
   readonly title: string;
-  readonly unit: 'perSecond' | 'p50' | 'milliseconds';
+  readonly unit: 'perSecond' | 'p50' | 'milliseconds' | 'mebibytes';
   readonly measure: Measure;
   /** The first one is Lovage. */
   readonly peers: readonly Peer[];
@@ -29,6 +31,8 @@ export interface Row {
   readonly goals: readonly Goal[];
   /** An upper limit of Lovage's own median, where the promise is a time. */
   readonly atMost?: number;
+  /** A lower limit of it, where the promise is a rate. */
+  readonly atLeast?: number;
 }
 
 type Others = Readonly<Record<string, Partial<Peer>>>;
@@ -39,6 +43,7 @@ const PROGRAMS: Readonly<Record<string, Pick<Peer, 'program' | 'broker'>>> = {
   'bee-queue': { program: 'bee-queue.ts', broker: 'redis' },
   'Celery prefork': { program: 'celery_peer.py', broker: 'redis' },
   'raw loop': { program: 'raw-redis.ts', broker: 'redis' },
+  'bare timers': { program: 'raw-wait.ts', broker: 'redis' },
 };
 
 /** Peers with the same options for all, and differences by name. */
@@ -75,6 +80,35 @@ const CANVAS_ROWS: readonly Row[] = CANVASES.map(({ canvas, title, goals: [bullm
     { peer: 'BullMQ', ratio: bullmq },
     { peer: 'Celery prefork', ratio: celery },
   ],
+}));
+
+/** Tasks that wait for ten milliseconds: a hundred at once could run 10,000 times a second. The bare timers do nothing else. */
+const WAIT_ROWS: readonly Row[] = [
+  { concurrency: 100, atLeast: 9200, count: 20_000 },
+  { concurrency: 1000, atLeast: 50_000, count: 40_000 },
+].map(({ concurrency, atLeast, count }) => ({
+  id: `redis-wait-${concurrency}`,
+  title: `Redis, tasks that wait 10 ms, ${concurrency.toLocaleString('en-US')} at once`,
+  unit: 'perSecond',
+  measure: drain,
+  peers: peers([...NODE_PEERS, 'bare timers'], { count, options: { concurrency, task: 'wait' } }),
+  goals: [],
+  atLeast,
+}));
+
+/** Pages that the worker alone has, and its share of the others. */
+const MEMORY_ROWS: readonly Row[] = (
+  [
+    { figure: 'idle', title: 'Redis, memory of a worker at rest', ratio: 1 },
+    { figure: 'busy', title: 'Redis, memory of a worker that ran 80,000 tasks', ratio: 1 / 0.85 },
+  ] as const
+).map(({ figure, title, ratio }) => ({
+  id: `memory-${figure}`,
+  title,
+  unit: 'mebibytes',
+  measure: memory,
+  peers: peers(NODE_PEERS, { count: 40_000, options: { concurrency: 100, figure } }),
+  goals: [{ peer: 'BullMQ', ratio }],
 }));
 
 export const ROWS: readonly Row[] = [
@@ -144,6 +178,20 @@ export const ROWS: readonly Row[] = [
     ),
     goals: [{ peer: 'Lovage, no events', ratio: 0.85 }],
   },
+  {
+    id: 'redis-drain-heard',
+    title: 'Redis, drain, late ack, with events about every task and a monitor that reads them',
+    unit: 'perSecond',
+    measure: drainHeard,
+    peers: peers(
+      ['Lovage', 'Lovage, no events'],
+      { count: 40_000, options: { concurrency: 100 } },
+      { Lovage: { options: { concurrency: 100, settings: { workerSendTaskEvents: true } } } },
+    ),
+    goals: [{ peer: 'Lovage, no events', ratio: 0.85 }],
+  },
+  ...WAIT_ROWS,
+  ...MEMORY_ROWS,
   {
     id: 'redis-get',
     title: 'Redis, `.get()` one after the other',

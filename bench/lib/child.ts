@@ -1,6 +1,7 @@
 // A measured program as a child process: what it answers, line by line, and its end.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { guardGroup, releaseGroup } from '../../scripts/servers/guard.ts';
@@ -13,6 +14,8 @@ export interface Program extends AsyncDisposable {
   next(): Promise<Answer>;
   /** When it was started, in milliseconds of this process's clock. */
   readonly started: number;
+  /** Its memory: its own pages, and its share of those that others have too (PSS). */
+  mebibytes(): number;
 }
 
 const LIMIT = 60_000;
@@ -30,6 +33,10 @@ export function startProgram(file: string, role: string, options: Options): Prog
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   return {
     started,
+    mebibytes: () => {
+      const kib = /^Pss: +(\d+)/m.exec(readFileSync(`/proc/${child.pid}/smaps_rollup`, 'utf8'))?.[1];
+      return Number(kib) / 1024;
+    },
     next: async () => {
       for (;;) {
         const line = await within(lines.next(), `${file} ${role}`);

@@ -1,6 +1,6 @@
 // bee-queue 2: jobs are removed on success; a caller that waits registers its job before saving it, else it misses quick results.
 import Queue from 'bee-queue';
-import { ARGUMENTS, counter, type Options, serve, timeCalls, timeGets } from './protocol.ts';
+import { ARGUMENTS, counter, type Options, serve, timeCalls, timeGets, work } from './protocol.ts';
 
 function queueOf(options: Options, more: Record<string, unknown> = {}): Queue {
   return new Queue(options.queue, { redis: { url: options.url }, removeOnSuccess: true, activateDelayedJobs: false, ...more });
@@ -19,7 +19,7 @@ await serve({
     await queue.ready();
     queue.process(options.concurrency ?? 100, async () => {
       ran();
-      return 1;
+      return work(options);
     });
     answer({ ready: true });
   },

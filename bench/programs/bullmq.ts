@@ -1,6 +1,17 @@
 // BullMQ 6: jobs are removed when done, all but 10,000 where the caller waits for them.
 import { type FlowJob, FlowProducer, type Job, Queue, QueueEvents, Worker } from 'bullmq';
-import { ARGUMENTS, CANVAS_SIZE, counter, isRight, type Options, serve, timeCalls, timeCanvas, timeGets } from './protocol.ts';
+import {
+  ARGUMENTS,
+  CANVAS_SIZE,
+  counter,
+  isRight,
+  type Options,
+  serve,
+  timeCalls,
+  timeCanvas,
+  timeGets,
+  work,
+} from './protocol.ts';
 
 const connection = (options: Options) => ({ url: options.url });
 
@@ -43,7 +54,7 @@ await serve({
       options.queue,
       async (job) => {
         ran();
-        return job.name === 'noop' ? 1 : await stepOf(job);
+        return job.name === 'noop' ? await work(options) : await stepOf(job);
       },
       { connection: connection(options), concurrency: options.concurrency ?? 100 },
     );

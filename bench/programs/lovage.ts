@@ -11,6 +11,7 @@ import {
   timeCalls,
   timeCanvas,
   timeGets,
+  work,
 } from './protocol.ts';
 
 function appOf(options: Options): Lovage {
@@ -41,7 +42,7 @@ await serve({
     const ran = counter(options.count, answer);
     app.task('bench.noop', (_id: string, _order: Arguments[1]) => {
       ran();
-      return 1;
+      return work(options);
     });
     app.task('bench.late', lateness(options, answer));
     app.task('bench.step', (n: number) => n + 1);
@@ -54,6 +55,14 @@ await serve({
     const noop = appOf(options).remote<(...args: Arguments) => number>('bench.noop');
     const get = async (): Promise<number> => (await noop.delay(...(ARGUMENTS as Arguments))).get({ timeout: 10 });
     answer(await timeGets(options.count, get));
+  },
+  // A monitor, which reads every event. It answers once more when it has heard of most of the tasks.
+  listen: async (options, answer) => {
+    const events = appOf(options).events();
+    await events.ready();
+    answer({ ready: true });
+    let heard = 0;
+    for await (const { type } of events) if (type === 'task-succeeded' && ++heard === options.count) answer({ heard });
   },
   // All entries are due in one moment, once everything is at rest.
   beat: async (options, answer) => {

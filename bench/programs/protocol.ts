@@ -11,16 +11,19 @@ export interface Options {
   readonly results?: boolean;
   /** Which canvas: 100 steps, each with the result of the one before; 1,000 tasks and their results; 1,000 and a body that adds them up. */
   readonly canvas?: 'chain' | 'group' | 'chord';
-  /** How late the runs of beat are: in the middle, but for one in a hundred, or the last of all. */
-  readonly figure?: 'p50' | 'p99' | 'max';
-  /** What the tasks do. @default 'noop' */
-  readonly task?: 'noop' | 'hash';
+  /** How late the runs of beat are: in the middle, but for one in a hundred, or the last of all. When memory is looked at: at rest, or after work. */
+  readonly figure?: 'p50' | 'p99' | 'max' | 'idle' | 'busy';
+  /** What the tasks do; `wait` waits for ten milliseconds. @default 'noop' */
+  readonly task?: 'noop' | 'hash' | 'wait';
   /** Settings of the peer's own, for example Lovage's `redisInFlight`. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 /** A role answers once or, as `worker` does, twice: when it is ready, and when it has done its count. */
 export type Role = (options: Options, answer: (fields: Record<string, unknown>) => void) => Promise<void>;
+
+/** How long a task waits that waits. */
+export const WAIT_MS = 10;
 
 /** About 60 bytes of JSON. */
 export const ARGUMENTS: readonly [string, { amount: number; currency: string }] = [
@@ -86,6 +89,8 @@ export async function timeGets(count: number, get: () => Promise<unknown>): Prom
   return { perSecond, p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99) };
 }
 
+const SHARES: Readonly<Record<string, number>> = { p50: 0.5, p99: 0.99 };
+
 /** Milliseconds after their due time at which `count` periodic tasks began, as one figure. */
 export function lateness(
   { count, figure = 'p50' }: Options,
@@ -96,7 +101,7 @@ export function lateness(
     late.push(Date.now() - due);
     if (late.length !== count) return;
     late.sort((a, b) => a - b);
-    const share = { p50: 0.5, p99: 0.99, max: 1 }[figure];
+    const share = SHARES[figure] ?? 1;
     answer({ milliseconds: late[Math.min(count - 1, Math.floor(count * share))] });
   };
 }
@@ -125,6 +130,11 @@ export async function timeCanvas(
 export function isRight(canvas: keyof typeof CANVAS_SIZE, result: unknown): boolean {
   const size = CANVAS_SIZE[canvas];
   return canvas === 'group' ? Array.isArray(result) && result.length === size : result === size;
+}
+
+/** What a task does once it is counted: nothing, or the wait that it was asked for. */
+export function work({ task }: Options): Promise<number> | number {
+  return task === 'wait' ? new Promise((resolve) => setTimeout(resolve, WAIT_MS, 1)) : 1;
 }
 
 /** Counts runs of a task; tells the rate of the last `count` of twice as many, and what they cost this process: the first half only warms up. */
