@@ -142,6 +142,11 @@ export class Control {
     return this.#send('pool_restart', {}, options);
   }
 
+  /** Each worker writes its heap into a file of its machine and answers the name (setting workerHeapSnapshotDir). It stands still meanwhile. */
+  heapSnapshot(options: ControlOptions = {}): Promise<ByNode<Ok>> {
+    return this.#send('heap_snapshot', {}, options);
+  }
+
   /** Other bounds for workers that scale their pool. */
   autoscale(max: number, min: number, options: ControlOptions = {}): Promise<ByNode<Ok>> {
     return this.#send('autoscale', { max, min }, options);

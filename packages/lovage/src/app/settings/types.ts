@@ -740,6 +740,11 @@ export interface Settings {
    */
   readonly workerPoolRestarts: boolean;
   /**
+   * Folder into which the control command heap_snapshot writes; null: that command is refused, since a snapshot holds whatever is in memory.
+   * @default null
+   */
+  readonly workerHeapSnapshotDir: string | null;
+  /**
    * Each worker also has a queue of its own, <node>.dq2.
    * @default false
    */

@@ -102,6 +102,13 @@ export const workerSettings: SettingRows = {
     old: 'CELERYD_POOL_RESTARTS',
     about: 'Allow the control command pool_restart.',
   },
+  workerHeapSnapshotDir: {
+    kind: 'string',
+    default: null,
+    celery: null,
+    about:
+      'Folder into which the control command heap_snapshot writes; null: that command is refused, since a snapshot holds whatever is in memory.',
+  },
   workerDirect: {
     kind: 'boolean',
     default: false,

@@ -13,6 +13,7 @@ export type ControlSettings = Pick<
   | 'taskSerializer'
   | 'workerEnableRemoteControl'
   | 'workerPoolRestarts'
+  | 'workerHeapSnapshotDir'
   | 'remoteControl'
   | 'brokerConnectionTimeout'
   | 'brokerHeartbeat'

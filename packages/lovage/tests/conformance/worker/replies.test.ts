@@ -196,6 +196,7 @@ function commands(queue: string): readonly Row[] {
     ['enable_events', { zz: 1 }, unexpected('enable_events')],
     ['disable_events', {}, { ok: 'task events disabled' }],
     ['disable_events', {}, { ok: 'task events already disabled' }],
+    ['heap_snapshot', {}, { error: text(/workerHeapSnapshotDir/) }],
     ['heartbeat', {}, null],
     ['election', { id: 'e', topic: 'task', action: {} }, { error: 'not supported' }],
     ['nosuch', {}, { error: "KeyError('nosuch')" }],

@@ -10,6 +10,7 @@ import { conf } from './conf.ts';
 import { disableEvents } from './disable-events.ts';
 import { election } from './election.ts';
 import { enableEvents } from './enable-events.ts';
+import { heapSnapshot } from './heap-snapshot.ts';
 import { heartbeat } from './heartbeat.ts';
 import { hello } from './hello.ts';
 import { memdump } from './memdump.ts';
@@ -44,6 +45,7 @@ export const builtInCommands: readonly Command[] = [
   disableEvents,
   election,
   enableEvents,
+  heapSnapshot,
   heartbeat,
   hello,
   memdump,
