@@ -79,6 +79,12 @@ export class Admission implements Disposable {
     this.#discard(entry, 'revoked');
   }
 
+  /** Puts one that may not start aside, in the broker. Answers false where that cannot keep it. */
+  parkUntil(entry: Entry, until: number): boolean {
+    if (this.#gates.parks) this.#park(entry, until);
+    return this.#gates.parks;
+  }
+
   /** Lets go of one that waits here: it waits on in the broker, or goes back where the broker cannot keep it. */
   letGo(entry: Entry): void {
     const { heldUntil: until } = entry;

@@ -143,6 +143,7 @@ export class Consumer implements AsyncDisposable {
     return {
       prefetch_count: this.flow.prefetch,
       total: Object.fromEntries(this.flow.totals),
+      ...(this.flow.quarantined.length === 0 ? {} : { quarantine: this.flow.quarantined }),
       line: { state: this.#state, connections: this.#connections },
     };
   }

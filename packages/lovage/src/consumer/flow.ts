@@ -28,6 +28,7 @@ import { logOutcome, logReceived } from './lines.ts';
 import { Pace } from './pace.ts';
 import { policyOf, type TaskPolicy } from './policy.ts';
 import type { EventError, WorkerApp } from './port.ts';
+import { Quarantine, type Quarantined } from './quarantine.ts';
 import { type Entry, entryOf, keyOf, Requests, Run } from './request.ts';
 import { Revoked } from './revoked.ts';
 import { isSuspect, Slots } from './slots.ts';
@@ -36,6 +37,8 @@ import { eventsOf, tell, tellEnd } from './telling.ts';
 import { type Answer, type Fate, fateOf } from './verdict.ts';
 
 const log = logger('consumer');
+/** Slots that a task ends in a row before its next messages run alone. */
+const SLOT_DEATHS = 3;
 const SHUT_DOWN: EventError = {
   type: 'WorkerLostError',
   message: 'The worker was shut down while the task ran.',
@@ -76,6 +79,7 @@ export class Flow {
   readonly #slots: Slots;
   readonly #admission: Admission;
   readonly #strategies: Strategies;
+  readonly #quarantine: Quarantine;
   #policies = new WeakMap<object, TaskPolicy>();
   /** What was changed while the worker runs, by task name. */
   readonly #changes = new Map<string, PolicyChange>();
@@ -103,6 +107,9 @@ export class Flow {
     const { requests, revoked } = this;
     const changed = (): void => this.#adjust();
     this.#clock = clock;
+    // Where a slot's death is not the worker's, a few tell no more than that a task is hungry for memory.
+    const watchAfter = pool.can.kill ? SLOT_DEATHS : 1;
+    this.#quarantine = new Quarantine({ after: app.settings.quarantineAfter ?? null, watchAfter, clock });
     const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, changed });
     const run = (entry: Entry): void => this.#run(entry);
     this.#ends = ends;
@@ -130,6 +137,11 @@ export class Flow {
   get #capacity(): number {
     const { pool, capacity } = this.#options;
     return Math.max(pool.limit, capacity?.() ?? 0);
+  }
+
+  /** Tasks that are in quarantine, because they ended one process after the other. */
+  get quarantined(): readonly Quarantined[] {
+    return this.#quarantine.closed;
   }
 
   /** The pool has more or fewer slots than before: starts what waits, and asks for as many messages as that makes. */
@@ -394,10 +406,27 @@ export class Flow {
 
   /** The broker learns of a suspect's start before it: a death that comes then is counted, and nothing else is. */
   #run(entry: Entry): void {
+    if (this.#holdsBack(entry)) return;
     const { request, delivery } = entry;
+    entry.alone = isSuspect(request) || (this.#hasWard && this.#quarantine.watches(request.task));
     const noted = request.attempts > 1 && delivery !== undefined ? this.#options.subscription()?.starting?.(delivery) : undefined;
     if (noted === undefined) this.#slots.add(entry);
     else void this.#runNoted(entry, noted);
+  }
+
+  /** In quarantine: it waits in the broker, as it came. Where the broker cannot keep it, it runs alone. */
+  #holdsBack(entry: Entry): boolean {
+    const until = this.#quarantine.closedUntil(entry.request.task);
+    return until !== undefined && this.#admission.parkUntil(entry, until);
+  }
+
+  /** The task was closed just now: what has not started of it goes back to wait. */
+  #closeOff(task: string): void {
+    for (const entry of this.requests) {
+      if (entry.request.task !== task || entry.state !== 'ready') continue;
+      this.#slots.remove(entry);
+      if (!this.#holdsBack(entry)) this.#slots.add(entry);
+    }
   }
 
   async #runNoted(entry: Entry, noted: Promise<void>): Promise<void> {
@@ -488,10 +517,11 @@ export class Flow {
   }
 
   #start(entry: Entry): void {
-    if (this.#admission.refuse(entry) || this.#refuseRepeat(entry)) {
+    if (this.#admission.refuse(entry) || this.#refuseRepeat(entry) || this.#holdsBack(entry)) {
       this.#slots.free(entry);
       return;
     }
+    this.#quarantine.starts(entry.request.task, entry.key);
     entry.state = 'running';
     entry.run = new Run((slot) => this.#started(entry, slot.pid), !entry.policy.acksLate);
     const outcome = this.#outcome(entry, entry.run);
@@ -521,7 +551,7 @@ export class Flow {
     const { pool } = this.#options;
     try {
       const job = this.#job(entry);
-      return isSuspect(entry.request) && pool.alone !== undefined ? pool.alone(job, run) : pool.run(job, run);
+      return entry.alone && pool.alone !== undefined ? pool.alone(job, run) : pool.run(job, run);
     } catch (error) {
       return brokenPool(error);
     }
@@ -548,6 +578,7 @@ export class Flow {
   #finish(entry: Entry, outcome: Outcome): void {
     if (entry.acked) this.#acked--;
     this.#orphans.delete(entry);
+    this.#judge(entry, outcome);
     if (entry.state !== 'running') {
       // Abandoned by a shutdown: its message has gone back, so this outcome is nobody's.
       this.#slots.free(entry);
@@ -573,6 +604,13 @@ export class Flow {
     else this.#ends.end(entry, fate.answer, fate, then);
     this.#slots.free(entry);
     this.#adjust();
+  }
+
+  /** What its end says of the task, whatever becomes of the message. */
+  #judge({ request: { task }, key }: Entry, { state, died }: Outcome): void {
+    if (state !== 'LOST') this.#quarantine.lived(task);
+    else if (died !== true) this.#quarantine.undecided(task, key);
+    else if (this.#quarantine.died(task, key)) this.#closeOff(task);
   }
 
   /** What is over is told when its result can be read; what runs again before it can. */

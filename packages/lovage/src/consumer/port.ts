@@ -38,6 +38,8 @@ export interface ConsumerSettings {
   readonly brokerConnectionMaxRetries?: number | null | undefined;
   /** Starts of one message before it goes to the dead letters; null: no limit. */
   readonly maxDeliveries?: number | null | undefined;
+  /** Times in a row that a task ends its process before it is in quarantine; null: no limit. */
+  readonly quarantineAfter?: number | null | undefined;
   /** What becomes of a message whose task is not registered here. */
   readonly unknownTask: string;
   /** Larger bodies go to the dead letters unread. */

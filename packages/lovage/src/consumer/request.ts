@@ -26,6 +26,8 @@ export interface Entry {
   state: EntryState;
   /** Its run, while it runs. */
   run: Run | undefined;
+  /** Nothing else may run in its process: it may take that along. */
+  alone: boolean;
   /** A shutdown asked the task to stop: its message goes back uncounted. */
   interrupted: boolean;
   /** Epoch seconds until which it waits here for its eta or its rate. */
@@ -65,6 +67,7 @@ export function entryOf(
     acked: false,
     state: 'received',
     run: undefined,
+    alone: false,
     interrupted: false,
     heldUntil: undefined,
     heldFor: undefined,

@@ -13,6 +13,7 @@ export interface SlotsOptions {
   readonly ward?: boolean;
 }
 
+/** Was it started before, without an end? */
 export function isSuspect({ attempts }: { readonly attempts: number }): boolean {
   return attempts > 1;
 }
@@ -48,13 +49,13 @@ export class Slots {
 
   add(entry: Entry): void {
     entry.state = 'ready';
-    (isSuspect(entry.request) ? this.#suspects : this.#ready).push(entry);
+    (entry.alone ? this.#suspects : this.#ready).push(entry);
     this.#pump();
   }
 
   /** A started entry is over. */
   free(entry: Entry): void {
-    const suspect = isSuspect(entry.request);
+    const suspect = entry.alone;
     if (suspect) this.#suspectRuns = false;
     if (!suspect || this.#options.ward !== true) this.#running--;
     this.#pump();

@@ -15,8 +15,8 @@ export function lostMessage(end: SlotEnd, seq: number): string {
   return `Worker exited prematurely: ${describeEnd(end)} Job: ${seq}.`;
 }
 
-/** The outcome of a job that did not come to an end. `innocent`: its slot was ended because of another. */
-export function lost(message: string, runtime: number, innocent = false): Outcome {
+/** The outcome of a job that did not come to an end; its slot was ended because of another (`innocent`), or ended because of it (`died`). */
+export function lost(message: string, runtime: number, blame?: 'innocent' | 'died'): Outcome {
   return {
     state: 'LOST',
     results: [],
@@ -24,6 +24,6 @@ export function lost(message: string, runtime: number, innocent = false): Outcom
     runtime,
     repr: message,
     error: { type: 'WorkerLostError', message, traceback: undefined, expected: false },
-    ...(innocent ? { innocent } : {}),
+    ...(blame === undefined ? {} : { [blame]: true }),
   };
 }

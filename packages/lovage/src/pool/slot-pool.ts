@@ -541,17 +541,18 @@ class SlotPool implements Pool {
   /** What becomes of the jobs of a slot that is gone. */
   #giveBack(slot: Slot, end: SlotEnd): void {
     const unbegun: Assignment[] = [];
-    for (const assignment of slot.lanes) {
-      if (assignment === undefined || assignment.settled) continue;
+    const open = slot.lanes.flatMap((assignment) => (assignment === undefined || assignment.settled ? [] : [assignment]));
+    for (const assignment of open) {
       const { verdict, startedAt, runtime, seq, options } = assignment;
       if (verdict !== undefined) this.#settle(assignment, this.#stopped(assignment, verdict));
       // What does not announce itself may have begun, and is what the slot died of then.
       else if (startedAt === undefined && (options.announce === true || slot.ended) && this.#canRepeat(assignment))
         unbegun.push(assignment);
-      else if (slot.ended) this.#settle(assignment, lost('Its slot was ended because of another task in it.', runtime, true));
+      else if (slot.ended)
+        this.#settle(assignment, lost('Its slot was ended because of another task in it.', runtime, 'innocent'));
       else {
         this.#lost++;
-        this.#settle(assignment, lost(lostMessage(end, seq), runtime));
+        this.#settle(assignment, lost(lostMessage(end, seq), runtime, open.length === 1 ? 'died' : undefined));
       }
     }
     this.#requeue(unbegun);

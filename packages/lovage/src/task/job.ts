@@ -26,6 +26,8 @@ export interface Outcome {
   readonly parts?: readonly ChordPart[];
   /** LOST only: its slot was ended because of another task, so that this attempt does not count. */
   readonly innocent?: boolean;
+  /** LOST only: its slot ended of itself while nothing else ran there, so this task is what it died of. */
+  readonly died?: boolean;
   /** REJECTED only. */
   readonly requeue?: boolean;
   /** Why its message goes to the dead letters although the task has its result (undecodable, refused content, malformed body). */

@@ -175,6 +175,9 @@ function metricsOf(host: WorkerHost, { ages, delay, isReady }: Measured): string
       [flow?.requests.size, node],
     ]),
     ...family('lovage_worker_slots', 'gauge', 'Tasks that may run at once.', [[pool?.limit, node]]),
+    ...family('lovage_worker_quarantined_task', 'gauge', 'Times in a row that a task in quarantine ended its process.', [
+      ...(flow?.quarantined ?? []).map(({ task, deaths }): Sample => [deaths, { ...node, task }]),
+    ]),
     ...family('lovage_worker_prefetch', 'gauge', 'Unsettled messages that the worker asks for.', [[flow?.prefetch, node]]),
     ...family('lovage_worker_connections_total', 'counter', 'Lines to the broker that were opened.', [
       [consumer?.connections, node],

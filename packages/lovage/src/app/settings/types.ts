@@ -810,6 +810,11 @@ export interface Settings {
    */
   readonly maxZombies: number | null;
   /**
+   * Times in a row that messages of one task (three at least) end their process or thread before the task is in quarantine: one at a time is tried, ever more rarely, and the others wait in the broker until one comes to an end; null: never.
+   * @default 10
+   */
+  readonly quarantineAfter: number | null;
+  /**
    * Seconds that the event loop may stand still before the leases of a worker are given up and its process ended.
    * @default 600
    */

@@ -198,6 +198,15 @@ export const workerSettings: SettingRows = {
     about:
       'Tasks that run on past their hard limit or an abort before the worker finishes what else runs and ends with exit code 1; null: any number.',
   },
+  quarantineAfter: {
+    kind: 'integer',
+    default: 10,
+    min: 1,
+    nullable: true,
+    celery: null,
+    about:
+      'Times in a row that messages of one task (three at least) end their process or thread before the task is in quarantine: one at a time is tried, ever more rarely, and the others wait in the broker until one comes to an end; null: never.',
+  },
   maxLoopBlock: {
     kind: 'seconds',
     default: 600,
