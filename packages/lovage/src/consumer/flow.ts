@@ -37,8 +37,6 @@ import { eventsOf, tell, tellEnd } from './telling.ts';
 import { type Answer, type Fate, fateOf } from './verdict.ts';
 
 const log = logger('consumer');
-/** Slots that a task ends in a row before its next messages run alone. */
-const SLOT_DEATHS = 3;
 const SHUT_DOWN: EventError = {
   type: 'WorkerLostError',
   message: 'The worker was shut down while the task ran.',
@@ -107,9 +105,7 @@ export class Flow {
     const { requests, revoked } = this;
     const changed = (): void => this.#adjust();
     this.#clock = clock;
-    // Where a slot's death is not the worker's, a few tell no more than that a task is hungry for memory.
-    const watchAfter = pool.can.kill ? SLOT_DEATHS : 1;
-    this.#quarantine = new Quarantine({ after: app.settings.quarantineAfter ?? null, watchAfter, clock });
+    this.#quarantine = new Quarantine({ after: app.settings.quarantineAfter ?? null, isolated: pool.can.kill, clock });
     const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, changed });
     const run = (entry: Entry): void => this.#run(entry);
     this.#ends = ends;
@@ -607,10 +603,10 @@ export class Flow {
   }
 
   /** What its end says of the task, whatever becomes of the message. */
-  #judge({ request: { task }, key }: Entry, { state, died }: Outcome): void {
+  #judge({ request: { task }, key }: Entry, { state, died, runtime }: Outcome): void {
     if (state !== 'LOST') this.#quarantine.lived(task);
     else if (died !== true) this.#quarantine.undecided(task, key);
-    else if (this.#quarantine.died(task, key)) this.#closeOff(task);
+    else if (this.#quarantine.died(task, key, runtime)) this.#closeOff(task);
   }
 
   /** What is over is told when its result can be read; what runs again before it can. */

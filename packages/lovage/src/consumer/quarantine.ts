@@ -1,9 +1,10 @@
 // Tasks that take their process along, one message after the other. One such message is a poison pill, and the delivery limit ends it;
 // when several die in a row and none of that name comes to an end, it is the task (a bad deployment, a broken native module), and a
 // thousand of them would keep every slot busy with dying. So the name is closed: its messages wait in the broker, untouched, and one at
-// a time is tried, alone, ever more rarely. The first that comes to an end, in whatever way, opens the name again.
+// a time is tried, alone, ever more rarely. The first that comes to an end, in whatever way, or that lives much longer than those that
+// died, opens the name again.
 //
-// A name:  open → watched (alone, one at a time) → closed until a time → trying one → closed for longer, or open.
+// A name:  open → closed until a time → trying one → closed for longer, or open.
 import { type Clock, logger } from '../util/index.ts';
 
 const log = logger('consumer');
@@ -11,12 +12,16 @@ const log = logger('consumer');
 const COOL = { first: 10, most: 300 };
 /** Different messages that must have died: one or two are their own matter. */
 const MESSAGES = 3;
+/** Seconds after which those that wait for a trial ask again. */
+const RECHECK = 10;
+/** A trial is no death any more when it runs for so many times as long as the longest that died, and so many seconds. */
+const SURVIVES = { times: 2, seconds: 5 };
 
 export interface QuarantineOptions {
   /** Deaths in a row before a task is closed; null: never. */
   readonly after: number | null;
-  /** And before its messages run alone. */
-  readonly watchAfter: number;
+  /** A death takes only its slot along. Else messages of a task of which one died run alone until one comes to an end. */
+  readonly isolated: boolean;
   readonly clock: Clock;
 }
 
@@ -29,8 +34,10 @@ interface Name {
   cool: number;
   /** Epoch seconds; 0 while it is open. */
   until: number;
-  /** The message that is tried. */
-  trial: string | undefined;
+  /** Seconds that the longest of them ran. */
+  longest: number;
+  /** The message that is tried, and since when. */
+  trial: { readonly key: string; readonly since: number } | undefined;
 }
 
 /** A task that is closed, for statistics. */
@@ -51,15 +58,23 @@ export class Quarantine {
     this.#options = options;
   }
 
-  /** The slot of this message died. Is its task closed from now on? */
-  died(task: string, key: string): boolean {
+  /** The slot of this message died after so many seconds. Is its task closed from now on? */
+  died(task: string, key: string, seconds: number): boolean {
     const { after, clock } = this.#options;
     if (after === null) return false;
-    const name = this.#names.get(task) ?? { deaths: 0, dead: new Set(), cool: COOL.first, until: 0, trial: undefined };
+    const name = this.#names.get(task) ?? {
+      deaths: 0,
+      dead: new Set(),
+      cool: COOL.first,
+      until: 0,
+      longest: 0,
+      trial: undefined,
+    };
     this.#names.set(task, name);
     name.deaths++;
     if (name.dead.size < MESSAGES) name.dead.add(key);
-    const isTrial = name.trial === key;
+    name.longest = Math.max(name.longest, seconds);
+    const isTrial = name.trial?.key === key;
     if (isTrial) name.trial = undefined;
     // Those that ran when it was closed tell nothing new.
     if (name.until > 0 ? !isTrial : name.deaths < after || name.dead.size < Math.min(after, MESSAGES)) return false;
@@ -78,35 +93,40 @@ export class Quarantine {
     const name = this.#names.size === 0 ? undefined : this.#names.get(task);
     if (name === undefined) return;
     this.#names.delete(task);
-    if (name.until > 0) log.warning('Task {task} is let out of quarantine: one of its messages came to an end.', { task });
+    if (name.until > 0)
+      log.warning('Task {task} is out of quarantine: one of its messages came to an end, or lives longer than those that died.', {
+        task,
+      });
   }
 
   /** It did neither: it was interrupted. */
   undecided(task: string, key: string): void {
     const name = this.#names.size === 0 ? undefined : this.#names.get(task);
-    if (name?.trial === key) name.trial = undefined;
+    if (name?.trial?.key === key) name.trial = undefined;
   }
 
   /** Do its messages run alone? */
   watches(task: string): boolean {
-    if (this.#names.size === 0) return false;
-    return (this.#names.get(task)?.deaths ?? 0) >= this.#options.watchAfter;
+    const name = this.#names.size === 0 ? undefined : this.#names.get(task);
+    return name !== undefined && (name.until > 0 || !this.#options.isolated);
   }
 
   /** Epoch seconds until which a message has to wait that may not start now. */
   closedUntil(task: string): number | undefined {
     const name = this.#names.size === 0 ? undefined : this.#names.get(task);
     if (name === undefined || name.until === 0) return undefined;
+    const { trial, longest, cool, until } = name;
     const now = this.#options.clock.now();
-    // Should the trial die, they would wait as long as that.
-    if (name.trial !== undefined) return now + name.cool;
-    return now < name.until ? name.until : undefined;
+    if (trial === undefined) return now < until ? until : undefined;
+    if (now - trial.since < SURVIVES.times * longest + SURVIVES.seconds) return now + Math.min(cool, RECHECK);
+    this.lived(task);
+    return undefined;
   }
 
   /** It starts: of a task that is closed, it is the one that is tried. */
   starts(task: string, key: string): void {
     const name = this.#names.size === 0 ? undefined : this.#names.get(task);
-    if (name !== undefined && name.until > 0) name.trial = key;
+    if (name !== undefined && name.until > 0) name.trial = { key, since: this.#options.clock.now() };
   }
 
   /** Tasks that are closed now. */

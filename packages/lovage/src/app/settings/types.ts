@@ -811,7 +811,7 @@ export interface Settings {
   readonly maxZombies: number | null;
   /**
    * Times in a row that messages of one task (three at least) end their process or thread before the task is in quarantine: one at a time is tried, ever more rarely, and the others wait in the broker until one comes to an end; null: never.
-   * @default 10
+   * @default 5
    */
   readonly quarantineAfter: number | null;
   /**

@@ -200,7 +200,7 @@ export const workerSettings: SettingRows = {
   },
   quarantineAfter: {
     kind: 'integer',
-    default: 10,
+    default: 5,
     min: 1,
     nullable: true,
     celery: null,

@@ -13,6 +13,7 @@ import { machineDead } from './machine-dead.ts';
 import { million } from './million.ts';
 import { mutations, tooMuch } from './mutations.ts';
 import { forgotten, partition } from './partition.ts';
+import { pills } from './pills.ts';
 import { poison } from './poison.ts';
 import { slotBroken, slotDeaths, slotLeak, slotOrphans, threadDeaths } from './pools.ts';
 import { publishCut } from './publish-cut.ts';
@@ -60,6 +61,7 @@ export const scenarios: readonly Scenario[] = [
   slotLeak,
   slotOrphans,
   poison,
+  pills,
   resendKill,
   sigterm,
   termKill,

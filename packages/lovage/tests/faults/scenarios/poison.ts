@@ -54,7 +54,7 @@ export const poison: Scenario = {
     'bullmq',
   ],
   run: async (context) => {
-    await using arena = await openArena(context, { lease: 2 });
+    await using arena = await openArena(context, { lease: 2, settings: { quarantineAfter: null } });
     const { stack, isShort, random } = arena;
     const pills = isShort ? 1 : 5;
     const producer = await stack.producer({ name: 'producer' });

@@ -7,9 +7,9 @@ import { type Harness, harness, soon, success } from '../../support/worker-app.t
 /** A quarantine and the hand of its clock. */
 function setup(after: number | null = 4) {
   let now = 1000;
-  const q = new Quarantine({ after, watchAfter: 2, clock: { now: () => now, monotonic: () => now * 1000 } });
+  const q = new Quarantine({ after, isolated: true, clock: { now: () => now, monotonic: () => now * 1000 } });
   const die = (...keys: string[]): void => {
-    for (const key of keys) q.died('t', key);
+    for (const key of keys) q.died('t', key, 2);
   };
   const wait = (seconds: number): void => {
     now += seconds;
@@ -21,9 +21,9 @@ describe('a task', () => {
   it('is closed when so many deaths of three messages of it came in a row', () => {
     const { q, die } = setup();
     die('a', 'a', 'a', 'a', 'b', 'b');
-    expect([q.closedUntil('t'), q.watches('t'), q.watches('other')]).toEqual([undefined, true, false]);
-    expect(q.died('t', 'c')).toBe(true);
-    expect([q.closedUntil('t'), q.closedUntil('other')]).toEqual([1010, undefined]);
+    expect([q.closedUntil('t'), q.watches('t')]).toEqual([undefined, false]);
+    expect(q.died('t', 'c', 2)).toBe(true);
+    expect([q.closedUntil('t'), q.watches('t'), q.closedUntil('other')]).toEqual([1010, true, undefined]);
     expect(q.closed).toEqual([{ task: 't', deaths: 7, until: 1010 }]);
   });
 
@@ -48,16 +48,35 @@ describe('a task', () => {
     wait(10);
     expect(q.closedUntil('t')).toBeUndefined();
     q.starts('t', 'e');
-    expect(q.closedUntil('t')).toBe(1030);
-    expect(q.died('t', 'e')).toBe(false);
+    expect(q.closedUntil('t')).toBe(1020);
+    expect(q.died('t', 'e', 2)).toBe(false);
     expect(q.closedUntil('t')).toBe(1030);
     const closedFor = Array.from({ length: 6 }, (_, index) => {
       wait(1000);
       q.starts('t', `${index}`);
-      q.died('t', `${index}`);
+      q.died('t', `${index}`, 2);
       return (q.closedUntil('t') ?? 0) - now();
     });
     expect(closedFor).toEqual([40, 80, 160, 300, 300, 300]);
+  });
+
+  it('is open when a trial lives much longer than those that died', () => {
+    const { q, wait, die } = setup();
+    die('a', 'b', 'c', 'd');
+    wait(10);
+    q.starts('t', 'e');
+    wait(8.9);
+    expect(q.closedUntil('t')).toBe(1028.9);
+    wait(0.2);
+    expect([q.closedUntil('t'), q.watches('t'), q.closed]).toEqual([undefined, false, []]);
+  });
+
+  it('runs alone from the first death on where a death takes the worker along', () => {
+    const q = new Quarantine({ after: 4, isolated: false, clock: { now: () => 0, monotonic: () => 0 } });
+    q.died('t', 'a', 1);
+    expect([q.closedUntil('t'), q.watches('t'), q.watches('other')]).toEqual([undefined, true, false]);
+    q.lived('t');
+    expect(q.watches('t')).toBe(false);
   });
 
   it('tries another when the trial was interrupted, and is open when one came to an end', () => {
