@@ -1,4 +1,6 @@
 // `lovage inspect`, `control` and `status` against a worker of another process, on the embedded default.
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureBuilt, project, type Worker } from '../../support/program.ts';
 
@@ -14,7 +16,7 @@ let worker: Worker;
 
 beforeAll(async () => {
   ensureBuilt();
-  worker = await shop.worker('-n', 'w1@box', '-c', '2');
+  worker = await shop.worker('-n', 'w1@box', '-c', '2', { LOVAGE_WORKER_HEAP_SNAPSHOT_DIR: 'heaps' });
 });
 afterAll(async () => {
   worker.child.kill('SIGKILL');
@@ -79,6 +81,14 @@ test('control says what came of it: 0 done, 1 an error of a worker, 69 nobody th
     code: 69,
     stderr: 'Error: No nodes replied within time constraint\n',
   });
+});
+
+test('heap_snapshot writes a file that nobody else may read, into the folder that is named for it', async () => {
+  const { stdout } = await shop.run(['control', 'heap_snapshot', '-d', 'w1@box', '-t', '20', '-j']);
+  const file = (JSON.parse(stdout) as { 'w1@box': { ok: string } })['w1@box'].ok;
+  expect(file).toMatch(/\/heaps\/w1@box-\d+-\w+\.heapsnapshot$/);
+  const { mode, size } = statSync(join(shop.folder, 'heaps', file.split('/').at(-1) ?? ''));
+  expect([mode & 0o777, size > 100_000]).toEqual([0o600, true]);
 });
 
 test('shutdown is answered, and the worker ends well', async () => {
