@@ -120,11 +120,13 @@ interface Waiting {
   /** undefined: travels in an array of its group. */
   readonly routingKey: string | undefined;
   readonly group: string;
+  /** The routing key of arrays of its group. */
+  readonly arrayKey: string;
   readonly event: Written;
 }
 
 /** What all events of one kind of one dispatcher have in common. */
-interface Way extends Pick<Waiting, 'from' | 'routingKey' | 'group'> {
+interface Way extends Pick<Waiting, 'from' | 'routingKey' | 'group' | 'arrayKey'> {
   readonly write: (subject: unknown, count: number, timestamp: number) => Written;
 }
 
@@ -152,6 +154,10 @@ class Later implements Waiting {
 
   get group(): string {
     return this.#way.group;
+  }
+
+  get arrayKey(): string {
+    return this.#way.arrayKey;
   }
 
   get event(): Written {
@@ -221,6 +227,7 @@ class EventDispatcher implements Dispatcher {
       from: this.#from,
       routingKey: together ? undefined : eventRoutingKey(type),
       group,
+      arrayKey: arrayKeyOf(group),
       event: this.#write(type, fields),
     });
   }
@@ -239,6 +246,7 @@ class EventDispatcher implements Dispatcher {
     const way: Way = {
       from: this.#from,
       group,
+      arrayKey: arrayKeyOf(group),
       routingKey: this.#batched.has(group) ? undefined : eventRoutingKey(kind.type),
       // Only subjects of this kind go this way.
       write: (subject, count, timestamp) => this.#writeLater(kind, subject as Subject, count, timestamp),
@@ -397,7 +405,7 @@ class Outbox implements EventOutbox {
         if (this.#failed(batch, failure)) break;
         continue;
       }
-      const others = silent.filter((waiting) => !this.#unheard.has(arrayKey(waiting)));
+      const others = silent.filter(({ arrayKey }) => !this.#unheard.has(arrayKey));
       this.#arrived(batch.length - others.length);
       heard = others.length > 0;
       if (heard) {
@@ -417,7 +425,7 @@ class Outbox implements EventOutbox {
     const silent: Waiting[] = [];
     const asking = new Set<string>();
     for (const waiting of batch) {
-      const key = arrayKey(waiting);
+      const key = waiting.arrayKey;
       const waits = waiting.routingKey === undefined && this.#unheard.has(key) && asking.has(key);
       (waits ? silent : asked).push(waiting);
       asking.add(key);
@@ -428,7 +436,7 @@ class Outbox implements EventOutbox {
   /** Who was not heard is remembered. */
   #listen(broker: Broker, exchange: string, batch: readonly Waiting[]): void {
     if (broker.audience === undefined) return;
-    for (const key of new Set(batch.filter(({ routingKey }) => routingKey === undefined).map(arrayKey))) {
+    for (const key of new Set(batch.filter(({ routingKey }) => routingKey === undefined).map((waiting) => waiting.arrayKey))) {
       if (broker.audience(exchange, key) === 0) this.#unheard.add(key);
       else this.#unheard.delete(key);
     }
@@ -490,7 +498,7 @@ class Outbox implements EventOutbox {
     let together: Waiting[] = [];
     const leave = (): void => {
       const [first] = together;
-      if (first !== undefined) messages.push(this.#message(first.from, together, arrayKey(first), exchange));
+      if (first !== undefined) messages.push(this.#message(first.from, together, first.arrayKey, exchange));
       together = [];
     };
     for (const waiting of batch) {
@@ -560,8 +568,8 @@ class Outbox implements EventOutbox {
   }
 }
 
-/** The routing key of arrays of this event's group. */
-function arrayKey({ group }: Waiting): string {
+/** The routing key of arrays of a group. */
+function arrayKeyOf(group: string): string {
   return `${group}.multi`;
 }
 
