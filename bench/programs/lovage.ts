@@ -56,6 +56,12 @@ await serve({
     const get = async (): Promise<number> => (await noop.delay(...(ARGUMENTS as Arguments))).get({ timeout: 10 });
     answer(await timeGets(options.count, get));
   },
+  // Tasks that are due in two hours.
+  park: async (options, answer) => {
+    const noop = appOf(options).remote<(...args: Arguments) => number>('bench.noop');
+    const park = () => noop.applyAsync(ARGUMENTS as Arguments, { countdown: 7200, ignoreResult: true });
+    answer({ perSecond: await timeCalls({ ...options, mode: 'bulk', count: (options.count * 4) / 5 }, park) });
+  },
   // A monitor, which reads every event. It answers once more when it has heard of most of the tasks.
   listen: async (options, answer) => {
     const events = appOf(options).events();

@@ -1,7 +1,7 @@
 // Slots on the worker's own event loop: what async and solo share. The execute function decides every outcome; a slot only counts,
 // queues, and gives up on a job that comes back neither after its hard limit nor after its signal.
 import type { ExecuteOptions, Job, Outcome } from '../task/index.ts';
-import { after, logger, type Maybe, TaskRevokedError, type Timer } from '../util/index.ts';
+import { after, logger, type Maybe, ShutdownError, TaskRevokedError, type Timer } from '../util/index.ts';
 import type { Pool, PoolPowers, RunOptions, SlotPlace } from './seam.ts';
 
 const log = logger('pool');
@@ -35,6 +35,8 @@ interface Waiting {
 }
 
 const DEFAULT_GRACE = 5;
+/** The same when the worker stops, which gives the message back by then. */
+const SHUTDOWN_GRACE = 2;
 /** Seconds that a body may take to heed its signal once its hard limit has passed; its slot is free by then. */
 const HEED = 1;
 
@@ -212,7 +214,8 @@ export class LoopPool implements Pool {
       };
       const onAbort = (): void => {
         timer?.cancel();
-        timer = after(this.#grace, giveUp);
+        const stops = signal.reason instanceof ShutdownError;
+        timer = after(stops ? Math.min(this.#grace, SHUTDOWN_GRACE) : this.#grace, giveUp);
       };
       if (job.timeLimit !== undefined) timer = after(job.timeLimit + this.#grace, giveUp);
       if (signal.aborted) onAbort();

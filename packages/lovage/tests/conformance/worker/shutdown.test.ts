@@ -72,4 +72,24 @@ describe.concurrent.each(here)('a shutdown on %s', (_, place) => {
     expect(await again.get({ timeout: 10 })).toBe('second');
     expect(attempts).toEqual([1, 1]);
   });
+
+  test('does not wait longer for a task that heeds nothing than until its message is given back', async () => {
+    await using s = await setup(place, { shutdownTimeout: 0.05 });
+    let started = false;
+    const deaf = s.app.task('deaf', { params: [] }, async () => {
+      if (started) return;
+      started = true;
+      await new Promise(() => undefined);
+    });
+    const worker = await startWorker(s.app);
+    const again = await deaf.delay();
+    await soon(() => expect(started).toBe(true), WAIT);
+    const began = performance.now();
+    await worker.stop();
+    // Two seconds to heed its signal; the rest is for a busy machine.
+    expect((performance.now() - began) / 1000).toBeLessThan(4);
+    expect(await worker.closed).toBe(WORKER_EXIT.interrupted);
+    await using _second = await startWorker(s.app, { hostname: 'second@box' });
+    await again.get({ timeout: 10 });
+  });
 });

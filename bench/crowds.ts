@@ -1,0 +1,91 @@
+// `node bench/crowds.ts redis|sqlite|rabbitmq [parked] [waiting]`: what a hundred thousand parked tasks and a million waiting ones do to a
+// worker and to the work beside them. Alone on the machine; prints the rows of two tables. The package has to be built.
+import { setTimeout as delay } from 'node:timers/promises';
+import { startProgram } from './lib/child.ts';
+import { type Kind, Places } from './lib/place.ts';
+import { spread } from './lib/stats.ts';
+import type { Options } from './programs/protocol.ts';
+
+const PARKED = 100_000;
+const WAITING = 1_000_000;
+/** Calls of one look at ready work; as many before them only warm up. */
+const CALLS = 500;
+/** Tasks of one measurement. */
+const FEW = 40_000;
+const ROUNDS = 3;
+const PROGRAM = 'lovage.ts';
+
+const kinds: readonly Kind[] = ['redis', 'sqlite', 'rabbitmq'];
+const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
+const percent = (part: number, of: number): string => `${Math.round((100 * part) / of)} %`;
+
+async function once(role: string, options: Options): Promise<Readonly<Record<string, number>>> {
+  await using program = startProgram(PROGRAM, role, options);
+  return await program.next();
+}
+
+/** Calls with their results, and the memory of the worker, before and beside what is parked. */
+async function parked(kind: Kind, places: Places): Promise<string> {
+  await using place = await places.open(kind);
+  const options: Options = { url: place.url, queue: place.queue, count: CALLS, results: true };
+  await using worker = startProgram(PROGRAM, 'worker', { ...options, count: 2 ** 40 });
+  await worker.next();
+  const look = async () => {
+    const { p50 = Number.NaN, p99 = Number.NaN } = await once('get', options);
+    return { p50, p99, mebibytes: worker.mebibytes() };
+  };
+  await look();
+  const before = await look();
+  const { perSecond = 0 } = await once('park', { ...options, count: PARKED });
+  await delay(2000);
+  const beside = await look();
+  const figures = [before.mebibytes, beside.mebibytes, before.p50, beside.p50, before.p99, beside.p99];
+  const cells = figures.map((figure, index) => figure.toFixed(index < 2 ? 0 : 2));
+  return `| ${[kind, whole(perSecond), ...cells].join(' | ')} |`;
+}
+
+interface Rates {
+  readonly publish: number;
+  readonly drain: number;
+  readonly mebibytes: number;
+}
+
+async function rates(options: Options): Promise<Rates> {
+  const publish: number[] = [];
+  const drain: number[] = [];
+  let mebibytes = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    publish.push((await once('enqueue', { ...options, mode: 'bulk' })).perSecond ?? 0);
+    await using worker = startProgram(PROGRAM, 'worker', { ...options, count: FEW / 2 });
+    await worker.next();
+    drain.push((await worker.next()).perSecond ?? 0);
+    mebibytes = worker.mebibytes();
+  }
+  return { publish: spread(publish).median, drain: spread(drain).median, mebibytes };
+}
+
+/** Publishing and draining on a queue that is nearly empty, and behind a million. */
+async function waiting(kind: Kind, places: Places): Promise<string> {
+  await using place = await places.open(kind);
+  const options: Options = { url: place.url, queue: place.queue, count: FEW, concurrency: 100 };
+  const few = await rates(options);
+  await once('enqueue', { ...options, mode: 'bulk', count: (WAITING * 4) / 5 });
+  const many = await rates(options);
+  const cells = [few.publish, many.publish, few.drain, many.drain, few.mebibytes, many.mebibytes].map(whole);
+  return `| ${[kind, ...cells, percent(many.publish, few.publish), percent(many.drain, few.drain)].join(' | ')} |`;
+}
+
+const words = process.argv.slice(2);
+const kind = kinds.find((each) => each === words[0]);
+if (kind === undefined) throw new Error(`Say on which broker: ${kinds.join(', ')}.`);
+await using places = new Places();
+if (words.length === 1 || words.includes('parked')) {
+  console.log('| broker | parked a second | worker, MiB | beside 100,000 | `.get()`, p50 ms | beside | p99 ms | beside |');
+  console.log(`|---|--:|--:|--:|--:|--:|--:|--:|\n${await parked(kind, places)}`);
+}
+if (words.length === 1 || words.includes('waiting')) {
+  console.log(
+    '| broker | publish /s | with a million | drain /s | with a million | worker, MiB | with a million | publish | drain |',
+  );
+  console.log(`|---|--:|--:|--:|--:|--:|--:|--:|--:|\n${await waiting(kind, places)}`);
+}
