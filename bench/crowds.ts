@@ -8,6 +8,8 @@ import type { Options } from './programs/protocol.ts';
 
 const PARKED = 100_000;
 const WAITING = 1_000_000;
+/** In which they are sent: no program may be silent for a minute. */
+const PARTS = 10;
 /** Calls of one look at ready work; as many before them only warm up. */
 const CALLS = 500;
 /** Tasks of one measurement. */
@@ -36,12 +38,14 @@ async function parked(kind: Kind, places: Places): Promise<string> {
   };
   await look();
   const before = await look();
-  const { perSecond = 0 } = await once('park', { ...options, count: PARKED });
+  const parkings: number[] = [];
+  for (let part = 0; part < PARTS; part++)
+    parkings.push((await once('park', { ...options, count: PARKED / PARTS })).perSecond ?? 0);
   await delay(2000);
   const beside = await look();
   const figures = [before.mebibytes, beside.mebibytes, before.p50, beside.p50, before.p99, beside.p99];
   const cells = figures.map((figure, index) => figure.toFixed(index < 2 ? 0 : 2));
-  return `| ${[kind, whole(perSecond), ...cells].join(' | ')} |`;
+  return `| ${[kind, whole(spread(parkings).median), ...cells].join(' | ')} |`;
 }
 
 interface Rates {
@@ -69,7 +73,8 @@ async function waiting(kind: Kind, places: Places): Promise<string> {
   await using place = await places.open(kind);
   const options: Options = { url: place.url, queue: place.queue, count: FEW, concurrency: 100 };
   const few = await rates(options);
-  await once('enqueue', { ...options, mode: 'bulk', count: (WAITING * 4) / 5 });
+  for (let part = 0; part < PARTS; part++)
+    await once('enqueue', { ...options, mode: 'bulk', count: (WAITING / PARTS) * (4 / 5) });
   const many = await rates(options);
   const cells = [few.publish, many.publish, few.drain, many.drain, few.mebibytes, many.mebibytes].map(whole);
   return `| ${[kind, ...cells, percent(many.publish, few.publish), percent(many.drain, few.drain)].join(' | ')} |`;

@@ -323,10 +323,9 @@ export class Core {
   async #close(): Promise<void> {
     await this.#producer.idle();
     await this.#eventOutbox[Symbol.asyncDispose]();
-    await this.mailbox[Symbol.asyncDispose]();
     this.#writer = undefined;
     const stores = [...this.#retired, ...(this.#results === undefined ? [] : [this.#results])];
-    await Promise.all(stores.map((store) => store.close()));
+    await Promise.all([this.mailbox[Symbol.asyncDispose](), ...stores.map((store) => store.close())]);
     await this.#connections[Symbol.asyncDispose]();
   }
 

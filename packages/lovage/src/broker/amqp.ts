@@ -257,8 +257,10 @@ class AmqpBroker implements Broker {
 
   async #close(): Promise<void> {
     // Subscriptions first: what they give back goes through the publisher.
-    await Promise.all([...this.#subscriptions].map((subscription) => subscription[Symbol.asyncDispose]()));
-    await this.#publisher[Symbol.asyncDispose]();
+    const subscriptions = [...this.#subscriptions];
+    await Promise.all(subscriptions.map((subscription) => subscription.release()));
+    // A server that says nothing is waited for once, not once for each line.
+    await Promise.all([...subscriptions, this.#publisher].map((line) => line[Symbol.asyncDispose]()));
     await this.#pulse[Symbol.asyncDispose]();
   }
 }

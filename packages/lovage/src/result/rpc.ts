@@ -120,8 +120,8 @@ export function open(options: BackendOptions): ResultBackend {
     },
     [Symbol.asyncDispose]: async () => {
       watchers.fail(new BackendError('The rpc result backend was closed.'));
-      await queue[Symbol.asyncDispose]();
-      await publisher[Symbol.asyncDispose]();
+      // A server that says nothing is waited for once.
+      await Promise.all([queue[Symbol.asyncDispose](), publisher[Symbol.asyncDispose]()]);
     },
   };
 }

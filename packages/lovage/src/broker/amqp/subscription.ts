@@ -122,6 +122,7 @@ export class AmqpSubscription implements Subscription {
   #isCancelled = false;
   #error: BrokerConnectionError | undefined;
   #isErrorTold = false;
+  #releasing: Promise<void> | undefined;
   #disposing: Promise<void> | undefined;
 
   constructor(options: AmqpSubscriptionOptions) {
@@ -487,7 +488,7 @@ export class AmqpSubscription implements Subscription {
 
   /** Whoever iterates is told once. What is held can still be settled while the channel lives. */
   #fail(error: Error): void {
-    if (this.#error !== undefined || this.#disposing !== undefined) return;
+    if (this.#error !== undefined || this.#releasing !== undefined) return;
     this.#error = error instanceof BrokerConnectionError ? error : new BrokerConnectionError(error.message, { cause: error });
     this.#ready = [];
     if (!this.#isLineOpen) this.#ends.abort(this.#error);
@@ -501,20 +502,31 @@ export class AmqpSubscription implements Subscription {
   }
 
   async #dispose(): Promise<void> {
+    await this.release();
+    await this.#options.connection[Symbol.asyncDispose]();
+    this.#options.ended();
+  }
+
+  /** Takes nothing more and gives back what is held; only the line is left to close. */
+  release(): Promise<void> {
+    this.#releasing ??= this.#release();
+    return this.#releasing;
+  }
+
+  async #release(): Promise<void> {
     this.#isCancelled = true;
     this.#answer((demand) => demand.resolve(END));
     const release = this.#options.connection.busy();
     using limit = deadline(DISPOSE_TIMEOUT, () => new BrokerError('Giving back took too long.'), undefined, { ref: true });
     try {
-      if (this.#isLineOpen) await orAborted(this.#giveBackAll(), limit.signal);
+      // What is never acknowledged is never given back either: the end of the line is enough.
+      if (this.#isLineOpen && this.#options.subscribe.noAck !== true) await orAborted(this.#giveBackAll(), limit.signal);
     } catch (error) {
       log.warn('What was held goes back by the closing of the line, counted: {error}', { error });
     }
     this.#ends.abort(new BrokerError('The subscription was closed.'));
     this.#consumers[Symbol.dispose]();
     release();
-    await this.#options.connection[Symbol.asyncDispose]();
-    this.#options.ended();
   }
 
   async #giveBackAll(): Promise<void> {

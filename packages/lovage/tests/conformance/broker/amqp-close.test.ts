@@ -1,7 +1,8 @@
 // A channel that is being closed when its line breaks: whoever waits for that close must learn of it, or a worker that declares its
 // queues at that moment stays deaf for ever.
 import { expect, test } from 'vitest';
-import { connectAmqp } from '../../../src/util/index.ts';
+import { openBroker } from '../../../src/broker/index.ts';
+import { connectAmqp, uuid } from '../../../src/util/index.ts';
 import { startFaultProxy } from '../../faults/harness/proxy.ts';
 import { amqpUrl } from '../../support/servers.ts';
 
@@ -16,4 +17,26 @@ test.each(['rst', 'fin'] as const)('a close that the line does not outlive settl
   proxy.thaw();
   await closing;
   expect(await connection.closed).toBeInstanceOf(Error);
+});
+
+test('a server that says nothing is waited for once, whatever is open to it', async () => {
+  await using proxy = await startFaultProxy(amqpUrl());
+  const broker = await openBroker({
+    url: proxy.url(amqpUrl()),
+    appName: 'close',
+    connectTimeout: 5,
+    heartbeat: 10,
+    transportOptions: {},
+    deadLetters: { mode: 'off', ttl: 60, maxLength: 10 },
+  });
+  const queue = { name: `close-${uuid()}`, durable: false, autoDelete: true, arguments: {} };
+  await broker.declare({ exchanges: [], queues: [queue], bindings: [] });
+  const heard = await Promise.all([1, 2].map(() => broker.subscribe([queue.name], { prefetch: 1, node: 'n@h', noAck: true })));
+  proxy.freeze();
+  const began = performance.now();
+  await broker[Symbol.asyncDispose]();
+  // Three seconds for the lines to be closed well; the rest is for a busy machine.
+  expect((performance.now() - began) / 1000).toBeLessThan(5);
+  proxy.thaw();
+  expect(heard).toHaveLength(2);
 });
