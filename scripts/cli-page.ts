@@ -4,10 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { allCommands } from '../packages/lovage/src/cli/commands/index.ts';
 import { environmentVariables } from '../packages/lovage/src/cli/environment.ts';
 import { parse } from '../packages/lovage/src/cli/parse.ts';
+import { readTranscripts } from '../packages/lovage/tests/support/cli/transcripts.ts';
 
 export const cliPagePath: string = fileURLToPath(new URL('../docs/cli.md', import.meta.url));
 
 const commands = await allCommands();
+const transcripts = readTranscripts();
 
 function help(...words: readonly string[]): string {
   const answer = parse([...words, '--help'], {}, { commands, colors: false, width: 120 });
@@ -107,6 +109,9 @@ Without \`-A\`, \`lovage\`, \`app\` and \`tasks\` are looked for here and in \`s
 With \`--json\` a command prints one line of JSON on stdout, and an error is \`{"error": …, "code": …}\` there: big integers are numbers,
 bytes are base64. Colours follow the terminal, \`NO_COLOR\` and \`FORCE_COLOR\`. \`NODE_DEBUG=lovage\` adds the stack of an error.
 
+Below the help of each command stands what it printed when it was run, on the embedded broker with one worker; a test runs it all and
+compares. Times, ids and what is of the machine are made equal.
+
 ## Exit codes
 
 | code | meaning |
@@ -126,9 +131,17 @@ lovage completion fish | source      # in ~/.config/fish/config.fish
 \`\`\`
 `;
 
+/** What was seen of a command when it was run. */
+function session(name: string): readonly string[] {
+  const text = transcripts[name];
+  return text === undefined ? [] : ['', '```console', text, '```'];
+}
+
 /** The whole page. */
 export function cliPage(): string {
-  const sections = commands.map(({ name }) => [`## ${name}`, '', help(name), '', NOTES[name] ?? '', ''].join('\n'));
+  const sections = commands.map(({ name }) =>
+    [`## ${name}`, '', help(name), '', NOTES[name] ?? '', ...session(name), ''].join('\n'),
+  );
   const variables = environmentVariables(commands).map((variable) => `\`${variable}\``);
   const environment = [
     '## Environment',

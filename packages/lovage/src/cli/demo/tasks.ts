@@ -24,7 +24,9 @@ const count = async (path: string): Promise<Counted> => {
   const times = new Map<string, number>();
   for (const word of words) times.set(word, (times.get(word) ?? 0) + 1);
   const top = [...times].sort(([, a], [, b]) => b - a).slice(0, 50);
-  return { path, lines: text.split('\n').length, words: words.length, top };
+  // What follows the last line break is a line when there is something.
+  const lines = text.split('\n').length - (text === '' || text.endsWith('\n') ? 1 : 0);
+  return { path, lines, words: words.length, top };
 };
 
 /** An app on an embedded database in this folder. */
