@@ -4,8 +4,9 @@ import { message } from '@optique/core/message';
 import { optional } from '@optique/core/modifiers';
 import type { Parser } from '@optique/core/parser';
 import { option } from '@optique/core/primitives';
-import { float, string, type ValueParser } from '@optique/core/valueparser';
+import { choice, float, string, type ValueParser } from '@optique/core/valueparser';
 import type { GlobalOptions } from './define.ts';
+import { type LevelName, levels } from './levels.ts';
 
 export const globalOptions: Parser<'sync', GlobalOptions, unknown> = object('Global options', {
   app: optional(
@@ -29,6 +30,27 @@ export const globalOptions: Parser<'sync', GlobalOptions, unknown> = object('Glo
   json: option('-j', '--json', { description: message`Print one JSON value, for programs.` }),
   quiet: option('-q', '--quiet', { description: message`Print less.` }),
   noColor: option('-C', '--no-color', { description: message`No colours.` }),
+});
+
+export interface LogOptions {
+  readonly loglevel: LevelName | undefined;
+  readonly logFormat: 'text' | 'json' | undefined;
+  readonly logfile: string | undefined;
+}
+
+/** How programs that run by themselves log. */
+export const logOptions: Parser<'sync', LogOptions, unknown> = object('Logging', {
+  loglevel: optional(option('-l', '--loglevel', levels(), { description: message`How much to log (INFO).` })),
+  logFormat: optional(
+    option('--log-format', choice(['text', 'json'], { metavar: 'FORMAT' }), {
+      description: message`Lines for people, or one JSON object a line.`,
+    }),
+  ),
+  logfile: optional(
+    option('-f', '--logfile', string({ metavar: 'FILE' }), {
+      description: message`Write the log to this file; %n name and %h host of the node. Opened anew when rotated away.`,
+    }),
+  ),
 });
 
 /** `a,b,c` as a list. */

@@ -153,7 +153,10 @@ function createPrivately(path: string): void {
     closeSync(openSync(path, 'wx', 0o600));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'EEXIST') return;
+    if (code === 'EEXIST') {
+      refuseFolder(path);
+      return;
+    }
     if (code === 'ENOSPC') throw new BrokerFullError(`${path}: the disk is full.`, { cause: error });
     throw new ConfigurationError(
       `${path}: cannot be created (${code ?? String(error)}). Check the folder and its rights, or name another file.`,
@@ -162,6 +165,11 @@ function createPrivately(path: string): void {
       },
     );
   }
+}
+
+function refuseFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return;
+  throw new ConfigurationError(`${path}: is a folder, and the database is a file. Name a file in it.`);
 }
 
 const BUSY = 5;

@@ -3,15 +3,14 @@ import { object } from '@optique/core/constructs';
 import { message } from '@optique/core/message';
 import { multiple, optional } from '@optique/core/modifiers';
 import { argument, option } from '@optique/core/primitives';
-import { choice, string } from '@optique/core/valueparser';
+import { string } from '@optique/core/valueparser';
 import type { Lovage } from '../../app/index.ts';
 import { runBeatProgram } from '../../beat/index.ts';
 import { version } from '../../util/index.ts';
 import { configureLogging, type LoggingOptions, type LogLevel, nodeFormat, nodeName, openLogFile } from '../../worker/index.ts';
-import { asProgram, withDaemonOptions } from '../daemon/index.ts';
+import { asProgram, withProgramOptions } from '../daemon/index.ts';
 import { type Command, defineCommand } from '../define.ts';
 import { seconds } from '../options.ts';
-import { levels } from './levels.ts';
 import { keyValue } from './pairs.ts';
 
 const parser = object({
@@ -27,17 +26,6 @@ const parser = object({
   ),
   maxInterval: optional(
     option('--max-interval', seconds(), { description: message`Longest time between two looks at the schedule; 1 second.` }),
-  ),
-  loglevel: optional(option('-l', '--loglevel', levels(), { description: message`How much to log.` })),
-  logFormat: optional(
-    option('--log-format', choice(['text', 'json'], { metavar: 'FORMAT' }), {
-      description: message`Lines for people, or one JSON object a line.`,
-    }),
-  ),
-  logfile: optional(
-    option('-f', '--logfile', string({ metavar: 'FILE' }), {
-      description: message`Write the log to this file. Opened anew when rotated away.`,
-    }),
   ),
   pairs: multiple(argument(keyValue(), { description: message`After --: settings over the app's own, such as beat.lease=10.` })),
 });
@@ -62,7 +50,7 @@ export const beat: Command = defineCommand({
   name: 'beat',
   summary: 'Send periodic tasks when they are due. Any number may run; one of them leads.',
   examples: ['lovage -A tasks.ts beat -l INFO', 'lovage -A tasks.ts beat -S redis://localhost/1', 'lovage -A tasks.ts worker -B'],
-  parser: withDaemonOptions(parser),
+  parser: withProgramOptions(parser),
   run: async (given, { loadApp, global, logColor, out }) => {
     const { loglevel, logFormat, logfile, pairs, schedule, scheduler, maxInterval, ...daemon } = given;
     const logging: LoggingOptions = {
@@ -81,6 +69,10 @@ export const beat: Command = defineCommand({
       },
       expand: (name) => nodeFormat(name, nodeName()),
       warn: (text) => out.warn(text),
+      files: ({ settings }) => [
+        { what: 'log file', name: logfile ?? settings.beatLogfile, from: '--logfile, setting beatLogfile' },
+        { what: 'schedule file', name: schedule, from: '--schedule' },
+      ],
       run: async (app, started) => {
         using _file = await setUpLogging(app, logfile, logging);
         await app.importTasks();

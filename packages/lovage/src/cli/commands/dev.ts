@@ -10,9 +10,9 @@ import { ConfigurationError } from '../../util/index.ts';
 import { type Command, defineCommand, EXIT, type GlobalOptions } from '../define.ts';
 import { Supervisor } from '../dev/supervisor.ts';
 import { watchFiles } from '../dev/watch.ts';
+import { levels } from '../levels.ts';
 import { commaList } from '../options.ts';
 import { printable } from '../output.ts';
-import { levels } from './levels.ts';
 import { keyValue } from './pairs.ts';
 
 /** Seconds that a task may run on when its code has changed. */

@@ -10,14 +10,13 @@ import type { CameraOptions, StreamEvent } from '../../event/index.ts';
 import { writeEvent } from '../../protocol/index.ts';
 import { ConfigurationError, redactData, redactUrl } from '../../util/index.ts';
 import { configureLogging, type LogLevel, nodeFormat, nodeName, openLogFile } from '../../worker/index.ts';
-import { asProgram, withDaemonOptions } from '../daemon/index.ts';
+import { asProgram, withProgramOptions } from '../daemon/index.ts';
 import { type Command, type CommandContext, defineCommand, EXIT } from '../define.ts';
 import type { Action } from '../monitor/model.ts';
 import { runMonitor } from '../monitor/run.ts';
-import { commaList, seconds } from '../options.ts';
+import { commaList, type LogOptions, seconds } from '../options.ts';
 import { toJson } from '../output.ts';
 import { createDump } from './event-lines.ts';
-import { levels } from './levels.ts';
 import { because, reachBroker } from './reach.ts';
 import { untilTold } from './until-told.ts';
 
@@ -35,10 +34,6 @@ const parser = object({
   ),
   maxrate: optional(
     option('-r', '--maxrate', string({ metavar: 'RATE' }), { description: message`Most snapshots in a time, such as 10/m.` }),
-  ),
-  loglevel: optional(option('-l', '--loglevel', levels(), { description: message`With --camera: how much to log.` })),
-  logfile: optional(
-    option('-f', '--logfile', string({ metavar: 'FILE' }), { description: message`With --camera: write the log to this file.` }),
   ),
   types: optional(
     option('--types', commaList('TYPES'), {
@@ -77,11 +72,15 @@ async function dump(app: Lovage, { types, limit }: DumpOptions, { out }: Command
 }
 
 /** Sets the log of a camera up; disposing closes its file. */
-async function cameraLog(name: string | undefined, level: LogLevel | undefined): Promise<Disposable | undefined> {
-  if (name === undefined && level === undefined) return undefined;
+async function cameraLog(
+  name: string | undefined,
+  { loglevel, logFormat }: Pick<LogOptions, 'loglevel' | 'logFormat'>,
+): Promise<Disposable | undefined> {
+  if (name === undefined && loglevel === undefined && logFormat === undefined) return undefined;
   const file = name === undefined ? undefined : openLogFile(name);
   await configureLogging({
-    level: level ?? 'INFO',
+    level: (loglevel ?? 'INFO') as LogLevel,
+    ...(logFormat === undefined ? {} : { format: logFormat }),
     ...(file === undefined ? {} : { write: (line: string): void => file.write(line) }),
   });
   return file;
@@ -159,8 +158,11 @@ export const events: Command = defineCommand({
     'lovage -A tasks.ts events --dump --json --types task-failed',
     'lovage -A tasks.ts events --camera ./camera.ts -F 10 -r 10/m',
   ],
-  parser: withDaemonOptions(parser),
-  run: async ({ dump: wantsDump, camera, frequency, maxrate, types, limit, loglevel, logfile, ...options }, context) => {
+  parser: withProgramOptions(parser),
+  run: async (
+    { dump: wantsDump, camera, frequency, maxrate, types, limit, loglevel, logFormat, logfile, ...options },
+    context,
+  ) => {
     if (options.detach && camera === undefined)
       throw new ConfigurationError('events --detach belongs to --camera: what else it does is for a terminal.');
     return asProgram({
@@ -169,10 +171,13 @@ export const events: Command = defineCommand({
       loadApp: () => context.loadApp(),
       expand: (name) => nodeFormat(name, nodeName()),
       warn: (text) => context.out.warn(text),
+      files: ({ settings }) => [
+        { what: 'log file', name: logfile ?? settings.eventsLogfile, from: '--logfile, setting eventsLogfile' },
+      ],
       run: async (app, started) => {
         const broker = await reachBroker(app, 'read');
         const file = logfile ?? app.settings.eventsLogfile ?? undefined;
-        using _log = await cameraLog(file === undefined ? undefined : nodeFormat(file, nodeName()), loglevel);
+        using _log = await cameraLog(file === undefined ? undefined : nodeFormat(file, nodeName()), { loglevel, logFormat });
         if (camera !== undefined) return snapshots(app, { source: camera, frequency, maxrate, started }, context);
         if (wantsDump || context.global.json) return dump(app, { types, limit }, context);
         return monitor(app, broker.url, context);

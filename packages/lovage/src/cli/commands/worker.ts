@@ -3,7 +3,7 @@ import { object } from '@optique/core/constructs';
 import { message, text } from '@optique/core/message';
 import { multiple, optional } from '@optique/core/modifiers';
 import { argument, option } from '@optique/core/primitives';
-import { choice, integer, string, type ValueParser } from '@optique/core/valueparser';
+import { integer, string, type ValueParser } from '@optique/core/valueparser';
 import type { Lovage } from '../../app/index.ts';
 import type { BeatStep, StoreChoice } from '../../beat/index.ts';
 import { poolNames } from '../../pool/index.ts';
@@ -19,27 +19,15 @@ import {
   runWorkerProgram,
   type SignalOptions,
 } from '../../worker/index.ts';
-import { asProgram, withDaemonOptions } from '../daemon/index.ts';
+import { asProgram, withProgramOptions } from '../daemon/index.ts';
 import { type Command, defineCommand } from '../define.ts';
 import { commaList, seconds } from '../options.ts';
-import { levels } from './levels.ts';
 import { keyValue } from './pairs.ts';
 
 const parser = object({
   hostname: optional(
     option('-n', '--hostname', string({ metavar: 'NAME' }), {
       description: message`Node name, name@host; %h full host, %n its first label, %d the rest.`,
-    }),
-  ),
-  loglevel: optional(option('-l', '--loglevel', levels(), { description: message`How much to log.` })),
-  logFormat: optional(
-    option('--log-format', choice(['text', 'json'], { metavar: 'FORMAT' }), {
-      description: message`Lines for people, or one JSON object a line.`,
-    }),
-  ),
-  logfile: optional(
-    option('-f', '--logfile', string({ metavar: 'FILE' }), {
-      description: message`Write the log to this file; %n name and %h host of the node. Opened anew when rotated away.`,
     }),
   ),
   concurrency: optional(
@@ -192,7 +180,7 @@ export const worker: Command = defineCommand({
     'lovage -A tasks.ts worker -Q payments,mail -n w1@%h',
     'lovage -A tasks.ts worker -- worker.shutdownTimeout=60',
   ],
-  parser: withDaemonOptions(parser),
+  parser: withProgramOptions(parser),
   run: async (given, { loadApp, global, logColor, userOptions, again, out }) => {
     const { loglevel, logFormat, logfile, pairs, withoutGossip, withoutMingle, beat, schedule, scheduler, ...rest } = given;
     const { detach, pidfile, uid, gid, umask, ...options } = rest;
@@ -215,6 +203,16 @@ export const worker: Command = defineCommand({
       },
       expand: (name) => nodeFormat(name, nodeName(options.hostname)),
       warn: (text) => out.warn(text),
+      files: ({ settings }) => [
+        { what: 'log file', name: logfile ?? settings.workerLogfile, from: '--logfile, setting workerLogfile' },
+        { what: 'state file', name: options.stateDb ?? settings.workerStateDb, from: '--statedb, setting workerStateDb' },
+        {
+          what: 'heartbeat file',
+          name: options.heartbeatFile ?? settings.heartbeatFile,
+          from: '--heartbeat-file, setting heartbeatFile',
+        },
+        ...(beat ? [{ what: 'schedule file', name: schedule, from: '--schedule' }] : []),
+      ],
       run: async (app, started) =>
         runWorkerProgram(app, {
           ...own,

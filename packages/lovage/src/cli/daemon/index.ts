@@ -7,7 +7,9 @@ import type { Parser } from '@optique/core/parser';
 import { option } from '@optique/core/primitives';
 import { string } from '@optique/core/valueparser';
 import type { Lovage } from '../../app/index.ts';
+import { type LogOptions, logOptions } from '../options.ts';
 import { detach, detachedHasStarted, isDetached } from './detach.ts';
+import { checkFile, type OwnFile } from './files.ts';
 import { takePidFile } from './pid-file.ts';
 import { dropPrivileges, readUmask } from './privileges.ts';
 
@@ -31,14 +33,17 @@ const daemonOptions: Parser<'sync', DaemonOptions, unknown> = object('Running in
   umask: optional(option('--umask', string({ metavar: 'MASK' }), { description: message`File mode mask, octal, such as 022.` })),
 });
 
-/** A program's own options and these. */
-export function withDaemonOptions<Own>(own: Parser<'sync', Own, unknown>): Parser<'sync', Own & DaemonOptions, unknown> {
+/** A program's own options, how it logs, and these. */
+export function withProgramOptions<Own>(
+  own: Parser<'sync', Own, unknown>,
+): Parser<'sync', Own & LogOptions & DaemonOptions, unknown> {
   // The library's types count the parsers that are merged.
-  const both = merge as unknown as (
+  const all = merge as unknown as (
     own: Parser<'sync', Own, unknown>,
+    log: typeof logOptions,
     daemon: typeof daemonOptions,
-  ) => Parser<'sync', Own & DaemonOptions, unknown>;
-  return both(own, daemonOptions);
+  ) => Parser<'sync', Own & LogOptions & DaemonOptions, unknown>;
+  return all(own, logOptions, daemonOptions);
 }
 
 type Settings = Lovage['settings'];
@@ -73,6 +78,8 @@ export interface Program {
   loadApp(): Promise<Lovage>;
   /** What `%n` and the like stand for in the name of the pid file. */
   expand(name: string, app: Lovage): string;
+  /** Files that it will write: looked at before it starts. */
+  files(app: Lovage): readonly OwnFile[];
   /** For people. */
   warn(text: string): void;
   /** Does the work; to be called: `started`, once it runs. Resolves to the exit code. */
@@ -80,7 +87,7 @@ export interface Program {
 }
 
 /** Runs a program as its options say: in the background or here, as another user, with its pid file. Resolves to the exit code. */
-export async function asProgram({ program, options, loadApp, expand, warn, run }: Program): Promise<number> {
+export async function asProgram({ program, options, loadApp, expand, files, warn, run }: Program): Promise<number> {
   if (options.detach) return detach(program);
   const inBackground = isDetached();
   if (options.umask !== undefined) process.umask(readUmask(options.umask));
@@ -92,6 +99,8 @@ export async function asProgram({ program, options, loadApp, expand, warn, run }
   if (options.uid === undefined && options.gid === undefined)
     dropPrivileges(settings.uid ?? undefined, settings.gid ?? undefined);
   const name = options.pidfile ?? settings.pidfile;
+  for (const file of [...files(app), { what: 'pid file', name, from: `--pidfile, setting ${program}Pidfile` }])
+    if (typeof file.name === 'string') checkFile({ ...file, name: expand(file.name, app) });
   using _held = name === null ? undefined : takePidFile(expand(name, app), warn);
   return await run(app, inBackground ? detachedHasStarted : () => undefined);
 }

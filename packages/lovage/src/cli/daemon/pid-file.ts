@@ -1,5 +1,5 @@
 // A pid file: held by one live program at a time. What a dead one left behind is taken over.
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ConfigurationError } from '../../util/index.ts';
 
@@ -60,7 +60,8 @@ function create(path: string): boolean {
       { cause: error },
     );
   } finally {
-    rmSync(fresh, { force: true });
+    // Its folder may be none.
+    if (existsSync(fresh)) rmSync(fresh, { force: true });
   }
 }
 

@@ -1,5 +1,6 @@
 // The step that keeps a state file: what is revoked and the logical clock, over restarts. For brokers whose result store keeps no revokes.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { isRecord } from '../../protocol/index.ts';
 import { after, ConfigurationError, logger, type Timer } from '../../util/index.ts';
 import type { Bootstep } from '../bootsteps.ts';
@@ -67,8 +68,9 @@ export const stateStep: Bootstep<WorkerHost> = {
     for (const [id, until] of state?.ids ?? []) host.revoked.add(id, until);
     for (const [header, value, until] of state?.stamps ?? []) host.revoked.addStamp({ header, value }, until);
     if (state !== undefined) host.parts.control.clock.adjust(state.clock);
-    // A folder that is not there, or that nobody may write to, is told now and not when something was revoked.
+    // What nobody may write to is told now and not when something was revoked.
     try {
+      mkdirSync(dirname(path), { recursive: true });
       write(path, host);
     } catch (error) {
       throw new ConfigurationError(`The state file '${path}' cannot be written: ${(error as Error).message}.`, { cause: error });

@@ -137,6 +137,33 @@ test('multi shows what it would do, and says what is wrong', async () => {
   });
 });
 
+test.each([
+  [['worker', '--pidfile', 'folder'], "pid file 'folder' cannot be written: it is a folder"],
+  [['worker', '--pidfile', 'file/x.pid'], 'is no folder'],
+  [['worker', '-f', 'folder'], "log file 'folder' cannot be written: it is a folder"],
+  [['worker', '-S', 'file/x.state'], "state file 'file/x.state' cannot be written"],
+  [['worker', '--heartbeat-file', 'folder'], "heartbeat file 'folder' cannot be written"],
+  [['worker', '-B', '-s', 'folder'], "schedule file 'folder' cannot be written"],
+  [['worker', '-D', '--', 'worker.logfile=folder'], 'setting workerLogfile'],
+  [['worker', '-b', 'sqlite://./folder'], 'the database is a file'],
+  [['beat', '-s', 'folder'], "schedule file 'folder' cannot be written"],
+  [['beat', '-f', 'folder'], "log file 'folder' cannot be written"],
+  [['events', '--camera', './none.ts', '-f', 'folder'], "log file 'folder' cannot be written"],
+])('%j names a file that cannot be: one line at the start', async (words, reason) => {
+  mkdirSync(at('folder'), { recursive: true });
+  writeFileSync(at('file'), 'x');
+  const { code, stderr } = await shop.run(words);
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/^(.*WARNING.*\n)*Error: .*\n$/)]);
+  expect(stderr).toContain(reason);
+});
+
+test('the folders of a state file are made', async () => {
+  const worker = await shop.worker('-n', 'kept@box', '-S', 'new/deep/%n.state');
+  worker.child.kill('SIGTERM');
+  await worker.ended;
+  expect(existsSync(at('new/deep/kept.state'))).toBe(true);
+});
+
 const CAMERA = `import { appendFileSync } from 'node:fs';
 export const camera = (): void => appendFileSync('shots', 'x');
 `;
