@@ -3,56 +3,33 @@
 //
 // A turn whose answer is lost is sent again under the same number: the script does it once and answers the same batch.
 
-import type { Frames, RedisWrite, Timer } from '../../util/index.ts';
-import {
-  after,
-  BrokerConnectionError,
-  expireWrite,
-  frames,
-  isReplyError,
-  jointArguments,
-  leanArguments,
-  logger,
-  sleep,
-} from '../../util/index.ts';
+import { after, BrokerConnectionError, isReplyError, logger, sleep, type Timer } from '../../util/index.ts';
 import type { Delivery } from '../seam.ts';
 import type { Holder, TurnResult } from '../store.ts';
 import { brokerError, isAway, type RedisContext } from './context.ts';
 import { DeliveryReader } from './delivery.ts';
-import { giveBack, heldEnvelope, incarnationOf } from './give-back.ts';
-import { byPlace, fieldOf, type HeldPlace, placeOf } from './held.ts';
+import { giveBack, incarnationOf } from './give-back.ts';
+import type { HeldPlace } from './held.ts';
 import type { Keeper } from './keeper.ts';
+import { LaneOrders, type Lanes } from './lanes.ts';
 import { createListener, type Listener } from './listener.ts';
-import { countOf, type Packed, unpack } from './packed.ts';
-import { LEAN_TURN, OPEN, TURN } from './scripts.ts';
-import { type HeldTag, leanSettlementArguments, settlementArguments } from './settle.ts';
-import { createWaiting, type Request, type Waiting } from './waiting.ts';
+import { OPEN } from './scripts.ts';
+import { adoptedBatch, type Batch, Brought, freshBatch, joined, lostOf, statusOf, type TurnReply } from './turn-reply.ts';
+import { feeds, type Request, type TurnCall, turnRequest } from './turn-request.ts';
+import { createWaiting, type Waiting } from './waiting.ts';
 
 const log = logger('broker', 'redis');
 const NOTHING: TurnResult = { taken: [], lost: [] };
 /** Seconds that giving back at the end may take; the lease gives back what is left. */
 const CLOSE_SECONDS = 3;
 
-type TurnCall = Parameters<Holder['turn']>[0];
-/** Status, fields lost, batch, lists that are none, answers of joint writes. */
-type TurnReply = readonly [Buffer, readonly Buffer[], Packed, (readonly Buffer[])?, unknown[]?];
 const NONE: readonly Delivery[] = [];
 
 const NOBODY = (): void => undefined;
 /** Seconds after the first take: a worker that starts is ready before it opens what only an idle one needs. */
 const REST_SECONDS = 0.02;
-/** Orders of queues remembered. */
-const MAX_LANES = 64;
-
-/** One order in which a take looks through queues, and all that follows from it. */
-interface Lanes {
-  readonly queues: readonly string[];
-  readonly lists: readonly string[];
-  /** The queues in alphabetical order. */
-  readonly names: string;
-  /** The keys of a turn, as they are sent. */
-  readonly keys: Frames;
-}
+/** Broadcast copies lie nowhere. */
+const NO_PLACE: HeldPlace = { turn: 0, place: 0, list: '' };
 
 export interface HolderParts {
   readonly context: RedisContext;
@@ -95,7 +72,7 @@ class RedisHolder implements Holder {
   /** Set as soon as there is a lease. */
   #opening: Promise<void> | undefined;
   readonly #waiting: Waiting;
-  readonly #lanes = new Map<string, Lanes>();
+  readonly #orders: LaneOrders;
   /** Did the last take leave nothing? */
   #drained = false;
   /** Lists of which the server will tell the listener. */
@@ -115,6 +92,7 @@ class RedisHolder implements Holder {
     this.#context = context;
     this.#reader = new DeliveryReader(parts.generation);
     this.#incarnation = incarnationOf(node, context.unacked !== '');
+    this.#orders = new LaneOrders(context, this.#incarnation);
     const { promise, resolve } = Promise.withResolvers<Error | undefined>();
     this.closed = promise;
     this.#close = resolve;
@@ -215,7 +193,7 @@ class RedisHolder implements Holder {
     if (this.#opening === undefined) await this.#openLease();
     const turn = ++this.#turn;
     this.#wakes = 0;
-    const lanes = this.#lanesOf(call.queues);
+    const lanes = this.#orders.of(call.queues, this.#first);
     // Where the verdicts leave something to take there is nothing to wait for.
     const waits = this.#drained && call.take > 0 && !feeds(call, lanes);
     const request = waits ? undefined : this.#request(turn, call, lanes);
@@ -223,21 +201,25 @@ class RedisHolder implements Holder {
     this.#connectRest();
     const batch = this.#batch(turn, reply, lanes, request?.pushed);
     if (batch === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
-    const isFresh = is(reply, 'ok');
+    const isFresh = statusOf(reply) === 'ok';
     const drained = isFresh && batch.count < call.take;
     if (call.take > 0) this.#drained = drained;
     if (isFresh) for (const { answered } of call.writes) answered?.(reply[4] ?? []);
-    return new Brought(joined(this.#brought.splice(0), batch), lostOf(call, reply[1].map(String)), drained);
+    return new Brought(joined(this.#brought.splice(0), batch), lostOf(call, reply), drained);
   }
 
   /** The messages of an answer; undefined when the lease had ended. */
   #batch(turn: number, reply: TurnReply, lanes: Lanes, pushed?: readonly string[]): Batch | undefined {
-    if (is(reply, 'lost')) {
+    const status = statusOf(reply);
+    if (status === 'lost') {
       this.#end(leaseEnded());
       return undefined;
     }
     for (const list of reply[3] ?? []) this.#warnOfType(String(list));
-    const batch = is(reply, 'ok') ? this.#fresh(turn, reply[2], lanes, pushed) : this.#adopted(reply[2].map(String), lanes);
+    const batch =
+      status === 'ok'
+        ? freshBatch(this.#reader, reply[2], { turn, lanes, pushed })
+        : adoptedBatch(this.#reader, reply[2].map(String), lanes, this.#context.unacked !== '');
     if (batch.count > 0) this.#first++;
     return batch;
   }
@@ -276,52 +258,8 @@ class RedisHolder implements Holder {
     }
   }
 
-  #request(turn: number, call: TurnCall, lanes: Lanes, wait: '' | 'wait' = ''): Request {
-    const { unacked, expiries } = this.#context;
-    const served = this.#servedKeys(lanes);
-    // Some queue of this process nearly always expires: that of replies to its control commands.
-    const expires = expiries.size > 0 && lanes.queues.some((queue) => expiries.has(queue));
-    const isUsual = served.length === 0 && unacked === '' && !expires;
-    const lean = isUsual ? this.#leanRequest(turn, call, lanes, wait) : undefined;
-    if (lean !== undefined) return lean;
-    return { script: TURN, keys: lanes.keys, args: this.#arguments(turn, call, lanes, served, wait) };
-  }
-
-  #leanRequest(turn: number, { settle, writes, take }: TurnCall, lanes: Lanes, wait: '' | 'wait'): Request | undefined {
-    const ends = leanSettlementArguments(settle);
-    const lean = leanArguments(writesOf(writes));
-    if (ends === undefined || lean === undefined) return undefined;
-    const { length } = lanes.queues;
-    const head = [turn, this.#context.leaseMs, length === 0 ? 0 : take, Math.max(1, length), wait];
-    return {
-      script: LEAN_TURN,
-      keys: lanes.keys,
-      args: frames([...head, ...lean.pushes, ...ends, ...lean.puts]),
-      pushed: lean.pushed,
-    };
-  }
-
-  #arguments(turn: number, call: TurnCall, lanes: Lanes, served: readonly string[], wait: '' | 'wait'): Frames {
-    const { leaseMs, unacked, unackedIndex, expiries, keys } = this.#context;
-    const { queues } = lanes;
-    const writes = [...writesOf(call.writes)];
-    for (const queue of expiries.size === 0 ? [] : queues) {
-      const ttl = expiries.get(queue);
-      if (ttl !== undefined) writes.push(expireWrite(ttl, keys.lists(queue)));
-    }
-    return frames([
-      turn,
-      leaseMs,
-      queues.length === 0 ? 0 : call.take,
-      Math.max(1, queues.length),
-      unacked,
-      unackedIndex,
-      served.length,
-      ...served,
-      ...settlementArguments(call.settle, this.#context),
-      ...jointArguments(writes),
-      wait,
-    ]);
+  #request(number: number, call: TurnCall, lanes: Lanes, waits = false): Request {
+    return turnRequest(this.#context, { number, call, lanes, served: this.#servedKeys(lanes), waits });
   }
 
   /** Tells publishers a few times a lease that somebody here serves these queues. */
@@ -331,61 +269,6 @@ class RedisHolder implements Holder {
     if (this.#served.queues !== names) this.#keep(queues);
     this.#served = { at: now, queues: names };
     return queues.map(this.#context.keys.serves);
-  }
-
-  /** How the next take looks through queues. The same few orders come again and again. */
-  #lanesOf(given: readonly string[]): Lanes {
-    const queues = this.#rotated(given);
-    const order = queues.join('\0');
-    let lanes = this.#lanes.get(order);
-    if (lanes === undefined) {
-      if (this.#lanes.size >= MAX_LANES) this.#lanes.clear();
-      lanes = this.#newLanes(queues);
-      this.#lanes.set(order, lanes);
-    }
-    return lanes;
-  }
-
-  #newLanes(queues: readonly string[]): Lanes {
-    const { keys } = this.#context;
-    const perQueue = queues.map(keys.lists);
-    // Step by step, each step's lists of all queues: a more urgent step of any queue comes before the next step of all.
-    const lists = keys.steps.flatMap((_, step) => perQueue.map((each) => each[step] ?? ''));
-    const all = [keys.lease(this.#incarnation), keys.held(this.#incarnation), ...lists];
-    return { queues, lists, names: queues.toSorted().join('\0'), keys: frames([all.length, ...all]) };
-  }
-
-  #rotated(queues: readonly string[]): readonly string[] {
-    if (queues.length < 2) return queues;
-    if (this.#context.transport.queueOrderStrategy === 'sorted') return queues.toSorted();
-    if (this.#context.transport.queueOrderStrategy === 'priority') return queues;
-    const first = this.#first % queues.length;
-    return first === 0 ? queues : [...queues.slice(first), ...queues.slice(0, first)];
-  }
-
-  #fresh(turn: number, packed: Packed, { queues, lists }: Lanes, pushed: readonly string[] | undefined): Batch {
-    const read = (): readonly Delivery[] =>
-      unpack(packed, pushed).map((one, index) => {
-        const place = { turn, place: index + 1, list: lists[one.list - 1] ?? '' };
-        return this.#reader.read(one, place, queues[(one.list - 1) % queues.length] ?? '');
-      });
-    return { count: countOf(packed), read };
-  }
-
-  /** The answer to this turn was lost once: its batch as the hash tells it. */
-  #adopted(reply: readonly string[], { queues, lists }: Lanes): Batch {
-    const held: { readonly place: HeldPlace; readonly raw: string }[] = [];
-    for (let i = 0; i < reply.length; i += 2) {
-      const raw = heldEnvelope(reply[i + 1] ?? '', this.#context.unacked !== '');
-      if (raw !== undefined) held.push({ place: placeOf(reply[i] ?? ''), raw });
-    }
-    held.sort((a, b) => byPlace(a.place, b.place));
-    const queueOf = (list: string): string => queues[lists.indexOf(list) % queues.length] ?? '';
-    return { count: held.length, read: () => held.map(({ place, raw }) => this.#delivery(place, raw, queueOf(place.list))) };
-  }
-
-  #delivery(place: HeldPlace, raw: string, queue: string): Delivery {
-    return this.#reader.read({ raw, isPlain: false }, place, queue);
   }
 
   get takesIdly(): boolean {
@@ -401,7 +284,7 @@ class RedisHolder implements Holder {
     const stop = (): void => (this.#waitingTake === undefined ? this.#wake(NONE) : this.#waiting.stop());
     const poll = setTimeout(() => this.#wake(NONE), this.#context.transport.pollingInterval * 1000);
     signal.addEventListener('abort', stop, { once: true });
-    void this.#askToBeTold(this.#lanesOf(queues).lists);
+    void this.#askToBeTold(this.#orders.of(queues, this.#first).lists);
     this.#isIdle = true;
     // Not written where it is kept: a function that is assigned to a property at once is among the old from its birth.
     const wake = (brought: readonly Delivery[]): void => {
@@ -417,11 +300,11 @@ class RedisHolder implements Holder {
 
   /** Lets the server take for us as soon as something comes into the first list; of the others it tells us. */
   #layOut(queues: readonly string[], take: number): void {
-    const lanes = this.#lanesOf(queues);
+    const lanes = this.#orders.of(queues, this.#first);
     const [list] = lanes.lists;
     if (list === undefined || take <= 0) return;
     const turn = ++this.#turn;
-    const request = this.#request(turn, { settle: [], writes: [], queues, take }, lanes, 'wait');
+    const request = this.#request(turn, { settle: [], writes: [], queues, take }, lanes, true);
     this.#waitingTake = list;
     const answer = this.#orAgain(this.#waiting.take(list, request), request);
     const brought = (reply: TurnReply | undefined): void => {
@@ -465,7 +348,7 @@ class RedisHolder implements Holder {
     for (const queue of queues) {
       for (const pattern of this.#parts.patterns(queue)) {
         patterns.push(pattern);
-        await this.#listener.subscribe(pattern, (raw) => receive([this.#delivery(NO_PLACE, raw, queue)]));
+        await this.#listener.subscribe(pattern, (raw) => receive([this.#reader.read({ raw, isPlain: false }, NO_PLACE, queue)]));
       }
     }
     this.#hears += 1;
@@ -530,62 +413,6 @@ class RedisHolder implements Holder {
     await this.#line[Symbol.asyncDispose]();
     await this.#listener[Symbol.asyncDispose]();
   }
-}
-
-/** Broadcast copies lie nowhere. */
-const NO_PLACE: HeldPlace = { turn: 0, place: 0, list: '' };
-
-/** The messages of an answer, not read yet: the next request leaves first. */
-interface Batch {
-  readonly count: number;
-  readonly read: () => readonly Delivery[];
-}
-
-function joined(first: readonly Delivery[], { count, read }: Batch): Batch {
-  return first.length === 0 ? { count, read } : { count: first.length + count, read: () => [...first, ...read()] };
-}
-
-/**
- * What a turn brought. A class, because a getter of an object literal makes a pair among the old objects each time, which keeps all that
- * the getter sees alive until the next full collection.
- */
-class Brought implements TurnResult {
-  readonly count: number;
-  readonly lost: readonly Delivery[];
-  readonly drained: boolean;
-  readonly #read: Batch['read'];
-  #taken: readonly Delivery[] | undefined;
-
-  constructor({ count, read }: Batch, lost: readonly Delivery[], drained: boolean) {
-    this.count = count;
-    this.#read = read;
-    this.lost = lost;
-    this.drained = drained;
-  }
-
-  get taken(): readonly Delivery[] {
-    this.#taken ??= this.#read();
-    return this.#taken;
-  }
-}
-
-function writesOf(writes: TurnCall['writes']): readonly RedisWrite[] {
-  const [first] = writes;
-  if (first !== undefined && writes.length === 1) return first.payload as readonly RedisWrite[];
-  return writes.flatMap(({ payload }) => payload as readonly RedisWrite[]);
-}
-
-/** Is something pushed into one of the lists from which this turn takes? */
-function feeds({ writes }: TurnCall, { lists }: Lanes): boolean {
-  return writes.length > 0 && writesOf(writes).some(([kind, , list]) => kind === 'push' && lists.includes(`${list}`));
-}
-
-const is = ([status]: TurnReply, word: string): boolean => status.toString('latin1') === word;
-
-function lostOf(call: TurnCall, fields: readonly string[]): readonly Delivery[] {
-  if (fields.length === 0) return [];
-  const gone = new Set(fields);
-  return call.settle.map(({ delivery }) => delivery).filter(({ tag }) => gone.has(fieldOf(tag as HeldTag)));
 }
 
 function timedOut(error: unknown): boolean {

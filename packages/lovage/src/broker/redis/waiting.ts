@@ -2,24 +2,16 @@
 // list onto itself, which blocks while the list is empty and changes nothing, and the holder's next take. The server runs the second the
 // moment the first ends, so a message is on its way to the worker before anybody had to be told and to ask.
 // Called by holder.ts, which also says what becomes of an answer that is lost.
-import { type Frames, isReplyError, logger, type RedisLine, type RedisScript } from '../../util/index.ts';
+import { isReplyError, logger, type RedisLine } from '../../util/index.ts';
 import type { RedisContext } from './context.ts';
 import { LEAN_TURN, TURN } from './scripts.ts';
+import type { Request } from './turn-request.ts';
 
 const log = logger('broker', 'redis');
 /** Seconds of one block at most: a frozen process must not take when its lease may be over, and a silent line must show. */
 const MAX_BLOCK = 1;
 /** Milliseconds without another try after the server refused to block (no memory, no right, a key that is no list). */
 const REFUSED_MS = 10_000;
-
-/** A turn as it is sent, and sent again. */
-export interface Request {
-  readonly script: RedisScript;
-  readonly keys: Frames;
-  readonly args: Frames;
-  /** The texts that it pushes, where its answer may speak of them by number. */
-  readonly pushed?: readonly string[];
-}
 
 export interface Waiting extends AsyncDisposable {
   /** Connects, and connects again by itself. */
