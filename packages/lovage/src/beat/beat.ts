@@ -7,7 +7,7 @@
 // 4. sleep: until the next run, an edit, or the next turn of the lease, whichever comes first.
 import { hostname } from 'node:os';
 import type { Lovage } from '../app/index.ts';
-import { after, logger, uuid } from '../util/index.ts';
+import { after, deadline, logger, orAborted, reasonOf, uuid } from '../util/index.ts';
 import { Leadership } from './leadership.ts';
 import { openScheduleStore, type StoreChoice } from './open.ts';
 import { nowOf } from './roster.ts';
@@ -18,8 +18,14 @@ import type { ScheduleStore } from './store.ts';
 const log = logger('beat');
 /** Seconds between two turns at most: edits, and a clock that was moved, are noticed within. */
 const TURN = 1;
-/** The same complaint about a store that is away is made once in so many turns. */
+/** Seconds that one call of the store may take: what was not answered by then is in doubt. */
+const STORE_PATIENCE = 10;
+/** A store that is away is spoken of once in so many seconds. */
 const SAY_EVERY = 60;
+/** Seconds without an answer of the store after which that is said. */
+const SILENCE = 2;
+/** Seconds that stopping waits for a store that is away. */
+const STOP_PATIENCE = 1;
 
 export interface BeatOptions extends StoreChoice {
   /** Longest sleep, in seconds. @default the setting beatMaxLoopInterval */
@@ -40,7 +46,7 @@ export interface Beat extends AsyncDisposable {
 /** Starts a beat for an app, whose task modules should be loaded by then. Dispose it to stop. Throws ConfigurationError. */
 export async function startBeat(app: Lovage, options: BeatOptions = {}): Promise<Beat> {
   await app.ready();
-  const store = await openScheduleStore(app, options);
+  const store = await openScheduleStore(app, options, STORE_PATIENCE);
   const sender = await createSender(app, store);
   const { embedded = false } = options;
   await app.signals.beatInit.tell(() => ({ store: store.url, embedded }));
@@ -66,7 +72,8 @@ class RunningBeat implements Beat {
   readonly #turnSeconds: number;
   readonly #stopping = new AbortController();
   readonly #ended: Promise<void>;
-  #failures = 0;
+  /** When it was last said that the store is away, monotonic milliseconds; undefined: it is not. */
+  #saidAt: number | undefined;
   /** Something happened during the turn: the next one comes at once. */
   #isPoked = false;
   #wake: () => void = () => undefined;
@@ -100,14 +107,18 @@ class RunningBeat implements Beat {
 
   async #run(isReady: () => void): Promise<void> {
     using _ = this.#store.onEdit?.(() => this.#poke());
+    using _down = this.#store.onDown?.((error) => this.#complain(error));
     while (!this.#stopping.signal.aborted) {
+      const silence = after(SILENCE, () => this.#complain(new Error(`no answer for ${SILENCE} s`)), { ref: true });
       try {
         this.#isPoked = false;
         await this.#turn();
-        this.#failures = 0;
+        this.#praise();
         isReady();
       } catch (error) {
-        this.#complain(error);
+        if (!this.#stopping.signal.aborted) this.#complain(error);
+      } finally {
+        silence.cancel();
       }
       await this.#sleep();
     }
@@ -139,11 +150,19 @@ class RunningBeat implements Beat {
   }
 
   #complain(error: unknown): void {
-    if (this.#failures++ % SAY_EVERY === 0)
-      log.error('beat: The schedule store {store} failed, it is tried again: {error}', {
-        store: this.store,
-        error: String(error),
-      });
+    const now = this.#app.time.monotonic();
+    if (this.#saidAt !== undefined && now - this.#saidAt < SAY_EVERY * 1000) return;
+    this.#saidAt = now;
+    log.error('beat: The schedule store {store} cannot be used, it is tried again: {error}', {
+      store: this.store,
+      error: reasonOf(error),
+    });
+  }
+
+  #praise(): void {
+    if (this.#saidAt === undefined) return;
+    this.#saidAt = undefined;
+    log.info('beat: The schedule store {store} answers again.', { store: this.store });
   }
 
   #poke(): void {
@@ -167,12 +186,17 @@ class RunningBeat implements Beat {
       this.#stopping.abort();
       this.#poke();
     }
-    await this.#ended;
-    await this.#working;
-    try {
+    const end = async (): Promise<void> => {
+      await this.#ended;
+      await this.#working;
       await this.#leadership.resign();
+    };
+    // A store that does not answer keeps nobody: without it nothing can be finished.
+    using limit = deadline(STOP_PATIENCE, () => new Error('the store does not answer'), undefined, { ref: true });
+    try {
+      await (this.#saidAt === undefined ? end() : orAborted(end(), limit.signal));
     } catch (error) {
-      log.debug('beat: The lease could not be freed: {error}', { error: String(error) });
+      log.debug('beat: The lease could not be freed: {error}', { error: reasonOf(error) });
     }
     await this.#store[Symbol.asyncDispose]();
   }

@@ -23,13 +23,17 @@ function choose(app: Lovage, { store, filename }: StoreChoice): string {
   return places.find((url) => keepsSchedules(url)) ?? file;
 }
 
-/** Opens the store of an app's schedule; nothing connects before the first call. */
-export async function openScheduleStore(app: Lovage, choice: StoreChoice = {}): Promise<ScheduleStore> {
+/** Opens the store of an app's schedule; nothing connects before the first call. `patience`: seconds that one call may take. */
+export async function openScheduleStore(
+  app: Lovage,
+  choice: StoreChoice = {},
+  patience: number = app.settings.brokerConnectionTimeout,
+): Promise<ScheduleStore> {
   await app.ready();
   const { settings } = app;
   const url = choose(app, choice);
   const options = optionsAt(app, url);
-  return openStore({ url, appName: app.name, connectTimeout: settings.brokerConnectionTimeout, ...options });
+  return openStore({ url, appName: app.name, connectTimeout: settings.brokerConnectionTimeout, patience, ...options });
 }
 
 /** What is known of this place because broker or results are there too. */

@@ -2,6 +2,7 @@
 import type { Lovage } from '../app/index.ts';
 import { logger } from '../util/index.ts';
 import { type DueTimes, dueTimes } from './next.ts';
+import { runId } from './plan.ts';
 import { type Resolved, resolveEntries, type WrongEntry } from './resolve.ts';
 import { type EntryState, readState } from './state.ts';
 import type { Snapshot } from './store.ts';
@@ -72,7 +73,7 @@ export async function makeRoster(app: Lovage, snapshot: Snapshot, complaints: Co
   for (const [name, resolved] of entries) {
     try {
       const text = snapshot.states.get(name);
-      const stored = text === undefined ? undefined : readState(text);
+      const stored = text === undefined ? undefined : ownState(app.name, name, readState(text));
       const state = placed(stored ?? freshState(resolved, timezone, now, app.settings.beatMisfireGrace), resolved, timezone, now);
       const times = dueTimes(resolved.entry, timezone);
       // Says what is wrong with a schedule before its first run.
@@ -84,6 +85,11 @@ export async function makeRoster(app: Lovage, snapshot: Snapshot, complaints: Co
   }
   const kept = new Set([...places.keys(), ...wrong.map(({ name }) => name)]);
   return { places, gone: [...snapshot.states.keys()].filter((name) => !kept.has(name) && !entries.has(name)) };
+}
+
+/** Runs that were claimed have the ids that beat gives them: whoever else writes into the store chooses no ids. */
+function ownState(app: string, name: string, state: EntryState | undefined): EntryState | undefined {
+  return state && { ...state, pending: state.pending.filter(({ id, due }) => id === runId(app, name, due)) };
 }
 
 /** A stored state as it counts now: in another zone, or after a pause, an entry begins anew. */

@@ -10,7 +10,7 @@ import {
   storableEntry,
 } from '../app/index.ts';
 import type { AsyncResult } from '../result/index.ts';
-import { ConfigurationError, didYouMean } from '../util/index.ts';
+import { BackendError, ConfigurationError, didYouMean, LovageError, reasonOf } from '../util/index.ts';
 import { dueTimes } from './next.ts';
 import { openScheduleStore, type StoreChoice } from './open.ts';
 import { sendTime } from './plan.ts';
@@ -74,8 +74,20 @@ export async function openSchedule(app: Lovage, choice: StoreChoice = {}): Promi
   const store = await openScheduleStore(app, choice);
   const now = (): number => nowOf(app);
 
+  async function load(): ReturnType<ScheduleStore['load']> {
+    try {
+      return await store.load();
+    } catch (error) {
+      if (!(error instanceof LovageError) || !error.transient) throw error;
+      throw new BackendError(`The schedule store ${store.url} cannot be reached: ${reasonOf(error)}.`, {
+        cause: error,
+        transient: true,
+      });
+    }
+  }
+
   async function look(): Promise<Known> {
-    const { edited, states } = await store.load();
+    const { edited, states } = await load();
     const read = [...states].flatMap(([name, text]) => {
       const state = readState(text);
       return state === undefined ? [] : ([[name, state]] as const);
@@ -132,7 +144,14 @@ export async function openSchedule(app: Lovage, choice: StoreChoice = {}): Promi
     store: store.url,
     list: async () => {
       const { entries, wrong, states } = await look();
-      const good = [...entries].map(([name, resolved]) => describe(resolved, states.get(name)));
+      const good = [...entries].map(([name, resolved]) => {
+        try {
+          return describe(resolved, states.get(name));
+        } catch (error) {
+          // Such as a schedule of one's own that fails, or the sun without its package.
+          return broken({ name, error: error instanceof Error ? error : new Error(String(error)) });
+        }
+      });
       return [...good, ...wrong.map(broken)].sort((a, b) => (a.name < b.name ? -1 : 1));
     },
     add: async (name, given) => {

@@ -5,7 +5,7 @@ import { currentValue, type Lovage } from '../app/index.ts';
 import { ATTEMPTS_HEADER, type Outgoing } from '../broker/index.ts';
 import { listRepr } from '../protocol/index.ts';
 import type { Call, PreparedCall } from '../task/index.ts';
-import { LovageError, orAborted } from '../util/index.ts';
+import { BrokerConnectionError, deadline, LovageError, orAborted, reasonOf } from '../util/index.ts';
 import type { Run } from './plan.ts';
 import type { Change, ScheduleStore } from './store.ts';
 
@@ -24,6 +24,8 @@ export interface Sender {
   ): Promise<ReadonlyMap<Run, Error> | undefined>;
   /** One after the other or together, each for itself. */
   send(runs: readonly Run[], repeated: boolean): Promise<readonly RunFailure[]>;
+  /** Why the broker takes nothing at the moment, as far as it can be told within a second; undefined: it answers. */
+  whyNot(): Promise<string | undefined>;
 }
 
 /** Seconds that a joint write waits for its queues to be declared. */
@@ -91,6 +93,18 @@ export async function createSender(app: Lovage, store: ScheduleStore): Promise<S
       const writes = messages.length === 0 || jointPublish === undefined ? [] : [await jointPublish(messages)];
       const written = await store.commit(token, changes(new Set(failed.keys())), writes);
       return written ? failed : undefined;
+    },
+    whyNot: async () => {
+      const late = (): Error => new BrokerConnectionError(`${broker.url} does not answer`);
+      using limit = deadline(1, late);
+      // The driver knows more than that the time is over.
+      using last = deadline(1.2, late);
+      try {
+        await orAborted(broker.check(limit.signal), last.signal);
+        return undefined;
+      } catch (error) {
+        return reasonOf(error);
+      }
     },
     send: async (runs, repeated) => {
       const calls = runs.map((run) => {

@@ -1,6 +1,6 @@
 // What the leader does while it leads: keeps the entries at hand, sends those that are due, notes how far each is.
 import type { Lovage } from '../app/index.ts';
-import { backoff, logger } from '../util/index.ts';
+import { after, backoff, logger, reasonOf } from '../util/index.ts';
 import { plan, type Run } from './plan.ts';
 import { Complaints, makeRoster, nowOf, type Place, type Roster } from './roster.ts';
 import type { RunFailure, Sender } from './send.ts';
@@ -11,6 +11,8 @@ const log = logger('beat');
 /** Entries whose runs are sent and noted together. */
 const BATCH = 500;
 const RETRY = { first: 0.5, cap: 30 };
+/** Seconds after which a broker that has not taken what was sent is spoken of. */
+const SLOW = 1;
 /** Milliseconds by which the clock is put back before anybody notices. */
 const PUT_BACK = 500;
 
@@ -43,6 +45,8 @@ export class Shift {
   #roster: Roster = { places: new Map(), gone: [] };
   #edits = -1;
   #inDoubt = false;
+  /** It was said that the broker is slow to take what is sent, and it has taken nothing since. */
+  #isSlow = false;
   /** Failures of the store, one after the other, and when it may be tried again (epoch milliseconds). */
   #failures = 0;
   #retryAt = 0;
@@ -226,12 +230,16 @@ export class Shift {
     const repeated = jobs.flatMap((job) => job.repeated);
     const runs = jobs.flatMap((job) => job.runs);
     const { sender } = this.#options;
+    const slow = after(SLOW, () => void this.#tellSlow(repeated.length + runs.length));
     const [again, first] = await Promise.all([sender.send(repeated, true), sender.send(runs, false)]);
+    slow.cancel();
     const failures = new Map<Run, RunFailure>();
     for (const [index, run] of repeated.entries()) failures.set(run, again[index]);
     for (const [index, run] of runs.entries()) failures.set(run, first[index]);
     const noted = jobs.map((job) => ({ job, state: this.#sent(job, failures) }));
-    tellSent([...failures].flatMap(([run, failure]) => (failure === undefined ? [run] : [])));
+    const sent = [...failures].flatMap(([run, failure]) => (failure === undefined ? [run] : []));
+    if (sent.length > 0) this.#isSlow = false;
+    tellSent(sent);
     for (const { job, state } of noted) if (state.pending.length === 0) settle(job, state);
     const failed = noted.filter(({ state }) => state.pending.length > 0);
     for (const { job, state } of failed) job.place.state = state;
@@ -242,6 +250,14 @@ export class Shift {
       );
     await this.#commit(noted.map(({ job, state }) => [job.place.resolved.entry.name, writeState(state)]));
     this.#failures = 0;
+  }
+
+  /** The broker is away, or too busy: said once, before the time for a publish is over. */
+  async #tellSlow(count: number): Promise<void> {
+    if (this.#isSlow) return;
+    this.#isSlow = true;
+    const why = await this.#options.sender.whyNot();
+    log.warning('Runs that are due ({count}) wait for the broker{why}', { count, why: why === undefined ? '.' : `: ${why}` });
   }
 
   /** How far an entry is once its claimed runs went as they did. */
@@ -290,7 +306,7 @@ function tellPutOff(jobs: readonly Job[], wait: number, error: unknown): void {
     count: jobs.length,
     names: names.join(', '),
     wait: Math.round(wait * 10) / 10,
-    error: error instanceof Error ? error.message : String(error),
+    error: reasonOf(error),
   });
 }
 

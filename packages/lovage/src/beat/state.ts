@@ -43,22 +43,31 @@ function parse(text: string): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
+/** The longest moment that a Date can hold, epoch milliseconds. */
+const MAX_MOMENT = 8.64e15;
+
+const isMoment = (value: unknown): value is number => typeof value === 'number' && Math.abs(value) <= MAX_MOMENT;
+
 /** undefined for what cannot be read: the entry begins anew. */
 export function readState(text: string): EntryState | undefined {
   const value = parse(text);
-  if (value === undefined || typeof value.lastDue !== 'number' || typeof value.totalRuns !== 'number') return undefined;
+  if (value === undefined || !isMoment(value.lastDue) || !isCount(value.totalRuns)) return undefined;
   const { lastDue, lastRunAt, totalRuns, timezone, pending } = value;
   return {
     lastDue,
-    lastRunAt: typeof lastRunAt === 'number' ? lastRunAt : undefined,
+    lastRunAt: isMoment(lastRunAt) ? lastRunAt : undefined,
     totalRuns,
     timezone: typeof timezone === 'string' ? timezone : 'UTC',
     pending: Array.isArray(pending) ? pending.filter(isPending) : [],
   };
 }
 
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
 function isPending(value: unknown): value is PendingRun {
-  return isRecord(value) && typeof value.id === 'string' && typeof value.due === 'number';
+  return isRecord(value) && typeof value.id === 'string' && isMoment(value.due);
 }
 
 /** undefined for what cannot be read. */
@@ -69,6 +78,6 @@ export function readEdit(text: string): EntryEdit | undefined {
   return {
     ...(isRecord(entry) ? { entry } : {}),
     ...(typeof enabled === 'boolean' ? { enabled } : {}),
-    ...(typeof since === 'number' ? { since } : {}),
+    ...(isMoment(since) ? { since } : {}),
   };
 }

@@ -49,6 +49,8 @@ export interface ScheduleStore extends AsyncDisposable {
   edit(name: string, expected: string | undefined, text: string | undefined): Promise<boolean>;
   /** Calls back soon after an edit by anybody. Absent: whoever needs to know looks. */
   onEdit?(listener: () => void): Disposable;
+  /** Calls back when the server cannot be reached, while calls still wait for it. Absent: they fail at once. */
+  onDown?(listener: (error: Error) => void): Disposable;
 }
 
 /** What a store is opened with. */
@@ -57,6 +59,8 @@ export interface StoreOptions {
   readonly appName: string;
   /** Seconds. */
   readonly connectTimeout: number;
+  /** Seconds that one call may take, connecting again included. */
+  readonly patience: number;
   readonly tls?: boolean | Readonly<Record<string, unknown>>;
   readonly transportOptions: Readonly<Record<string, unknown>>;
 }

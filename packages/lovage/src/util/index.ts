@@ -16,6 +16,7 @@ export * from './lamport.ts';
 export * from './logger.ts';
 export * from './maybe.ts';
 export { checkName, nameFault } from './names.ts';
+export * from './reason.ts';
 export * from './redact.ts';
 export {
   closeChordWrite,
@@ -32,7 +33,7 @@ export * from './redis-joint.ts';
 export * from './redis-url.ts';
 export * from './scope.ts';
 export * from './signal.ts';
-export { type Durability, refuseVersion } from './sqlite-engine.ts';
+export { type Durability, isBusy, refuseVersion } from './sqlite-engine.ts';
 export * from './sqlite-file.ts';
 export { type SqliteLocation, sqliteLocation } from './sqlite-location.ts';
 export { holdLock, isLockFree, removeLock } from './sqlite-lock.ts';

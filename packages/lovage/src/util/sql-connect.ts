@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import type { Dialect, Kysely, Sql, SqliteDatabase, Transaction } from 'kysely';
 import { BackendError, ConfigurationError, LovageError } from './errors.ts';
 import { redactUrl } from './redact.ts';
-import { sqliteModule } from './sqlite-engine.ts';
+import { isBusy, sqliteModule } from './sqlite-engine.ts';
 import { decodeUrlPart } from './url-part.ts';
 
 /** Which SQL is spoken. */
@@ -191,22 +191,15 @@ function sqliteDatabase(path: string): SqliteDatabase {
 /** Errors after which the same call can succeed: lost lines, deadlocks, a database that starts or stops, a locked file. */
 const PASSING =
   /^(ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|PROTOCOL_|08|57P0|40001|40P01|53300|ER_LOCK_|ER_CON_COUNT|ER_SERVER_SHUTDOWN|ER_CHECKREAD)/;
-const SQLITE_BUSY = 5;
-const SQLITE_LOCKED = 6;
 
 /** An error of a client package in our words. */
 export function sqlError(error: unknown): Error {
   if (error instanceof LovageError) return error;
-  const {
-    code,
-    errcode,
-    message = String(error),
-  } = error as { readonly code?: unknown; readonly errcode?: unknown; readonly message?: string };
+  const { code, message = String(error) } = error as { readonly code?: unknown; readonly message?: string };
   const isLost =
     /Connection terminated|connection is in closed state|timeout exceeded when trying to connect|Can't add new command/.test(
       message,
     );
-  const isBusy = typeof errcode === 'number' && [SQLITE_BUSY, SQLITE_LOCKED].includes(errcode & 0xff);
-  const transient = isLost || isBusy || (typeof code === 'string' && PASSING.test(code));
+  const transient = isLost || isBusy(error) || (typeof code === 'string' && PASSING.test(code));
   return new BackendError(`The database failed: ${message}`, { cause: error, transient });
 }

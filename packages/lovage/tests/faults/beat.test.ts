@@ -5,15 +5,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, describe, expect, test, vi } from 'vitest';
-import { type RedisServer, startRedis } from '../../../../scripts/servers/index.ts';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type RedisServer, type SqlServer, startMariadb, startPostgres, startRedis } from '../../../../scripts/servers/index.ts';
 import { openSchedule, type ScheduleHandle } from '../../src/beat/index.ts';
 import { openScheduleStore } from '../../src/beat/open.ts';
 import { runId } from '../../src/beat/plan.ts';
 import { Lovage, type SettingsInput } from '../../src/index.ts';
 import { uuid } from '../../src/util/index.ts';
 import { startWorker } from '../../src/worker/index.ts';
-import { redisUrl } from '../support/servers.ts';
+import { type Proxy as Line, startProxy } from '../support/proxy.ts';
+import { amqpUrl, redisUrl } from '../support/servers.ts';
 import type { BeatOrders } from './harness/beat-program.ts';
 import { type Child, startChild } from './harness/child.ts';
 
@@ -29,7 +30,7 @@ const ENTRIES = ['a', 'b', 'c', 'd'];
 interface Arena extends AsyncDisposable {
   readonly app: Lovage;
   readonly schedule: ScheduleHandle;
-  beat(name: string, more?: Partial<BeatOrders>): Promise<Child>;
+  beat(name: string, more?: Partial<BeatOrders>, settings?: SettingsInput): Promise<Child>;
   /** The one of these that leads; waits until one does. */
   leader(among: readonly Child[]): Promise<Child>;
   /** Adds the entries, each run of which is wanted for so many milliseconds from now; answers the ids of all runs. */
@@ -50,8 +51,8 @@ async function openArena(given: SettingsInput): Promise<Arena> {
   return {
     app,
     schedule,
-    beat: async (called, more = {}) => {
-      const orders: BeatOrders = { app: name, settings, ...more };
+    beat: async (called, more = {}, own = {}) => {
+      const orders: BeatOrders = { app: name, settings: { ...settings, ...own }, ...more };
       const program = join(import.meta.dirname, 'harness/beat-program.ts');
       const env = { BEAT_ORDERS: JSON.stringify(orders) };
       return stack.use(await startChild({ name: `${name}-${called}`, folder, command: process.execPath, args: [program], env }));
@@ -196,5 +197,99 @@ describe.concurrent('elsewhere', () => {
     await vi.waitFor(() => expect(ran.length).toBeGreaterThanOrEqual(wanted.length), soon);
     await vi.waitFor(async () => expect(await arena.sent()).toEqual([]), soon);
     expect(ran.toSorted()).toEqual(wanted);
+  });
+});
+
+/** A broker and a schedule store in two places, and what stands between them and the beats, where that can be cut. */
+interface Apart extends AsyncDisposable {
+  readonly settings: SettingsInput;
+  /** As beats reach them. */
+  readonly throughProxies: SettingsInput;
+  readonly lines: readonly Line[];
+}
+
+interface Servers {
+  readonly postgres: SqlServer;
+  readonly mariadb: SqlServer;
+}
+
+async function apart(brokerUrl: string, resultBackend: string, beatScheduler: string): Promise<Apart> {
+  const stack = new AsyncDisposableStack();
+  const proxied = async (url: string): Promise<readonly [url: string, lines: readonly Line[]]> => {
+    if (/sqlite/.test(url)) return [url, []];
+    const proxy = stack.use(await startProxy(url.replace(/^db\+/, '')));
+    return [proxy.url(url), [proxy]];
+  };
+  const [[broker, brokerLines], [store, storeLines]] = [await proxied(brokerUrl), await proxied(beatScheduler)];
+  return {
+    settings: { brokerUrl, resultBackend, beatScheduler },
+    throughProxies: { brokerUrl: broker, beatScheduler: store },
+    lines: [...storeLines, ...brokerLines],
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+const embedded = (): string => `sqlite://${folder}/${uuid()}.db`;
+const apartPlaces: Readonly<Record<string, (servers: Servers) => Promise<Apart>>> = {
+  'RabbitMQ and PostgreSQL': ({ postgres }) => apart(amqpUrl(), redisUrl(), `db+${postgres.url}`),
+  'RabbitMQ and Redis': () => apart(amqpUrl(), redisUrl(), redisUrl()),
+  'Redis and MariaDB': ({ mariadb }) => apart(redisUrl(), redisUrl(), `db+${mariadb.url}`),
+  'embedded and SQLite by kysely': () => {
+    const url = embedded();
+    return apart(url, url, `db+sqlite:///${folder}/${uuid()}.sql`);
+  },
+  'embedded and a file': () => {
+    const url = embedded();
+    return apart(url, url, embedded());
+  },
+};
+
+describe('messages and schedule apart', () => {
+  let servers: Servers;
+  beforeAll(async () => {
+    const [postgres, mariadb] = await Promise.all([startPostgres(), startMariadb()]);
+    servers = { postgres, mariadb };
+  });
+  afterAll(() => Promise.all([servers.postgres[Symbol.asyncDispose](), servers.mariadb[Symbol.asyncDispose]()]));
+
+  describe.concurrent.each(Object.entries(apartPlaces))('%s', (_, place) => {
+    test('leader frozen, another killed, lines to store and broker cut, the clock moved: each run takes effect once', async () => {
+      await using places = await place(servers);
+      await using arena = await openArena(places.settings);
+      const ran: string[] = [];
+      arena.app.task('tick', { bind: true }, (context) => void ran.push(context.request.id));
+      await using _worker = await startWorker(arena.app, { withoutHeartbeat: true, mingle: false });
+      const beats = await Promise.all(['one', 'two', 'three'].map((name) => arena.beat(name, {}, places.throughProxies)));
+      const frozen = await arena.leader(beats);
+      const wanted = await arena.begin(6000);
+      await delay(300 + Math.random() * 100);
+      frozen.signal('SIGSTOP');
+      const victim = await arena.leader(beats.filter((beat) => beat !== frozen));
+      frozen.signal('SIGCONT');
+      await delay(200 + Math.random() * 200);
+      victim.signal('SIGKILL');
+      await victim.ended;
+      for (const line of places.lines) {
+        await arena.leader(beats);
+        await delay(100 + Math.random() * 100);
+        line.refuse();
+        line.cut();
+        await delay(300);
+        line.refuse(false);
+      }
+      const last = await arena.leader(beats);
+      // All that is left is due then; nothing of it comes again when it is due once more.
+      for (const skew of [3600, 0]) {
+        const did = last.heard('did');
+        last.tell(`skew ${skew}`);
+        await did;
+        await delay(200);
+      }
+      await arena.through(wanted.length / ENTRIES.length);
+      await vi.waitFor(() => expect(ran.length).toBeGreaterThanOrEqual(wanted.length), soon);
+      await vi.waitFor(async () => expect(await arena.sent()).toEqual([]), soon);
+      expect(twice(ran)).toEqual([]);
+      expect(ran.toSorted()).toEqual(wanted);
+    });
   });
 });

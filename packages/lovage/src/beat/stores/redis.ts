@@ -3,13 +3,16 @@
 
 import type { JointWrite } from '../../broker/index.ts';
 import {
+  BackendError,
   camelCase,
+  deadline,
   JOINT_LUA,
   jointArguments,
   openRedis,
   parseRedisUrl,
   type RedisArg,
   type RedisLine,
+  type RedisScript,
   type RedisWrite,
   redisScript,
 } from '../../util/index.ts';
@@ -17,8 +20,6 @@ import type { Change, Lease, ScheduleStore, StoreLook, StoreOptions } from '../s
 
 /** Seconds without a byte while calls wait, after which a line counts as dead. */
 const SILENCE = 10;
-/** Seconds that one call may take, reconnecting included. */
-const PATIENCE = 10;
 
 const LOOK = redisScript(`local m = redis.call('HMGET', KEYS[1], 'token', 'owner', 'beat', 'edits')
 return { m[1] or '0', m[2] or '', m[3] or '0', m[4] or '0' }`);
@@ -97,36 +98,40 @@ export function open(options: StoreOptions): ScheduleStore {
   const line: RedisLine = openRedis(lineOptions);
   const key = `${prefix}lovage.beat.${options.appName}`;
   const [lease, edited, states] = [key, `${key}.entries`, `${key}.states`];
-  const signal = (): AbortSignal => AbortSignal.timeout(PATIENCE * 1000);
+  const late = (): BackendError => new BackendError(`No answer within ${options.patience} s`, { transient: true });
+  const bounded = async <T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    using limit = deadline(options.patience, late);
+    return await call(limit.signal);
+  };
+  const script = (what: RedisScript, keys: readonly string[], args: readonly RedisArg[]): Promise<unknown> =>
+    bounded((signal) => line.script(what, keys, args, signal));
   return {
     name: 'redis',
     url: target.url,
     database: target.database,
     look: async () => {
-      const { lease: seen, edits } = readLook(await line.script(LOOK, [lease], [], signal()));
+      const { lease: seen, edits } = readLook(await script(LOOK, [lease], []));
       return { lease: seen, edits };
     },
     swapLease: async (expected, next) =>
-      readLook(await line.script(SWAP, [lease], [...leaseArguments(expected), ...leaseArguments(next)], signal())),
+      readLook(await script(SWAP, [lease], [...leaseArguments(expected), ...leaseArguments(next)])),
     load: async () => {
       // The number first: an edit that comes in between is read again.
-      const { edits } = readLook(await line.script(LOOK, [lease], [], signal()));
-      const [entries, kept] = await Promise.all([
-        line.call('HGETALL', [edited], signal()),
-        line.call('HGETALL', [states], signal()),
-      ]);
+      const { edits } = readLook(await script(LOOK, [lease], []));
+      const [entries, kept] = await bounded((signal) =>
+        Promise.all([line.call('HGETALL', [edited], signal), line.call('HGETALL', [states], signal)]),
+      );
       return { edits, edited: readHash(entries), states: readHash(kept) };
     },
     commit: async (token, changes, writes = []) => {
       const all = writes.flatMap(({ payload }: JointWrite) => payload as readonly RedisWrite[]);
       const args = [token, changes.length, ...changes.flatMap(changeArguments)];
-      const script = all.length === 0 ? COMMIT : COMMIT_JOINT;
       const more = all.length === 0 ? [] : jointArguments(all);
-      return Number(await line.script(script, [lease, states], [...args, ...more], signal())) === 1;
+      return Number(await script(all.length === 0 ? COMMIT : COMMIT_JOINT, [lease, states], [...args, ...more])) === 1;
     },
     edit: async (name, expected, value) => {
       const args = [name, expected === undefined ? '0' : '1', expected ?? '', value === undefined ? '0' : '1', value ?? ''];
-      return Number(await line.script(EDIT, [lease, edited], args, signal())) === 1;
+      return Number(await script(EDIT, [lease, edited], args)) === 1;
     },
     onEdit: (listener) => {
       const ear = openRedis({
@@ -142,6 +147,7 @@ export function open(options: StoreOptions): ScheduleStore {
       ear.ready().catch(() => undefined);
       return { [Symbol.dispose]: () => void ear[Symbol.asyncDispose]() };
     },
+    onDown: (listener) => ({ [Symbol.dispose]: line.observe({ down: listener }) }),
     [Symbol.asyncDispose]: () => line[Symbol.asyncDispose](),
   };
 }

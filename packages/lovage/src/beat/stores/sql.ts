@@ -1,19 +1,11 @@
-// The schedule in a SQL database (db+postgresql, db+mysql, db+sqlite): a table of texts and one of leases. Whoever writes locks the lease
-// first, so that an old leader is refused and two edits come one after the other.
+// The schedule in a SQL database (db+postgresql, db+mysql, db+sqlite): a table of texts and one of leases. What a leader writes is one
+// statement that asks for its lease itself: a transaction in which a program is stopped would hold the lease fast, and nobody could take over.
 
 import { createHash } from 'node:crypto';
 import type { Kysely, Transaction } from 'kysely';
-import { redactUrl } from '../../util/index.ts';
+import { BackendError, deadline, isBusy, orAborted, redactUrl, sleep } from '../../util/index.ts';
 import { type Connection, connectSql, type SqlKind, sqlError, sqlPlace } from '../../util/sql-connect.ts';
-import {
-  type Change,
-  isSameLease,
-  type Lease,
-  NO_LEASE,
-  type ScheduleStore,
-  type StoreLook,
-  type StoreOptions,
-} from '../store.ts';
+import { type Change, type Lease, NO_LEASE, type ScheduleStore, type StoreLook, type StoreOptions } from '../store.ts';
 
 type Db = Kysely<unknown> | Transaction<unknown>;
 
@@ -22,6 +14,8 @@ const TEXT: Readonly<Record<SqlKind, string>> = {
   mysql: 'longtext character set utf8mb4 collate utf8mb4_bin',
   sqlite: 'text',
 };
+/** Seconds until a locked SQLite file is tried again. */
+const BUSY = 0.01;
 /** Rows in one statement at most. */
 const CHUNK = 300;
 
@@ -53,31 +47,87 @@ interface Place extends Connection {
   readonly app: string;
 }
 
-async function look({ sql, kind, at, app }: Place, locks: boolean): Promise<StoreLook> {
-  const lock = sql.raw(locks && kind !== 'sqlite' ? 'for update' : '');
-  const { rows } = await sql<Row>`select token, owner, beat, edits from lovage_beat_lease where app = ${app} ${lock}`.execute(at);
+async function look({ sql, at, app }: Place): Promise<StoreLook> {
+  const { rows } = await sql<Row>`select token, owner, beat, edits from lovage_beat_lease where app = ${app}`.execute(at);
   const [row] = rows;
   if (row === undefined) return { lease: NO_LEASE, edits: 0 };
   return { lease: { token: Number(row.token), owner: row.owner, beat: Number(row.beat) }, edits: Number(row.edits) };
 }
 
-async function writeLease({ sql, at, app }: Place, { token, owner, beat }: Lease, edits: number): Promise<void> {
-  await sql`update lovage_beat_lease set token = ${token}, owner = ${owner}, beat = ${beat}, edits = ${edits}
-    where app = ${app}`.execute(at);
+async function swap(place: Place, expected: Lease, next: Lease): Promise<StoreLook & { readonly swapped: boolean }> {
+  const { sql, at, app } = place;
+  const { numAffectedRows } = await sql`update lovage_beat_lease
+    set token = ${next.token}, owner = ${next.owner}, beat = ${next.beat}
+    where app = ${app} and token = ${expected.token} and owner = ${expected.owner} and beat = ${expected.beat}`.execute(at);
+  const { lease, edits } = await look(place);
+  const swapped = numAffectedRows === 1n;
+  return { lease: swapped ? next : lease, edits, swapped };
 }
 
-async function put({ sql, at, app }: Place, kind: string, changes: readonly Change[]): Promise<void> {
+/** Writes states if the lease has this token; false when it has not. */
+async function put(place: Place, token: number, changes: readonly Change[]): Promise<boolean> {
   for (let from = 0; from < changes.length; from += CHUNK) {
     const part = changes.slice(from, from + CHUNK);
-    const ids = part.map(([name]) => sql`${keyOf(app, kind, name)}`);
-    // Deleted and written anew: one form for three databases, and the lease is locked meanwhile.
-    await sql`delete from lovage_beat_entries where id in (${sql.join(ids)})`.execute(at);
-    const rows = part.flatMap(([name, body]) =>
-      body === undefined ? [] : [sql`(${keyOf(app, kind, name)}, ${app}, ${kind}, ${name}, ${body})`],
-    );
-    if (rows.length > 0)
-      await sql`insert into lovage_beat_entries (id, app, kind, name, body) values ${sql.join(rows)}`.execute(at);
+    const gone = part.flatMap(([name, body]) => (body === undefined ? [keyOf(place.app, 'state', name)] : []));
+    const kept = part.flatMap(([name, body]) => (body === undefined ? [] : [[name, body] as const]));
+    const written = [
+      ...(gone.length > 0 ? [await erase(place, token, gone)] : []),
+      ...(kept.length > 0 ? [await upsert(place, token, kept)] : []),
+    ];
+    // None is also the answer where nothing had to change.
+    if (written.includes(0n) && (await look(place)).lease.token !== token) return false;
   }
+  return true;
+}
+
+async function upsert(
+  { sql, kind, at, app }: Place,
+  token: number,
+  rows: readonly (readonly [string, string])[],
+): Promise<bigint> {
+  const text = (value: string) => (kind === 'postgresql' ? sql`cast(${value} as text)` : sql`${value}`);
+  const selects = rows.map(
+    ([name, body]) => sql`select ${text(keyOf(app, 'state', name))} as id, ${text(name)} as name, ${text(body)} as body`,
+  );
+  const locks = sql.raw({ postgresql: 'for share of l', mysql: 'lock in share mode', sqlite: '' }[kind]);
+  const over = sql.raw(
+    kind === 'mysql' ? 'on duplicate key update body = values(body)' : 'on conflict (id) do update set body = excluded.body',
+  );
+  const { numAffectedRows = 0n } = await sql`insert into lovage_beat_entries (id, app, kind, name, body)
+    select r.id, l.app, 'state', r.name, r.body from lovage_beat_lease l cross join (${sql.join(selects, sql` union all `)}) r
+    where l.app = ${app} and l.token = ${token} ${locks} ${over}`.execute(at);
+  return numAffectedRows;
+}
+
+async function erase({ sql, kind, at, app }: Place, token: number, ids: readonly string[]): Promise<bigint> {
+  const lease = sql`lovage_beat_lease l where l.app = ${app} and l.token = ${token}`;
+  const chosen = sql.join(ids);
+  const statement = {
+    postgresql: sql`with mine as (select 1 from ${lease} for share)
+      delete from lovage_beat_entries where id in (${chosen}) and exists (select 1 from mine)`,
+    mysql: sql`delete e from lovage_beat_entries e join lovage_beat_lease l on l.app = ${app} and l.token = ${token}
+      where e.id in (${chosen})`,
+    sqlite: sql`delete from lovage_beat_entries where id in (${chosen}) and exists (select 1 from ${lease})`,
+  }[kind];
+  const { numAffectedRows = 0n } = await statement.execute(at);
+  return numAffectedRows;
+}
+
+/** Writes an edit over what its author saw, and counts it; false when something else was there. */
+async function edit(place: Place, name: string, expected: string | undefined, text: string | undefined): Promise<boolean> {
+  const { sql, kind, at, app } = place;
+  const id = keyOf(app, 'edit', name);
+  const { rows } = await sql<{ readonly body: string }>`select body from lovage_beat_entries where id = ${id}
+    ${sql.raw(kind === 'sqlite' ? '' : 'for update')}`.execute(at);
+  if (rows[0]?.body !== expected) return false;
+  if (expected !== undefined) await sql`delete from lovage_beat_entries where id = ${id}`.execute(at);
+  if (text !== undefined)
+    await sql`insert into lovage_beat_entries (id, app, kind, name, body) values (${id}, ${app}, 'edit', ${name}, ${text})`.execute(
+      at,
+    );
+  // Last, so that whoever leads does not wait for the others.
+  await sql`update lovage_beat_lease set edits = edits + 1 where app = ${app}`.execute(at);
+  return true;
 }
 
 async function all({ sql, at, app }: Place, kind: string): Promise<ReadonlyMap<string, string>> {
@@ -86,7 +136,7 @@ async function all({ sql, at, app }: Place, kind: string): Promise<ReadonlyMap<s
   return new Map(rows.map(({ name, body }) => [name, body]));
 }
 
-/** Everybody locks the row of the lease, so there must be one. */
+/** Leases are changed, never made: there must be one. */
 async function ensureRow({ sql, kind, db }: Connection, app: string): Promise<void> {
   const ignore = sql.raw(kind === 'mysql' ? 'on duplicate key update app = app' : 'on conflict (app) do nothing');
   await sql`insert into lovage_beat_lease (app, token, owner, beat, edits) values (${app}, 0, '', 0, 0) ${ignore}`.execute(db);
@@ -118,53 +168,64 @@ export function open(options: StoreOptions): ScheduleStore {
     });
   }
 
-  const named = <T>(work: Promise<T>): Promise<T> =>
-    work.catch((error: unknown) => {
+  /** A server that is silent has its connections dropped, so that the next call gets a new one. */
+  const late = (): BackendError => {
+    void opening?.then(({ db }) => db.destroy()).catch(() => undefined);
+    opening = undefined;
+    return new BackendError(`No answer within ${options.patience} s`, { transient: true });
+  };
+  const named = async <T>(work: Promise<T>): Promise<T> => {
+    // The sockets alone do not keep a program alive.
+    using limit = deadline(options.patience, late, undefined, { ref: true });
+    try {
+      return await orAborted(work, limit.signal);
+    } catch (error) {
       throw sqlError(error);
-    });
-  const reading = <T>(work: (where: Place) => Promise<T>): Promise<T> =>
-    named(connection().then((connected) => work({ ...connected, at: connected.db, app })));
-  const writing = <T>(work: (where: Place, before: StoreLook) => Promise<T>): Promise<T> =>
+    }
+  };
+  /** An SQLite file that somebody else writes to is free in a moment. */
+  const again = async <T>(work: () => Promise<T>): Promise<T> => {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!isBusy(error)) throw error;
+        await sleep(BUSY * (0.5 + Math.random()));
+      }
+    }
+  };
+  const on = <T>(work: (where: Place) => Promise<T>): Promise<T> =>
     named(
-      connection().then((connected) =>
-        connected.db.transaction().execute(async (at) => {
-          const where: Place = { ...connected, at, app };
-          return work(where, await look(where, true));
-        }),
-      ),
+      again(async () => {
+        const connected = await connection();
+        return work({ ...connected, at: connected.db, app });
+      }),
     );
 
   return {
     name: `sql (${place.kind})`,
     url: redactUrl(options.url),
-    look: () => reading((where) => look(where, false)),
-    swapLease: (expected, next) =>
-      writing(async (where, { lease, edits }) => {
-        const swapped = isSameLease(lease, expected);
-        if (swapped) await writeLease(where, next, edits);
-        return { lease: swapped ? next : lease, edits, swapped };
-      }),
+    look: () => on(look),
+    swapLease: (expected, next) => on((where) => swap(where, expected, next)),
     load: () =>
-      reading(async (where) => {
-        const { edits } = await look(where, false);
+      on(async (where) => {
+        const { edits } = await look(where);
         return { edits, edited: await all(where, 'edit'), states: await all(where, 'state') };
       }),
-    commit: (token, changes) =>
-      writing(async (where, { lease }) => {
-        if (lease.token !== token) return false;
-        await put(where, 'state', changes);
-        return true;
-      }),
-    edit: (name, expected, text) =>
-      writing(async (where, { lease, edits }) => {
-        if ((await all(where, 'edit')).get(name) !== expected) return false;
-        await put(where, 'edit', [[name, text]]);
-        await writeLease(where, lease, edits + 1);
-        return true;
-      }),
+    commit: (token, changes) => on((where) => put(where, token, changes)),
+    edit: async (name, expected, text) => {
+      try {
+        return await on((where) => where.db.transaction().execute((at) => edit({ ...where, at }, name, expected, text)));
+      } catch (error) {
+        // Two authors of a new entry: the second one finds it there.
+        if (expected === undefined && (await on((where) => all(where, 'edit'))).has(name)) return false;
+        throw error;
+      }
+    },
     [Symbol.asyncDispose]: async () => {
       const connected = await opening?.catch(() => undefined);
-      await connected?.db.destroy();
+      // Waits for what is under way, which a silent server never ends.
+      await orAborted(connected?.db.destroy() ?? Promise.resolve(), AbortSignal.timeout(1000)).catch(() => undefined);
     },
   };
 }

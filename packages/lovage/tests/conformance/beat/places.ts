@@ -47,9 +47,18 @@ export const places: Readonly<Record<string, () => SettingsInput>> = {
   'amqp with redis': () => ({ brokerUrl: amqpUrl(), resultBackend: redisUrl() }),
 };
 
+/** More places, once `startSql` was called: schedules in SQL databases, and messages elsewhere. */
+export const sqlPlaces: Readonly<Record<string, () => SettingsInput>> = {
+  'amqp with PostgreSQL': () => ({ brokerUrl: amqpUrl(), resultBackend: stores.PostgreSQL?.() ?? '' }),
+  'redis, schedule in MariaDB': () => ({ ...both(redisUrl()), beatScheduler: stores.MariaDB?.() ?? '' }),
+  'memory, schedule in SQLite by kysely': () => ({
+    ...both(stores.memory?.() ?? ''),
+    beatScheduler: `db+sqlite:///${folder}/${uuid()}.db`,
+  }),
+};
+
 /** An app of its own name and queue, so that all run at once on shared servers. */
-export function shop(settings: SettingsInput, parts: LovageParts = {}): Lovage {
-  const name = `beat-${uuid()}`;
+export function shop(settings: SettingsInput, parts: LovageParts = {}, name: string = `beat-${uuid()}`): Lovage {
   const own = { taskDefaultQueue: name, controlExchange: name, resultExpires: 300 };
   return new Lovage(name, { ...own, ...settings }, { environment: {}, ...parts });
 }

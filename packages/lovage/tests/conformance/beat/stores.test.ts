@@ -10,7 +10,7 @@ afterAll(stopAll);
 
 describe.each(Object.entries(stores))('%s', (_, url) => {
   const opened = (address: string, appName: string): Promise<ScheduleStore> =>
-    openStore({ url: address, appName, connectTimeout: 5, transportOptions: {} });
+    openStore({ url: address, appName, connectTimeout: 5, patience: 10, transportOptions: {} });
 
   async function two(): Promise<{ one: ScheduleStore; other: ScheduleStore } & AsyncDisposable> {
     const address = url();
