@@ -51,7 +51,7 @@ export {
   scheduleText,
   solar,
 } from './schedule/schedules.ts';
-export { messageGuardOf, type SecurityOptions } from './security.ts';
+export { messageGuardOf, type SecurityOptions, sealsOf } from './security.ts';
 export * from './settings.ts';
 export { claimEnvironment } from './sources.ts';
 export { noUserOptions, type UserOption, type UserOptions, userValues } from './user-options.ts';

@@ -1,18 +1,22 @@
 // Signing set up from settings: the serializer `auth` of an app, and what `app.setupSecurity` makes of its options.
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
 import {
   createAuthSerializer,
   createHeaderSigner,
   createMessageGuard,
   createResigner,
+  createSeals,
   type MessageGuard,
   type MessageKey,
   openCertificateStore,
   readKey,
   readSigner,
+  type Seals,
   type SignedMessage,
 } from '../security/index.ts';
 import type { Serialization } from '../serialization/index.ts';
-import { type Clock, ConfigurationError } from '../util/index.ts';
+import { type Clock, ConfigurationError, SignatureRefusedError } from '../util/index.ts';
 import type { Config } from './config.ts';
 import { globMatch } from './glob.ts';
 import type { Settings } from './settings.ts';
@@ -72,6 +76,34 @@ export function resignerOf(
 ): ReturnType<typeof createResigner> | undefined {
   const sign = headerSignerOf(settings, clock);
   return sign === undefined ? undefined : createResigner({ keys: readKeys(settings.signingKeys), sign, leads });
+}
+
+/**
+ * What signs and checks what this app keeps in stores and sends later under its own signature: whoever writes there without a key must not
+ * get one. By the key of header signatures, else by the certificate of the serializer `auth`; undefined when this app signs nothing.
+ */
+export function sealsOf(settings: Settings, serialization: Serialization, clock: Clock): Seals | undefined {
+  const { signingKey: id, signingKeys, taskSerializer, securityKey } = settings;
+  const keys = readKeys(signingKeys);
+  const key = id === null ? undefined : keys.get(id);
+  if (id !== null && key !== undefined) return createSeals({ id, key, keys, clock });
+  return taskSerializer === 'auth' && securityKey !== null ? certificateSeals(serialization) : undefined;
+}
+
+/** A seal is a signed body that says what it is for; the text itself is in it by its digest. */
+function certificateSeals(serialization: Serialization): Seals {
+  const accept = serialization.accept(['auth']);
+  const statement = (purpose: readonly string[], text: string): string =>
+    JSON.stringify(['lovage-seal-1', ...purpose, createHash('sha256').update(text).digest('hex')]);
+  return {
+    seal: (purpose, text) => Buffer.from(serialization.encode(statement(purpose, text), 'auth').body).toString('latin1'),
+    check: (purpose, text, seal) => {
+      const body = Buffer.from(seal, 'latin1');
+      const said = serialization.decode({ body, contentType: 'application/data', contentEncoding: 'utf-8' }, accept);
+      if (said !== statement(purpose, text))
+        throw new SignatureRefusedError('The signature does not fit: it was changed, or signed for something else.');
+    },
+  };
 }
 
 /**

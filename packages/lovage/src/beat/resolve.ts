@@ -1,6 +1,8 @@
 // All entries that count: those of the settings and of the code, then what people changed at run time.
 import { type Lovage, readEntry, type ScheduleEntry } from '../app/index.ts';
-import { type EntryEdit, readEdit } from './state.ts';
+import { SignatureRefusedError } from '../util/index.ts';
+import { editsOf } from './edits.ts';
+import type { EntryEdit } from './state.ts';
 
 /** An entry and where it comes from. */
 export interface Resolved {
@@ -19,7 +21,10 @@ export interface WrongEntry {
 
 export interface Entries {
   readonly entries: ReadonlyMap<string, Resolved>;
+  /** They are left out. */
   readonly wrong: readonly WrongEntry[];
+  /** Entries of the code that somebody wanted to change who may not: they are as the code has them. */
+  readonly untouched: readonly WrongEntry[];
 }
 
 const CLEANUP = 'celery.backend_cleanup';
@@ -46,21 +51,21 @@ async function ownEntries(app: Lovage): Promise<{ entries: Map<string, ScheduleE
 export async function resolveEntries(app: Lovage, edited: ReadonlyMap<string, string>): Promise<Entries> {
   const { entries: own, wrong } = await ownEntries(app);
   const entries = new Map<string, Resolved>();
+  const untouched: WrongEntry[] = [];
+  const edits = editsOf(app);
   for (const [name, entry] of own) entries.set(name, { entry, source: 'code' });
   for (const [name, text] of edited) {
-    const edit = readEdit(text);
-    if (edit === undefined) {
-      wrong.push({ name, error: new Error('What the schedule store keeps of it cannot be read: remove it and add it again.') });
-      continue;
-    }
     try {
+      const edit = edits.read(name, text);
+      if (edit === undefined) throw new Error('What the schedule store keeps of it cannot be read: remove it and add it again.');
       const resolved = changed(entries.get(name), name, edit);
       if (resolved !== undefined) entries.set(name, resolved);
     } catch (error) {
-      wrong.push({ name, error: error instanceof Error ? error : new Error(String(error)) });
+      const list = own.has(name) && error instanceof SignatureRefusedError ? untouched : wrong;
+      list.push({ name, error: error instanceof Error ? error : new Error(String(error)) });
     }
   }
-  return { entries, wrong };
+  return { entries, wrong, untouched };
 }
 
 /** An entry of the code goes before one of the same name that was added; an edit of one that is gone means nothing. */

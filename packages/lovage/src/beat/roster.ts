@@ -48,6 +48,16 @@ export class Complaints {
     this.#said.set(name, error.message);
     log.error("The schedule entry '{name}' is left out, the others go on: {reason}", { name, reason: error.message });
   }
+
+  /** Of a change that does not count. */
+  tellUntouched({ name, error }: WrongEntry): void {
+    if (this.#said.get(name) === error.message) return;
+    this.#said.set(name, error.message);
+    log.error("What somebody changed of the schedule entry '{name}' does not count, it stays as the code has it: {reason}", {
+      name,
+      reason: error.message,
+    });
+  }
 }
 
 /** Where an entry begins that was never seen. */
@@ -67,8 +77,9 @@ function freshState({ entry }: Resolved, timezone: string, now: number, grace: n
 export async function makeRoster(app: Lovage, snapshot: Snapshot, complaints: Complaints): Promise<Roster> {
   const now = nowOf(app);
   const timezone = zoneName(app);
-  const { entries, wrong } = await resolveEntries(app, snapshot.edited);
+  const { entries, wrong, untouched } = await resolveEntries(app, snapshot.edited);
   for (const each of wrong) complaints.tell(each);
+  for (const each of untouched) complaints.tellUntouched(each);
   const places = new Map<string, Place>();
   for (const [name, resolved] of entries) {
     try {

@@ -10,13 +10,14 @@ import {
   storableEntry,
 } from '../app/index.ts';
 import type { AsyncResult } from '../result/index.ts';
-import { BackendError, ConfigurationError, didYouMean, LovageError, reasonOf } from '../util/index.ts';
+import { BackendError, ConfigurationError, didYouMean, LovageError, reasonOf, SignatureRefusedError } from '../util/index.ts';
+import { editsOf } from './edits.ts';
 import { dueTimes } from './next.ts';
 import { openScheduleStore, type StoreChoice } from './open.ts';
 import { sendTime } from './plan.ts';
 import { type Resolved, resolveEntries } from './resolve.ts';
 import { nowOf, zoneName } from './roster.ts';
-import { type EntryEdit, type EntryState, readEdit, readState } from './state.ts';
+import { type EntryEdit, type EntryState, readState } from './state.ts';
 import type { ScheduleStore } from './store.ts';
 
 /** An entry that is added at run time: all that an entry of the settings has, but code. */
@@ -73,6 +74,7 @@ interface Known {
 export async function openSchedule(app: Lovage, choice: StoreChoice = {}): Promise<ScheduleHandle> {
   const store = await openScheduleStore(app, choice);
   const now = (): number => nowOf(app);
+  const edits = editsOf(app);
 
   async function load(): ReturnType<ScheduleStore['load']> {
     try {
@@ -132,12 +134,28 @@ export async function openSchedule(app: Lovage, choice: StoreChoice = {}): Promi
     };
   }
 
+  async function write(name: string, expected: string | undefined, edit: EntryEdit | undefined): Promise<void> {
+    if (await store.edit(name, expected, edit === undefined ? undefined : edits.write(name, edit))) return;
+    throw new ConfigurationError(
+      `Somebody else changed the schedule entry '${name}' at the same time: look at it and try again.`,
+    );
+  }
+
+  /** What was not signed by whoever may is written over. */
+  function readBefore(name: string, text: string | undefined): EntryEdit {
+    try {
+      return (text === undefined ? undefined : edits.read(name, text)) ?? {};
+    } catch (error) {
+      if (error instanceof SignatureRefusedError) return {};
+      throw error;
+    }
+  }
+
   async function switchTo(name: string, enabled: boolean): Promise<void> {
     const { known } = await find(name);
     const text = known.edited.get(name);
-    const before: EntryEdit = text === undefined ? {} : (readEdit(text) ?? {});
-    const edit: EntryEdit = { ...before, enabled, ...(enabled ? { since: now() } : {}) };
-    await write(store, name, text, edit);
+    const edit: EntryEdit = { ...readBefore(name, text), enabled, ...(enabled ? { since: now() } : {}) };
+    await write(name, text, edit);
   }
 
   return {
@@ -163,7 +181,7 @@ export async function openSchedule(app: Lovage, choice: StoreChoice = {}): Promi
       const begins = { ...entry, lastRunAt: entry.lastRunAt ?? now() };
       // Says what is wrong with it before anybody relies on it.
       dueTimes(begins, zoneName(app)).next(begins.lastRunAt, now());
-      await write(store, name, undefined, { entry: storableEntry(begins) });
+      await write(name, undefined, { entry: storableEntry(begins) });
     },
     pause: (name) => switchTo(name, false),
     resume: (name) => switchTo(name, true),
@@ -185,20 +203,10 @@ export async function openSchedule(app: Lovage, choice: StoreChoice = {}): Promi
           `The schedule entry '${name}' is in the settings or the code of the app: take it out there, or pause it.`,
         );
       if (text === undefined) throw unknownEntry(name, { entries, edited, ...rest });
-      await write(store, name, text, undefined);
+      await write(name, text, undefined);
     },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
-}
-
-async function write(
-  store: ScheduleStore,
-  name: string,
-  expected: string | undefined,
-  edit: EntryEdit | undefined,
-): Promise<void> {
-  if (await store.edit(name, expected, edit === undefined ? undefined : JSON.stringify(edit))) return;
-  throw new ConfigurationError(`Somebody else changed the schedule entry '${name}' at the same time: look at it and try again.`);
 }
 
 function unknownEntry(name: string, { entries, wrong }: Known): ConfigurationError {

@@ -70,6 +70,12 @@ function isPending(value: unknown): value is PendingRun {
   return isRecord(value) && typeof value.id === 'string' && isMoment(value.due);
 }
 
+/** An edit with its signature; undefined for one that has none. */
+export function readSealed(text: string): { readonly sealed: string; readonly seal: string } | undefined {
+  const { sealed, seal } = parse(text) ?? {};
+  return typeof sealed === 'string' && typeof seal === 'string' ? { sealed, seal } : undefined;
+}
+
 /** undefined for what cannot be read. */
 export function readEdit(text: string): EntryEdit | undefined {
   const value = parse(text);

@@ -11,4 +11,5 @@ export {
   type TakenMessage,
 } from './header-signature.ts';
 export { checkSigningKeys, type MessageKey, readKey, type SigningKey } from './keys.ts';
+export { createSeals, type Seals } from './seal.ts';
 export { type CertificateStore, openCertificateStore, readSigner, type Signer } from './store.ts';

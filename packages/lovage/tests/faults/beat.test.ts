@@ -11,7 +11,7 @@ import { openSchedule, type ScheduleHandle } from '../../src/beat/index.ts';
 import { openScheduleStore } from '../../src/beat/open.ts';
 import { runId } from '../../src/beat/plan.ts';
 import { Lovage, type SettingsInput } from '../../src/index.ts';
-import { uuid } from '../../src/util/index.ts';
+import { orAborted, uuid } from '../../src/util/index.ts';
 import { startWorker } from '../../src/worker/index.ts';
 import { type Proxy as Line, startProxy } from '../support/proxy.ts';
 import { amqpUrl, redisUrl } from '../support/servers.ts';
@@ -33,6 +33,8 @@ interface Arena extends AsyncDisposable {
   beat(name: string, more?: Partial<BeatOrders>, settings?: SettingsInput): Promise<Child>;
   /** The one of these that leads; waits until one does. */
   leader(among: readonly Child[]): Promise<Child>;
+  /** Stops it. Not in the middle of a write to an SQLite file: whoever is stopped there locks everybody out, as SQLite has it. */
+  freeze(beat: Child): Promise<void>;
   /** Adds the entries, each run of which is wanted for so many milliseconds from now; answers the ids of all runs. */
   begin(milliseconds: number): Promise<readonly string[]>;
   /** Waits until beat has noted so many runs of each entry. */
@@ -64,6 +66,20 @@ async function openArena(given: SettingsInput): Promise<Arena> {
         if (found === undefined) throw new Error(`None of these leads, but '${lease.owner}'.`);
         return found;
       }, soon),
+    freeze: async (beat) => {
+      const isWritable = (): Promise<boolean> =>
+        orAborted(store.edit('probe', undefined, undefined), AbortSignal.timeout(1000)).then(
+          () => true,
+          () => false,
+        );
+      const isFile = !/redis|sql \((postgresql|mysql)/.test(store.name);
+      for (;;) {
+        beat.signal('SIGSTOP');
+        if (!isFile || (await isWritable())) return;
+        beat.signal('SIGCONT');
+        await delay(50 + Math.random() * 50);
+      }
+    },
     begin: async (milliseconds) => {
       const from = Date.now();
       const count = Math.floor(milliseconds / EVERY);
@@ -106,7 +122,7 @@ describe.concurrent.each(Object.entries(joint))('%s', (_, settings) => {
     const frozen = await arena.leader(beats);
     const wanted = await arena.begin(4000);
     await delay(500 + Math.random() * 100);
-    frozen.signal('SIGSTOP');
+    await arena.freeze(frozen);
     const heir = await arena.leader(beats.filter((beat) => beat !== frozen));
     await delay(300);
     frozen.signal('SIGCONT');
@@ -263,7 +279,7 @@ describe('messages and schedule apart', () => {
       const frozen = await arena.leader(beats);
       const wanted = await arena.begin(6000);
       await delay(300 + Math.random() * 100);
-      frozen.signal('SIGSTOP');
+      await arena.freeze(frozen);
       const victim = await arena.leader(beats.filter((beat) => beat !== frozen));
       frozen.signal('SIGCONT');
       await delay(200 + Math.random() * 200);
