@@ -1,5 +1,4 @@
 // A private Redis.
-import { join } from 'node:path';
 import { requireBinary } from './install.ts';
 import { freePorts } from './ports.ts';
 import { answers, type Server, startServer, temporaryFolder } from './server.ts';
@@ -9,9 +8,30 @@ export interface RedisOptions {
   /** How hard it tries to keep what it confirmed. @default 'off' */
   readonly appendonly?: 'off' | 'everysec' | 'always';
   readonly password?: string;
-  readonly tls?: boolean;
+  /** `true`: with a certificate that it makes for itself; else with these files, all of PEM. */
+  readonly tls?: boolean | TlsFiles;
   /** Further command line arguments. */
   readonly args?: readonly string[];
+}
+
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
+/** Arguments with which a Redis speaks TLS only. */
+export function tlsArguments({ cert, key, ca }: TlsFiles, port: number): readonly string[] {
+  return [
+    ...['--port', '0', '--tls-port', `${port}`, '--tls-cert-file', cert, '--tls-key-file', key],
+    ...['--tls-ca-cert-file', ca, '--tls-auth-clients', 'no'],
+  ];
+}
+
+function filesOf(tls: boolean | TlsFiles, folder: string): TlsFiles | undefined {
+  if (typeof tls !== 'boolean') return tls;
+  const own = tls ? selfSignedCertificate(folder) : undefined;
+  return own && { ...own, ca: own.cert };
 }
 
 export interface RedisServer extends Server {
@@ -26,23 +46,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const port = await freePorts();
   const folder = temporaryFolder('redis');
   const aof = options.appendonly ?? 'off';
-  const certificate = options.tls === true ? selfSignedCertificate(folder) : undefined;
-  const listen = certificate
-    ? [
-        '--port',
-        '0',
-        '--tls-port',
-        `${port}`,
-        '--tls-cert-file',
-        certificate.cert,
-        '--tls-key-file',
-        certificate.key,
-        '--tls-ca-cert-file',
-        certificate.cert,
-        '--tls-auth-clients',
-        'no',
-      ]
-    : ['--port', `${port}`];
+  const certificate = filesOf(options.tls ?? false, folder);
+  const listen = certificate ? tlsArguments(certificate, port) : ['--port', `${port}`];
   const server = await startServer(
     {
       name: 'Redis',
@@ -66,11 +71,11 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const credentials = options.password === undefined ? '' : `:${encodeURIComponent(options.password)}@`;
   return Object.assign(server, {
     url: `${certificate ? 'rediss' : 'redis'}://${credentials}127.0.0.1:${port}/0`,
-    caFile: certificate ? join(folder, 'cert.pem') : undefined,
+    caFile: certificate?.ca,
   });
 }
 
-async function isListening(port: number): Promise<boolean> {
+export async function isListening(port: number): Promise<boolean> {
   const { connect } = await import('node:net');
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' });

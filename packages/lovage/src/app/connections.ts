@@ -1,7 +1,7 @@
 // The brokers of an app: opened when first needed, one for each address, closed with the app.
 import { type Broker, type BrokerOptions, openBroker } from '../broker/index.ts';
 import type { BackendOptions } from '../result/index.ts';
-import { ConfigurationError } from '../util/index.ts';
+import { ConfigurationError, redactUrl, uncheckedTls } from '../util/index.ts';
 import type { Settings } from './settings.ts';
 
 /** `read`: where workers take from. `write`: where messages go. */
@@ -89,6 +89,23 @@ function storeOptions(url: string, settings: Settings): Readonly<Record<string, 
   if (!/^(db|database)[+:]/i.test(url)) return {};
   const { databaseTableNames, databaseTableSchemas, databaseCreateTablesAtSetup } = settings;
   return { tableNames: databaseTableNames, tableSchemas: databaseTableSchemas, createTables: databaseCreateTablesAtSetup };
+}
+
+/** Servers of which the settings say that they need not be who they say they are, in words for a log. */
+export function uncheckedServers(settings: Settings): readonly string[] {
+  const { beatScheduler, brokerReadUrl } = settings;
+  const broker = brokerOptions('', settings, 'write');
+  const results = backendOptions('', '', settings);
+  const places: readonly (readonly [what: string, url: string, tls?: BrokerOptions['tls']])[] = [
+    ['broker', broker.url, broker.tls],
+    ...(brokerReadUrl === null ? [] : [['broker', brokerUrl(settings, 'read'), broker.tls] as const]),
+    ...(results.url === broker.url ? [] : [['result store', results.url, results.tls] as const]),
+    ...(beatScheduler === null || beatScheduler === results.url ? [] : [['schedule store', beatScheduler] as const]),
+  ];
+  return places.flatMap(([what, url, tls]) => {
+    const words = uncheckedTls(url, tls);
+    return words === undefined ? [] : [`The ${what} ${redactUrl(url)} ${words}`];
+  });
 }
 
 /** What a result driver is opened with. */

@@ -42,6 +42,7 @@ import {
   createConnections,
   priorityOrderOf,
   resultUrl,
+  uncheckedServers,
 } from './connections.ts';
 import { createMailbox, type Mailbox, rememberingRevokes } from './control/index.ts';
 import { createDeclarations } from './declarations.ts';
@@ -179,7 +180,8 @@ export class Core {
       if (file !== undefined) config.load(file);
     }
     await config.ready();
-    if (!this.#searched) for (const line of idleSettings(this.settings)) logger('app').warn('{line}', { line });
+    const lines = this.#searched ? [] : [...idleSettings(this.settings), ...uncheckedServers(this.settings)];
+    for (const line of lines) logger('app').warn('{line}', { line });
     this.#searched = true;
   }
 

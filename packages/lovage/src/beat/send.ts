@@ -24,8 +24,8 @@ export interface Sender {
   ): Promise<ReadonlyMap<Run, Error> | undefined>;
   /** One after the other or together, each for itself. */
   send(runs: readonly Run[], repeated: boolean): Promise<readonly RunFailure[]>;
-  /** Why the broker takes nothing at the moment, as far as it can be told within a second; undefined: it answers. */
-  whyNot(): Promise<string | undefined>;
+  /** Waits so long for the broker to answer; why it does not, or undefined. What is sent then is not held up by connecting. */
+  whyNot(seconds: number, signal: AbortSignal | undefined): Promise<string | undefined>;
 }
 
 /** Seconds that a joint write waits for its queues to be declared. */
@@ -94,11 +94,11 @@ export async function createSender(app: Lovage, store: ScheduleStore): Promise<S
       const written = await store.commit(token, changes(new Set(failed.keys())), writes);
       return written ? failed : undefined;
     },
-    whyNot: async () => {
+    whyNot: async (seconds, signal) => {
       const late = (): Error => new BrokerConnectionError(`${broker.url} does not answer`);
-      using limit = deadline(1, late);
+      using limit = deadline(seconds, late, signal, { ref: true });
       // The driver knows more than that the time is over.
-      using last = deadline(1.2, late);
+      using last = deadline(seconds + 0.2, late, signal, { ref: true });
       try {
         await orAborted(broker.check(limit.signal), last.signal);
         return undefined;

@@ -1,6 +1,6 @@
 // What the leader does while it leads: keeps the entries at hand, sends those that are due, notes how far each is.
 import type { Lovage } from '../app/index.ts';
-import { after, backoff, logger, reasonOf } from '../util/index.ts';
+import { backoff, logger, reasonOf } from '../util/index.ts';
 import { plan, type Run } from './plan.ts';
 import { Complaints, makeRoster, nowOf, type Place, type Roster } from './roster.ts';
 import type { RunFailure, Sender } from './send.ts';
@@ -11,7 +11,9 @@ const log = logger('beat');
 /** Entries whose runs are sent and noted together. */
 const BATCH = 500;
 const RETRY = { first: 0.5, cap: 30 };
-/** Seconds after which a broker that has not taken what was sent is spoken of. */
+/** The same while the broker does not answer at all, for which each try waits long enough. */
+const AWAY = { first: 0.5, cap: 5 };
+/** Seconds after which a broker that does not answer is spoken of. */
 const SLOW = 1;
 /** Milliseconds by which the clock is put back before anybody notices. */
 const PUT_BACK = 500;
@@ -45,8 +47,9 @@ export class Shift {
   #roster: Roster = { places: new Map(), gone: [] };
   #edits = -1;
   #inDoubt = false;
-  /** It was said that the broker is slow to take what is sent, and it has taken nothing since. */
-  #isSlow = false;
+  #stopping: AbortSignal | undefined;
+  /** It was said that the broker is away. */
+  #isAway = false;
   /** Failures of the store, one after the other, and when it may be tried again (epoch milliseconds). */
   #failures = 0;
   #retryAt = 0;
@@ -109,6 +112,7 @@ export class Shift {
 
   /** Sends all that is due. Resolves when nothing is, or when another leads. */
   async work(signal: AbortSignal): Promise<void> {
+    this.#stopping = signal;
     for (let due = this.#due(); due.length > 0 && this.#leads && !signal.aborted; due = this.#due()) {
       for (let at = 0; at < due.length && this.#leads; at += BATCH) await this.#sendAll(due.slice(at, at + BATCH));
     }
@@ -221,8 +225,9 @@ export class Shift {
     }
   }
 
-  /** Claims, sends, notes. */
+  /** Claims, sends, notes. The broker is asked for first: between claiming and sending as little time as can be may go by. */
   async #sendApart(jobs: readonly Job[]): Promise<void> {
+    if (!(await this.#reachBroker(jobs))) return;
     const claimed = jobs.map((job) => ({ job, state: this.#after(job, 0, [...job.repeated, ...job.runs]) }));
     if (!(await this.#commit(claimed.map(({ job, state }) => [job.place.resolved.entry.name, writeState(state)])))) return;
     for (const { job, state } of claimed) job.place.state = state;
@@ -230,15 +235,12 @@ export class Shift {
     const repeated = jobs.flatMap((job) => job.repeated);
     const runs = jobs.flatMap((job) => job.runs);
     const { sender } = this.#options;
-    const slow = after(SLOW, () => void this.#tellSlow(repeated.length + runs.length));
     const [again, first] = await Promise.all([sender.send(repeated, true), sender.send(runs, false)]);
-    slow.cancel();
     const failures = new Map<Run, RunFailure>();
     for (const [index, run] of repeated.entries()) failures.set(run, again[index]);
     for (const [index, run] of runs.entries()) failures.set(run, first[index]);
     const noted = jobs.map((job) => ({ job, state: this.#sent(job, failures) }));
     const sent = [...failures].flatMap(([run, failure]) => (failure === undefined ? [run] : []));
-    if (sent.length > 0) this.#isSlow = false;
     tellSent(sent);
     for (const { job, state } of noted) if (state.pending.length === 0) settle(job, state);
     const failed = noted.filter(({ state }) => state.pending.length > 0);
@@ -252,12 +254,19 @@ export class Shift {
     this.#failures = 0;
   }
 
-  /** The broker is away, or too busy: said once, before the time for a publish is over. */
-  async #tellSlow(count: number): Promise<void> {
-    if (this.#isSlow) return;
-    this.#isSlow = true;
-    const why = await this.#options.sender.whyNot();
-    log.warning('Runs that are due ({count}) wait for the broker{why}', { count, why: why === undefined ? '.' : `: ${why}` });
+  /** Is the broker there? If not, that is said at once with the reason, and after a while these are put off. */
+  async #reachBroker(jobs: readonly Job[]): Promise<boolean> {
+    const { sender, app } = this.#options;
+    const stopping = this.#stopping;
+    let why = await sender.whyNot(SLOW, stopping);
+    if (why !== undefined && stopping?.aborted !== true) {
+      if (!this.#isAway) log.warning('Runs that are due ({count}) wait for the broker: {why}', { count: jobs.length, why });
+      this.#isAway = true;
+      why = await sender.whyNot(app.settings.taskPublishTimeout, stopping);
+    }
+    if (why === undefined) this.#isAway = false;
+    else if (stopping?.aborted !== true) this.#putOff(jobs, why, AWAY);
+    return why === undefined;
   }
 
   /** How far an entry is once its claimed runs went as they did. */
@@ -285,8 +294,8 @@ export class Shift {
   }
 
   /** These cannot be sent now: the same again in a while. */
-  #putOff(jobs: readonly Job[], error: unknown): void {
-    const wait = backoff(Math.max(...jobs.map(({ place }) => place.tries)), RETRY);
+  #putOff(jobs: readonly Job[], error: unknown, pace: typeof RETRY = RETRY): void {
+    const wait = backoff(Math.max(...jobs.map(({ place }) => place.tries)), pace);
     for (const { place } of jobs) {
       place.tries++;
       place.wakeAt = this.#now + wait * 1000;

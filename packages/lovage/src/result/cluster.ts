@@ -2,12 +2,14 @@
 // A script sees the keys of one slot only. So a fence, and the counting of chords, need a key prefix with a hash tag (`{shop}`), which keeps
 // all keys in one slot.
 import { createHash } from 'node:crypto';
+import type { ConnectionOptions } from 'node:tls';
 import type { Cluster, ClusterNode, Redis } from 'ioredis';
 import {
   BackendError,
   ConfigurationError,
   isReplyError,
   parseRedisUrl,
+  type RedisTarget,
   type RedisWrite,
   readOptionNames,
   redactUrl,
@@ -100,8 +102,17 @@ interface Connection extends AsyncDisposable {
 function createConnection(options: BackendOptions): Connection {
   let opening: Promise<Cluster> | undefined;
 
+  async function opened(): Promise<Cluster> {
+    const cluster = await connect(options);
+    // It gave up, for ever: the next call begins anew.
+    cluster.once('end', () => {
+      opening = undefined;
+    });
+    return cluster;
+  }
+
   async function run<T>(work: (cluster: Cluster) => Promise<T>): Promise<T> {
-    opening ??= connect(options);
+    opening ??= opened();
     try {
       return await work(await opening);
     } catch (error) {
@@ -230,7 +241,12 @@ function nodesOf({ url, tls, connectTimeout, appName }: BackendOptions) {
     throw new ConfigurationError(
       `'${redactUrl(url)}' names no node. Write redis+cluster://host:6379;other:6379, with the login before the first.`,
     );
-  const targets = rest.split(/[;,]/).map((part) => parseRedisUrl(`redis${secure}://${part.replace(/^\w+:\/\//, '')}`, { tls }));
+  // What is said behind the last node is meant for all.
+  const [places = '', query] = rest.split('?');
+  const targets = places
+    .split(/[;,]/)
+    .map((place) => `redis${secure}://${place.replace(/^\w+:\/\//, '')}${query === undefined ? '' : `?${query}`}`)
+    .map((address) => parseRedisUrl(address, { tls }));
   const nodes: ClusterNode[] = targets.flatMap(({ hosts }) => hosts.map(({ host, port }) => ({ host, port })));
   const login = targets[0];
   const redisOptions = {
@@ -238,9 +254,15 @@ function nodesOf({ url, tls, connectTimeout, appName }: BackendOptions) {
     connectionName: `${appName}-results`,
     ...(login?.username === undefined ? {} : { username: login.username }),
     ...(login?.password === undefined ? {} : { password: login.password }),
-    ...(login?.tls === undefined ? {} : { tls: login.tls }),
+    ...(login?.tls === undefined ? {} : { tls: tlsOfNodes(login) }),
   };
   return { nodes, redisOptions };
+}
+
+/** Each node is checked by its own name. */
+function tlsOfNodes({ tls, checkHostname }: RedisTarget): ConnectionOptions {
+  const { servername: _, ...shared } = tls ?? {};
+  return { ...shared, ...(checkHostname ? {} : { checkServerIdentity: () => undefined }) };
 }
 
 async function load(): Promise<Pick<typeof import('ioredis'), 'Cluster'>> {

@@ -99,6 +99,10 @@ interface Endpoints {
 
 function endpointsOf(url: string): Endpoints {
   const [, tls, login, hosts = ''] = /^etcd(\+https)?:\/\/(?:([^@/]*)@)?([^/?]+)/i.exec(url) ?? [];
+  if (/[?&]ssl_/.test(url))
+    throw new ConfigurationError(
+      `'${redactUrl(url)}' has TLS parameters, which etcd does not take: write etcd+https://, and name an authority of your own in the environment variable NODE_EXTRA_CA_CERTS.`,
+    );
   if (hosts === '') throw new ConfigurationError(`'${redactUrl(url)}' names no etcd. Write etcd://host:2379, or etcd+https://….`);
   const bases = hosts
     .split(/[;,]/)

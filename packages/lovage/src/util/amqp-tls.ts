@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type { AmqpEndpoint } from './amqp-url.ts';
 import { ConfigurationError } from './errors.ts';
+import { isCertificateChecked } from './tls-check.ts';
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -32,7 +33,7 @@ const isOff = (value: unknown): boolean => value === false || value === 'false' 
 
 function isUnverified(given: Given): boolean {
   const wanted = given.cert_reqs ?? given.certReqs;
-  return wanted === 0 || (typeof wanted === 'string' && /none/i.test(wanted));
+  return wanted !== undefined && wanted !== null && !isCertificateChecked(wanted, 'ssl_cert_reqs');
 }
 
 function translate(given: Given): Record<string, unknown> {
@@ -51,7 +52,14 @@ function translate(given: Given): Record<string, unknown> {
 /** What `tls.connect` needs, or undefined when the line is to be plain. */
 export function amqpTls(endpoint: AmqpEndpoint, tls: boolean | Given | undefined): ConnectionOptions | undefined {
   const wanted = endpoint.tls || (tls !== undefined && tls !== false);
-  if (!wanted) return undefined;
+  if (!wanted) {
+    // What was meant to be safe must not go over an open line.
+    const [idle] = Object.keys(endpoint.query).filter((name) => name.startsWith('ssl_'));
+    if (idle === undefined) return undefined;
+    throw new ConfigurationError(
+      `The URL has the TLS parameter ${idle}, but amqp:// is a line without TLS. Write amqps://, or set brokerUseSsl.`,
+    );
+  }
   const given: Given = { ...(typeof tls === 'object' ? tls : {}), ...fromQuery(endpoint.query) };
   const own = new Set([
     'ca',

@@ -39,6 +39,7 @@ export { type SqliteLocation, sqliteLocation } from './sqlite-location.ts';
 export { holdLock, isLockFree, removeLock } from './sqlite-lock.ts';
 export * from './suggest.ts';
 export * from './task-ids.ts';
+export { uncheckedTls } from './tls-check.ts';
 export * from './transport-options.ts';
 export { decodeLogin } from './url-part.ts';
 export { version } from './version.ts';

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { ConfigurationError } from './errors.ts';
 import { redactUrl } from './redact.ts';
+import { isCertificateChecked } from './tls-check.ts';
 import { decodeUrlPart } from './url-part.ts';
 
 /** What the settings add to the URL. */
@@ -121,17 +122,26 @@ const TLS_FILES: readonly (readonly [celery: string, node: 'ca' | 'cert' | 'key'
 ];
 
 function tlsOptions(url: OneUrl, setting: RedisUrlOptions['tls']): Pick<RedisTarget, 'tls' | 'checkHostname'> {
-  if (url.scheme !== 'rediss' && (setting === undefined || setting === false)) return { tls: undefined, checkHostname: true };
+  if (url.scheme !== 'rediss' && (setting === undefined || setting === false)) {
+    // What was meant to be safe must not go over an open line.
+    const [idle] = [...url.query.keys()].filter((name) => name.startsWith('ssl_'));
+    if (idle !== undefined)
+      throw new ConfigurationError(
+        `The URL has the TLS parameter ${idle}, but ${url.scheme}:// is a line without TLS. Write rediss://, or set brokerUseSsl or redisBackendUseSsl.`,
+      );
+    return { tls: undefined, checkHostname: true };
+  }
   const given: Record<string, unknown> = { ...Object.fromEntries(url.query), ...(typeof setting === 'object' ? setting : {}) };
   const { ssl_cert_reqs: requirement, ssl_check_hostname: checkHostname, virtual_host: _, master_name: __, ...rest } = given;
-  const tls: Record<string, unknown> = isIp(url.host) ? {} : { servername: url.host };
-  if (requirement !== undefined) tls.rejectUnauthorized = !/none|optional/i.test(`${requirement}`);
+  // Behind sentinels the server has a name of its own.
+  const tls: Record<string, unknown> = isIp(url.host) || url.scheme === 'sentinel' ? {} : { servername: url.host };
+  if (requirement !== undefined) tls.rejectUnauthorized = isCertificateChecked(requirement, 'ssl_cert_reqs');
   for (const [key, value] of Object.entries(rest)) {
     const file = TLS_FILES.find(([celery]) => celery === key);
     if (file !== undefined) tls[file[1]] = readPem(`${value}`, key);
     else if (!key.startsWith('ssl_')) tls[key] = value;
   }
-  return { tls, checkHostname: !(checkHostname === false || checkHostname === 'false') };
+  return { tls, checkHostname: !/^(false|0|no)$/i.test(`${checkHostname}`) };
 }
 
 function isIp(host: string): boolean {

@@ -10,9 +10,20 @@ import { makeCertificate, type Name, pemOf, rsaPair } from './certificates.ts';
 export interface Authority extends Disposable {
   readonly caFile: string;
   readonly ca: string;
-  /** Names localhost, and is good for a day, unless told. */
-  certificate(kind: 'good' | 'otherHost' | 'expired'): { readonly cert: string; readonly key: string };
+  /** Names localhost and 127.0.0.1, or localhost alone, or another host; good for a day unless it has expired. */
+  certificate(kind: CertificateKind): { readonly cert: string; readonly key: string };
+  /** The same as files. */
+  files(kind: CertificateKind): { readonly cert: string; readonly key: string; readonly ca: string };
 }
+
+export type CertificateKind = 'good' | 'onlyName' | 'otherHost' | 'expired';
+
+const HOSTS: Readonly<Record<CertificateKind, readonly string[]>> = {
+  good: ['localhost', '127.0.0.1'],
+  onlyName: ['localhost'],
+  otherHost: ['elsewhere.example'],
+  expired: ['localhost', '127.0.0.1'],
+};
 
 export function authority(): Authority {
   const subject: Name = [['CN', 'Authority of a test']];
@@ -23,21 +34,29 @@ export function authority(): Authority {
   writeFileSync(caFile, ca);
   const own = rsaPair();
   const now = Date.now() / 1000;
+  const certificate: Authority['certificate'] = (kind) => {
+    const hosts = HOSTS[kind];
+    const dates = kind === 'expired' ? { from: now - 7200, to: now - 3600 } : {};
+    const cert = makeCertificate({
+      subject: [['CN', hosts[0] ?? '']],
+      pair: own,
+      issuer: { subject, pair },
+      serial: 2n,
+      hosts,
+      ...dates,
+    });
+    return { cert, key: pemOf(own) };
+  };
   return {
     ca,
     caFile,
-    certificate: (kind) => {
-      const hosts = [kind === 'otherHost' ? 'elsewhere.example' : 'localhost'];
-      const dates = kind === 'expired' ? { from: now - 7200, to: now - 3600 } : {};
-      const cert = makeCertificate({
-        subject: [['CN', hosts[0] ?? '']],
-        pair: own,
-        issuer: { subject, pair },
-        serial: 2n,
-        hosts,
-        ...dates,
-      });
-      return { cert, key: pemOf(own) };
+    certificate,
+    files: (kind) => {
+      const made = certificate(kind);
+      const [cert, key] = [join(folder, `${kind}.pem`), join(folder, `${kind}.key`)];
+      writeFileSync(cert, made.cert);
+      writeFileSync(key, made.key);
+      return { cert, key, ca: caFile };
     },
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };

@@ -7,6 +7,7 @@ import { chord } from '../../../src/index.ts';
 import { openBackend } from '../../../src/result/index.ts';
 import { ConfigurationError, openRedis, parseRedisUrl } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
+import { startProxy } from '../../support/proxy.ts';
 import { describeBackend } from './describe-backend.ts';
 import { describeChords } from './describe-chords.ts';
 import { bodyOf, eventually, maker, never, optionsFor, untilEnd } from './harness.ts';
@@ -32,6 +33,16 @@ async function cut(): Promise<void> {
 describeBackend('redis cluster', { options: () => onCluster('spread'), cut });
 describeBackend('redis cluster, hash tag', { options: () => onCluster('{tagged}'), cut });
 describeChords('redis cluster, hash tag', { options: () => onCluster('{chords}') });
+
+it('is asked anew after the client has given up', async () => {
+  await using proxy = await startProxy(cluster.nodes[0]?.url ?? '');
+  proxy.refuse();
+  const options = { retry: { maxRetries: 0, baseSleep: 1, maxSleep: 1 }, connectTimeout: 1 };
+  await using backend = await openBackend(optionsFor(`redis+cluster://127.0.0.1:${proxy.port}`, options));
+  await expect(backend.get(['nobody'])).rejects.toThrow('None of startup nodes is available');
+  proxy.refuse(false);
+  expect((await backend.get(['nobody'])).size).toBe(0);
+});
 
 it('has a fence only where a hash tag keeps record and fence in one slot', async () => {
   expect(untilEnd(await openBackend(onCluster('spread'))).features.fence).toBe(false);
