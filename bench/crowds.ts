@@ -55,29 +55,30 @@ interface Rates {
 }
 
 async function rates(options: Options): Promise<Rates> {
-  const publish: number[] = [];
-  const drain: number[] = [];
-  let mebibytes = 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    publish.push((await once('enqueue', { ...options, mode: 'bulk' })).perSecond ?? 0);
-    await using worker = startProgram(PROGRAM, 'worker', { ...options, count: FEW / 2 });
-    await worker.next();
-    drain.push((await worker.next()).perSecond ?? 0);
-    mebibytes = worker.mebibytes();
-  }
-  return { publish: spread(publish).median, drain: spread(drain).median, mebibytes };
+  const { perSecond: publish = Number.NaN } = await once('enqueue', { ...options, mode: 'bulk' });
+  await using worker = startProgram(PROGRAM, 'worker', { ...options, count: FEW / 2 });
+  await worker.next();
+  const { perSecond: drain = Number.NaN } = await worker.next();
+  return { publish, drain, mebibytes: worker.mebibytes() };
 }
 
-/** Publishing and draining on a queue that is nearly empty, and behind a million. */
+/** Publishing and draining on a queue that is nearly empty, and behind a million, in turn. */
 async function waiting(kind: Kind, places: Places): Promise<string> {
-  await using place = await places.open(kind);
-  const options: Options = { url: place.url, queue: place.queue, count: FEW, concurrency: 100 };
-  const few = await rates(options);
+  await using empty = await places.open(kind);
+  await using full = await places.open(kind);
+  const at = ({ url, queue }: typeof empty): Options => ({ url, queue, count: FEW, concurrency: 100 });
   for (let part = 0; part < PARTS; part++)
-    await once('enqueue', { ...options, mode: 'bulk', count: (WAITING / PARTS) * (4 / 5) });
-  const many = await rates(options);
-  const cells = [few.publish, many.publish, few.drain, many.drain, few.mebibytes, many.mebibytes].map(whole);
-  return `| ${[kind, ...cells, percent(many.publish, few.publish), percent(many.drain, few.drain)].join(' | ')} |`;
+    await once('enqueue', { ...at(full), mode: 'bulk', count: (WAITING / PARTS) * (4 / 5) });
+  const few: Rates[] = [];
+  const many: Rates[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    few.push(await rates(at(empty)));
+    many.push(await rates(at(full)));
+  }
+  const middle = (list: readonly Rates[], figure: keyof Rates): number => spread(list.map((each) => each[figure])).median;
+  const share = (figure: 'publish' | 'drain'): string => percent(middle(many, figure), middle(few, figure));
+  const cells = (['publish', 'drain', 'mebibytes'] as const).flatMap((figure) => [middle(few, figure), middle(many, figure)]);
+  return `| ${[kind, ...cells.map(whole), share('publish'), share('drain')].join(' | ')} |`;
 }
 
 const words = process.argv.slice(2);

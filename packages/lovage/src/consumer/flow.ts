@@ -441,7 +441,7 @@ export class Flow {
     let policy = this.#policies.get(definition);
     if (policy === undefined) {
       policy = {
-        ...policyOf(this.#options.app.options(definition), this.#options.app.settings),
+        ...policyOf(definition.name, this.#options.app.options(definition), this.#options.app.settings),
         ...this.#changes.get(definition.name),
       };
       this.#policies.set(definition, policy);

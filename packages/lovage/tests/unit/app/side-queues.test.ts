@@ -35,10 +35,10 @@ test.each([
 });
 
 test('what a task does not say of itself the settings say', () => {
-  expect(policyOf({}, values())).toMatchObject({ acksLate: true, rejectOnWorkerLost: true, softTimeLimit: undefined });
+  expect(policyOf('t', {}, values())).toMatchObject({ acksLate: true, rejectOnWorkerLost: true, softTimeLimit: undefined });
   const given = { taskAcksLate: false, taskRejectOnWorkerLost: false, taskSoftTimeLimit: 4 };
-  expect(policyOf({}, values(given))).toMatchObject({ acksLate: false, rejectOnWorkerLost: false, softTimeLimit: 4 });
-  expect(policyOf({ acksLate: true, rejectOnWorkerLost: true, softTimeLimit: 2 }, values(given))).toMatchObject({
+  expect(policyOf('t', {}, values(given))).toMatchObject({ acksLate: false, rejectOnWorkerLost: false, softTimeLimit: 4 });
+  expect(policyOf('t', { acksLate: true, rejectOnWorkerLost: true, softTimeLimit: 2 }, values(given))).toMatchObject({
     acksLate: true,
     rejectOnWorkerLost: true,
     softTimeLimit: 2,

@@ -102,14 +102,14 @@ const rows: readonly Row[] = [
 
 describe('the fate of a message', () => {
   it.each(rows)('$row, acked late', ({ outcome, policy, interrupted = false, late: [answer, written] }) => {
-    const fate = fateOf(outcome, { policy: { ...policyOf({}, settings), ...policy }, acked: false, interrupted, original });
+    const fate = fateOf(outcome, { policy: { ...policyOf('t', {}, settings), ...policy }, acked: false, interrupted, original });
     expect(fate.answer).toMatchObject(answer);
     expect(fate.lost).toBe(written === 'lost');
     expect(fate.results).toEqual(written === 'stored' ? outcome.results : []);
   });
 
   it.each(rows)('$row, acked early', ({ outcome, policy, interrupted = false, early }) => {
-    const fate = fateOf(outcome, { policy: { ...policyOf({}, settings), ...policy }, acked: true, interrupted, original });
+    const fate = fateOf(outcome, { policy: { ...policyOf('t', {}, settings), ...policy }, acked: true, interrupted, original });
     expect(fate.lost).toBe(early === 'lost');
     expect(fate.results).toEqual(early === 'stored' ? outcome.results : []);
     expect(fate.next).toHaveLength(early === 'again' ? 1 : 0);
@@ -117,7 +117,7 @@ describe('the fate of a message', () => {
 
   it('sends a task that asked to be requeued after its early ack once more to its queue', () => {
     const [again] = fateOf(outcomeOf('REJECTED', { requeue: true }), {
-      policy: policyOf({ acksLate: false }, settings),
+      policy: policyOf('t', { acksLate: false }, settings),
       acked: true,
       interrupted: false,
       original,
@@ -143,11 +143,19 @@ describe('the policy of a task', () => {
       { timeLimit: 4, softTimeLimit: 2 },
     ],
   ])('of %j is %j', (options, expected) => {
-    expect(policyOf(options, settings)).toMatchObject(expected);
+    expect(policyOf('t', options, settings)).toMatchObject(expected);
   });
 
   it('falls back to the one setting for failures and time-outs', () => {
-    const policy = policyOf({}, { ...settings, taskAcksOnFailureOrTimeout: false, taskAcksOnTimeout: true });
+    const policy = policyOf('t', {}, { ...settings, taskAcksOnFailureOrTimeout: false, taskAcksOnTimeout: true });
     expect(policy).toMatchObject({ acksOnFailure: false, acksOnTimeout: true });
+  });
+});
+
+it('a soft limit that comes no earlier than the hard one is left out', () => {
+  expect(policyOf('t', { softTimeLimit: 5, timeLimit: 5 }, settings)).toMatchObject({ softTimeLimit: undefined, timeLimit: 5 });
+  expect(policyOf('t', { softTimeLimit: 4 }, { ...settings, taskTimeLimit: 5 })).toMatchObject({
+    softTimeLimit: 4,
+    timeLimit: 5,
   });
 });
