@@ -133,7 +133,8 @@ export const slotOrphans: Scenario = {
     const { stack } = arena;
     const producer = await stack.producer({ name: 'producer' });
     const victim = await stack.worker({ name: 'victim', concurrency: SLOTS, pool: 'prefork' });
-    await producer.produce({ prefix: 'held', count: SLOTS, perSecond: 500, args: [3000] });
+    // What comes back runs alone, one after the other: it is quick there, so that its starts tell when it was taken over.
+    await producer.produce({ prefix: 'held', count: SLOTS, perSecond: 500, task: 'fault.once', args: [3000] });
     await whenBusy(arena, 'victim', 100);
     await arena.until('all slots are busy', 20, () => runningOn(arena, 'victim').size === SLOTS);
     const at = Date.now();
