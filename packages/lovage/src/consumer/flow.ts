@@ -8,8 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Delivery, Subscription } from '../broker/index.ts';
 import type { Pool } from '../pool/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
-import type { StoredResult } from '../result/index.ts';
-import type { Job, Outcome } from '../task/index.ts';
+import type { Outcome } from '../task/index.ts';
 import {
   BrokerConnectionError,
   type Clock,
@@ -21,15 +20,16 @@ import {
   WorkerLostError,
 } from '../util/index.ts';
 import { Admission } from './admission.ts';
-import { earlierEnd, rest, underNewest } from './earlier.ts';
+import { underNewest } from './earlier.ts';
 import { Ends } from './ends.ts';
-import { intake, ownerOfRequest, type Usable } from './intake.ts';
+import { intake, ownerOfRequest } from './intake.ts';
 import { logOutcome, logReceived } from './lines.ts';
 import { Pace } from './pace.ts';
-import { policyOf, type TaskPolicy } from './policy.ts';
+import { Policies, type PolicyChange } from './policies.ts';
 import type { EventError, WorkerApp } from './port.ts';
 import { Quarantine, type Quarantined } from './quarantine.ts';
 import { type Entry, entryOf, keyOf, Requests, Run } from './request.ts';
+import { Returned } from './returned.ts';
 import { Revoked } from './revoked.ts';
 import { isSuspect, Slots } from './slots.ts';
 import { Strategies, tellHook, tellOutcome } from './strategies.ts';
@@ -57,9 +57,6 @@ export interface FlowOptions {
   readonly onLoad?: (() => void) | undefined;
 }
 
-/** What can be changed of a task while a worker runs. */
-export type PolicyChange = Partial<Pick<TaskPolicy, 'rate' | 'timeLimit' | 'softTimeLimit'>>;
-
 /** Everything a worker has in hand. */
 export class Flow {
   readonly requests: Requests = new Requests();
@@ -78,9 +75,8 @@ export class Flow {
   readonly #admission: Admission;
   readonly #strategies: Strategies;
   readonly #quarantine: Quarantine;
-  #policies = new WeakMap<object, TaskPolicy>();
-  /** What was changed while the worker runs, by task name. */
-  readonly #changes = new Map<string, PolicyChange>();
+  readonly #policies: Policies;
+  readonly #returned: Returned;
   #acked = 0;
   #interrupted = 0;
   /** Running tasks whose messages went with a lost line and have not come back: they fill slots, and the new line does not know of them. */
@@ -112,6 +108,16 @@ export class Flow {
     this.#slots = new Slots({ limit: () => pool.limit, start: (entry) => this.#start(entry), ward: pool.alone !== undefined });
     this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed });
     const admit = (entry: Entry): void => this.#admission.admit(entry);
+    this.#policies = new Policies(app);
+    this.#returned = new Returned({
+      app,
+      requests,
+      ends,
+      giveUp: this.#giveUp.signal,
+      admit: (entry) => this.#strategies.admit(entry),
+      attached: (entry) => void this.#orphans.delete(entry),
+      changed,
+    });
     this.#strategies = new Strategies({ app, hostname, revoked, requests, ends, admit, changed });
   }
 
@@ -356,14 +362,14 @@ export class Flow {
       return;
     }
     const key = keyOf(taken.request);
-    if (delivery.redelivered && this.#attach(key, delivery)) return;
-    if (this.#overLimit(delivery, taken.request) || this.#turnsAway(delivery)) return;
-    const entry = entryOf(key, taken, { delivery, policy: this.#policy(taken.definition) });
+    if (delivery.redelivered && this.#returned.attach(key, delivery)) return;
+    if (this.#returned.overLimit(delivery, taken.request) || this.#turnsAway(delivery)) return;
+    const entry = entryOf(key, taken, { delivery, policy: this.#policies.of(taken.definition) });
     this.requests.add(entry);
     logReceived(entry.request);
     if (isSuspect(delivery) && !this.#hasWard) void this.#alone(entry);
     else if (delivery.redelivered || isSuspect(delivery) || app.guard?.covers(delivery.queue) === true)
-      void this.#recollect(entry);
+      void this.#returned.recollect(entry);
     else this.#strategies.admit(entry);
   }
 
@@ -397,7 +403,7 @@ export class Flow {
     // What was already on its way from the subscription to us comes in, and goes back.
     await nextTurn();
     await this.#until(() => this.#slots.running === 0 && this.#ends.pending === 0);
-    if (entry.state === 'received' && entry.delivery !== undefined) await this.#recollect(entry);
+    if (entry.state === 'received' && entry.delivery !== undefined) await this.#returned.recollect(entry);
   }
 
   /** The broker learns of a suspect's start before it: a death that comes then is counted, and nothing else is. */
@@ -437,81 +443,6 @@ export class Flow {
     this.#adjust();
   }
 
-  #policy(definition: Usable['definition']): TaskPolicy {
-    let policy = this.#policies.get(definition);
-    if (policy === undefined) {
-      policy = {
-        ...policyOf(definition.name, this.#options.app.options(definition), this.#options.app.settings),
-        ...this.#changes.get(definition.name),
-      };
-      this.#policies.set(definition, policy);
-    }
-    return policy;
-  }
-
-  /** Is this a message that we have, or had, in hand? */
-  #attach(key: string, delivery: Delivery): boolean {
-    const owed = this.requests.recall(key);
-    if (owed !== undefined) {
-      this.#ends.say(delivery, owed);
-      return true;
-    }
-    const entry = this.requests.find(key);
-    if (entry === undefined) return false;
-    // Still held on this line: the newer one is a second copy, which nobody would ever settle if it took the place of the first.
-    if (entry.acked || entry.delivery !== undefined) this.#ends.say(delivery, { verdict: 'ack' });
-    else {
-      entry.delivery = delivery;
-      this.#orphans.delete(entry);
-    }
-    return true;
-  }
-
-  /** A message that was started too often without an end goes to the dead letters. */
-  #overLimit(delivery: Delivery, request: TaskRequest): boolean {
-    const { maxDeliveries } = this.#options.app.settings;
-    if (maxDeliveries === null || maxDeliveries === undefined || delivery.attempts <= maxDeliveries) return false;
-    const error = new WorkerLostError(
-      `The task was started ${delivery.attempts - 1} times and never came to an end (setting maxDeliveries is ${maxDeliveries}); its worker probably died of it.`,
-    );
-    this.#ends.unusable(delivery, { reason: 'delivery-limit', error, owner: ownerOfRequest(request) });
-    return true;
-  }
-
-  /** A message that somebody held before: its task may be over already. */
-  async #recollect(entry: Entry): Promise<void> {
-    const { app } = this.#options;
-    const { request } = entry;
-    const stored = await earlierEnd(entry, { app, giveUp: this.#giveUp.signal });
-    if (entry.state !== 'received' || entry.delivery === undefined) return;
-    if (stored === undefined) {
-      this.#strategies.admit(entry);
-      this.#adjust();
-      return;
-    }
-    if (stored.state === 'SUCCESS' && app.settings.workerDeduplicateSuccessfulTasks === false) {
-      await this.#runAgain(entry, stored);
-      return;
-    }
-    log.info('Task {name}[{id}] ended in an earlier attempt ({state}); it does not run again.', {
-      name: request.task,
-      id: request.id,
-      state: stored.state,
-    });
-    entry.state = 'settling';
-    const { written, answer } = await rest(entry, stored, app);
-    this.#ends.end(entry, answer, written);
-  }
-
-  /** It succeeded, and runs once more all the same: what follows it follows its first result, which stays. */
-  async #runAgain(entry: Entry, stored: StoredResult): Promise<void> {
-    const { written } = await rest(entry, stored, this.#options.app);
-    if (entry.state !== 'received' || entry.delivery === undefined) return;
-    if (written.next.length > 0 || written.parts !== undefined) this.#ends.follow(written);
-    this.#strategies.admit(entry);
-    this.#adjust();
-  }
-
   #start(entry: Entry): void {
     if (this.#admission.refuse(entry) || this.#refuseRepeat(entry) || this.#holdsBack(entry)) {
       this.#slots.free(entry);
@@ -546,7 +477,7 @@ export class Flow {
   #outcome(entry: Entry, run: Run): Maybe<Outcome> {
     const { pool } = this.#options;
     try {
-      const job = this.#job(entry);
+      const job = this.#policies.job(entry);
       return entry.alone && pool.alone !== undefined ? pool.alone(job, run) : pool.run(job, run);
     } catch (error) {
       return brokenPool(error);
@@ -684,21 +615,8 @@ export class Flow {
 
   /** Another rate limit (starts in a second; undefined: none) or other time limits of a task, from now on, until the worker ends. */
   change(task: string, change: PolicyChange): void {
-    this.#changes.set(task, { ...this.#changes.get(task), ...change });
-    this.#policies = new WeakMap();
+    this.#policies.change(task, change);
     if ('rate' in change) this.#admission.rateChanged(task, change.rate);
-  }
-
-  /** Limits may have changed since the message came; those of the message itself win. */
-  #job(entry: Entry): Job {
-    const change = this.#changes.get(entry.request.task);
-    if (change === undefined || !('timeLimit' in change)) return entry.job;
-    const { timeLimit, softTimeLimit } = entry.request;
-    return {
-      ...entry.job,
-      timeLimit: timeLimit ?? change.timeLimit,
-      softTimeLimit: softTimeLimit ?? change.softTimeLimit,
-    };
   }
 
   /** Lets go of all that has not started; returns it. */
