@@ -61,7 +61,7 @@ export class Complaints {
 }
 
 /** Where an entry begins that was never seen. */
-function freshState({ entry }: Resolved, timezone: string, now: number, grace: number): EntryState {
+export function freshState({ entry }: Resolved, timezone: string, now: number, grace: number): EntryState {
   // A program that is told "once, right now" needs a moment to start.
   const isOnce = 'kind' in entry.schedule && entry.schedule.kind === 'clocked';
   return {

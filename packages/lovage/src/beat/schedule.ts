@@ -14,9 +14,9 @@ import { BackendError, ConfigurationError, didYouMean, LovageError, reasonOf, Si
 import { editsOf } from './edits.ts';
 import { dueTimes } from './next.ts';
 import { openScheduleStore, type StoreChoice } from './open.ts';
-import { sendTime } from './plan.ts';
+import { plan, sendTime } from './plan.ts';
 import { type Resolved, resolveEntries } from './resolve.ts';
-import { nowOf, zoneName } from './roster.ts';
+import { freshState, nowOf, zoneName } from './roster.ts';
 import { type EntryEdit, type EntryState, readState } from './state.ts';
 import type { ScheduleStore } from './store.ts';
 
@@ -104,21 +104,24 @@ export async function openSchedule(app: Lovage, choice: StoreChoice = {}): Promi
     return { known, resolved };
   }
 
-  /** From now on, or from its last run. */
-  function upcoming({ entry, since }: Resolved, state: EntryState | undefined, count: number): readonly Date[] {
-    const left = Math.min(count, (entry.maxRuns ?? Number.POSITIVE_INFINITY) - (state?.totalRuns ?? 0));
-    const found: Date[] = [];
-    if (!entry.enabled) return found;
-    const times = dueTimes(entry, zoneName(app));
-    let last: number | undefined = Math.max(state?.lastDue ?? entry.lastRunAt ?? now(), since ?? 0);
-    // What is overdue is told as the one run that it comes to.
-    last = times.latest(last, now()) ?? last;
-    while (found.length < left) {
-      last = times.next(last, now());
+  /** What is overdue and will be sent, as the policy for missed runs has it, and then what comes. */
+  function upcoming(resolved: Resolved, stored: EntryState | undefined, count: number): readonly Date[] {
+    const { entry, since } = resolved;
+    const [zone, at] = [zoneName(app), now()];
+    const state = stored ?? freshState(resolved, zone, at, app.settings.beatMisfireGrace);
+    const left = Math.min(count, (entry.maxRuns ?? Number.POSITIVE_INFINITY) - state.totalRuns);
+    if (!entry.enabled || left <= 0) return [];
+    const times = dueTimes(entry, zone);
+    const begun = { ...state, lastDue: Math.max(state.lastDue, since ?? 0) };
+    const { runs, lastDue } = plan({ entry, times, state: begun }, app.name, app.settings, at);
+    const due = runs.map((run) => run.due);
+    let last: number | undefined = lastDue;
+    while (due.length < left) {
+      last = times.next(last, at);
       if (last === undefined) break;
-      found.push(new Date(sendTime(app.name, entry, last)));
+      due.push(last);
     }
-    return found;
+    return due.slice(0, left).map((time) => new Date(sendTime(app.name, entry, time)));
   }
 
   function describe(resolved: Resolved, state: EntryState | undefined): ScheduledEntry {
