@@ -21,6 +21,7 @@ import {
 } from '../../worker/index.ts';
 import { asProgram, withProgramOptions } from '../daemon/index.ts';
 import { type Command, defineCommand } from '../define.ts';
+import { heedLeash } from '../dev/leash.ts';
 import { commaList, seconds } from '../options.ts';
 import { keyValue } from './pairs.ts';
 
@@ -182,6 +183,7 @@ export const worker: Command = defineCommand({
   ],
   parser: withProgramOptions(parser),
   run: async (given, { loadApp, global, logColor, userOptions, again, out }) => {
+    heedLeash();
     const { loglevel, logFormat, logfile, pairs, withoutGossip, withoutMingle, beat, schedule, scheduler, ...rest } = given;
     const { detach, pidfile, uid, gid, umask, ...options } = rest;
     const logging: ProgramLogging = {

@@ -1,5 +1,6 @@
 // Keeps one worker program running: starts it, starts it anew when told, and ends it with everything that it started.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { leashedEnvironment } from './leash.ts';
 
 /** Longer than the worker's own limit for a shutdown in development. */
 const HARD_MS = 8000;
@@ -30,7 +31,8 @@ export class Supervisor {
     const { args, quiet, started, ended } = this.#options;
     // A group of its own: Ctrl-C reaches this program alone, which then ends the group in order.
     const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args(this.#child === undefined)], {
-      stdio: ['ignore', quiet ? 2 : 'inherit', 'inherit'],
+      stdio: ['ignore', quiet ? 2 : 'inherit', 'inherit', 'ipc'],
+      env: leashedEnvironment(),
       detached: process.platform !== 'win32',
     });
     this.#child = child;

@@ -63,6 +63,27 @@ test('a change starts worker and beat anew, a broken file waits for the next cha
   expect(pids().filter(isAlive)).toEqual([]);
 });
 
+test('killed, it leaves no worker behind', async () => {
+  using other = project({ 'tasks.ts': source('alone') });
+  const child = spawn(process.execPath, [LOVAGE, '-A', 'tasks.ts', 'dev', '--json', '-P', 'prefork', '-c', '1'], {
+    cwd: other.folder,
+  });
+  const started = Promise.withResolvers<number>();
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const { event, pid } = JSON.parse(line) as Event;
+    if (event === 'started' && pid !== undefined) started.resolve(pid);
+  });
+  let log = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    log += chunk.toString();
+  });
+  const worker = await started.promise;
+  onTestFinished(() => void (isAlive(worker) && process.kill(worker, 'SIGKILL')));
+  await vi.waitFor(() => expect(log).toContain(' ready.'), { timeout: 20_000, interval: 20 });
+  child.kill('SIGKILL');
+  await vi.waitFor(() => expect(isAlive(worker)).toBe(false), { timeout: 20_000, interval: 20 });
+});
+
 test('a folder that is not there is told at once', async () => {
   expect(await shop.run(['dev', '-w', 'nosuch'])).toMatchObject({
     code: 2,
