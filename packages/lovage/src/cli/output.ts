@@ -78,8 +78,9 @@ export function createOutput(options: { readonly json: boolean; readonly quiet: 
   };
 }
 
-/** Rows in aligned columns; numbers to the right. */
-export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): readonly string[] {
+type Rows = readonly (readonly (string | number)[])[];
+
+function aligned(head: readonly string[], rows: Rows): readonly string[] {
   const cells = [head, ...rows].map((row) => row.map((cell) => printable(String(cell))));
   const widths = head.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
   return cells.map((row, index) =>
@@ -99,8 +100,8 @@ export function columns(): number | undefined {
 }
 
 /** Words in lines of the terminal's width, behind an indent. */
-export function wrapped(words: string, indent: string): readonly string[] {
-  const width = Math.max(20, (columns() ?? 120) - indent.length);
+export function wrapped(words: string, indent: string, columnsOf: number | undefined = columns()): readonly string[] {
+  const width = Math.max(20, (columnsOf ?? 120) - indent.length);
   const lines: string[] = [''];
   for (const word of words.split(' ')) {
     const last = lines.at(-1) ?? '';
@@ -110,24 +111,47 @@ export function wrapped(words: string, indent: string): readonly string[] {
   return lines.map((line) => `${indent}${line}`);
 }
 
-/** A table that fits the terminal: what is too wide is cut in this column, never below 20 places. */
+/** One row below the other, each cell behind the name of its column: for a terminal that is too narrow for columns. */
+function listed(head: readonly string[], rows: Rows, width: number): readonly string[] {
+  const names = Math.max(...head.slice(1).map((name) => name.length));
+  return rows.flatMap(([first = '', ...others], index) => [
+    ...(index === 0 ? [] : ['']),
+    ...wrapped(printable(String(first)), '', width),
+    ...others.flatMap((cell, column) => {
+      const [begun = '', ...rest] = wrapped(printable(String(cell)), ' '.repeat(names + 4), width);
+      return [`  ${(head[column + 1] ?? '').padEnd(names)}  ${begun.trimStart()}`, ...rest];
+    }),
+  ]);
+}
+
+const fits = (lines: readonly string[], width: number | undefined): boolean =>
+  width === undefined || lines.every((line) => line.length <= width);
+
+/** Rows in aligned columns, numbers to the right; where the terminal is too narrow for them, one row below the other. */
+export function table(head: readonly string[], rows: Rows, width: number | undefined = columns()): readonly string[] {
+  const lines = aligned(head, rows);
+  return width === undefined || head.length < 2 || fits(lines, width) ? lines : listed(head, rows, width);
+}
+
+/** A table of which one column is cut, never below 20 places, where the terminal is too narrow for all of it. */
 export function cutTable(
   head: readonly string[],
-  rows: readonly (readonly (string | number)[])[],
+  rows: Rows,
   column: number,
+  width: number | undefined = columns(),
 ): readonly string[] {
-  const whole = table(head, rows);
-  const width = columns();
+  const whole = aligned(head, rows);
+  if (width === undefined || fits(whole, width)) return whole;
   const widest = Math.max(...whole.map((line) => line.length));
-  if (width === undefined || widest <= width) return whole;
   const cells = rows.map((row) => printable(String(row[column] ?? '')));
   const most = Math.max(20, Math.max(...cells.map((cell) => cell.length)) - (widest - width));
   const cut = (cell: string | number): string | number => {
     const text = printable(String(cell));
     return text.length > most ? `${text.slice(0, most - 1)}…` : cell;
   };
-  return table(
+  const lines = aligned(
     head,
     rows.map((row) => row.map((cell, index) => (index === column ? cut(cell) : cell))),
   );
+  return fits(lines, width) ? lines : listed(head, rows, width);
 }

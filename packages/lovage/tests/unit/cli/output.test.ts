@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { printable, resultLines, table, toJson, wrapped } from '../../../src/cli/output.ts';
+import { cutTable, printable, resultLines, table, toJson, wrapped } from '../../../src/cli/output.ts';
 
 test('control characters never reach the terminal raw', () => {
   const nasty = 'a\u001b[31mb\u0007c\u0085\r';
@@ -48,4 +48,32 @@ test('words are wrapped at the width of lines, and no word is cut', () => {
   expect(lines.length).toBeGreaterThan(1);
   expect(lines.map((line) => line.trim()).join(' ')).toBe(words);
   expect(wrapped('x'.repeat(200), '')).toEqual(['x'.repeat(200)]);
+});
+
+const HEAD = ['name', 'schedule', 'runs'];
+const ROWS = [
+  ['nightly', '30 2 * * mon-fri (Europe/Berlin)', 12],
+  ['often', 'every 5 s', 7],
+] as const;
+
+test('where the terminal is too narrow for a table, its rows stand one below the other and nothing is lost', () => {
+  expect(table(HEAD, ROWS, 80)).toHaveLength(3);
+  expect(table(HEAD, ROWS, 40)).toEqual([
+    'nightly',
+    '  schedule  30 2 * * mon-fri',
+    '            (Europe/Berlin)',
+    '  runs      12',
+    '',
+    'often',
+    '  schedule  every 5 s',
+    '  runs      7',
+  ]);
+});
+
+test('a column that may be cut is, as long as that is enough', () => {
+  const cut = cutTable(HEAD, ROWS, 1, 38);
+  expect(Math.max(...cut.map((line) => line.length))).toBeLessThanOrEqual(38);
+  expect(cut[1]).toContain('30 2 * * mon-fri');
+  expect(cut[1]).toContain('…');
+  expect(cutTable(HEAD, ROWS, 1, 30)).toEqual(table(HEAD, ROWS, 30));
 });
