@@ -96,6 +96,9 @@ export class Lovage implements AsyncDisposable {
   readonly #port: TaskPort;
   readonly #clock: Clock;
   readonly #globs: { readonly patterns: readonly string[]; readonly base: string | undefined }[] = [];
+  /** Task modules that were loaded, and whether `onAfterFinalize` was told. */
+  readonly #imported = new Set<string>();
+  #isFinalized = false;
   readonly #periodic = new Periodic();
   #environment: ExecuteEnvironment | undefined;
 
@@ -259,9 +262,15 @@ export class Lovage implements AsyncDisposable {
   async importTasks(more: readonly string[] = []): Promise<void> {
     await this.ready();
     const found = await Promise.all(this.#globs.map(({ patterns, base }) => findTaskModules(patterns, base)));
-    const modules = [...new Set([...this.settings.imports, ...this.settings.include, ...more, ...found.flat()])];
+    const wanted = new Set([...this.settings.imports, ...this.settings.include, ...more, ...found.flat()]);
+    const modules = [...wanted].filter((module) => !this.#imported.has(module));
+    // A program asks for them when it finds the app, and again when it starts: observers hear of each once.
+    if (this.#isFinalized && modules.length === 0) return;
     await this.signals.importModules.tell(() => ({ modules }));
     await importAll(modules);
+    for (const module of modules) this.#imported.add(module);
+    if (this.#isFinalized) return;
+    this.#isFinalized = true;
     await this.signals.onAfterFinalize.tell(() => ({ app: this.name }));
   }
 
