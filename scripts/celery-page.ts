@@ -1,4 +1,4 @@
-// Writes docs/celery.md: what Lovage does with every command and every setting of Celery's. The two lists are data of the tests; a unit test
+// Writes docs/celery.md: what Lovage does with every command, setting and signal of Celery's. The lists are data of the tests; a unit test
 // holds the page to them, to the command line and to the settings table. Run: node scripts/celery-page.ts
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +6,7 @@ import { celeryName, effectNote, settingName, settingsTable } from '../packages/
 import { celeryCommands } from '../packages/lovage/tests/support/celery/commands.ts';
 import { settingEffects } from '../packages/lovage/tests/support/celery/effects.ts';
 import { celerySettings } from '../packages/lovage/tests/support/celery/settings.ts';
+import { type CelerySignal, celerySignals } from '../packages/lovage/tests/support/celery/signals.ts';
 
 export const celeryPagePath: string = fileURLToPath(new URL('../docs/celery.md', import.meta.url));
 
@@ -61,17 +62,22 @@ function settingRow(celery: string): string {
   return `| \`${celery}\` | works: \`${fate.name}\` | [${fate.test}](../packages/lovage/tests/${fate.test}) |`;
 }
 
+function signalRow({ name, fate, where, test }: CelerySignal): string {
+  if (test === undefined) return `| \`${name}\` | ${cell(commandFate(fate))} | | |`;
+  return `| \`${name}\` | ${cell(fate)} | ${where} | [${test}](../packages/lovage/tests/${test}) |`;
+}
+
 /** The whole page. */
 export function celeryPage(): string {
   const fates = celerySettings.map(([name]) => settingFate(name));
   const works = fates.filter((fate) => fate.kind === 'works');
   const count = (kind: SettingFate['kind']): number => fates.filter((fate) => fate.kind === kind).length;
   return [
-    '# Commands and settings of Celery',
+    '# Commands, settings and signals of Celery',
     '',
     '<!-- Made by `node scripts/celery-page.ts`; a test holds it. -->',
     '',
-    "Every command and every setting of Celery 5.6.2, and what Lovage does with it. *Works* means: under Celery's name. *Refused* means: an",
+    "Every command, setting and signal of Celery 5.6.2, and what Lovage does with it. *Works* means: under Celery's name. *Refused* means: an",
     'error that says what to do. What belongs to Python alone has its reason. [cli.md](cli.md) and [settings.md](settings.md) have the details,',
     '`lovage upgrade settings` brings a settings file over, [interop.md](interop.md) shows what was seen between the two.',
     '',
@@ -89,6 +95,16 @@ export function celeryPage(): string {
     '| setting | in Lovage | its effect is shown by |',
     '| --- | --- | --- |',
     ...celerySettings.map(([name]) => settingRow(name)),
+    '',
+    '## Signals',
+    '',
+    "`app.signals.on('task_prerun', ({ task, id }) => …)`, or `app.signals.taskPrerun.connect(…)`, answers how to disconnect. Observers are kept",
+    'until then; they hear and change nothing: `app.use` adds middleware, which can. One that throws is logged and stops nobody. *Slot* is where',
+    "tasks run: a process or thread of the pool, or the worker itself. Each observer's payload has a type of its own.",
+    '',
+    '| signal | told when | where | seen in |',
+    '| --- | --- | --- | --- |',
+    ...celerySignals.map(signalRow),
     '',
   ].join('\n');
 }

@@ -6,9 +6,11 @@ import { settingName } from '../../../src/app/settings.ts';
 import { commandNames } from '../../../src/cli/broker-shell/grammar.ts';
 import { allCommands } from '../../../src/cli/commands/index.ts';
 import { parse } from '../../../src/cli/parse.ts';
+import { createSignals } from '../../../src/task/index.ts';
 import { celeryAmqpCommands, celeryCommands } from '../../support/celery/commands.ts';
 import { settingEffects } from '../../support/celery/effects.ts';
 import { celerySettings } from '../../support/celery/settings.ts';
+import { celerySignals } from '../../support/celery/signals.ts';
 
 const commands = await allCommands();
 
@@ -49,4 +51,22 @@ test.each(Object.entries(settingEffects))('the effect of %s is shown by a test t
   const path = new URL(`../../${file}`, import.meta.url);
   expect(existsSync(path)).toBe(true);
   expect(readFileSync(path, 'utf8')).toMatch(new RegExp(`\\b${name}\\b`));
+});
+
+const signals = createSignals();
+const camel = (name: string): string => name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+
+test.each(celerySignals)(
+  'the signal $name is there and a test hears it, or its row says why not',
+  ({ name, fate, test: file }) => {
+    expect(Object.hasOwn(signals, camel(name))).toBe(file !== undefined);
+    if (file === undefined) return expect(fate).toMatch(/^(no|python): /);
+    const text = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
+    expect(text).toMatch(new RegExp(`\\b(${name}|${camel(name)})\\b`));
+  },
+);
+
+test('all signals that there are stand in the list', () => {
+  const listed = celerySignals.map(({ name }) => camel(name));
+  expect(Object.keys(signals).filter((name) => name !== 'on' && !listed.includes(name))).toEqual([]);
 });
