@@ -114,7 +114,9 @@ function sentBody(
   groupId: string,
   environment: ExecuteEnvironment,
 ): Promise<Aftermath> | Aftermath {
-  const { chain, root_id: root, parent_id: parent, ...options } = body.options;
+  const { chain, root_id: root, parent_id: named, ...options } = body.options;
+  // Celery's chain takes no parent from its options: its first step has the member that completed the chord.
+  const parent = body.subtask_type === 'chain' ? undefined : named;
   let plan: CanvasPlan;
   let next: readonly Outgoing[];
   try {

@@ -110,6 +110,23 @@ local function chord_answer(group, own, id)
   local callback, root = unpack(redis.call('HMGET', own, 'callback', 'root'))
   return { id, callback, type(structure) == 'string' and structure, all, root }
 end
+-- Ends of the header of which this is the structure: [[id, parent], members], members null for a task.
+local function chord_leaves(tuple)
+  if type(tuple) ~= 'table' or type(tuple[2]) ~= 'table' then return 1 end
+  local sum = 0
+  for _, member in ipairs(tuple[2]) do sum = sum + chord_leaves(member) end
+  return sum
+end
+-- A Celery worker that starts a group at the end of a member writes the size of that group over the chord's.
+local function chord_size(group, size, counted)
+  local structure = redis.pcall('GET', group)
+  if type(structure) ~= 'string' then return size end
+  local read, saved = pcall(cjson.decode, structure)
+  local whole = read and type(saved) == 'table' and chord_leaves(saved.result) or 0
+  if whole <= size then return size end
+  if counted < whole then redis.call('SET', group .. '.s', whole, 'KEEPTTL') end
+  return whole
+end
 function WRITES.chord_open(at)
   local group, own, waiting, id, ttl = chord_at(at)
   if redis.call('HGET', own, 'closed') then return 0 end
@@ -149,8 +166,10 @@ function WRITES.chord_join(at, count)
   chord_expire(ttl, parts, own, group .. '.s', group .. '.t')
   local size = tonumber(redis.call('GETEX', group .. '.s') or '')
   if not size then return 0 end
-  local total = size + tonumber(redis.call('GETEX', group .. '.t') or 0)
-  if redis.call(kind == 'zset' and 'ZCARD' or 'LLEN', parts) < total then return 0 end
+  local added_size = tonumber(redis.call('GETEX', group .. '.t') or 0)
+  local counted = redis.call(kind == 'zset' and 'ZCARD' or 'LLEN', parts)
+  if counted < size + added_size then return 0 end
+  if counted < chord_size(group, size, counted) + added_size then return 0 end
   local first = redis.call('ZADD', waiting, 'NX', chord_now(), id) == 1
   -- Only repeats, and not completed by one of us: a worker of the other language has, and is about to send the body.
   if added == 0 and first then return 0 end

@@ -42,6 +42,27 @@ it('a part that Celery counted in Redis is not counted again', async () => {
   expect(complete?.parts.map(String)).toEqual([`[1, "${groupId}", "SUCCESS", 2]`, '[1,"b","SUCCESS",1]']);
 });
 
+it('a header whose size a Celery worker wrote over with that of a group at its end waits for all of it', async () => {
+  const groupId = randomUUID();
+  const chords = untilEnd(await openBackend(optionsFor(redisUrl()))).chords;
+  await using line = openRedis({ target: parseRedisUrl(redisUrl()), connectTimeout: 5, name: 'celery' });
+  const key = `celery-taskset-meta-${groupId}`;
+  const end = (id: string): unknown => [[id, null], null];
+  const nested = [[groupId, null], [[[groupId, null], ['a', 'b'].map(end)], end('c')]];
+  await line.call('SET', [key, JSON.stringify({ result: nested })]);
+  await line.call('SET', [`${key}.s`, 2, 'EX', 60]);
+  const part = (index: number, id: string): ChordPart => {
+    const body = Buffer.from(`[1,"${id}","SUCCESS",${index}]`);
+    return { groupId, index, id, state: 'SUCCESS', body, head: `[1,"${id}"]`.length, callback: '{}', expires: 60 };
+  };
+  expect(await chords?.join([part(0, 'a')])).toEqual([]);
+  expect(await chords?.join([part(1, 'b')])).toEqual([]);
+  // Celery compares with what it finds there.
+  expect(String(await line.call('GET', [`${key}.s`]))).toBe('3');
+  const [complete] = (await chords?.join([part(1, 'c')])) ?? [];
+  expect(complete?.parts).toHaveLength(3);
+});
+
 it('a chord that Celery completed in Redis is left to Celery, but for a while', async () => {
   const groupId = randomUUID();
   const chords = untilEnd(await openBackend(optionsFor(redisUrl()))).chords;
