@@ -57,7 +57,7 @@ export function prepareCall(given: Call, host: PrepareHost): PreparedCall {
     exchange: plan.exchange,
     routingKey: plan.routingKey,
     headers,
-    properties: propertiesOf(call.options, id, plan, encoded, expiry?.expiration, host.oid),
+    properties: propertiesOf(call.options, id, plan, encoded, isWaitedFor(call) ? undefined : expiry?.expiration, host.oid),
     body: encoded.body,
     ...(eta === undefined ? {} : { dueAt: eta.at }),
   };
@@ -232,6 +232,11 @@ function signatures(links: SignatureLike | readonly SignatureLike[] | undefined)
 }
 
 const replyToOf = ({ replyTo }: CallOptions, oid: string): string => (replyTo === undefined || replyTo === '' ? oid : replyTo);
+
+/** RabbitMQ drops a message when its time is over and tells nobody: where a chord or further steps wait for it, the worker is to end it. */
+const isWaitedFor = ({ options, behind }: Call): boolean =>
+  behind !== undefined || isThere(options.chord) || (options.chain?.length ?? 0) > 0;
+const isThere = (value: unknown): boolean => value !== undefined && value !== null;
 
 function propertiesOf(
   options: Readonly<CallOptions>,

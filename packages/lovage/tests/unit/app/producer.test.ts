@@ -42,6 +42,18 @@ test('for a task that is not known here ignore_result is null, so that its worke
   expect(bodyOf(message)).toMatchObject([[1], { k: 2 }, {}]);
 });
 
+test('what a chord or further steps wait for is not dropped by a broker when it is too late', async () => {
+  await using app = setup({}, { clock });
+  const send = (options: object) => app.publisher.prepare([{ task: 't', args: [], kwargs: {}, options }])[0]!.message;
+  const body = app.signature('body').toWire();
+  expect(send({ expires: 60 }).properties.expiration).toBe('60000');
+  for (const behind of [{ chord: body }, { chain: [body] }]) {
+    const message = send({ expires: 60, ...behind });
+    expect(message.headers.expires).toBe('2026-01-02T02:55:05.678901+00:00');
+    expect(message.properties.expiration).toBeUndefined();
+  }
+});
+
 test('countdown, eta and expires become headers, a due time and an expiration', async () => {
   await using app = setup({}, { clock });
   const send = (options: object) => app.publisher.prepare([{ task: 't', args: [], kwargs: {}, options }])[0]!.message;
