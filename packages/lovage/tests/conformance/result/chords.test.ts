@@ -48,7 +48,10 @@ it('a header whose size a Celery worker wrote over with that of a group at its e
   await using line = openRedis({ target: parseRedisUrl(redisUrl()), connectTimeout: 5, name: 'celery' });
   const key = `celery-taskset-meta-${groupId}`;
   const end = (id: string): unknown => [[id, null], null];
-  const nested = [[groupId, null], [[[groupId, null], ['a', 'b'].map(end)], end('c')]];
+  const nested = [
+    [groupId, null],
+    [[[groupId, null], ['a', 'b'].map(end)], end('c')],
+  ];
   await line.call('SET', [key, JSON.stringify({ result: nested })]);
   await line.call('SET', [`${key}.s`, 2, 'EX', 60]);
   const part = (index: number, id: string): ChordPart => {
