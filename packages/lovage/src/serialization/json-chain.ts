@@ -4,9 +4,6 @@ import { MAX_DEPTH } from './seam.ts';
 
 /** Shorter texts are read as quickly as they are cut. */
 const SHORT = 2000;
-/** As many steps behind the next one are worth a cut. */
-const FEW = 4;
-
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [LIST, LIST_END, OBJECT, OBJECT_END] = [0x5b, 0x5d, 0x7b, 0x7d];
 
@@ -76,25 +73,72 @@ function chainStart(text: string): number {
   return -1;
 }
 
+/** Where the string begins whose closing quote is at `close`; -1 when it does not. A quote inside of it stands behind an odd number of backslashes. */
+function stringBefore(text: string, close: number): number {
+  for (let at = close; at > 0; ) {
+    at = text.lastIndexOf('"', at - 1);
+    let before = at;
+    while (before > 0 && text.charCodeAt(before - 1) === BACKSLASH) before--;
+    if (at < 0 || (at - before) % 2 === 0) return at;
+  }
+  return -1;
+}
+
+function skipSpaceBack(text: string, from: number): number {
+  let at = from;
+  while (at > 0 && isSpace(text.charCodeAt(at - 1))) at--;
+  return at;
+}
+
+/** Where the value begins that ends before `end`, of a text that is JSON; -1 when it does not. */
+function valueBefore(text: string, end: number): number {
+  let depth = 0;
+  let at = end;
+  while (at > 0) {
+    const code = text.charCodeAt(at - 1);
+    if (code === QUOTE) {
+      at = stringBefore(text, at - 1);
+      if (at < 0 || depth === 0) return at;
+    } else if (code === LIST_END || code === OBJECT_END) {
+      depth++;
+      at--;
+    } else if (code === LIST || code === OBJECT) {
+      if (depth === 0) return at;
+      depth--;
+      at--;
+      if (depth === 0) return at;
+    } else if (depth === 0 && (code === COMMA || code === COLON || isSpace(code))) return at;
+    else at--;
+  }
+  return -1;
+}
+
+/** Before the mark that stands there, spaces apart; -1 when another does. */
+function before(text: string, from: number, mark: number): number {
+  const at = from < 0 ? -1 : skipSpaceBack(text, from);
+  return at > 0 && text.charCodeAt(at - 1) === mark ? at - 1 : -1;
+}
+
+/** Before the `]` of a chain with which a body ends but for its chord, the order of both languages; -1 when it does not. */
+function chainEnd(text: string): number {
+  const chord = before(text, before(text, text.length, LIST_END), OBJECT_END);
+  const colon = chord < 0 ? -1 : before(text, valueBefore(text, skipSpaceBack(text, chord)), COLON);
+  const key = skipSpaceBack(text, colon);
+  if (colon < 0 || !text.endsWith('"chord"', key)) return -1;
+  return before(text, before(text, key - '"chord"'.length, COMMA), LIST_END);
+}
+
 /**
  * A body's text with the last element of its chain alone, and the list of the others. Undefined when all of it must be read: its chain is
- * short, it holds tagged types, or it is not what it should be.
+ * short, it holds tagged types, or it is not what it should be. It is cut from its end, so that a step costs no more the more steps are
+ * behind it; what is wrong with those is found by whoever reads them.
  */
 export function cutChain(text: string): { readonly text: string; readonly behind: string } | undefined {
   if (text.length < SHORT || !/"chain": ?\[/.test(text) || text.includes('__type__') || text.includes('\\u005')) return undefined;
-  const start = chainStart(text);
-  if (start < 0) return undefined;
-  let [last, end, behind] = [start, start, 0];
-  for (;;) {
-    const at = skipSpace(text, last);
-    const next = skipValue(text, at);
-    if (next <= at) return undefined;
-    const mark = skipSpace(text, next);
-    const code = text.charCodeAt(mark);
-    if (code === LIST_END) break;
-    if (code !== COMMA) return undefined;
-    [last, end, behind] = [mark + 1, next, behind + 1];
-  }
-  if (behind < FEW) return undefined;
-  return { text: text.slice(0, start) + text.slice(last), behind: `[${text.slice(start, end)}]` };
+  const end = chainEnd(text);
+  const last = end < 0 ? -1 : valueBefore(text, skipSpaceBack(text, end));
+  const comma = before(text, last, COMMA);
+  const start = comma < 0 ? -1 : chainStart(text);
+  if (start < 0 || comma - start < SHORT / 2) return undefined;
+  return { text: text.slice(0, start) + text.slice(last), behind: `[${text.slice(start, comma)}]` };
 }

@@ -5,6 +5,7 @@ import { parseBody, type WireSignature } from '../../../src/protocol/index.ts';
 import { createSerialization } from '../../../src/serialization/index.ts';
 import { cutChain } from '../../../src/serialization/json-chain.ts';
 import { MAX_DEPTH } from '../../../src/serialization/seam.ts';
+import { DecodeError } from '../../../src/util/index.ts';
 
 const serialization = createSerialization();
 const accept = new Set(['application/json']);
@@ -61,20 +62,25 @@ test('what is handed on is the text that came, whatever numbers it holds', () =>
 
 test.each<[string, string]>([
   ['short', JSON.stringify(bodyOf(STEPS.slice(0, 2)))],
-  ['few', JSON.stringify(bodyOf(STEPS.slice(0, 3).map((each) => ({ ...each, args: ['y'.repeat(1000)] }))))],
+  ['little', JSON.stringify(bodyOf(STEPS.slice(0, 3), ['y'.repeat(3000)]))],
   ['none', JSON.stringify(bodyOf(null, ['"chain":['.repeat(1000)]))],
   ['empty', JSON.stringify(bodyOf([], ['y'.repeat(3000)]))],
   ['tagged', JSON.stringify(bodyOf([{ ...STEPS[0], args: [{ __type__: 'uuid', __value__: 'x' }] }, ...STEPS]))],
   ['a mapping', JSON.stringify({ args: [], chain: STEPS })],
-  [
-    'too deep',
-    JSON.stringify(bodyOf(STEPS)).replace('"args":[]', `"args":${'['.repeat(MAX_DEPTH + 1)}${']'.repeat(MAX_DEPTH + 1)}`),
-  ],
   ['no list', JSON.stringify(bodyOf({ chain: STEPS }))],
   ['cut off', JSON.stringify(bodyOf(STEPS)).slice(0, -30)],
-  ['without a comma', JSON.stringify(bodyOf(STEPS)).replace('},{"task":"shop.step-4"', '} {"task":"shop.step-4"')],
 ])('read as a whole: %s', (_, text) => {
   expect(cutChain(text)).toBeUndefined();
+});
+
+test.each<[string, string, string]>([
+  ['without a comma', '},{"task":"shop.step-4"', '} {"task":"shop.step-4"'],
+  ['too deep', '"args":[]', `"args":${'['.repeat(MAX_DEPTH + 1)}${']'.repeat(MAX_DEPTH + 1)}`],
+  ['with an open text', '"shop.step-4"', '"shop.step-4'],
+])('what is wrong with later steps is found where they are read: %s', (_, good, bad) => {
+  const { value, behind } = decode(JSON.stringify(bodyOf(STEPS)).replace(good, bad));
+  expect(parseBody(value, 2, behind).embed.next).toEqual(STEPS.at(-1));
+  expect(() => behind?.values()).toThrow(DecodeError);
 });
 
 test('any body that is cut reads as it does whole', () => {
