@@ -67,6 +67,20 @@ async function startWire(): Promise<{ readonly url: string; opened(): number; mu
 
 const opened = async (app: Lovage): Promise<ResultBackend> => app.openBackend();
 
+it('redisHost, redisPort, redisDb, redisUsername and redisPassword are where results are and who reads them', async () => {
+  const { hostname, port } = new URL(redisUrl());
+  const user = `results-${randomUUID()}`;
+  const admin = administer();
+  await admin.call('ACL', ['SETUSER', user, 'on', '>s p@ce', '~*', '&*', '+@all']);
+  onTestFinished(async () => void (await admin.call('ACL', ['DELUSER', user])));
+  const redisClientName = `results-${randomUUID()}`;
+  const place = { redisHost: hostname, redisPort: Number(port), redisDb: 7, redisUsername: user, redisClientName };
+  await (await opened(setup({ ...place, redisPassword: 's p@ce' }, 'redis://'))).get(['a']);
+  expect(await connections(admin, redisClientName)).toMatchObject([{ db: '7', user }]);
+  const stranger = setup({ ...place, redisPassword: 'wrong' }, 'redis://');
+  await expect(opened(stranger).then((backend) => backend.get(['a']))).rejects.toThrow(/WRONGPASS/);
+});
+
 it('redisClientName is the name of its connections', async () => {
   const name = `results-${randomUUID()}`;
   const admin = administer();

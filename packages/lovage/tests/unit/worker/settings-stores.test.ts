@@ -46,6 +46,32 @@ it('workerConcurrency is how many tasks run at once', async () => {
   expect(other.facts?.concurrency).toBe(2);
 });
 
+it('taskSoftTimeLimit asks a task to end', async () => {
+  await using app = setup({ taskSoftTimeLimit: 0.05 });
+  const slow = app.task('slow', { bind: true, params: [] }, async (ctx) => {
+    await new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason)));
+  });
+  await using _worker = await startWorker(app);
+  await expect((await slow.delay()).get({ timeout: 10 })).rejects.toThrow(/soft time limit of 0\.05 s/);
+});
+
+it.each([true, false])('taskAcksLate %s decides whether the broker holds a message while its task runs', async (taskAcksLate) => {
+  await using app = setup({ taskAcksLate });
+  const open = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  const slow = app.task('slow', async () => {
+    started.resolve();
+    await open.promise;
+  });
+  await using _worker = await startWorker(app);
+  const result = await slow.delay();
+  await started.promise;
+  const broker = await app.openBroker('read');
+  await soon(async () => expect(await broker.count('celery')).toMatchObject({ held: taskAcksLate ? 1 : 0 }));
+  open.resolve();
+  await result.get({ timeout: 5 });
+});
+
 it('workerStateDb is the file in which a worker keeps what was revoked', async () => {
   const folder = testFolder('state');
   await using app = setup({ workerStateDb: join(folder, '%n.state') });
