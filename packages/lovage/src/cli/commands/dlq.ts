@@ -10,7 +10,7 @@ import { ConfigurationError, redactData, redactText } from '../../util/index.ts'
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { commaList } from '../options.ts';
 import { type Output, printable, table } from '../output.ts';
-import { confirmed } from './confirm.ts';
+import { mayDestroy } from './confirm.ts';
 import { reachBroker } from './reach.ts';
 
 /** How many letters of a queue are looked at when a person chooses among them. */
@@ -154,13 +154,9 @@ function mustChoose(action: string, wish: Wish, all: boolean): void {
 }
 
 async function purge(app: Lovage, wish: Wish, force: boolean, out: Output): Promise<number> {
-  const isTerminal = process.stdin.isTTY === true;
   const what = chooses(wish) ? 'the chosen dead letters' : 'every dead letter';
-  const question = `Delete ${what} of ${wish.queues.map(printable).join(', ')}? There is no undo.`;
-  if (!force && !(isTerminal && (await confirmed(question)))) {
-    out.warn(isTerminal ? 'Nothing was deleted.' : 'Nothing was deleted: nobody is there to be asked, so give --force.');
-    return EXIT.failure;
-  }
+  const question = `Delete ${what} of ${wish.queues.map(printable).join(', ')}?`;
+  if (!(await mayDestroy(question, force, out))) return EXIT.failure;
   if (chooses(wish)) {
     return say('Deleted', await eachQueue(app, wish, (queue, options) => app.deadLetters(queue).discard(options)), wish, out);
   }

@@ -4,10 +4,11 @@ import { message } from '@optique/core/message';
 import { optional } from '@optique/core/modifiers';
 import { option } from '@optique/core/primitives';
 import { type Broker, deadLetterQueue } from '../../broker/index.ts';
+import { ConfigurationError } from '../../util/index.ts';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { commaList } from '../options.ts';
 import { printable } from '../output.ts';
-import { confirmed } from './confirm.ts';
+import { mayDestroy } from './confirm.ts';
 import { reachBroker } from './reach.ts';
 
 const parser = object({
@@ -38,17 +39,10 @@ export const purge: Command = defineCommand({
     const app = await loadApp();
     const chosen = (queues ?? app.queueNames()).filter((name) => !exclude.includes(name));
     const names = [...new Set(dead ? chosen.map(deadLetterQueue) : chosen)];
-    if (names.length === 0) {
-      out.warn('No queue is left to purge.');
-      return EXIT.usage;
-    }
+    if (names.length === 0) throw new ConfigurationError('purge: no queue is left to purge.');
     const broker = await reachBroker(app, 'write');
     const shown = names.map(printable).join(', ');
-    const isTerminal = process.stdin.isTTY === true;
-    if (!force && !(isTerminal && (await confirmed(`Delete every message in ${shown}? There is no undo.`)))) {
-      out.warn(isTerminal ? 'Nothing was deleted.' : 'Nothing was deleted: nobody is there to be asked, so give --force.');
-      return EXIT.failure;
-    }
+    if (!(await mayDestroy(`Delete every message in ${shown}?`, force, out))) return EXIT.failure;
     const counts = await Promise.all(names.map((queue) => purgeOne(broker, queue)));
     for (const { queue, exists } of counts) {
       if (!exists && !dead && !out.json) out.warn(`There is no queue '${printable(queue)}'.`);

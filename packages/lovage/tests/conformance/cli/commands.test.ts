@@ -37,6 +37,20 @@ test('call sends, from the command line and from standard input; queues, purge a
   expect((await shop.run(['purge', '-Q', 'nosuch', '-f'])).stderr).toBe("There is no queue 'nosuch'.\n");
 });
 
+test.each([
+  ['purge', 'purge'],
+  ['dlq purge', 'dlq', 'purge', '--all'],
+])('where nobody can be asked %s deletes nothing without --force, and says so', async (_, ...words) => {
+  expect(await shop.run(words)).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('give --force') as unknown,
+  });
+  const { code, stdout, stderr } = await shop.run([...words, '--json']);
+  expect([code, stderr]).toEqual([1, '']);
+  expect(JSON.parse(stdout)).toEqual({ error: expect.stringContaining('give --force') as unknown });
+});
+
 test('an unknown result is told as such', async () => {
   const { code, stdout } = await shop.run(['result', 'no-such-id']);
   expect(code).toBe(0);
