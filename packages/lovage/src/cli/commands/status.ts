@@ -1,6 +1,6 @@
 // `lovage status`: which workers answer, and is everything that a task needs within reach?
 import { type Command, defineCommand, EXIT } from '../define.ts';
-import { type Output, printable } from '../output.ts';
+import { columns, type Output, printable, wrapped } from '../output.ts';
 import { queueTable, reportQueues } from './queues.ts';
 import { because, type Reachable, reach } from './reach.ts';
 import { askParser, NOBODY, onlineLine, repliesByNode, replyLines } from './remote.ts';
@@ -22,9 +22,14 @@ async function probe(part: Reachable, seconds: number): Promise<Part> {
   }
 }
 
-function line(name: string, part: Part, out: Output): string {
+/** One line, or more of them in a narrow terminal. */
+function lines(name: string, part: Part, out: Output): readonly string[] {
   const state = out.style(part.ok ? 'green' : 'red', part.ok ? 'ok  ' : 'DOWN');
-  return `${state} ${name.padEnd(8)} ${printable(part.url)}  ${part.ok ? `${part.milliseconds} ms` : printable(part.error ?? '')}`;
+  const words = [printable(part.url), part.ok ? `${part.milliseconds} ms` : printable(part.error ?? '')];
+  const whole = `${name.padEnd(8)} ${words.join('  ')}`;
+  // The state and a space stand before it.
+  if (whole.length + 5 <= (columns() ?? Number.POSITIVE_INFINITY)) return [`${state} ${whole}`];
+  return [`${state} ${name}`, ...words.flatMap((word) => wrapped(word, '     '))];
 }
 
 export const status: Command = defineCommand({
@@ -43,8 +48,8 @@ export const status: Command = defineCommand({
     const asked = { timeout: timeout ?? 1, ...(destination === undefined ? {} : { destination }) };
     const workers = broker.ok ? await app.control.ask('ping', {}, asked) : [];
     out.answer({ app: app.name, broker, results, queues, workers: repliesByNode(workers) }, [
-      line('broker', broker, out),
-      line('results', results, out),
+      ...lines('broker', broker, out),
+      ...lines('results', results, out),
       ...(queues.length > 0 ? ['', ...queueTable(queues)] : []),
       ...(workers.length > 0 ? ['', ...workers.flatMap((reply) => replyLines(reply, out).slice(0, 1))] : []),
       ...(workers.length > 0 && !out.quiet ? ['', onlineLine(workers.length)] : []),
