@@ -58,12 +58,15 @@ interface DumpOptions {
 async function dump(app: Lovage, { types, limit }: DumpOptions, { out }: CommandContext): Promise<number> {
   const lineOf = createDump();
   const jsonOf = (event: StreamEvent): string => toJson(event.type === 'gap' ? event : redactData(writeEvent(event)));
-  out.line('-> evdump: starting capture...');
+  let begun = false;
   const stream = app.events({
     signal: untilTold(),
     ...(types === undefined ? {} : { types }),
     ...(limit === undefined ? {} : { limit }),
     onState: (state, error) => {
+      // What is sent from now on is seen.
+      if (state === 'listening' && !begun) out.line('-> evdump: starting capture...');
+      begun ||= state === 'listening';
       if (state === 'lost') out.warn(`-> Connection lost, attempting reconnect (${because(error)})`);
     },
   });

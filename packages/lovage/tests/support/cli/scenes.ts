@@ -53,6 +53,8 @@ export interface Line {
   readonly until?: string;
   /** Goes on in the background when it has written this; what it wrote until then is shown. */
   readonly background?: string;
+  /** Run, unseen, before the line: what waits until things are as the line wants them. */
+  readonly before?: string;
   /** Run, unseen, once the line has written its first words. */
   readonly meanwhile?: string;
   /** Lines that come in another order each time, or are of the machine: they are not shown. */
@@ -63,6 +65,9 @@ export interface Scene {
   readonly command: string;
   readonly lines: readonly (string | Line)[];
 }
+
+/** A letter lies there a moment after its task's result. */
+const LETTER_LIES = 'until lovage dlq list | grep -q o-1; do sleep 0.05; done';
 
 export const SCENES: readonly Scene[] = [
   {
@@ -103,7 +108,14 @@ export const SCENES: readonly Scene[] = [
     ],
   },
   { command: 'result', lines: ['lovage result no-such-id', 'lovage result no-such-id --json'] },
-  { command: 'dlq', lines: ['lovage dlq list', 'lovage dlq retry --reason failed', 'lovage dlq purge --all --force'] },
+  {
+    command: 'dlq',
+    lines: [
+      { run: 'lovage dlq list', before: LETTER_LIES },
+      'lovage dlq retry --reason failed',
+      { run: 'lovage dlq purge --all --force', before: LETTER_LIES },
+    ],
+  },
   { command: 'status', lines: ['lovage status'] },
   {
     command: 'inspect',

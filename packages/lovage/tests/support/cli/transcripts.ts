@@ -131,7 +131,8 @@ class Stage implements AsyncDisposable {
     return new Promise((done) => child.once('close', (code) => done(code)));
   }
 
-  async run({ run, until, background, meanwhile }: Line): Promise<Ran> {
+  async run({ run, until, background, before, meanwhile }: Line): Promise<Ran> {
+    if (before !== undefined) await this.run({ run: before });
     const { child, text, wrote } = this.#spawn(run);
     if (background !== undefined) {
       await wrote(background);
