@@ -444,7 +444,8 @@ export class Flow {
   }
 
   #start(entry: Entry): void {
-    if (this.#admission.refuse(entry) || this.#refuseRepeat(entry) || this.#holdsBack(entry)) {
+    // What is held back has not started: the guard must not take it for a copy when it comes again.
+    if (this.#admission.refuse(entry) || this.#holdsBack(entry) || this.#refuseRepeat(entry)) {
       this.#slots.free(entry);
       return;
     }
