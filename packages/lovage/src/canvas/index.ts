@@ -7,5 +7,5 @@ export type { LinkRules } from './link.ts';
 export { type ChordMaker, type ChunksSignature, chain, chord, chunks, group, map, starmap } from './make.ts';
 export { type ExpandOptions, expanded, freeze, type PlanInput, plan } from './plan.ts';
 export { reprOf } from './repr.ts';
-export { type JoiningBackend, joinable } from './unlock.ts';
+export { type JoiningBackend, joinable, unlockCall } from './unlock.ts';
 export { chunkGroup, kindOf, mergeSignature, signatureOf } from './wire.ts';

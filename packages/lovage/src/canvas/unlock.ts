@@ -43,7 +43,8 @@ function refuseIgnored({ groupId }: ChordOpening, calls: readonly Call[], { name
   );
 }
 
-function unlockCall({ groupId, body, header }: ChordOpening): Call {
+/** The task that looks whether all members of a header have ended. */
+export function unlockCall({ groupId, body, header }: Pick<ChordOpening, 'groupId' | 'body' | 'header'>): Call {
   const { queue, priority } = body.options;
   const result: readonly ResultTuple[] = header[1] ?? [];
   return {

@@ -10,9 +10,10 @@ import { persist, send, store } from './persist.ts';
 import type { WorkerApp } from './port.ts';
 
 const log = logger('consumer');
+const MAX_ASKED = 10_000;
 
 export interface JoinsOptions {
-  readonly app: Pick<WorkerApp, 'broker' | 'backend' | 'publisher' | 'joins'>;
+  readonly app: Pick<WorkerApp, 'broker' | 'backend' | 'publisher' | 'joins' | 'unlock'>;
   /** Broker and results are one database. */
   readonly joint: boolean;
   readonly subscription: () => Subscription | undefined;
@@ -23,6 +24,8 @@ export interface JoinsOptions {
 /** Ends chords. */
 export class Joins {
   readonly #options: JoinsOptions;
+  /** Chords that were looked for, the newest. */
+  readonly #asked: Set<string> = new Set();
 
   constructor(options: JoinsOptions) {
     this.#options = options;
@@ -43,9 +46,24 @@ export class Joins {
   async count(openings: readonly ChordOpening[], parts: readonly ChordPart[]): Promise<readonly CompleteChord[]> {
     const chords = this.store;
     const { giveUp } = this.#options;
-    if (chords === undefined) return [];
+    if (chords === undefined) return this.#adopt(parts);
     if (openings.length > 0) await persist(`open ${openings.length} chords`, giveUp, () => chords.open(this.openings(openings)));
     return parts.length === 0 ? [] : persist(`count ${parts.length} parts of chords`, giveUp, () => chords.join(parts));
+  }
+
+  /** Where Celery counts and we do not, somebody has to look whether all members of its chords have ended, once one of them has ended here. */
+  async #adopt(parts: readonly ChordPart[]): Promise<readonly CompleteChord[]> {
+    const { app, giveUp } = this.#options;
+    const { backend, publisher, unlock } = app;
+    if (backend?.adoptChord === undefined || unlock === undefined) return [];
+    for (const { groupId, id, callback } of parts) {
+      if (callback === undefined || this.#asked.has(groupId)) continue;
+      const group = await persist(`look for chord ${groupId}`, giveUp, async () => backend.adoptChord?.(groupId, id));
+      if (group !== undefined) await send(publisher, unlock.call(app, groupId, callback, group), giveUp);
+      this.#asked.add(groupId);
+      if (this.#asked.size > MAX_ASKED) this.#asked.delete(this.#asked.values().next().value ?? '');
+    }
+    return [];
   }
 
   /** Ends complete chords, one after the other where one completes the next. Never rejects: what could not be done now, a janitor does. */

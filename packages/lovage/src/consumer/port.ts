@@ -1,5 +1,5 @@
 // What a consumer needs of the program around it. The worker room makes one of an app; tests may make one by hand.
-import type { Broker, Delivery, ExchangeType, Topology } from '../broker/index.ts';
+import type { Broker, Delivery, ExchangeType, Outgoing, Topology } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { ChordOpening, CompleteChord, ResultBackend, StoredOpening, StoredResult } from '../result/index.ts';
 import type { MessageGuard } from '../security/index.ts';
@@ -159,6 +159,8 @@ export interface WorkerApp {
   addQueue?(queue: AddedQueue): { readonly name: string; readonly topology: Topology };
   /** From now on `queues` is without it. Answers the broker's name for it; undefined when it was not among them. */
   cancelQueue?(name: string): string | undefined;
+  /** The task that looks whether all members of a group have ended, as messages; with what its chord does then, and its group as it was saved. */
+  unlock?(groupId: string, callback: string, group: Uint8Array): readonly Outgoing[];
   /** Absent: parts of chords are not counted. */
   readonly joins?: JoinPort | undefined;
   /** What else follows the end of a task that no slot ended. Never rejects. */

@@ -132,6 +132,19 @@ export function keyValueBackend(store: KeyValueStore, options: KeyValueBackendOp
     },
   };
 
+  /** Who is first leaves its mark, so that nobody else is, and so that it is again when its message comes once more. */
+  async function adoptChord(groupId: string, member: string): Promise<Uint8Array | undefined> {
+    const [counter, mark] = [`${prefix}chord-unlock-${groupId}`, `${prefix}lovage-unlock-${groupId}`];
+    const found = await patiently(() => store.get([counter, keys.group(groupId), mark]));
+    const group = found.get(keys.group(groupId));
+    if (!found.has(counter) || group === undefined) return undefined;
+    const first = found.get(mark);
+    if (first !== undefined) return Buffer.from(first.value).toString() === member ? group.value : undefined;
+    const write = { key: mark, value: Buffer.from(member), expires: options.expires };
+    const isFirst = await patiently(async () => store.swap?.try(write, new Map([[mark, undefined]])));
+    return isFirst === true ? group.value : undefined;
+  }
+
   const watch = createKeyWatch({
     interval: options.pollInterval ?? POLL_INTERVAL,
     read: async (ids) => (await get(ids)).values(),
@@ -157,6 +170,7 @@ export function keyValueBackend(store: KeyValueStore, options: KeyValueBackendOp
     },
     groups,
     ...(hasFence ? { fence } : {}),
+    ...(store.celeryCounts === true ? { adoptChord } : {}),
     ...(cleanup === undefined
       ? {}
       : { cleanup: async () => (expires === undefined ? 0 : patiently(() => cleanup.call(store, prefixes, expires))) }),

@@ -30,6 +30,8 @@ export interface KeyValueStore extends AsyncDisposable {
   readonly url: string;
   /** Values go by themselves once they expire. */
   readonly autoExpire: boolean;
+  /** Celery counts the members of a chord here, under `chord-unlock-<id of the group>`. */
+  readonly celeryCounts?: true;
   /** Keys that are not there are absent from the map. */
   get(keys: readonly string[]): Promise<ReadonlyMap<string, KeyValue>>;
   /** No key comes twice in one call. */

@@ -88,6 +88,7 @@ function memcachedStore(url: string, hosts: readonly Host[], timeout: number): K
     name: 'memcached',
     url,
     autoExpire: true,
+    celeryCounts: true,
     get: async (keys) => {
       const byLine = Map.groupBy(new Set(keys), (key) => lineOf(nameOf(key)));
       const calls = Array.from(byLine, ([line, own]) => chunks(own, MAX_KEYS).map((part) => readFrom(line, part)));

@@ -77,6 +77,11 @@ export interface ResultBackend extends AsyncDisposable {
   replyTo?(): Promise<string>;
   /** Counts the parts of chords. Without it, a persistent backend joins through celery.chord_unlock and any other refuses chords when they are sent. */
   readonly chords?: ChordStore;
+  /**
+   * The saved group of a chord that Celery opened and counts here, to the first member that asks; to any other, and of chords that nobody
+   * counts, undefined. Celery's count would never be full, because the members that end here are not in it.
+   */
+  readonly adoptChord?: (groupId: string, member: string) => Promise<Uint8Array | undefined>;
   /** Why it refuses chords although it keeps results, and what to change. */
   readonly chordsNeed?: string;
   /** Keeps which tasks belong to a group. Without it, groups can be neither saved nor restored. */

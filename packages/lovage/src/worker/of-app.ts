@@ -1,11 +1,14 @@
 // What a worker needs, made of a Lovage app: the ports of the consumer and of the worker on one side, the app's parts on the other.
 import { brokerUrl, type Lovage, messageGuardOf, originOf, type Queue, resultUrl } from '../app/index.ts';
+import type { Outgoing } from '../broker/index.ts';
+import { unlockCall } from '../canvas/index.ts';
 import type { ConsumerObserver, ConsumerSettings, JoinPort, RecordWriter, ResultOwner, WorkerApp } from '../consumer/index.ts';
 import {
   formatTime,
   isRejection,
   notRegisteredException,
   type ResultMeta,
+  resultTuple,
   revokedException,
   type TaskRequest,
 } from '../protocol/index.ts';
@@ -142,6 +145,17 @@ function joinsOf(app: Lovage, environment: ExecuteEnvironment): JoinPort {
   };
 }
 
+function unlockMessages(
+  app: Lovage,
+  environment: ExecuteEnvironment,
+  { groupId, callback, group }: { readonly groupId: string; readonly callback: string; readonly group: Uint8Array },
+): readonly Outgoing[] {
+  const { chords } = app.results;
+  const { body } = chords.readCallback(callback);
+  const call = unlockCall({ groupId, body, header: resultTuple(chords.readStructure(group)) });
+  return environment.publisher.prepare([call]).map(({ message }) => message);
+}
+
 /** The app again, in processes and threads of its own. */
 async function slotsOf(app: Lovage, hostname: string, worker: WorkerOptions): ReturnType<WorkerParts['slots']> {
   const { settings } = app;
@@ -208,6 +222,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
     addQueue: (queue) => live.add(queue),
     cancelQueue: (name) => live.cancel(name),
     joins: backend?.chords && joinsOf(app, environment),
+    unlock: (groupId, callback, group) => unlockMessages(app, environment, { groupId, callback, group }),
     aftermath: (request, body, end) => aftermath(request, body, end, environment),
     followUp: async (request, body, stored) => followed(request, body, recordOf(app, stored), environment),
     wasRejected: (stored) => wasRejected(app, stored),
