@@ -51,7 +51,7 @@ import { type AppEvents, createAppEvents } from './events.ts';
 import { createPlanner } from './plan.ts';
 import { createProducer, type Producer, type ProducerHost } from './producer.ts';
 import type { BroadcastNames } from './queues.ts';
-import { addSigning, headerSignerOf } from './security.ts';
+import { addSigning, headerSignerOf, sealsOf } from './security.ts';
 import { idleSettings, type Settings } from './settings.ts';
 import { createState, type State } from './state.ts';
 
@@ -146,6 +146,7 @@ export class Core {
       accept: serialization.accept(settings.resultAcceptContent ?? settings.acceptContent),
       expires: settings.resultExpires ?? undefined,
       errors: this.errors,
+      seals: sealsOf(settings, serialization, this.#options.clock),
     });
     const open = async (): Promise<ResultBackend> => {
       await this.ready();

@@ -3,7 +3,14 @@
 //
 // A failing body may be a member of another chord and complete that one, so this goes on until nothing is complete any more.
 import type { JointWrite, Subscription } from '../broker/index.ts';
-import type { ChordOpening, ChordPart, ChordStore, CompleteChord, StoredOpening } from '../result/index.ts';
+import {
+  type ChordOpening,
+  type ChordPart,
+  type ChordStore,
+  type CompleteChord,
+  isSealedCallback,
+  type StoredOpening,
+} from '../result/index.ts';
 import type { Aftermath } from '../task/index.ts';
 import { logger } from '../util/index.ts';
 import { persist, send, store } from './persist.ts';
@@ -19,6 +26,12 @@ export interface JoinsOptions {
   readonly subscription: () => Subscription | undefined;
   /** Ends the retries of a store or broker that stays away. */
   readonly giveUp: AbortSignal;
+}
+
+/** Where what is kept has to be signed, the word of a member's message, which was checked, goes before that of whoever opened the chord. */
+function withOwnCallback(chord: CompleteChord, own: readonly ChordPart[]): CompleteChord {
+  const callback = own.find((part) => part.groupId === chord.groupId && isSealedCallback(part.callback))?.callback;
+  return callback === undefined ? chord : { ...chord, callback };
 }
 
 /** Ends chords. */
@@ -66,9 +79,12 @@ export class Joins {
     return [];
   }
 
-  /** Ends complete chords, one after the other where one completes the next. Never rejects: what could not be done now, a janitor does. */
-  async end(complete: readonly CompleteChord[]): Promise<void> {
-    for (let left = complete; left.length > 0; ) {
+  /**
+   * Ends complete chords, one after the other where one completes the next. Never rejects: what could not be done now, a janitor does.
+   * `own`: the parts that completed them.
+   */
+  async end(complete: readonly CompleteChord[], own: readonly ChordPart[]): Promise<void> {
+    for (let left = complete.map((chord) => withOwnCallback(chord, own)); left.length > 0; ) {
       const next = await Promise.all(left.map((chord) => this.#endSafely(chord)));
       left = next.flat();
     }
@@ -81,7 +97,7 @@ export class Joins {
       log.warning('Chord {id} was complete, and its body was not sent: its last worker is gone. It is done now.', {
         id: groupId,
       });
-    await this.end(stale);
+    await this.end(stale, []);
     return stale.length;
   }
 
@@ -123,7 +139,8 @@ export class Joins {
       if (next.length > 0 && app.broker.jointPublish !== undefined) writes.push(await app.broker.jointPublish(next));
       await subscription.settle([], [chords.jointClose(groupId, writes)]);
       if (join === undefined) return [];
-      return join.complete() ?? (await this.count([], parts));
+      const complete = join.complete() ?? (await this.count([], parts));
+      return complete.map((chord) => withOwnCallback(chord, parts));
     } catch (error) {
       log.warning('The end of chord {id} was not written at once, its parts are written one by one: {error}', {
         id: groupId,
@@ -140,6 +157,6 @@ export class Joins {
     const complete = await this.count(openings, parts);
     await send(app.publisher, next, giveUp);
     await persist(`close chord ${groupId}`, giveUp, async () => this.store?.close([groupId]));
-    return complete;
+    return complete.map((chord) => withOwnCallback(chord, parts));
   }
 }

@@ -151,7 +151,7 @@ export class Settler {
     const complete = join.complete();
     // What was lost counts its parts once more, by itself.
     if (complete === undefined && isLost) return;
-    await this.joins.end(complete ?? (await this.joins.count([], parts)));
+    await this.joins.end(complete ?? (await this.joins.count([], parts)), parts);
   }
 
   /** After a failed joint commit: a turn whose ready result is stored was committed after all, so it writes nothing again. */
@@ -190,10 +190,11 @@ export class Settler {
       giveUp,
     );
     const ours = foreign.size === 0 ? turns : withoutForeign(turns, foreign);
+    const parts = ours.flatMap((turn) => turn.parts ?? []);
     const complete = ours.some(hasChords)
       ? await this.joins.count(
           ours.flatMap((turn) => turn.openings ?? []),
-          ours.flatMap((turn) => turn.parts ?? []),
+          parts,
         )
       : [];
     await send(
@@ -201,7 +202,7 @@ export class Settler {
       ours.flatMap((turn) => turn.next),
       giveUp,
     );
-    if (complete.length > 0) await this.joins.end(complete);
+    if (complete.length > 0) await this.joins.end(complete, parts);
   }
 
   /** The turn with the verdict that it can have: what cannot be written sends its message to the dead letters, from where it can come again. */

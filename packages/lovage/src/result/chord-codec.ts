@@ -1,8 +1,9 @@
 // What chords keep, as bytes and texts: parts as Celery writes them, what follows when all have come, how a header is nested.
 // Slots encode with it, the worker that completes a chord decodes; stores look into none of it.
 import { parseResultTuple, type ResultNode, type ResultTuple, type WireSignature } from '../protocol/index.ts';
+import type { Seals } from '../security/index.ts';
 import type { Serialization } from '../serialization/index.ts';
-import { DecodeError } from '../util/index.ts';
+import { DecodeError, SignatureRefusedError } from '../util/index.ts';
 import type { ChordCallback, ChordOpening, ChordPart, StoredOpening } from './chord-seam.ts';
 import { EXCEPTION_STATES } from './record.ts';
 
@@ -49,15 +50,43 @@ export interface ChordCodecOptions {
   readonly exception: (error: Error) => unknown;
   /** Seconds. */
   readonly expires: number | undefined;
+  /** Of an app that signs what it sends: bodies that a store keeps are sent under its signature, so they are signed there too. */
+  readonly seals?: Seals | undefined;
+}
+
+/** What the seal of a callback is for. */
+const PURPOSE = ['chord'];
+
+/** Is it signed, whoever did it? Then another worker can send its body. */
+export function isSealedCallback(text: string | undefined): boolean {
+  return text?.startsWith('{"sealed":') === true;
 }
 
 const JSON_ONLY: ReadonlySet<string> = new Set(['application/json']);
 
 /** The codec of one app; codec.ts makes it. */
 export function createChordCodec(options: ChordCodecOptions): ChordCodec {
-  const { serialization, write, read, exception, expires } = options;
+  const { serialization, write, read, exception, expires, seals } = options;
 
-  const callbackText = ({ body }: ChordCallback): string => Buffer.from(serialization.encode({ body }, 'json').body).toString();
+  /** Members of one chord end one after the other, and one signature serves all. */
+  let last: { readonly text: string; readonly sealed: string } | undefined;
+  const callbackText = ({ body }: ChordCallback): string => {
+    const text = Buffer.from(serialization.encode({ body }, 'json').body).toString();
+    if (seals === undefined) return text;
+    if (last?.text !== text) last = { text, sealed: JSON.stringify({ sealed: text, seal: seals.seal(PURPOSE, text) }) };
+    return last.sealed;
+  };
+
+  const unsealed = (text: string): string => {
+    if (!isSealedCallback(text)) {
+      if (seals === undefined) return text;
+      throw new SignatureRefusedError('It was kept without a signature, and this app signs what it sends.');
+    }
+    const { sealed, seal } = JSON.parse(text) as { readonly sealed?: unknown; readonly seal?: unknown };
+    if (typeof sealed !== 'string' || typeof seal !== 'string') throw new DecodeError('The callback of a chord has no text.');
+    seals?.check(PURPOSE, sealed, seal);
+    return sealed;
+  };
 
   const structure = (header: unknown): Uint8Array => write({ result: header });
 
@@ -85,7 +114,7 @@ export function createChordCodec(options: ChordCodecOptions): ChordCodec {
     readPart: (body) => partOf(read(body)),
     readCallback: (text) => {
       const input = {
-        body: Buffer.from(text),
+        body: Buffer.from(unsealed(text)),
         contentType: 'application/json',
         contentEncoding: 'utf-8',
         compression: undefined,

@@ -14,8 +14,9 @@ import {
   writeException,
   writeMeta,
 } from '../protocol/index.ts';
+import type { Seals } from '../security/index.ts';
 import type { Encoded, Serialization } from '../serialization/index.ts';
-import { DecodeError } from '../util/index.ts';
+import { DecodeError, SignatureRefusedError } from '../util/index.ts';
 import { type ChordCodec, createChordCodec } from './chord-codec.ts';
 import type { StoredGroup } from './group-seam.ts';
 import { EXCEPTION_STATES, type ResultRecord } from './record.ts';
@@ -30,6 +31,8 @@ export interface ResultCodecOptions {
   /** Seconds; undefined or 0: for ever. */
   readonly expires: number | undefined;
   readonly errors: ErrorRegistry;
+  /** Of an app that signs what it sends. */
+  readonly seals?: Seals | undefined;
 }
 
 /** With what a result is written. */
@@ -108,7 +111,13 @@ export function createResultCodec(options: ResultCodecOptions): ResultCodec {
 
   function decode(stored: StoredResult): ResultMeta {
     if (stored.unreadable !== undefined) throw stored.unreadable;
-    return parseMeta(read(stored), stored.id);
+    const value = read(stored);
+    // A signature says who wrote it; for whom, the record says itself.
+    if (serializer === 'auth' && isRecord(value) && value.task_id !== stored.id)
+      throw new SignatureRefusedError(
+        `What is stored as the result of task ${stored.id} was signed as that of ${JSON.stringify(value.task_id) ?? 'no task'}: somebody put it there.`,
+      );
+    return parseMeta(value, stored.id);
   }
 
   function encodeGroup(group: ResultNode): StoredGroup {
@@ -129,6 +138,7 @@ export function createResultCodec(options: ResultCodecOptions): ResultCodec {
     read: (body) => read({ body, contentType: '', contentEncoding: '' }),
     exception: (error) => writeException(error, isEncodable, errors),
     expires,
+    seals: options.seals,
   });
   return { encode, decode, record: (stored) => recordOf(decode(stored), errors), encodeGroup, decodeGroup, chords };
 }

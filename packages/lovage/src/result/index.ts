@@ -10,7 +10,7 @@ export {
   revokeCommand,
   type StampQuery,
 } from './broadcaster.ts';
-export type { ChordCodec, MemberEnd, ReadPart } from './chord-codec.ts';
+export { type ChordCodec, isSealedCallback, type MemberEnd, type ReadPart } from './chord-codec.ts';
 export type * from './chord-seam.ts';
 export { createResultCodec, type EncodeResultOptions, type ResultCodec, type ResultCodecOptions } from './codec.ts';
 export { type OwnBackends, openBackend } from './drivers.ts';

@@ -7,6 +7,7 @@ import { Lovage, type SettingsInput } from '../../../src/app/index.ts';
 import { DEFAULT_DEAD_LETTERS, deadLetterDeclaration, deadLetterQueue, type Outgoing } from '../../../src/broker/index.ts';
 import { chain, chord } from '../../../src/canvas/index.ts';
 import { Reject } from '../../../src/index.ts';
+import { createResultCodec } from '../../../src/result/index.ts';
 import { SIGNATURE_HEADER } from '../../../src/security/index.ts';
 import { uuid } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
@@ -70,6 +71,38 @@ describe.concurrent.each(places)('signed headers on %s', (name, place) => {
     const values = await Promise.all(results.map((result) => result.get({ timeout: 20 })));
     expect(values).toEqual([3, 4, 1, 5, 6].slice(0, values.length));
     expect(await s.counts()).toEqual(empty);
+  });
+});
+
+// One on the shared Redis: a janitor takes what it finds there, whose it is does not matter.
+const counting = places.filter(([name]) => ['memory', 'sqlite, one file', 'redis'].includes(name));
+
+describe.concurrent.each(counting)('chords on %s', (_, place) => {
+  it('of somebody who has no key: a body that a store was made to keep is not sent, that of members who may is', async () => {
+    await using s = await setup(place, SIGNED);
+    const { ran, add, sum } = tasksOf(s);
+    const { serialization } = s.app;
+    const accept = serialization.accept(['json']);
+    const plain = createResultCodec({ serialization, serializer: 'json', accept, expires: 60, errors: s.app.errors });
+    const store = (await s.app.openBackend()).chords;
+    // Two that seem to wait for a janitor, the forged one first.
+    for (const [what, { chords }] of [
+      ['forged', plain],
+      ['signed', s.app.results],
+    ] as const) {
+      const groupId = uuid();
+      const options = { task_id: uuid() };
+      const body = { task: 'note', args: [what], kwargs: {}, options, subtask_type: null, immutable: true };
+      const header = [[groupId, null], []] as const;
+      await store?.open([chords.opening({ groupId, size: 1, body, header, nested: false, expires: 60 })]);
+      const part = { groupId, index: 0, id: uuid(), state: 'SUCCESS', result: 1, callback: { body } } as const;
+      expect(await store?.join([chords.part(part)])).toHaveLength(1);
+    }
+    await using _worker = await startWorker(s.app, { concurrency: 4, staleChords: 1 });
+    expect(await (await chord([add.s(1, 1), add.s(2, 2)], sum.s()).delay()).get({ timeout: 20 })).toBe(6);
+    await soon(async () => expect(ran).toContain('signed'));
+    await soon(async () => expect(await s.counts()).toEqual(empty));
+    expect(ran).toEqual(['signed']);
   });
 });
 
