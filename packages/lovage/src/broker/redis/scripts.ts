@@ -440,10 +440,10 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 `);
 
-/** Counts a queue. KEYS: holders, parked, lists. ARGV: prefix of held hashes. Answers ready, held, parked, number of keys that exist. */
+/** Counts a queue. KEYS: holders, parked, serves, lists. ARGV: prefix of held hashes. Answers ready, held, parked, number of keys that exist. */
 export const COUNT: RedisScript = redisScript(`
-local ready, exist, held, mine = 0, redis.call('EXISTS', KEYS[2]), 0, {}
-for i = 3, #KEYS do
+local ready, exist, held, mine = 0, redis.call('EXISTS', KEYS[2], KEYS[3]), 0, {}
+for i = 4, #KEYS do
   local length = redis.pcall('LLEN', KEYS[i])
   if type(length) == 'number' then ready = ready + length end
   exist = exist + redis.call('EXISTS', KEYS[i])

@@ -17,6 +17,16 @@ export function describeQueues({ setup, traits }: Suite): void {
     expect(await broker.purge(queue)).toBe(0);
   });
 
+  test('an empty queue that somebody takes from counts as there, for everybody', async () => {
+    await using harness = await setup();
+    await using broker = await harness.open();
+    await using other = await harness.open();
+    const queue = await freshQueue(broker);
+    await using _reader = await read(broker, queue);
+    // Whoever takes says so with its first look.
+    await vi.waitFor(async () => expect(await other.count(queue)).toMatchObject({ ready: 0 }), SOON);
+  });
+
   test('peek shows the next messages and takes none', async ({ expect }) => {
     await using harness = await setup();
     await using broker = await harness.open();
