@@ -83,7 +83,11 @@ export function createRedisStore(context: RedisContext): QueueStore {
   }
 
   async function count(queue: string): Promise<QueueCount | undefined> {
-    const reply = line.script(COUNT, [keys.holders, keys.parked(queue), keys.serves(queue), ...keys.lists(queue)], [keys.held('')]);
+    const reply = line.script(
+      COUNT,
+      [keys.holders, keys.parked(queue), keys.serves(queue), ...keys.lists(queue)],
+      [keys.held('')],
+    );
     const [ready = 0, held = 0, parked = 0, exist = 0] = (await ask('Counting failed', reply)) as number[];
     if (exist === 0 && held === 0 && !declared.has(queue)) return undefined;
     return { ready, held, parked };
