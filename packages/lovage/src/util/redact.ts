@@ -50,9 +50,9 @@ function parameter(text: string): string {
 /** May there be anything to mask? Most texts end here. */
 const SUSPICIOUS = /:\/\/|pass|secret|token|credential|signature|authorization|api_?key|private_?key|access_?key|account_?key/i;
 const URL_IN_TEXT = /[a-z][a-z0-9+.-]{0,31}:\/\/[^\s"'`<>]+/gi;
-/** `password=…`, `"token": "…"`, `'secret': '…'`, `Authorization: Bearer …`. Bounded, so that no text makes it slow. */
+/** `password=…`, `"token": "…"`, `'secret': '…'`, `Authorization: Bearer …`, but no name of an error. Bounded, so that no text makes it slow. */
 const PAIR_IN_TEXT =
-  /((?:passwd|password|passphrase|secret|token|credential|signature|authorization|api_?key|private_?key|access_?key|account_?key)\w{0,16}["']?\s{0,4}[:=]\s{0,4})("[^"\n]*"|'[^'\n]*'|(?:(?:Bearer|Basic)\s+)?[^\s,;&)}\]"']+)/gi;
+  /((?:passwd|password|passphrase|secret|token|credential|signature|authorization|api_?key|private_?key|access_?key|account_?key)(?!\w{0,16}Error)\w{0,16}["']?\s{0,4}[:=]\s{0,4})("[^"\n]*"|'[^'\n]*'|(?:(?:Bearer|Basic)\s+)?[^\s,;&)}\]"']+)/gi;
 
 /** A running text without the passwords of its URLs and the values of what is called a password, a token, a secret. */
 export function redactText(text: string): string {

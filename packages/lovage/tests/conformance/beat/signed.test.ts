@@ -27,10 +27,10 @@ const signing: Readonly<Record<string, SettingsInput>> = {
     securityCertStore: join(keys, '*-cert.pem'),
   },
 };
-const { memory, 'sqlite, one file': sqlite, redis, 'amqp with redis': amqp } = places;
+const { 'sqlite, one file': sqlite, redis, 'amqp with redis': amqp } = places;
 
 describe.concurrent.each(Object.entries(signing))('%s', (_, settings) => {
-  it.each(Object.entries({ memory, sqlite, redis, amqp }))('on %s', async (_name, place) => {
+  it.each(Object.entries({ sqlite, redis, amqp }))('on %s', async (_name, place) => {
     const name = `beat-${uuid()}`;
     const plain = { ...place?.(), taskDefaultQueue: name, controlExchange: name };
     const beatSchedule = { own: { task: 'note', schedule: 0.2, args: ['own'] } };

@@ -137,3 +137,9 @@ describe('errors', () => {
     expect(redactError(error)).toBe(error);
   });
 });
+
+it('the name of an error is not that of a secret', () => {
+  for (const text of ['SignatureRefusedError: It was changed.', 'TokenExpiredError: jwt expired'])
+    expect(redactText(text)).toBe(text);
+  expect(redactText('SignatureRefusedError: token=planted')).toBe('SignatureRefusedError: token=********');
+});
