@@ -28,7 +28,7 @@ import { Pace } from './pace.ts';
 import { Policies, type PolicyChange } from './policies.ts';
 import type { EventError, WorkerApp } from './port.ts';
 import { Quarantine, type Quarantined } from './quarantine.ts';
-import { type Entry, entryOf, keyOf, Requests, Run } from './request.ts';
+import { Entry, keyOf, Requests, Run } from './request.ts';
 import { Returned } from './returned.ts';
 import { Revoked } from './revoked.ts';
 import { isSuspect, Slots } from './slots.ts';
@@ -364,7 +364,7 @@ export class Flow {
     const key = keyOf(taken.request);
     if (delivery.redelivered && this.#returned.attach(key, delivery)) return;
     if (this.#returned.overLimit(delivery, taken.request) || this.#turnsAway(delivery)) return;
-    const entry = entryOf(key, taken, { delivery, policy: this.#policies.of(taken.definition) });
+    const entry = new Entry(key, taken, { delivery, policy: this.#policies.of(taken.definition) });
     this.requests.add(entry);
     logReceived(entry.request);
     if (isSuspect(delivery) && !this.#hasWard) void this.#alone(entry);

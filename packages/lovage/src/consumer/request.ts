@@ -10,8 +10,12 @@ import type { Answer } from './verdict.ts';
 
 export type EntryState = 'received' | 'held' | 'ready' | 'running' | 'settling' | 'done';
 
-/** A message and its task, as long as they are ours. */
-export interface Entry {
+/**
+ * A message and its task, as long as they are ours. A class, as is its job: of literals many of which live when the collector looks, V8
+ * makes all others among the old objects, where they keep all that they refer to until the next full collection (bench row
+ * redis-drain-events).
+ */
+export class Entry {
   readonly key: string;
   readonly request: TaskRequest;
   readonly definition: TaskDefinition;
@@ -22,64 +26,34 @@ export interface Entry {
   /** As we hold it now; undefined when it was acked early or its line was lost. */
   delivery: Delivery | undefined;
   /** The early ack was given. */
-  acked: boolean;
-  state: EntryState;
-  /** Its run, while it runs. */
-  run: Run | undefined;
-  /** Nothing else may run in its process: it may take that along. */
-  alone: boolean;
-  /** A shutdown asked the task to stop: its message goes back uncounted. */
-  interrupted: boolean;
-  /** Epoch seconds until which it waits here for its eta or its rate. */
-  heldUntil: number | undefined;
-  heldFor: 'eta' | 'rate' | undefined;
-  /** Stops waiting for the eta, the rate or the word of a strategy. */
-  release: (() => void) | undefined;
-  /** Epoch seconds of the start. */
-  startedAt: number | undefined;
-  /** The process that runs it. */
-  pid: number | undefined;
-  /** Somebody revoked it while it ran: the signal that was named, or `''`. It ends as REVOKED, whatever it does. */
-  terminated: string | undefined;
-  /** Made when there is first something to tell. */
-  hooks: RequestHooks | undefined;
-}
-
-/** The entry of a message that was just let in. */
-export function entryOf(
-  key: string,
-  { request, definition }: { readonly request: TaskRequest; readonly definition: TaskDefinition },
-  { delivery, policy }: { readonly delivery: Delivery; readonly policy: TaskPolicy },
-): Entry {
-  return new LetIn(key, request, definition, delivery, policy);
-}
-
-/**
- * A class, as is its job: of literals many of which live when the collector looks, V8 makes all others among the old objects, where they
- * keep all that they refer to until the next full collection (bench row redis-drain-events).
- */
-class LetIn implements Entry {
-  readonly key: string;
-  readonly request: TaskRequest;
-  readonly definition: TaskDefinition;
-  readonly policy: TaskPolicy;
-  readonly job: Job;
-  readonly original: Delivery;
-  delivery: Delivery | undefined;
   acked = false;
   state: EntryState = 'received';
+  /** Its run, while it runs. */
   run: Run | undefined = undefined;
+  /** Nothing else may run in its process: it may take that along. */
   alone = false;
+  /** A shutdown asked the task to stop: its message goes back uncounted. */
   interrupted = false;
+  /** Epoch seconds until which it waits here for its eta or its rate. */
   heldUntil: number | undefined = undefined;
   heldFor: 'eta' | 'rate' | undefined = undefined;
+  /** Stops waiting for the eta, the rate or the word of a strategy. */
   release: (() => void) | undefined = undefined;
+  /** Epoch seconds of the start. */
   startedAt: number | undefined = undefined;
+  /** The process that runs it. */
   pid: number | undefined = undefined;
+  /** Somebody revoked it while it ran: the signal that was named, or `''`. It ends as REVOKED, whatever it does. */
   terminated: string | undefined = undefined;
+  /** Made when there is first something to tell. */
   hooks: RequestHooks | undefined = undefined;
 
-  constructor(key: string, request: TaskRequest, definition: TaskDefinition, delivery: Delivery, policy: TaskPolicy) {
+  /** Of a message that was just let in. */
+  constructor(
+    key: string,
+    { request, definition }: { readonly request: TaskRequest; readonly definition: TaskDefinition },
+    { delivery, policy }: { readonly delivery: Delivery; readonly policy: TaskPolicy },
+  ) {
     this.key = key;
     this.request = request;
     this.definition = definition;
