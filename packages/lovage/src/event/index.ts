@@ -1,17 +1,7 @@
 // Events: what happens to tasks and workers, told to whoever watches. Comes in: types and fields. Goes out: transient messages to one
 // exchange, and on the other side the same events again, a picture of the cluster made of them, and snapshots of that picture. Nobody
 // ever waits for an event: what cannot be sent is kept within bounds, and then dropped.
-export {
-  createDispatcher,
-  createEventOutbox,
-  type Dispatcher,
-  type DispatcherInfo,
-  type DispatcherOptions,
-  type EventHost,
-  type EventKind,
-  type EventOutbox,
-  type EventSettings,
-} from './dispatcher.ts';
+export { createDispatcher, type Dispatcher, type DispatcherOptions, type EventKind } from './dispatcher.ts';
 export {
   type Camera,
   type CameraOptions,
@@ -21,6 +11,7 @@ export {
   ratePerSecond,
   startCamera,
 } from './live.ts';
+export { createEventOutbox, type DispatcherInfo, type EventHost, type EventOutbox, type EventSettings } from './outbox.ts';
 export {
   type EventStream,
   type GapEvent,
