@@ -212,10 +212,11 @@ class Outbox implements EventOutbox {
     const silent: Waiting[] = [];
     const asking = new Set<string>();
     for (const waiting of batch) {
-      const key = waiting.arrayKey;
-      const waits = waiting.routingKey === undefined && this.#unheard.has(key) && asking.has(key);
+      const { routingKey, arrayKey } = waiting;
+      const waits = routingKey === undefined && this.#unheard.has(arrayKey) && asking.has(arrayKey);
       (waits ? silent : asked).push(waiting);
-      asking.add(key);
+      // Who leaves by itself, under a key of its own, asks for no array.
+      if (routingKey === undefined) asking.add(arrayKey);
     }
     return [asked, silent];
   }

@@ -127,7 +127,7 @@ it('a file that is no state file is refused, and left alone', async () => {
   writeFileSync(stateDb, 'my notes');
   await expect(startWorker(s.app, { stateDb })).rejects.toThrow(ConfigurationError);
   expect(readFileSync(stateDb, 'utf8')).toBe('my notes');
-  await expect(startWorker(s.app, { stateDb: join(here, 'no/such/folder') })).rejects.toThrow(/cannot be written/);
+  await expect(startWorker(s.app, { stateDb: join(stateDb, 'w.state') })).rejects.toThrow(/cannot be read: ENOTDIR/);
 });
 
 describe('a worker that obeys', () => {

@@ -221,6 +221,23 @@ test.each([1, undefined])('who listens before events leave hears them all, in or
   expect(keys(it.sent)).toEqual(['task.multi', 'task.multi', 'worker.heartbeat', 'task.multi']);
 });
 
+test('an event that leaves by itself asks for no array, though it is of the same group', async () => {
+  await using it = await setup();
+  await using outbox = createEventOutbox(it.host);
+  await using app = dispatcherOf(it.host, outbox, { hostname: 'gen1@h' });
+  await using dispatcher = dispatcherOf(it.host, outbox, worker());
+  const { kind, written } = started();
+  it.listeners = 0;
+  dispatcher.sendLater(kind, 'before');
+  await dispatcher.flush();
+  it.listeners = 1;
+  app.send('task-sent', { uuid: 'a' });
+  for (const uuid of ['a', 'b']) dispatcher.sendLater(kind, uuid);
+  await dispatcher.flush();
+  expect(written).toEqual(['before', 'a', 'b']);
+  expect(keys(it.sent)).toEqual(['task.multi', 'task.sent', 'task.multi', 'task.multi']);
+});
+
 test('behind a slow broker the oldest fall from the ring and are counted', async () => {
   await using it = await setup();
   const { promise, resolve } = Promise.withResolvers<void>();
