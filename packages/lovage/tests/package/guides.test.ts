@@ -25,7 +25,9 @@ test.concurrent.for([...guides.pages])(
   'the examples of %s print what they say',
   { timeout: 60_000 },
   async ([, guide], { expect }) => {
-    const { stdout } = await run(process.execPath, [guide.runner], { cwd: guide.folder, env: guides.environment });
+    // One that waits for ever is ended with its test.
+    const options = { cwd: guide.folder, env: guides.environment, timeout: 55_000, killSignal: 'SIGKILL' } as const;
+    const { stdout } = await run(process.execPath, [guide.runner], options);
     expect(JSON.parse(stdout)).toEqual(guide.expected);
   },
 );
