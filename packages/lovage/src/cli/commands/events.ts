@@ -8,7 +8,7 @@ import { integer, string } from '@optique/core/valueparser';
 import { importModule, type Lovage, resolveModule, splitExport } from '../../app/index.ts';
 import type { CameraOptions, StreamEvent } from '../../event/index.ts';
 import { writeEvent } from '../../protocol/index.ts';
-import { ConfigurationError, redactData, redactUrl } from '../../util/index.ts';
+import { ConfigurationError, reasonOf, redactData, redactUrl } from '../../util/index.ts';
 import { configureLogging, type LogLevel, nodeFormat, nodeName, openLogFile } from '../../worker/index.ts';
 import { asProgram, withProgramOptions } from '../daemon/index.ts';
 import { type Command, type CommandContext, defineCommand, EXIT } from '../define.ts';
@@ -17,7 +17,7 @@ import { runMonitor } from '../monitor/run.ts';
 import { commaList, type LogOptions, seconds } from '../options.ts';
 import { toJson } from '../output.ts';
 import { createDump } from './event-lines.ts';
-import { because, reachBroker } from './reach.ts';
+import { reachBroker } from './reach.ts';
 import { untilTold } from './until-told.ts';
 
 const parser = object({
@@ -67,7 +67,7 @@ async function dump(app: Lovage, { types, limit }: DumpOptions, { out }: Command
       // What is sent from now on is seen.
       if (state === 'listening' && !begun) out.line('-> evdump: starting capture...');
       begun ||= state === 'listening';
-      if (state === 'lost') out.warn(`-> Connection lost, attempting reconnect (${because(error)})`);
+      if (state === 'lost') out.warn(`-> Connection lost, attempting reconnect (${reasonOf(error)})`);
     },
   });
   for await (const event of stream) await write(out.json ? jsonOf(event) : lineOf(event));

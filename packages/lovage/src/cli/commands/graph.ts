@@ -7,13 +7,13 @@ import { argument, option } from '@optique/core/primitives';
 import { choice, string } from '@optique/core/valueparser';
 import { importModule, resolveModule, splitExport } from '../../app/index.ts';
 import { explain, statesOf } from '../../canvas/index.ts';
-import { ConfigurationError } from '../../util/index.ts';
+import { ConfigurationError, reasonOf } from '../../util/index.ts';
 import { type Blueprints, describeBlueprints, type StepInfo } from '../../worker/index.ts';
 import { type Command, type CommandContext, defineCommand, EXIT } from '../define.ts';
 import { isRecord } from '../options.ts';
 import { printable } from '../output.ts';
 import { askWorkers, drawWorkers, pictureLines, readWish } from './graph-workers.ts';
-import { because, reachBackend, reachBroker } from './reach.ts';
+import { reachBackend, reachBroker } from './reach.ts';
 
 type Format = 'text' | 'mermaid' | 'dot';
 
@@ -39,7 +39,7 @@ async function read(given: string): Promise<unknown> {
   }
   const text = await readFile(given, 'utf8').catch((error: unknown) => {
     throw new ConfigurationError(
-      `graph canvas: the file ${given} cannot be read (${because(error)}). Give a signature as JSON, a file with it, or module:export.`,
+      `graph canvas: the file ${given} cannot be read (${reasonOf(error)}). Give a signature as JSON, a file with it, or module:export.`,
     );
   });
   return parsed(text, `The file ${given}`);
@@ -49,7 +49,7 @@ function parsed(text: string, what: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new ConfigurationError(`${what} is no JSON that can be read: ${because(error)}`);
+    throw new ConfigurationError(`${what} is no JSON that can be read: ${reasonOf(error)}`);
   }
 }
 

@@ -7,10 +7,10 @@ import { choice, string } from '@optique/core/valueparser';
 import { brokerUrl, type Lovage, topologyOf } from '../../app/index.ts';
 import type { BindingDeclaration, Broker } from '../../broker/index.ts';
 import { parseAmqpUrl } from '../../util/amqp-url.ts';
-import { BrokerConnectionError, ConfigurationError } from '../../util/index.ts';
+import { BrokerConnectionError, ConfigurationError, reasonOf } from '../../util/index.ts';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { table } from '../output.ts';
-import { because, reachBroker } from './reach.ts';
+import { reachBroker } from './reach.ts';
 
 /** Where RabbitMQ's management plugin listens when nobody says. */
 const MANAGEMENT_PORT = 15_672;
@@ -37,7 +37,7 @@ async function fromManagement(url: string, management: string | undefined): Prom
     });
   } catch (error) {
     throw new BrokerConnectionError(
-      `RabbitMQ's management plugin at ${base} cannot be reached: ${because(error)}. Switch it on (rabbitmq-plugins enable rabbitmq_management), or name its address with --management`,
+      `RabbitMQ's management plugin at ${base} cannot be reached: ${reasonOf(error)}. Switch it on (rabbitmq-plugins enable rabbitmq_management), or name its address with --management`,
       { cause: error },
     );
   }

@@ -1,7 +1,7 @@
 // Is a broker or a result store within reach? Asked before a command uses one, so that nobody waits in vain for one that is down.
 import type { Lovage } from '../../app/index.ts';
 import type { Broker } from '../../broker/index.ts';
-import { BackendError, BrokerConnectionError, deadline, LovageError, orAborted } from '../../util/index.ts';
+import { BackendError, BrokerConnectionError, deadline, LovageError, orAborted, reasonOf } from '../../util/index.ts';
 
 /** Something with an address that can be asked. */
 export interface Reachable {
@@ -22,20 +22,6 @@ export async function reach(part: Reachable, seconds: number): Promise<void> {
   await orAborted(part.check(limit.signal), last.signal);
 }
 
-/** Why something cannot be reached, with what the driver knows of it. */
-export function because(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { cause } = error;
-  if (!(cause instanceof Error) || error.message.includes(cause.message)) return withoutStop(error.message);
-  const { code = '' } = cause as { readonly code?: string };
-  return withoutStop(`${error.message}: ${cause.message === '' ? code : cause.message}`);
-}
-
-/** More follows. */
-function withoutStop(text: string): string {
-  return text.replace(/\.+$/, '');
-}
-
 /** The app's broker, once it has answered. Throws BrokerConnectionError. */
 export async function reachBroker(app: Lovage, role: 'read' | 'write'): Promise<Broker> {
   const broker = await app.openBroker(role);
@@ -44,7 +30,7 @@ export async function reachBroker(app: Lovage, role: 'read' | 'write'): Promise<
   } catch (error) {
     if (error instanceof LovageError && !error.transient) throw error;
     throw new BrokerConnectionError(
-      `The broker ${broker.url} cannot be reached: ${because(error)}. ${CURE} (-b, LOVAGE_BROKER_URL, setting brokerUrl).`,
+      `The broker ${broker.url} cannot be reached: ${reasonOf(error)}. ${CURE} (-b, LOVAGE_BROKER_URL, setting brokerUrl).`,
       { cause: error },
     );
   }
@@ -59,7 +45,7 @@ export async function reachBackend(app: Lovage): Promise<void> {
   } catch (error) {
     if (error instanceof LovageError && !error.transient) throw error;
     throw new BackendError(
-      `The result store ${backend.url} cannot be reached: ${because(error)}. ${CURE} (--result-backend, LOVAGE_RESULT_BACKEND, setting resultBackend).`,
+      `The result store ${backend.url} cannot be reached: ${reasonOf(error)}. ${CURE} (--result-backend, LOVAGE_RESULT_BACKEND, setting resultBackend).`,
       { cause: error },
     );
   }

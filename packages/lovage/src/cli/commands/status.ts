@@ -1,8 +1,10 @@
 // `lovage status`: which workers answer, and is everything that a task needs within reach?
+
+import { reasonOf } from '../../util/index.ts';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { columns, type Output, printable, wrapped } from '../output.ts';
 import { queueTable, reportQueues } from './queues.ts';
-import { because, type Reachable, reach } from './reach.ts';
+import { type Reachable, reach } from './reach.ts';
 import { askParser, NOBODY, onlineLine, repliesByNode, replyLines } from './remote.ts';
 
 interface Part {
@@ -18,7 +20,7 @@ async function probe(part: Reachable, seconds: number): Promise<Part> {
     await reach(part, seconds);
     return { url: part.url, ok: true, milliseconds: Math.round((performance.now() - began) * 100) / 100 };
   } catch (error) {
-    return { url: part.url, ok: false, error: because(error) };
+    return { url: part.url, ok: false, error: reasonOf(error) };
   }
 }
 
