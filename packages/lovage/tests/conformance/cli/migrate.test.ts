@@ -1,5 +1,6 @@
 // `lovage migrate`, `list` and `purge` on real brokers: what is brought over, and what a death in the middle leaves.
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { Lovage } from '../../../src/app/index.ts';
@@ -45,13 +46,15 @@ test.each(['redis', 'amqp'] as const)(
     const ids = await fill(source, queue, 2000);
     const line = ['migrate', file, destination, '-Q', queue, '-a'];
     const child = execFile(process.execPath, [LOVAGE, ...line], { cwd: shop.folder });
+    // Listened to from the start: it may be quicker than the look at the queue.
+    const closed = once(child, 'close');
     const broker = await target.openBroker('read');
     await vi.waitFor(async () => expect((await broker.count(queue))?.ready ?? 0).toBeGreaterThan(100), {
       interval: 1,
       timeout: 20_000,
     });
     child.kill('SIGKILL');
-    await new Promise((done) => child.once('close', done));
+    await closed;
     const done = await shop.run([...line, '--json']);
     expect(done.code).toBe(0);
     expect((await idsIn(target, queue)).toSorted()).toEqual(ids.toSorted());
@@ -100,10 +103,11 @@ test('a purge that is killed touches no other queue, and is done by running it a
   const kept = await fill(app, 'kept', 10);
   const line = ['-b', file, 'purge', '-Q', 'gone', '-f'];
   const child = execFile(process.execPath, [LOVAGE, ...line], { cwd: shop.folder });
+  const closed = once(child, 'close');
   const broker = await app.openBroker('read');
   await vi.waitFor(async () => expect((await broker.count('gone'))?.ready).toBeLessThan(3000), { interval: 1, timeout: 20_000 });
   child.kill('SIGKILL');
-  await new Promise((done) => child.once('close', done));
+  await closed;
   expect(await shop.run(line)).toMatchObject({ code: 0 });
   expect(await broker.count('gone')).toMatchObject({ ready: 0 });
   expect((await idsIn(app, 'kept')).toSorted()).toEqual(kept.toSorted());
