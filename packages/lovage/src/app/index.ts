@@ -53,5 +53,6 @@ export {
 } from './schedule/schedules.ts';
 export { messageGuardOf, type SecurityOptions, sealsOf } from './security.ts';
 export * from './settings.ts';
+export { isSlotLoading, tellSlot } from './slot.ts';
 export { claimEnvironment } from './sources.ts';
 export { noUserOptions, type UserOption, type UserOptions, userValues } from './user-options.ts';

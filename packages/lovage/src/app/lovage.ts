@@ -48,6 +48,7 @@ import { Periodic, type PeriodicOptions, type PeriodicTask } from './schedule/pe
 import type { ScheduleLike } from './schedule/schedules.ts';
 import { resignerOf, type SecurityOptions, setUpSecurity } from './security.ts';
 import type { Settings } from './settings.ts';
+import { isSlot } from './slot.ts';
 import { noUserOptions, type UserOptions } from './user-options.ts';
 
 /** What a call by name takes: arguments, and the options of any call. */
@@ -128,6 +129,11 @@ export class Lovage implements AsyncDisposable {
     for (const definition of builtInTasks(this.#port)) this.#core.registry.addBuiltIn(definition);
     this.task = declareTask(this.#port);
     this.remote = declareRemote(this.#port);
+  }
+
+  /** Is this a process or thread of a worker's pool, which loads the module of the app once more? What should be there once asks first. */
+  get isSlot(): boolean {
+    return isSlot();
   }
 
   /** The settings as they are now, every default filled in. */

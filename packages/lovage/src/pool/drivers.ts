@@ -89,8 +89,13 @@ function moduleEntry(name: string, { load }: PoolRequest): PoolEntry {
   };
 }
 
+/** The name of the pool that is meant: that of Celery's `processes` is `prefork`. */
+export function poolNameOf(name: string): string {
+  return Object.hasOwn(ALIASES, name) ? (ALIASES[name] ?? name) : name;
+}
+
 function entryOf(name: string, request: PoolRequest): { readonly name: string; readonly entry: PoolEntry } {
-  const real = Object.hasOwn(ALIASES, name) ? (ALIASES[name] ?? name) : name;
+  const real = poolNameOf(name);
   const entry = Object.hasOwn(POOLS, real) ? POOLS[real] : undefined;
   if (entry !== undefined) return { name: real, entry };
   if (isModule(name)) return { name, entry: moduleEntry(name, request) };

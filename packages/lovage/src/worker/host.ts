@@ -25,6 +25,10 @@ export interface WorkerOptions {
   readonly spareSlots?: number;
   /** Module that exports the app, for the processes and threads that load it again: `import.meta.resolve('./tasks.ts')`. @default where `-A` or `findApp` found it */
   readonly module?: string;
+  /** File that exports the app, for those only, where it is another than `module`: of a program that is bundled. @default the setting workerSlotEntry */
+  readonly slotEntry?: string;
+  /** Open Node's debugger in each process of prefork: in the first on this port of the loopback, in the second on the next. @default the setting workerSlotInspectPort */
+  readonly slotInspectPort?: number | null;
   /** Take from these queues only. */
   readonly queues?: readonly string[];
   /** Do not take from these. */

@@ -159,11 +159,13 @@ function unlockMessages(
 /** The app again, in processes and threads of its own. */
 async function slotsOf(app: Lovage, hostname: string, worker: WorkerOptions): ReturnType<WorkerParts['slots']> {
   const { settings } = app;
-  const found = worker.module === undefined ? originOf(app) : { specifier: worker.module, base: process.cwd() };
+  const made = worker.module === undefined ? originOf(app) : { specifier: worker.module, base: process.cwd() };
+  const entry = worker.slotEntry ?? settings.workerSlotEntry ?? undefined;
+  const found = entry === undefined ? made : { base: process.cwd(), ...made, specifier: entry };
   if (found === undefined) {
     return {
       refused:
-        "It loads the app once more in each of its slots, and nobody says from where: give startWorker the option module, such as module: import.meta.resolve('./tasks.ts'), or start the worker with `lovage -A tasks.ts worker`.",
+        "It loads the app once more in each of its slots, and nobody says from where: give startWorker the option module, such as module: import.meta.resolve('./tasks.ts') (in a bundle slotEntry: the file that slots load), or start the worker with `lovage -A tasks.ts worker`.",
     };
   }
   const local = [brokerUrl(settings, 'write'), resultUrl(settings)].find((url) => /^memory:/i.test(url));
@@ -175,6 +177,7 @@ async function slotsOf(app: Lovage, hostname: string, worker: WorkerOptions): Re
   const { slotProgram } = await import('./slot-program.ts');
   const { specifier, base, ...given } = found;
   const { workerRedirectStdoutsLevel: redirectLevel } = settings;
+  const inspect = worker.slotInspectPort ?? settings.workerSlotInspectPort ?? undefined;
   return {
     program: slotProgram({
       ...given,
@@ -184,6 +187,7 @@ async function slotsOf(app: Lovage, hostname: string, worker: WorkerOptions): Re
       hostname,
       ownsLogging: worker.ownsLogging === true,
       redirectLevel,
+      ...(inspect === undefined ? {} : { inspect }),
     }),
   };
 }

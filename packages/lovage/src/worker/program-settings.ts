@@ -10,6 +10,7 @@ export interface ProgramSettings {
   readonly workerMaxMemoryPerChild?: number | null | undefined;
   readonly workerSlotConcurrency?: number | undefined;
   readonly workerSpareSlots?: number | undefined;
+  readonly workerSlotInspectPort?: number | null | undefined;
   readonly workerProcAliveTimeout?: number | undefined;
   readonly workerRedirectStdoutsLevel?: 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR' | 'CRITICAL';
   readonly taskTimeLimit?: number | null | undefined;

@@ -19,6 +19,7 @@ import {
   WATCH_RECORD,
   writingTo,
 } from '../pool/index.ts';
+import { openSlotDebugger } from './debugger.ts';
 import { type Serving, type SlotData, serve } from './slot-serve.ts';
 import type { WatchdogData } from './slot-watchdog.ts';
 
@@ -74,6 +75,8 @@ function main(): void {
     process.title = `lovage: ${data.hostname}:${name}`;
     const flags = new SharedArrayBuffer(flagBytes(width));
     watch({ flags, watchMemory, fd: WATCH_FD, recordBytes: WATCH_RECORD, laneFlags: LANE_FLAGS });
+    // Before the app is loaded, whose modules may be what is looked for.
+    if (data.inspect !== undefined) openSlotDebugger(data.inspect, Number(process.env.LOVAGE_SLOT));
     serving = serve({
       name,
       pid: process.pid,

@@ -1,7 +1,7 @@
 // What a slot does once it has a line to its worker, process or thread: loads the app as the worker did, says that it is up, and runs what
 // it is handed. Results, follow-ups and verdicts go to the worker; a connection of its own the slot opens only for what a task does while
 // it runs (sending tasks, storing progress), and keeps it.
-import { findApp, type Lovage } from '../app/index.ts';
+import { findApp, type Lovage, tellSlot } from '../app/index.ts';
 import { FRAME, type Frame, Inside, type SendFrame, writeValue } from '../pool/index.ts';
 import { execute } from '../task/index.ts';
 import { deadline, orAborted, ShutdownError } from '../util/index.ts';
@@ -24,6 +24,8 @@ export interface SlotData {
   /** Does the worker set logging up, whatever the modules of the app do? */
   readonly ownsLogging: boolean;
   readonly redirectLevel: RedirectLevel;
+  /** Port of the debugger in the first process; the others follow. @default none is opened */
+  readonly inspect?: number | undefined;
 }
 
 /** Seconds for the observers of workerProcessShutdown, and for closing what the app opened. */
@@ -50,6 +52,7 @@ async function load({ app: specifier, base, config, overrides, pairs, include }:
     ...(pairs === undefined ? {} : { pairs }),
   });
   await app.importTasks(include);
+  tellSlot('loaded');
   return app;
 }
 
@@ -102,6 +105,7 @@ function textOf(error: unknown): string {
 
 async function begin({ name, pid, data, send, flush, flags, report, exit }: Served): Promise<Inside> {
   const { hostname, level, ownsLogging, redirectLevel } = data;
+  tellSlot('loading');
   if (ownsLogging) await reportRecords(report, level, { always: true });
   const app = await load(data);
   await reportRecords(report, level, { always: ownsLogging && app.settings.workerHijackRootLogger });

@@ -1,5 +1,6 @@
 // A worker: options and an app in, a running program of bootsteps out. All its state is in the instance; several may live in one process.
 // Its life: created → starting → running → stopping (warm, then cold if somebody is in a hurry) → stopped.
+import { isSlotLoading } from '../app/index.ts';
 import { Revoked } from '../consumer/index.ts';
 import { after, ConfigurationError, deadline, logger, orAborted, ShutdownError, type Timer } from '../util/index.ts';
 import { workerSteps } from './blueprints.ts';
@@ -359,6 +360,11 @@ function withParts(blueprint: Blueprint, parts: WorkerParts): Blueprint {
 
 /** Refuses options that contradict each other, before anything is opened. */
 export function checkOptions(options: WorkerOptions): void {
+  if (isSlotLoading()) {
+    throw new ConfigurationError(
+      'A slot of a worker loads its app once more, and the module of the app starts a worker: each of its slots would start others. Ask app.isSlot before, or name a file that only makes the app (-A, the option module or slotEntry of startWorker).',
+    );
+  }
   const both = options.queues?.filter((name) => options.excludeQueues?.includes(name)) ?? [];
   if (options.queues !== undefined && both.length === options.queues.length && both.length > 0) {
     throw new ConfigurationError(`Every queue of -Q is excluded by -X (${both.join(', ')}), so there is nothing to take from.`);

@@ -735,6 +735,16 @@ export interface Settings {
    */
   readonly workerSpareSlots: number;
   /**
+   * File that exports the app for the processes of prefork and threads of threads, where it is another than that of the worker: of an app that is bundled. Relative to the folder that -A is looked for from.
+   * @default null
+   */
+  readonly workerSlotEntry: string | null;
+  /**
+   * Open Node's debugger in each process of prefork, on the loopback: the first on this port, the second on the next, and so on. Whoever connects can run any code there.
+   * @default null
+   */
+  readonly workerSlotInspectPort: number | null;
+  /**
    * Allow the control command pool_restart.
    * @default false
    */

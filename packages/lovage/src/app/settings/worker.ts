@@ -96,6 +96,21 @@ export const workerSettings: SettingRows = {
     celery: null,
     about: 'Processes of prefork or threads of threads that stand by, so that none is missed while another is replaced.',
   },
+  workerSlotEntry: {
+    kind: 'string',
+    default: null,
+    celery: null,
+    about:
+      'File that exports the app for the processes of prefork and threads of threads, where it is another than that of the worker: of an app that is bundled. Relative to the folder that -A is looked for from.',
+  },
+  workerSlotInspectPort: {
+    kind: 'integer',
+    default: null,
+    min: 1,
+    celery: null,
+    about:
+      "Open Node's debugger in each process of prefork, on the loopback: the first on this port, the second on the next, and so on. Whoever connects can run any code there.",
+  },
   workerPoolRestarts: {
     kind: 'boolean',
     default: false,

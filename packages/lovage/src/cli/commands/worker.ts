@@ -81,6 +81,16 @@ const parser = object({
       description: message`Processes or threads that stand by while others are replaced.`,
     }),
   ),
+  slotEntry: optional(
+    option('--slot-entry', string({ metavar: 'FILE' }), {
+      description: message`The file that exports the app for processes and threads, where it is another than that of -A.`,
+    }),
+  ),
+  slotInspectPort: optional(
+    option('--slot-inspect-port', integer({ metavar: 'PORT', min: 1, max: 65_535 }), {
+      description: message`Open Node's debugger in each process of prefork, on the loopback: on this port, the next, and so on.`,
+    }),
+  ),
   shutdownTimeout: optional(
     option('--shutdown-timeout', seconds(), { description: message`How long a warm shutdown may take.` }),
   ),

@@ -1,6 +1,7 @@
 // The step that opens the slots.
 import { importModule } from '../../app/index.ts';
-import { openPool, type Pool, type PoolRequest } from '../../pool/index.ts';
+import { openPool, type Pool, type PoolRequest, poolNameOf } from '../../pool/index.ts';
+import { ConfigurationError } from '../../util/index.ts';
 import type { Bootstep } from '../bootsteps.ts';
 import type { WorkerHost } from '../host.ts';
 
@@ -26,7 +27,19 @@ async function separately(host: WorkerHost): Promise<Partial<PoolRequest>> {
   };
 }
 
+/** Pools that have no processes in which a debugger could be opened. */
+const WITHOUT_PROCESSES = new Set(['async', 'solo', 'threads']);
+
+function checkDebugger({ options, settings, poolName }: WorkerHost): void {
+  const port = options.slotInspectPort ?? settings.workerSlotInspectPort ?? undefined;
+  if (port === undefined || !WITHOUT_PROCESSES.has(poolNameOf(poolName))) return;
+  throw new ConfigurationError(
+    `The pool '${poolName}' has no processes, so no debugger can be opened in each of them (slotInspectPort = ${port}); use the pool 'prefork', or start the worker with NODE_OPTIONS=--inspect, whose debugger shows its threads too.`,
+  );
+}
+
 async function open(host: WorkerHost): Promise<Pool> {
+  checkDebugger(host);
   const { maxTasksPerChild, maxMemoryPerChild, maxZombies, autoscale, timeLimit, softTimeLimit } = host.options;
   const { taskTimeLimit, taskSoftTimeLimit } = host.settings;
   return openPool(host.poolName, {
