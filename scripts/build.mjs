@@ -6,9 +6,11 @@ import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'nod
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { isRedisClient, redisClient, writeLicences } from './redis-client.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'packages/lovage/dist');
+const modules = join(root, 'node_modules');
 const source = (file) => join(root, 'packages/lovage/src', file);
 
 /** Doors, and the files that are run in threads of their own: those lie beside the chunks, whose code starts them. */
@@ -137,15 +139,17 @@ async function bundle(folder) {
   const build = await rolldown({
     input: ENTRIES,
     platform: 'node',
-    // The helpers of what is written out are brought by the bundler; the parser of command lines too, which is forty files of its own.
-    external: (id) => !/^[./\0]|^@oxc-project\/runtime|^@optique\//.test(id),
+    // The helpers of what is written out are brought by the bundler; the parser of command lines too, which is forty files of its own,
+    // and the client of Redis, which is sixty.
+    external: (id, importer) => !/^[./\0]|^@oxc-project\/runtime|^@optique\//.test(id) && !isRedisClient(id, importer),
     // As the package says of itself: so what only one driver needs of a room lies in that driver's chunk.
     treeshake: { moduleSideEffects: false },
     // What Node 22 does not know yet (`using`) is written out.
     transform: { target: 'es2024' },
-    plugins: [segmenterOnCall, withoutFaces],
+    plugins: [segmenterOnCall, redisClient(modules), withoutFaces],
   });
-  const chunkFileNames = 'chunks/[name]-[hash].js';
+  // Named by the bundler after the folder that its door lies in.
+  const chunkFileNames = ({ name }) => `chunks/${name === 'built' ? 'ioredis' : '[name]'}-[hash].js`;
   const options = { dir: folder, format: 'esm', entryFileNames: '[name].js', chunkFileNames, comments: false };
   const names = groupsOf(await build.generate(options));
   const groups = FEW.map(({ name }, at) => ({ name, test: (id) => names.get(id) === name, priority: FEW.length - at }));
@@ -159,7 +163,8 @@ async function build() {
   const options = ['-p', join(root, 'packages/lovage/tsconfig.build.json'), '--outDir', fresh, '--emitDeclarationOnly'];
   execFileSync(process.execPath, [compiler, ...options], { stdio: 'inherit' });
   await bundle(fresh);
-  copyFileSync(join(root, 'node_modules/@optique/core/LICENSE'), join(fresh, 'LICENSE-optique.txt'));
+  copyFileSync(join(modules, '@optique/core/LICENSE'), join(fresh, 'LICENSE-optique.txt'));
+  writeLicences(modules, join(fresh, 'LICENSE-ioredis.txt'));
   writeFileSync(join(fresh, '.built'), '');
   put(fresh);
 }
