@@ -52,7 +52,10 @@ function builtin(name) {
 const PATCHES = {
   // A cluster is asked for by who has one.
   'ioredis/built/Redis.js': [
-    ['Redis.Cluster = cluster_1.default;', "Object.defineProperty(Redis, 'Cluster', { configurable: true, get: () => cluster_1.default });"],
+    [
+      'Redis.Cluster = cluster_1.default;',
+      "Object.defineProperty(Redis, 'Cluster', { configurable: true, get: () => cluster_1.default });",
+    ],
   ],
   // A prototype that grows is laid out anew with each command; an object that becomes one is not.
   'ioredis/built/utils/Commander.js': [

@@ -219,7 +219,7 @@ const PATTERN = '*celery-task-meta-*';
 
 async function connect(options: BackendOptions): Promise<Cluster> {
   const { nodes, redisOptions } = nodesOf(options);
-  const { Cluster } = await load();
+  const { Cluster } = await import('ioredis');
   const cluster = new Cluster(nodes, {
     redisOptions,
     enableOfflineQueue: true,
@@ -263,14 +263,6 @@ function nodesOf({ url, tls, connectTimeout, appName }: BackendOptions) {
 function tlsOfNodes({ tls, checkHostname }: RedisTarget): ConnectionOptions {
   const { servername: _, ...shared } = tls ?? {};
   return { ...shared, ...(checkHostname ? {} : { checkServerIdentity: () => undefined }) };
-}
-
-async function load(): Promise<Pick<typeof import('ioredis'), 'Cluster'>> {
-  try {
-    return await import('ioredis');
-  } catch (cause) {
-    throw new ConfigurationError("A redis+cluster:// URL needs the package 'ioredis': npm install ioredis", { cause });
-  }
 }
 
 function lifeOf(expires: number | undefined): number {

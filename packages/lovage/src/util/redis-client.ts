@@ -103,13 +103,8 @@ interface Driver {
   readonly Redis: new (options: RedisOptions) => Redis;
 }
 
-async function loadDriver(): Promise<Driver> {
-  try {
-    return await import('ioredis');
-  } catch (cause) {
-    throw new ConfigurationError("A redis:// URL needs the package 'ioredis': npm install ioredis", { cause });
-  }
-}
+/** The package brings it along, as one file. */
+const loadDriver = (): Promise<Driver> => import('ioredis');
 
 function clientOptions({ target, connectTimeout, name, protocol }: RedisLineOptions): RedisOptions {
   const [first] = target.hosts;

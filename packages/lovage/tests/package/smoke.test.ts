@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startCluster, startRedis, startSafeSentinel } from '../../../../scripts/servers/index.ts';
+import { authority } from '../support/tls-line.ts';
 
 const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../../../..');
@@ -75,6 +77,34 @@ describe.each(Object.keys(VERSIONS))('on Node %s', (major) => {
   });
 });
 
+test('Redis needs nothing more installed: plain, by TLS behind Sentinel, in a Cluster', async () => {
+  using from = authority();
+  await using servers = new AsyncDisposableStack();
+  const [redis, sentinel, cluster] = await Promise.all([
+    startRedis(),
+    startSafeSentinel(from.files('good')),
+    startCluster(from.files('good')),
+  ]);
+  for (const server of [redis, sentinel, cluster]) servers.use(server);
+  const script = PLAIN.replace('app.task', "const app = new Lovage('smoke', JSON.parse(process.argv[2])); app.task");
+  const file = join(folder, 'redis.mjs');
+  writeFileSync(file, `import { Lovage } from 'lovage'; import { startWorker } from 'lovage/worker'; ${script}`);
+  const tls = { ssl_ca_certs: from.caFile };
+  const behind = { masterName: sentinel.masterName };
+  const places = [
+    { brokerUrl: redis.url, resultBackend: redis.url },
+    {
+      ...{ brokerUrl: sentinel.url, brokerUseSsl: tls, brokerTransportOptions: behind },
+      ...{ resultBackend: sentinel.url, redisBackendUseSsl: tls, resultBackendTransportOptions: behind },
+    },
+    // Another database: both workers take from the queue of the same name.
+    { brokerUrl: redis.url.replace(/0$/, '1'), resultBackend: `${cluster.url}?ssl_ca_certs=${encodeURIComponent(from.caFile)}` },
+  ];
+  const said = await Promise.all(places.map((place) => run(process.execPath, [file, JSON.stringify(place)], { cwd: folder })));
+  for (const { stdout } of said) expect(JSON.parse(stdout)).toEqual({ sum: 5, failure: 'RangeError' });
+  expect(readdirSync(join(folder, 'node_modules'))).not.toContain('ioredis');
+});
+
 test('the packed command shows itself at work on a folder of text files', async () => {
   mkdirSync(join(folder, 'texts'));
   writeFileSync(join(folder, 'texts/a.txt'), 'lovage lovage celery\n');
@@ -89,4 +119,6 @@ test('the package holds what it needs and no sources or tests', () => {
   expect(inside).toContain('bin');
   expect(inside).not.toContain('src');
   expect(inside).not.toContain('tests');
+  const licences = readdirSync(join(folder, 'node_modules/lovage/dist')).filter((name) => name.startsWith('LICENSE-'));
+  expect(licences).toEqual(['LICENSE-ioredis.txt', 'LICENSE-optique.txt']);
 });
