@@ -28,6 +28,8 @@ export interface PoolRequest {
   readonly onZombie?: ((zombies: number) => void) | undefined;
   readonly beforeStart?: (() => void) | undefined;
   readonly onLine?: ((line: SlotLine) => void) | undefined;
+  /** A slot is ready, and knows these tasks. */
+  readonly onUp?: ((slot: string, tasks: readonly string[]) => void) | undefined;
   readonly onBroken?: ((error: Error) => void) | undefined;
   /** Imports a pool that a module brings. */
   readonly load?: ((specifier: string) => Promise<Readonly<Record<string, unknown>>>) | undefined;

@@ -52,6 +52,8 @@ export interface SlotPoolOptions {
   /** Before a slot is started. */
   readonly beforeStart?: (() => void) | undefined;
   readonly onLine?: ((line: SlotLine) => void) | undefined;
+  /** A slot is ready, and knows these tasks. */
+  readonly onUp?: ((slot: string, tasks: readonly string[]) => void) | undefined;
   /** The pool can start no slots any more. */
   readonly onBroken?: ((error: Error) => void) | undefined;
 }
@@ -268,7 +270,7 @@ class SlotPool implements Pool {
   }
 
   #frame(slot: Slot, frame: Frame): void {
-    if (frame.type === FRAME.up) this.#up(slot);
+    if (frame.type === FRAME.up) this.#up(slot, frame);
     else if (frame.type === FRAME.failed) slot.failure = String((readValue(frame) as { readonly message: unknown }).message);
     else {
       const assignment = this.#open.get(frame.seq);
@@ -457,8 +459,9 @@ class SlotPool implements Pool {
     return index;
   }
 
-  #up(slot: Slot): void {
+  #up(slot: Slot, frame: Frame): void {
     if (slot.state !== 'starting') return;
+    this.#options.onUp?.(slot.name, (readValue(frame) as { readonly tasks: readonly string[] }).tasks);
     slot.state = 'up';
     slot.timer?.cancel();
     this.#everUp = true;

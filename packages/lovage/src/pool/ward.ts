@@ -71,9 +71,9 @@ export async function withWard(
 ): Promise<Pool> {
   const { program, ended } = request;
   if (program === undefined || ended === undefined) return open(undefined);
-  const { execute, grace, startTimeout, beforeStart, onLine } = request;
+  const { execute, grace, startTimeout, beforeStart, onLine, onUp } = request;
   const ward = new Ward(
-    () => prefork({ limit: 1, execute, program, ended, grace, startTimeout, beforeStart, onLine }),
+    () => prefork({ limit: 1, execute, program, ended, grace, startTimeout, beforeStart, onLine, onUp }),
     () => pool,
   );
   const pool: Pool = await open((job, options) => ward.run(job, options));

@@ -4,6 +4,7 @@ import { openPool, type Pool, type PoolRequest, poolNameOf } from '../../pool/in
 import { ConfigurationError } from '../../util/index.ts';
 import type { Bootstep } from '../bootsteps.ts';
 import type { WorkerHost } from '../host.ts';
+import { compareTasks } from '../slot-tasks.ts';
 
 function tooMany(zombies: number): string {
   const tasks = zombies === 1 ? 'task runs' : 'tasks run';
@@ -21,6 +22,7 @@ async function separately(host: WorkerHost): Promise<Partial<PoolRequest>> {
     spare: options.spareSlots ?? settings.workerSpareSlots,
     startTimeout: settings.workerProcAliveTimeout,
     beforeStart: () => signals.workerBeforeCreateProcess.emit(() => ({ pool: poolName })),
+    onUp: compareTasks(host.parts.app.taskNames),
     onLine: logLines(settings.workerRedirectStdoutsLevel ?? 'WARNING'),
     onBroken: (error) => host.fail(error),
     load: importModule,

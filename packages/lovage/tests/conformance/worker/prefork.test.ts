@@ -3,6 +3,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureBuilt, type Project, project, type Ran, type Worker } from '../../support/program.ts';
+import { soon } from '../../support/worker-app.ts';
 
 const TASKS = `import { existsSync, writeFileSync } from 'node:fs';
 import { Lovage } from 'lovage';
@@ -205,6 +206,29 @@ describe('the app in a slot', () => {
     const ran = await shop.run(['-A', name, 'call', 'shop.color', '--wait', '--timeout', '60', '--json']);
     expect(resultOf(ran)).toBe(7);
   });
+
+  test.each(['prefork', 'threads'])(
+    'that knows other tasks than the worker is told of once, before such a task comes (%s)',
+    async (pool) => {
+      using shop = project({
+        'tasks.ts': `import { Lovage } from 'lovage';
+export const app = new Lovage('shop');
+app.task('shop.both', { params: [] }, () => 'fine');
+app.task(app.isSlot ? 'shop.there' : 'shop.here', { params: [] }, () => 'only');`,
+      });
+      const worker = await shop.worker('-P', pool, '-c', '2', '-q');
+      const told = (): readonly string[] => worker.log().match(/^.*does not (?:know|have).*$|^.*that this worker.*$/gm) ?? [];
+      await until(() => told().length === 2);
+      expect(told()[0]).toMatch(
+        /ERROR.*does not know tasks that this worker has: shop\.here\. Their messages go to the dead letters/,
+      );
+      expect(told()[1]).toMatch(/WARNING.*knows tasks that this worker does not have: shop\.there\./);
+      expect((await calls(shop)('shop.here')).stdout).toContain('NotRegistered');
+      await soon(async () => expect((await shop.run(['queues', '--dead'])).stdout).toContain('unknown-task'));
+      expect(resultOf(await calls(shop)('shop.both'))).toBe('fine');
+      expect(told()).toHaveLength(2);
+    },
+  );
 
   test('ends the start of a worker when its module cannot be loaded, with the reason', async () => {
     using shop = project({
