@@ -59,6 +59,11 @@ export class Frame {
     this.#end = end;
   }
 
+  /** Bytes of head and body. */
+  get size(): number {
+    return this.#end - this.#head;
+  }
+
   get text(): string {
     return this.#bytes.toString('utf8', this.#head, this.#body);
   }

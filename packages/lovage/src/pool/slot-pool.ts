@@ -8,6 +8,7 @@ import type { Job, Outcome } from '../task/index.ts';
 import { after, ConfigurationError, logger, TaskRevokedError, TimeLimitExceededError, type Timer } from '../util/index.ts';
 import { Assignment } from './assignment.ts';
 import { FRAME, type Frame } from './frames.ts';
+import { LARGE_FRAME, LargeFrames } from './large.ts';
 import { type OpenLink, type OutputStream, type SlotEnd, type SlotProgram, STOP } from './link.ts';
 import { describeEnd, lost, lostMessage } from './lost.ts';
 import type { Pool, PoolPowers, RunOptions } from './seam.ts';
@@ -85,6 +86,7 @@ class SlotPool implements Pool {
   readonly #options: SlotPoolOptions;
   readonly #openLink: OpenLink;
   readonly #guard = new StormGuard();
+  readonly #large = new LargeFrames();
   readonly #queue: Assignment[] = [];
   readonly #open = new Map<number, Assignment>();
   #slots: readonly Slot[] = [];
@@ -260,6 +262,7 @@ class SlotPool implements Pool {
     this.#open.set(assignment.seq, assignment);
     this.#writes.set(slot.index, (this.#writes.get(slot.index) ?? 0) + 1);
     const { head, body } = writeJob(assignment.job, lane, assignment.options.announce === true);
+    if (body.length > LARGE_FRAME) this.#large.tell(assignment.job.request.task, 'arguments', body.length);
     slot.link.send(FRAME.job, assignment.seq, head, body);
     if (this.#probe === undefined) this.#probe = after(PROBE, () => this.#askAround(), { ref: true });
     const { maxTasksPerChild } = this.#options;
@@ -301,6 +304,7 @@ class SlotPool implements Pool {
   #ended(slot: Slot, assignment: Assignment, frame: Frame): void {
     const { outcome, left, began } = readOutcome(frame);
     if (began) this.#accepted(slot, assignment);
+    if (frame.size > LARGE_FRAME) this.#large.tell(assignment.job.request.task, 'result', frame.size);
     if (left) this.#stays(slot, assignment);
     else vacate(slot, assignment.lane);
     this.#settle(assignment, outcome);

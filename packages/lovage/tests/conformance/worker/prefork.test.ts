@@ -107,6 +107,14 @@ describe.each(['prefork', 'threads'])('a worker with the pool %s', (pool) => {
     expect(String(resultOf(await big))).toHaveLength(10_000_000);
   });
 
+  test('warns once of a task whose results are larger than sixteen megabytes, and carries them', async () => {
+    const count = (pattern: RegExp): number => worker.log().match(pattern)?.length ?? 0;
+    const before = count(/shop\.big\[[\w-]+\] succeeded/g);
+    await Promise.all([1, 2].map(() => shop.run(['call', 'shop.big', '[20000000]'])));
+    await until(() => count(/shop\.big\[[\w-]+\] succeeded/g) === before + 2);
+    expect(count(/WARNING.*The result of shop\.big took 19 MB/g)).toBe(1);
+  });
+
   test('finishes what runs when it is told to stop, and leaves nobody behind', async () => {
     const { pid } = resultOf(await call('shop.where')) as { pid: number };
     const slow = call('shop.slow', '[300]');
