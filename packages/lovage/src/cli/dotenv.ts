@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { ConfigurationError } from '../util/index.ts';
-import { globalWord } from './user-options.ts';
+import { globalWord } from './global-word.ts';
 
 /** Puts the variables of the file that `--dotenv` names into this process's environment; what is set there stays. */
 export function readEnvironmentFile(argv: readonly string[]): void {

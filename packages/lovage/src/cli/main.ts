@@ -1,17 +1,14 @@
-// From argv to an exit code: parse, run the command, and turn whatever goes wrong into one clear line.
+// From argv to an exit code: understand the line, run its command, and turn whatever goes wrong into one clear line.
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { debuglog } from 'node:util';
 import type { Lovage } from '../app/index.ts';
 import { ConfigurationError, LovageError, orAborted } from '../util/index.ts';
-import { allCommands, commandsWith, commandTable } from './commands/index.ts';
-import type { Command, CommandContext, GlobalOptions } from './define.ts';
+import type { CommandContext, GlobalOptions } from './define.ts';
 import { readEnvironmentFile } from './dotenv.ts';
-import { environmentVariables } from './environment.ts';
 import { codeOf, describeError, exitCodeOf, ModuleFailure } from './failure.ts';
 import { createOutput, type Output } from './output.ts';
-import { type Answered, neededCommands, type Parsed, type ParseOptions, parse } from './parse.ts';
-import { globalWord } from './user-options.ts';
+import { globalVariables, type QuickLine, quickly } from './quick.ts';
+import type { Answered, Errand } from './understand.ts';
 
 /** Closing must not keep a person waiting for a broker that is away. */
 const CLOSE_MS = 2000;
@@ -31,20 +28,20 @@ function overridesOf({ broker, resultBackend }: GlobalOptions): { brokerUrl?: st
 }
 
 /** Tells the app what was given of its own options. */
-async function tellPreload(app: Lovage, { command, preload }: Parsed): Promise<void> {
+async function tellPreload(app: Lovage, { name, preload }: Errand): Promise<void> {
   if (app.userOptions.preload.length === 0) return;
   const { userValues } = await import('../app/index.ts');
   const options = userValues(app.userOptions.preload, preload);
-  await app.signals.userPreloadOptions.tell(() => ({ command: command.name, app: app.name, options }), command.name);
+  await app.signals.userPreloadOptions.tell(() => ({ command: name, app: app.name, options }), name);
 }
 
-async function load(parsed: Parsed, pairs: readonly string[]): Promise<Lovage> {
-  const { global } = parsed;
+async function load(errand: Errand, pairs: readonly string[]): Promise<Lovage> {
+  const { global } = errand;
   const { claimEnvironment, findApp } = await import('../app/index.ts');
-  claimEnvironment(environmentVariables(await commandsOfEnvironment(parsed.command)));
+  claimEnvironment(await errand.variables());
   try {
     return await findApp(global.app, {
-      loaded: (app) => tellPreload(app, parsed),
+      loaded: (app) => tellPreload(app, errand),
       ...(global.config === undefined ? {} : { config: global.config }),
       overrides: overridesOf(global),
       pairs,
@@ -55,14 +52,6 @@ async function load(parsed: Parsed, pairs: readonly string[]): Promise<Lovage> {
     const failure = new ModuleFailure(global.app ?? 'The app', error);
     throw error instanceof LovageError && failure.frames.length === 0 ? error : failure;
   }
-}
-
-/** The commands whose variables may be set: those of the others are no settings either. */
-async function commandsOfEnvironment(command: Command): Promise<readonly Command[]> {
-  const isNamed = (name: string): boolean =>
-    Object.keys(process.env).some((key) => key.startsWith(`LOVAGE_${name.toUpperCase()}_`));
-  const others = commandTable.filter(({ name }) => name !== command.name && isNamed(name));
-  return [command, ...(await Promise.all(others.map(({ load }) => load())))];
 }
 
 interface Context extends CommandContext {
@@ -76,8 +65,8 @@ interface Circumstances {
   readonly again: () => void;
 }
 
-function createContext(parsed: Parsed, { out, logColor, again }: Circumstances): Context {
-  const { global, user } = parsed;
+function createContext(errand: Errand, { out, logColor, again }: Circumstances): Context {
+  const { global, user } = errand;
   let loading: Promise<Lovage> | undefined;
   let app: Lovage | undefined;
   return {
@@ -88,7 +77,7 @@ function createContext(parsed: Parsed, { out, logColor, again }: Circumstances):
     userOptions: user,
     loaded: () => app,
     loadApp: (pairs = []) => {
-      loading ??= load(parsed, pairs).then((found) => {
+      loading ??= load(errand, pairs).then((found) => {
         app = found;
         return found;
       });
@@ -120,12 +109,12 @@ async function close(app: Lovage | undefined): Promise<void> {
   }
 }
 
-async function perform(parsed: Parsed, circumstances: Circumstances): Promise<number> {
-  const { command, options, global } = parsed;
-  const context = createContext(parsed, circumstances);
+async function perform(errand: Errand, circumstances: Circumstances): Promise<number> {
+  const { workdir } = errand.global;
+  const context = createContext(errand, circumstances);
   try {
-    if (global.workdir !== undefined) goTo(global.workdir);
-    return await command.run(options, context);
+    if (workdir !== undefined) goTo(workdir);
+    return await errand.run(context);
   } catch (error) {
     return report(error, circumstances.out);
   } finally {
@@ -133,25 +122,23 @@ async function perform(parsed: Parsed, circumstances: Circumstances): Promise<nu
   }
 }
 
-/** The app that a command line names. A mistake in loading it is told when it is used. */
-async function appOf(argv: readonly string[]): Promise<Lovage | undefined> {
-  const { env } = process;
-  const folder = globalWord(argv, { names: ['--workdir'], variable: 'LOVAGE_WORKDIR' }, env);
-  const named = globalWord(argv, { names: ['-A', '--app'], variable: 'LOVAGE_APP' }, env);
-  const { findAppModule } = await import('../app/index.ts');
-  try {
-    return await findAppModule(named, folder === undefined ? undefined : resolve(folder));
-  } catch (error) {
-    debuglog('lovage')('options of the app: %s', error);
-    return undefined;
-  }
+/** What a line says that was read without the parser. */
+function quickErrand({ kind, options, global }: QuickLine): Errand {
+  return {
+    name: kind,
+    global,
+    user: {},
+    preload: {},
+    variables: () => Promise.resolve(globalVariables),
+    run: async (context) => (await import('./commands/ask-workers.ts')).runRemote(kind, options, context),
+  };
 }
 
-/** A command line that is not understood may be with the options of its app. */
-async function askApp(argv: readonly string[], answered: Answered, options: ParseOptions): Promise<Parsed | Answered> {
-  const user = (await appOf(argv))?.userOptions;
-  if (user === undefined || Object.values(user).every((options: readonly unknown[]) => options.length === 0)) return answered;
-  return parse(argv, process.env, { ...options, user });
+async function understood(argv: readonly string[], color: boolean): Promise<Errand | Answered> {
+  const quick = quickly(argv, process.env);
+  if (quick !== undefined) return quickErrand(quick);
+  const { understand } = await import('./understand.ts');
+  return understand(argv, color);
 }
 
 /** Runs one command line; `again` is called when it is to be run once more. Resolves to the exit code; never rejects. */
@@ -160,19 +147,15 @@ export async function main(argv: readonly string[], again: () => void = () => un
   const early = createOutput({ json: argv.includes('--json'), quiet: false, color: wantsColor(argv, process.stderr) });
   try {
     readEnvironmentFile(argv);
-    const needed = neededCommands(argv);
-    const commands = await (needed === undefined ? allCommands() : commandsWith(needed));
-    const options = { commands, colors: color };
-    const plain = parse(argv, process.env, options);
-    const parsed = 'exitCode' in plain && plain.asksApp === true ? await askApp(argv, plain, options) : plain;
-    if (!('exitCode' in parsed)) {
-      const { json, quiet } = parsed.global;
+    const line = await understood(argv, color);
+    if (!('exitCode' in line)) {
+      const { json, quiet } = line.global;
       const logColor = wantsColor(argv, process.stderr);
-      return await perform(parsed, { out: createOutput({ json, quiet, color }), logColor, again });
+      return await perform(line, { out: createOutput({ json, quiet, color }), logColor, again });
     }
-    if (parsed.error !== undefined) return report(new ConfigurationError(parsed.error), early);
-    process.stdout.write(parsed.stdout);
-    return parsed.exitCode;
+    if (line.error !== undefined) return report(new ConfigurationError(line.error), early);
+    process.stdout.write(line.stdout);
+    return line.exitCode;
   } catch (error) {
     return report(error, early);
   }

@@ -1,5 +1,5 @@
-// Options that an app adds to commands: their parsers, and where a command line names the app that may have some. Called by parse.ts
-// and main.ts; an app is loaded for them only when a command line is not understood without, or asks for help.
+// Options that an app adds to commands: their parsers. Called by parse.ts; an app is loaded for them only when a command line is not
+// understood without, or asks for help.
 import { object } from '@optique/core/constructs';
 import { message, text } from '@optique/core/message';
 import { multiple, optional } from '@optique/core/modifiers';
@@ -62,23 +62,4 @@ export function checkUserOptions(options: readonly UserOption[], taken: readonly
       throw new ConfigurationError(`The app's option '${twice}' for ${command} exists already. Give it another name.`);
     for (const word of namesOf(definition)) used.add(word);
   }
-}
-
-/** The value of a global option, found without understanding the rest of the command line. */
-export function globalWord(
-  argv: readonly string[],
-  {
-    names,
-    variable,
-  }: { readonly names: readonly [short: string, long: string] | readonly [long: string]; readonly variable: string },
-  environment: Readonly<Record<string, string | undefined>>,
-): string | undefined {
-  const end = argv.indexOf('--');
-  const words = end < 0 ? argv : argv.slice(0, end);
-  for (const [index, word] of words.entries()) {
-    if (names.some((name) => name === word)) return words[index + 1];
-    const long = names.find((name) => name.startsWith('--') && word.startsWith(`${name}=`));
-    if (long !== undefined) return word.slice(long.length + 1);
-  }
-  return environment[variable] || undefined;
 }

@@ -1,6 +1,7 @@
 // `lovage control COMMAND`: tells workers to do something else.
 import { type Command, defineCommand } from '../define.ts';
-import { remoteParser, runRemote } from './remote.ts';
+import { runRemote } from './ask-workers.ts';
+import { remoteParser } from './remote.ts';
 
 export const control: Command = defineCommand({
   name: 'control',

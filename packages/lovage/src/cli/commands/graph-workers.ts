@@ -3,7 +3,7 @@ import type { Lovage } from '../../app/index.ts';
 import { ConfigurationError, didYouMean, redactUrl } from '../../util/index.ts';
 import { isRecord } from '../options.ts';
 import { printable } from '../output.ts';
-import { NOBODY } from './remote.ts';
+import { NOBODY } from './ask-workers.ts';
 
 /** What the words of the command line say. */
 export interface WorkersWish {

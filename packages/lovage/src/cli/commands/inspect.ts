@@ -1,6 +1,7 @@
 // `lovage inspect COMMAND`: asks workers what they do and know.
 import { type Command, defineCommand } from '../define.ts';
-import { remoteParser, runRemote } from './remote.ts';
+import { runRemote } from './ask-workers.ts';
+import { remoteParser } from './remote.ts';
 
 export const inspect: Command = defineCommand({
   name: 'inspect',

@@ -3,9 +3,10 @@
 import { reasonOf } from '../../util/index.ts';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { columns, type Output, printable, wrapped } from '../output.ts';
+import { NOBODY, onlineLine, repliesByNode, replyLines } from './ask-workers.ts';
 import { queueTable, reportQueues } from './queues.ts';
 import { type Reachable, reach } from './reach.ts';
-import { askParser, NOBODY, onlineLine, repliesByNode, replyLines } from './remote.ts';
+import { askParser } from './remote.ts';
 
 interface Part {
   readonly url: string;

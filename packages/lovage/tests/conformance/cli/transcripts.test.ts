@@ -1,6 +1,6 @@
 // What docs/cli.md shows of each command is what it does: every line is run and compared. `node scripts/cli-transcripts.ts` writes it anew.
 import { beforeAll, expect, test } from 'vitest';
-import { commandTable } from '../../../src/cli/commands/index.ts';
+import { commandTable } from '../../../src/cli/commands/table.ts';
 import { readTranscripts, record, type Transcripts } from '../../support/cli/transcripts.ts';
 import { ensureBuilt } from '../../support/program.ts';
 

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { cliPage, cliPagePath } from '../../../../../scripts/cli-page.ts';
-import { allCommands, commandTable } from '../../../src/cli/commands/index.ts';
+import { allCommands } from '../../../src/cli/commands/index.ts';
+import { commandTable } from '../../../src/cli/commands/table.ts';
 import { environmentOptions } from '../../../src/cli/environment.ts';
 import { type Answered, type Parsed, parse } from '../../../src/cli/parse.ts';
 
