@@ -13,12 +13,13 @@ const dist = join(root, 'packages/lovage/dist');
 const modules = join(root, 'node_modules');
 const source = (file) => join(root, 'packages/lovage/src', file);
 
-/** Doors, and the files that are run in threads of their own: those lie beside the chunks, whose code starts them. */
+/** Doors, what is loaded without the rest of its room, and files that are run in threads of their own: those lie beside the chunks that start them. */
 const ENTRIES = {
   index: source('index.ts'),
   'worker/index': source('worker/index.ts'),
   'beat/index': source('beat/index.ts'),
   'cli/index': source('cli/index.ts'),
+  'chunks/control-commands': source('worker/control/commands/index.ts'),
   'chunks/keeper-thread': source('broker/redis/keeper-thread.ts'),
   'chunks/pulse-thread': source('broker/sqlite/pulse-thread.ts'),
   'chunks/slot-process': source('worker/slot-process.ts'),
@@ -105,6 +106,8 @@ const FEW = [
   { name: 'base', of: ['index.ts'], and: ['broker/redis/keeper-thread.ts'] },
   { name: 'keeper', of: ['broker/redis/keeper-thread.ts'] },
   { name: 'lovage', of: ['index.ts', 'result/disabled.ts'] },
+  // What a command that asks workers wants to know of them.
+  { name: 'commands', of: ['worker/control/commands/index.ts'] },
   { name: 'worker', of: ['worker/index.ts', 'worker/slot-program.ts', 'pool/async.ts'] },
   { name: 'virtual', of: ['broker/redis.ts'], and: ['broker/sqlite.ts'] },
   { name: 'redis', of: ['broker/redis.ts'] },
@@ -126,6 +129,8 @@ function groupsOf({ output }) {
   const chunks = output.filter(({ type }) => type === 'chunk');
   const names = new Map();
   const doors = new Set(Object.values(ENTRIES));
+  // No door: it is an entry so that what it reads is known.
+  doors.delete(ENTRIES['chunks/control-commands']);
   for (const { name, of, and = [] } of FEW) {
     const others = and.map((file) => modulesOf(chunks, file));
     for (const id of of.flatMap((file) => [...modulesOf(chunks, file)])) {
