@@ -88,7 +88,7 @@ export class Flow {
   #change: PromiseWithResolvers<void> | undefined;
   /** One message at a time, since the first suspect came. */
   #isolated = false;
-  readonly #pace = new Pace();
+  readonly #pace: Pace;
   #suspect: Entry | undefined;
   /** Queues that are paused. */
   #closed: ReadonlySet<string> = new Set();
@@ -101,6 +101,7 @@ export class Flow {
     const { requests, revoked } = this;
     const changed = (): void => this.#adjust();
     this.#clock = clock;
+    this.#pace = new Pace(clock);
     this.#quarantine = new Quarantine({ after: app.settings.quarantineAfter ?? null, isolated: pool.can.kill, clock });
     const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, changed });
     const run = (entry: Entry): void => this.#run(entry);
@@ -514,7 +515,7 @@ export class Flow {
     }
     entry.state = 'settling';
     entry.run = undefined;
-    this.#pace.note(outcome.runtime);
+    this.#pace.note();
     this.ended.set(outcome.state, (this.ended.get(outcome.state) ?? 0) + 1);
     this.seconds += outcome.runtime;
     if (entry.terminated !== undefined) {

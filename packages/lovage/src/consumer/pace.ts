@@ -1,24 +1,40 @@
-// How quick the tasks of this worker are. A batch of quick ones is over before the broker has answered the next request, so the next one is
-// asked for ahead; slow ones are left to whoever has a free slot.
+// How quick this worker is. A batch of quick tasks is over before the broker has answered the next request, so the next one is asked for
+// ahead; slow ones are left to whoever has a free slot. Tasks that compute and tasks that wait look alike here: what counts is how many
+// end, not how long each of them takes.
+import { type Clock, systemClock } from '../util/index.ts';
 
-/** Seconds that all slots may need for a batch on one core: what is fetched ahead waits no longer than about that. */
-const QUICK = 0.05;
-/** Once quick, a worker stays so until its batches take this many times as long. */
+/** Milliseconds in which as many tasks have to end as there are slots: what is fetched ahead waits no longer than about that. */
+const QUICK = 50;
+/** Once quick, a worker stays so until that takes this many times as long. */
 const SLACK = 2;
-const WEIGHT = 1 / 16;
 
 export class Pace {
-  #seconds = Number.POSITIVE_INFINITY;
+  readonly #clock: Clock;
+  /** Since when tasks are counted that end. */
+  #since: number;
+  #ended = 0;
   #isQuick = false;
 
-  /** A task took so many seconds. */
-  note(seconds: number): void {
-    this.#seconds = Number.isFinite(this.#seconds) ? this.#seconds + (seconds - this.#seconds) * WEIGHT : seconds;
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+    this.#since = clock.monotonic();
+  }
+
+  /** A task has ended. */
+  note(): void {
+    this.#ended++;
   }
 
   /** How many messages to hold beside those of the slots. */
   ahead(slots: number): number {
-    this.#isQuick = this.#seconds * slots <= (this.#isQuick ? QUICK * SLACK : QUICK);
+    const now = this.#clock.monotonic();
+    const most = this.#isQuick ? QUICK * SLACK : QUICK;
+    const took = now - this.#since;
+    if (this.#ended >= slots || took > most) {
+      this.#isQuick = took <= most;
+      this.#since = now;
+      this.#ended = 0;
+    }
     return this.#isQuick ? slots : 0;
   }
 }

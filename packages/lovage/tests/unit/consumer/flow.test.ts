@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type Delivery, deadLetterQueue } from '../../../src/broker/index.ts';
 import { attemptNumber } from '../../../src/result/index.ts';
+import type { Clock } from '../../../src/util/index.ts';
 import { outcomeOf } from '../../support/jobs.ts';
 import { type Body, type Harness, harness, soon, storedOf, success } from '../../support/worker-app.ts';
 
@@ -12,12 +13,7 @@ const iso = (seconds: number): string => new Date(Date.now() + seconds * 1000).t
 const empty = { ready: 0, held: 0, parked: 0, dead: 0 };
 
 /** A task whose runs end when the test says so. */
-function gate(
-  h: Harness,
-  name: string,
-  options = {},
-  runtime = 60,
-): { running: () => number; most: () => number; open: () => void } {
+function gate(h: Harness, name: string, options = {}): { running: () => number; most: () => number; open: () => void } {
   let running = 0;
   let most = 0;
   let opened = Promise.withResolvers<void>();
@@ -27,7 +23,7 @@ function gate(
       most = Math.max(most, ++running);
       await opened.promise;
       running--;
-      return success(job, { runtime });
+      return success(job);
     },
     options,
   );
@@ -39,6 +35,25 @@ function gate(
       opened = Promise.withResolvers<void>();
     },
   };
+}
+
+/** A clock that stands still until it is told how many milliseconds have passed. */
+function stopped(): { readonly clock: Clock; pass(milliseconds: number): void } {
+  let at = 0;
+  return {
+    clock: { now: () => Date.now() / 1000, monotonic: () => at },
+    pass: (milliseconds) => {
+      at += milliseconds;
+    },
+  };
+}
+
+/** As many tasks as there are slots, which take no time at all. */
+async function quickly(h: Harness, tasks: ReturnType<typeof gate>, slots: number): Promise<void> {
+  for (let index = 0; index < slots; index++) await h.call('quick');
+  await soon(() => expect(tasks.running()).toBe(slots));
+  tasks.open();
+  await soon(async () => expect(await h.counts()).toEqual(empty));
 }
 
 /** Leaves what is in the queue as a worker that died would: started so often already. */
@@ -112,11 +127,13 @@ describe('prefetch', () => {
   it('takes as many messages as there are slots and leaves the rest to others', async () => {
     await using h = await harness({ concurrency: 3 });
     const tasks = gate(h, 'slow');
-    await h.start();
+    const { clock, pass } = stopped();
+    await h.start({ clock });
     for (let index = 0; index < 8; index++) await h.call('slow');
     await soon(() => expect(tasks.running()).toBe(3));
     expect(await h.counts()).toEqual({ ...empty, held: 3, ready: 5 });
     for (let left = 3; left > 0; left--) {
+      pass(1000);
       tasks.open();
       await soon(async () => expect((await h.counts()).ready).toBe(Math.max(0, 3 * left - 7)));
     }
@@ -127,12 +144,9 @@ describe('prefetch', () => {
 
   it('takes as many again, for when these are over, where tasks are quick', async () => {
     await using h = await harness({ concurrency: 3 });
-    const tasks = gate(h, 'quick', {}, 0.0001);
-    await h.start();
-    await h.call('quick');
-    await soon(() => expect(tasks.running()).toBe(1));
-    tasks.open();
-    await soon(async () => expect(await h.counts()).toEqual(empty));
+    const tasks = gate(h, 'quick');
+    await h.start({ clock: stopped().clock });
+    await quickly(h, tasks, 3);
     for (let index = 0; index < 8; index++) await h.call('quick');
     await soon(async () => expect(await h.counts()).toEqual({ ...empty, held: 6, ready: 2 }));
     expect(tasks.running()).toBe(3);
@@ -145,12 +159,9 @@ describe('prefetch', () => {
 
   it('takes nothing ahead of free slots with workerDisablePrefetch, however quick the tasks are', async () => {
     await using h = await harness({ concurrency: 3, settings: { workerDisablePrefetch: true } });
-    const tasks = gate(h, 'quick', {}, 0.0001);
-    await h.start();
-    await h.call('quick');
-    await soon(() => expect(tasks.running()).toBe(1));
-    tasks.open();
-    await soon(async () => expect(await h.counts()).toEqual(empty));
+    const tasks = gate(h, 'quick');
+    await h.start({ clock: stopped().clock });
+    await quickly(h, tasks, 3);
     for (let index = 0; index < 8; index++) await h.call('quick');
     await soon(() => expect(tasks.running()).toBe(3));
     expect(await h.counts()).toEqual({ ...empty, held: 3, ready: 5 });
