@@ -100,7 +100,7 @@ describe.each([true, false])(`${setting} %s`, (cancel) => {
 
 describe.each([true, false])('workerEnablePrefetchCountReduction %s', (reduce) => {
   it('decides whether slots of tasks from before a reconnect to RabbitMQ take messages', async () => {
-    await using w = await world(amqpUrl(), { workerEnablePrefetchCountReduction: reduce });
+    await using w = await world(amqpUrl(), { workerEnablePrefetchCountReduction: reduce, workerDisablePrefetch: true });
     const open = Promise.withResolvers<void>();
     const started: number[] = [];
     const slow = w.s.app.task('slow', async (n: number) => {
