@@ -533,8 +533,8 @@ class SlotPool implements Pool {
     if (wasStarting) log.error('{slot} (pid {pid}) could not start: {why}', { slot: name, pid: link.pid, why });
     else log.error("{slot} (pid {pid}) exited with '{how}'.", { slot: name, pid: link.pid, how });
     if (slot.accepted === 0) this.#guard.death();
-    if (!wasStarting) return;
-    const error = new ConfigurationError(`No slot of the pool '${this.name}' can start: ${why}`);
+    const what = wasStarting ? 'can start' : 'lives long enough to begin a task';
+    const error = new ConfigurationError(`No slot of the pool '${this.name}' ${what}: ${why}`);
     if (!this.#everUp) this.#firstFailure ??= error;
     else if (this.#guard.hopeless) this.#break(error);
   }

@@ -1,0 +1,133 @@
+// Slots that die: how soon another is started, and when there is no point in it any more. The slots here do what the test says.
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FRAME, FrameReader, FrameWriter, writeValue } from '../../../src/pool/index.ts';
+import type { LinkEvents, OpenLink, SlotEnd } from '../../../src/pool/link.ts';
+import { openSlotPool } from '../../../src/pool/slot-pool.ts';
+import { StormGuard } from '../../../src/pool/storm.ts';
+import { writeOutcome } from '../../../src/pool/wire.ts';
+import { jobOf, outcomeOf } from '../../support/jobs.ts';
+
+describe('the guard', () => {
+  it('lets the first slot start at once, and each after a death later than the one before, up to ten seconds', () => {
+    const guard = new StormGuard();
+    const delays = Array.from({ length: 10 }, () => {
+      const { delay } = guard;
+      guard.death();
+      return delay;
+    });
+    expect(delays).toEqual([0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10]);
+  });
+
+  it('gives up after a hundred deaths in a row, and not before', () => {
+    const guard = new StormGuard();
+    for (let death = 1; death < 100; death++) guard.death();
+    expect(guard.hopeless).toBe(false);
+    guard.death();
+    expect(guard.hopeless).toBe(true);
+  });
+
+  it('begins anew when a task has begun between them', () => {
+    const guard = new StormGuard();
+    for (let death = 1; death < 100; death++) guard.death();
+    guard.calm();
+    expect(guard.delay).toBe(0);
+    for (let death = 1; death < 100; death++) guard.death();
+    expect(guard.hopeless).toBe(false);
+  });
+});
+
+/** One slot as the test moves it. */
+interface Puppet {
+  /** Milliseconds at which it was started. */
+  readonly at: number;
+  up(): void;
+  die(): void;
+}
+
+const CRASH: SlotEnd = { code: 1, signal: null };
+
+function say(events: LinkEvents, write: (writer: FrameWriter) => void): void {
+  const reader = new FrameReader((frame) => events.frame(frame));
+  const writer = new FrameWriter((bytes) => {
+    reader.push(Buffer.from(bytes));
+    return false;
+  });
+  write(writer);
+  writer.flush();
+}
+
+/** Slots that run every job at once, unless told to die. */
+function puppets(): { readonly started: Puppet[]; readonly open: OpenLink } {
+  const started: Puppet[] = [];
+  const open: OpenLink = (_, events) => {
+    const die = (): void => events.gone(CRASH);
+    started.push({
+      at: Date.now(),
+      up: () => say(events, (writer) => writer.send(FRAME.up, 0, writeValue({ tasks: [] }))),
+      die,
+    });
+    return {
+      pid: 1,
+      send: (type, seq) => {
+        if (type === FRAME.leave) queueMicrotask(() => events.gone({ code: 0, signal: null }));
+        if (type !== FRAME.job) return;
+        const { head, body } = writeOutcome(outcomeOf('SUCCESS'), { left: false, began: true });
+        queueMicrotask(() => say(events, (writer) => writer.send(FRAME.done, seq, head, body)));
+      },
+      stop: () => undefined,
+      ask: () => undefined,
+      kill: die,
+    };
+  };
+  return { started, open };
+}
+
+const program = { process: new URL('file:///slot'), thread: new URL('file:///slot'), data: {} };
+const never = new AbortController().signal;
+
+describe('a pool whose slots die before they begin a task', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it.each([
+    ['while they start', false, 'No slot of the pool .prefork. can start: it ended with .exitcode 1.'],
+    ['when they are up', true, 'No slot of the pool .prefork. lives long enough to begin a task: it ended with .exitcode 1.'],
+  ])('(%s) starts others ever later, and breaks after a hundred', async (_, comeUp, why) => {
+    const { started, open } = puppets();
+    const onBroken = vi.fn();
+    const opening = openSlotPool('prefork', { limit: 1, program, ended: async () => outcomeOf('FAILURE'), onBroken }, open);
+    started[0]?.up();
+    const pool = await opening;
+    for (let death = 1; death <= 100; death++) {
+      expect([started.length, onBroken.mock.calls.length]).toEqual([death, 0]);
+      if (comeUp && death > 1) started.at(-1)?.up();
+      started.at(-1)?.die();
+      await vi.advanceTimersByTimeAsync(10_000);
+    }
+    const [first, second, third, fourth] = started.map(({ at }) => at);
+    expect([(second ?? 0) - (first ?? 0), (third ?? 0) - (second ?? 0), (fourth ?? 0) - (third ?? 0)]).toEqual([
+      100, 10_100, 10_200,
+    ]);
+    expect(started).toHaveLength(100);
+    expect(onBroken.mock.calls).toEqual([[expect.objectContaining({ message: expect.stringMatching(why) as unknown })]]);
+    expect(() => pool.run(jobOf('t'), { signal: never })).toThrow(new RegExp(why));
+    await pool[Symbol.asyncDispose]();
+  });
+
+  it('starts the next one at once again when a task has begun', async () => {
+    const { started, open } = puppets();
+    const opening = openSlotPool('prefork', { limit: 1, program, ended: async () => outcomeOf('FAILURE') }, open);
+    started[0]?.up();
+    await using pool = await opening;
+    for (let death = 1; death <= 5; death++) {
+      started.at(-1)?.die();
+      await vi.advanceTimersByTimeAsync(10_000);
+    }
+    started.at(-1)?.up();
+    expect(await pool.run(jobOf('t'), { signal: never })).toMatchObject({ state: 'SUCCESS' });
+    const before = started.length;
+    started.at(-1)?.die();
+    expect(started).toHaveLength(before + 1);
+    started.at(-1)?.up();
+  });
+});
