@@ -32,7 +32,8 @@ stands for \`worker\`, and \`(int)\`, \`(json)\` and the like say how a value is
 | USR1 | prints on stderr which tasks run and for how long, the state of the line, memory and open handles |
 | USR2 | with \`LOVAGE_RDBSIG=1\` (or \`CELERY_RDBSIG=1\`) in the environment: opens Node's debugger on loopback |
 
-With \`REMAP_SIGTERM=SIGQUIT\` in the environment TERM does what QUIT does.`,
+With \`REMAP_SIGTERM=SIGQUIT\` in the environment TERM does what QUIT does. As the first process of a
+container (PID 1) it goes on as the child of a small shell, which waits for what its tasks left behind; \`LOVAGE_INIT=0\` says no to that.`,
   dev: `Runs \`worker -B\` with the broker of the app, which is the embedded one unless a setting or \`-b\` names another, so that web
 programs beside it reach the same queues. TypeScript, JavaScript, JSON and \`.env\` files below the watched folders start it anew;
 \`node_modules\`, \`dist\`, \`build\` and the like are left out. What runs then has 5 s to end, else it is given back and runs again. A worker

@@ -1,5 +1,7 @@
 // The process around a command line: its streams, its end, and its repetition.
+
 import { version } from '../util/version.ts';
+import { leaveFirstPlace } from './init.ts';
 
 /** What a module of the user leaves open may hold the process so long. */
 const LINGER_MS = 300;
@@ -23,6 +25,7 @@ export async function program(): Promise<void> {
     process.stdout.write(`${version()}\n`);
     return;
   }
+  leaveFirstPlace(argv);
   let anew = false;
   const { main } = await import('./main.ts');
   const code = await main(argv, () => {

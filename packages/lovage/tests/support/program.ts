@@ -35,6 +35,8 @@ export interface Project extends Disposable {
   worker(...words: readonly WorkerWord[]): Promise<Worker>;
   /** The same in a terminal of its own; what is written to the child's standard input are keys. */
   terminal(...words: readonly WorkerWord[]): Promise<Worker>;
+  /** The same through another program. */
+  through(around: Around, ...words: readonly WorkerWord[]): Promise<Worker>;
 }
 
 export interface Worker {
@@ -56,18 +58,31 @@ function cleanEnvironment(more: Readonly<Record<string, string>> = {}): NodeJS.P
 
 type WorkerWord = string | Readonly<Record<string, string>>;
 
-/** `terminal`: the worker runs in a terminal of its own, whose keys are the child's standard input. */
-function startWorker(folder: string, words: readonly WorkerWord[], terminal = false): Promise<Worker> {
+/** What a worker is started through. */
+export interface Around {
+  readonly command: (command: readonly string[]) => readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: 'pipe';
+}
+
+const PLAIN: Around = { command: (command) => command };
+
+/** A terminal of its own, whose keys are the child's standard input. */
+const TERMINAL: Around = {
+  // `exec`, because a shell that stayed in between would get the keys too, and end by them whatever the worker's exit code is.
+  command: (command) => ['script', '-qec', `exec ${command.join(' ')}`, '/dev/null'],
+  env: { SHELL: '/bin/sh' },
+  stdin: 'pipe',
+};
+
+function startWorker(folder: string, words: readonly WorkerWord[], around: Around): Promise<Worker> {
   const args = words.filter((word) => typeof word === 'string');
   const env = words.filter((word) => typeof word !== 'string');
-  if (terminal) env.push({ SHELL: '/bin/sh' });
-  const command = [process.execPath, LOVAGE, 'worker', ...args];
-  // `exec`, because a shell that stayed in between would get the keys too, and end by them whatever the worker's exit code is.
-  const [program = '', ...rest] = terminal ? ['script', '-qec', `exec ${command.join(' ')}`, '/dev/null'] : command;
+  const [program = '', ...rest] = around.command([process.execPath, LOVAGE, 'worker', ...args]);
   const child = spawn(program, rest, {
     cwd: folder,
-    env: cleanEnvironment(Object.assign({}, ...env) as Readonly<Record<string, string>>),
-    stdio: [terminal ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    env: cleanEnvironment(Object.assign({}, around.env, ...env) as Readonly<Record<string, string>>),
+    stdio: [around.stdin ?? 'ignore', 'pipe', 'pipe'],
   });
   let log = '';
   const waiting = new Set<() => void>();
@@ -100,6 +115,11 @@ export function project(files: Readonly<Record<string, string>>): Project {
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(PACKAGE, join(folder, 'node_modules/lovage'));
   const children: ChildProcess[] = [];
+  const started = async (words: readonly WorkerWord[], around: Around): Promise<Worker> => {
+    const worker = await startWorker(folder, words, around);
+    children.push(worker.child);
+    return worker;
+  };
   return {
     folder,
     run: (args, { input, env } = {}) =>
@@ -112,16 +132,9 @@ export function project(files: Readonly<Record<string, string>>): Project {
         );
         child.stdin?.end(input ?? '');
       }),
-    terminal: async (...words) => {
-      const worker = await startWorker(folder, words, true);
-      children.push(worker.child);
-      return worker;
-    },
-    worker: async (...words) => {
-      const worker = await startWorker(folder, words);
-      children.push(worker.child);
-      return worker;
-    },
+    terminal: (...words) => started(words, TERMINAL),
+    through: (around, ...words) => started(words, around),
+    worker: (...words) => started(words, PLAIN),
     [Symbol.dispose]: () => {
       for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
