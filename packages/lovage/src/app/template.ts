@@ -1,6 +1,6 @@
 // The headers of calls without options of their own: those of one plan differ in ids and in the texts of their arguments only, so they
 // are made once, as an object and as JSON text cut at the places of these. prepare.ts makes and fills them (bench row redis-enqueue-bulk).
-import { uuid } from '../util/index.ts';
+import { quoted, uuid } from '../util/index.ts';
 
 /** What differs from call to call, in the order in which the headers have it. */
 export interface Differences {
@@ -52,19 +52,26 @@ export function makeTemplate(write: (differences: Differences) => Record<string,
 
 /** The headers of a call. */
 export function fillHeaders({ headers }: HeaderTemplate, differences: Differences): Record<string, unknown> {
-  const { id, group = null, groupIndex = null, rootId, parentId = null, argsRepr, kwargsRepr } = differences;
-  const placed = { id, group, group_index: groupIndex, root_id: rootId, parent_id: parentId };
-  return { ...headers, ...placed, argsrepr: argsRepr, kwargsrepr: kwargsRepr };
+  // One by one, and not as a second object that is spread over the first: that one would be copied key by key.
+  const filled: Record<string, unknown> = { ...headers };
+  filled.id = differences.id;
+  filled.group = differences.group ?? null;
+  filled.group_index = differences.groupIndex ?? null;
+  filled.root_id = differences.rootId;
+  filled.parent_id = differences.parentId ?? null;
+  filled.argsrepr = differences.argsRepr;
+  filled.kwargsrepr = differences.kwargsRepr;
+  return filled;
 }
 
 /** The same as JSON. */
 export function fillText({ pieces }: HeaderTemplate, differences: Differences): string {
   const { id, group, groupIndex, rootId, parentId, argsRepr, kwargsRepr } = differences;
-  const quotedId = JSON.stringify(id);
-  const place = group === undefined ? 'null' : JSON.stringify(group);
-  const root = rootId === id ? quotedId : JSON.stringify(rootId);
-  const parent = parentId === undefined ? 'null' : JSON.stringify(parentId);
+  const quotedId = quoted(id);
+  const place = group === undefined ? 'null' : quoted(group);
+  const root = rootId === id ? quotedId : quoted(rootId);
+  const parent = parentId === undefined ? 'null' : quoted(parentId);
   const member = `${pieces[0]}${quotedId}${pieces[1]}${place}${pieces[2]}${groupIndex ?? 'null'}`;
   const ids = `${member}${pieces[3]}${root}${pieces[4]}${parent}`;
-  return `${ids}${pieces[5]}${JSON.stringify(argsRepr)}${pieces[6]}${JSON.stringify(kwargsRepr)}${pieces[7]}`;
+  return `${ids}${pieces[5]}${quoted(argsRepr)}${pieces[6]}${quoted(kwargsRepr)}${pieces[7]}`;
 }

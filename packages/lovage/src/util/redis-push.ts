@@ -27,18 +27,16 @@ function makeRoom(page: Page, bytes: number): void {
   page.buffer = larger;
 }
 
-/** A bulk string of Redis's protocol: `$<bytes>`, then the text. Its place is guessed from its length, which is right for ASCII. */
+/** A bulk string of Redis's protocol: `$<bytes>`, then the text. In one write, which is right for ASCII; else once more with its true length. */
 function writeText(page: Page, text: string): void {
   makeRoom(page, 3 * text.length + FRAME);
-  const { buffer, at } = page;
-  const guess = at + `$${text.length}\r\n`.length;
-  const bytes = buffer.write(text, guess, 'utf8');
-  const head = `$${bytes}\r\n`;
-  const start = at + head.length;
-  if (start !== guess) buffer.copyWithin(start, guess, guess + bytes);
-  buffer.write(head, at, 'latin1');
-  page.at = start + bytes + buffer.write('\r\n', start + bytes, 'latin1');
+  const framed = framedText(text, text.length);
+  const bytes = page.buffer.write(framed, page.at, 'utf8');
+  if (bytes === framed.length) page.at += bytes;
+  else page.at += page.buffer.write(framedText(text, text.length + bytes - framed.length), page.at, 'utf8');
 }
+
+const framedText = (text: string, bytes: number): string => `$${bytes}\r\n${text}\r\n`;
 
 /** The pusher of a line. */
 export function createPush(): RedisPush {

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import type { EventError, TaskEvents, TaskSuccess } from '../consumer/index.ts';
 import type { Dispatcher, EventKind } from '../event/index.ts';
 import { errorRepr, type TaskRequest } from '../protocol/index.ts';
-import { redactText } from '../util/index.ts';
+import { quoted, redactText } from '../util/index.ts';
 
 /** As Celery's workers tell of a task that control terminated: 15 for `SIGTERM`, and for `TERM`. */
 function signalNumber(name: string | undefined): number | null {
@@ -24,7 +24,6 @@ function failure(uuid: string, { type, message, traceback }: EventError): Readon
   };
 }
 
-const quoted = (text: string): string => JSON.stringify(text);
 const orNull = (text: string | undefined): string => (text === undefined ? 'null' : JSON.stringify(text));
 
 /** The three that every task has are written by hand, and only if somebody listens (bench row redis-drain-events). */

@@ -1,7 +1,7 @@
 // Celery's envelope: one JSON text for each message in a list. Writing keeps Celery's order of keys; reading never throws; changing
 // one (redelivered, attempts, death) keeps every number and key of the text as it came, also those that JavaScript cannot hold.
 import { readHeaderJson, writeHeaderJson } from '../../serialization/index.ts';
-import { uuid } from '../../util/index.ts';
+import { quoted, uuid } from '../../util/index.ts';
 import { ATTEMPTS_HEADER, DEATH_HEADER, type DeadLetterSettlement, deadLetter } from '../dead-letters.ts';
 import type { Message, MessageProperties, Outgoing } from '../seam.ts';
 import { etaHeader, followsHeader } from '../waiting.ts';
@@ -61,13 +61,6 @@ type BodyEncoding = 'base64' | 'utf-8';
 function bodyText(body: Uint8Array, encoding: BodyEncoding): string {
   const bytes = body instanceof Buffer ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   return encoding === 'base64' ? `"${bytes.toString('base64')}"` : JSON.stringify(bytes.toString('utf8'));
-}
-
-const PLAIN = /^[\w./@:-]*$/;
-
-/** A short text as JSON; ids and names are plain. */
-function quoted(text: string): string {
-  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 function restText(message: Message, encoding: BodyEncoding): string {
