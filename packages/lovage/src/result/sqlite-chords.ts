@@ -165,7 +165,7 @@ function staleRows(db: SqliteConnection, seconds: number): readonly CompleteChor
 
 /** Deletes expired chords. */
 export function trimChords(db: SqliteConnection, limit: number): void {
-  const expired = 'SELECT group_id FROM lovage_chords WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit';
+  const expired = 'SELECT group_id FROM lovage_chords WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit + 0';
   const values = { now: now(), limit };
   db.statement(`DELETE FROM lovage_chord_parts WHERE group_id IN (${expired})`).run(values);
   db.statement(`DELETE FROM lovage_chord_roots WHERE group_id IN (${expired})`).run(values);

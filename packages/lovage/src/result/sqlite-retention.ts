@@ -12,7 +12,7 @@ const COUNT = 'SELECT count(*) AS count FROM lovage_results';
 const MEASURE = 'SELECT count(*) AS count, coalesce(sum(length(body)), 0) AS bytes FROM lovage_results';
 // Rows lie in the order of their first writing. The newest always stays, however large it is.
 const DELETE_ROWS = `
-DELETE FROM lovage_results WHERE rowid IN (SELECT rowid FROM lovage_results ORDER BY rowid LIMIT :rows)
+DELETE FROM lovage_results WHERE rowid IN (SELECT rowid FROM lovage_results ORDER BY rowid LIMIT :rows + 0)
   AND rowid < (SELECT max(rowid) FROM lovage_results)`;
 const DELETE_BYTES = `
 DELETE FROM lovage_results WHERE rowid < (SELECT max(rowid) FROM lovage_results) AND rowid <= (

@@ -83,7 +83,7 @@ export function forgetRows(db: SqliteConnection, ids: readonly string[]): void {
 /** Deletes at most `limit` expired results, and as many fences and groups; gives how many results. */
 export function trimRows(db: SqliteConnection, limit: number): number {
   const trim = (table: string): number => {
-    const expired = `SELECT id FROM ${table} WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit`;
+    const expired = `SELECT id FROM ${table} WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit + 0`;
     return Number(db.statement(`DELETE FROM ${table} WHERE id IN (${expired})`).run({ now: now(), limit }).changes);
   };
   trim('lovage_fences');

@@ -66,7 +66,7 @@ export function pushRows(
 function trim(db: SqliteConnection, queue: number, maxLength: number): void {
   const excess = Number(db.statement('SELECT count(*) AS n FROM lovage_ready WHERE queue = ?').get(queue)?.n) - maxLength;
   if (excess <= 0) return;
-  const rows = db.statement('SELECT rank, id FROM lovage_ready WHERE queue = ? ORDER BY id LIMIT ?').all(queue, excess);
+  const rows = db.statement('SELECT rank, id FROM lovage_ready WHERE queue = ? ORDER BY id LIMIT ? + 0').all(queue, excess);
   for (const row of rows) {
     db.statement('DELETE FROM lovage_ready WHERE queue = ? AND rank = ? AND id = ?').run(queue, Number(row.rank), Number(row.id));
     db.statement('DELETE FROM lovage_messages WHERE id = ?').run(Number(row.id));

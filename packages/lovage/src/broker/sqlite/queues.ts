@@ -86,7 +86,7 @@ export function peekQueue(db: SqliteConnection, name: string, limit: number): Me
   const rows = db
     .statement(
       `SELECT m.envelope, m.body FROM lovage_ready AS r JOIN lovage_messages AS m ON m.id = r.id
-       WHERE r.queue = ? ORDER BY r.rank, r.id LIMIT ?`,
+       WHERE r.queue = ? ORDER BY r.rank, r.id LIMIT ? + 0`,
     )
     .all(queue.id, limit);
   return rows.map((row) => readEnvelope(row.envelope, row.body, name));

@@ -40,7 +40,7 @@ function takeInTurns(db: SqliteConnection, sources: readonly Source[], call: Tak
   const shares = new Map<Source, number>();
   const waiting = sources.flatMap((source) =>
     db
-      .statement('SELECT rank FROM lovage_ready WHERE queue = ? ORDER BY rank, id LIMIT ?')
+      .statement('SELECT rank FROM lovage_ready WHERE queue = ? ORDER BY rank, id LIMIT ? + 0')
       .all(source.id, call.max)
       .map((row, place) => ({ source, rank: Number(row.rank), place })),
   );
@@ -119,7 +119,7 @@ type Row = readonly [rank: unknown, id: unknown, standing: unknown, envelope: un
 function nextRows(db: SqliteConnection, source: Source, max: number): readonly Row[] {
   const statement = db.statement(
     `SELECT r.rank, r.id, ${STANDING}, m.envelope, CASE WHEN length(m.body) <= ? THEN m.body END
-     FROM lovage_ready AS r JOIN lovage_messages AS m ON m.id = r.id WHERE r.queue = ? ORDER BY r.rank, r.id LIMIT ?`,
+     FROM lovage_ready AS r JOIN lovage_messages AS m ON m.id = r.id WHERE r.queue = ? ORDER BY r.rank, r.id LIMIT ? + 0`,
   );
   // Half as much work a row as objects with names.
   statement.setReturnArrays(true);

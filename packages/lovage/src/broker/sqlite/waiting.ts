@@ -27,7 +27,7 @@ function rowsOf(db: SqliteConnection, name: string, { state = 'all', ids, limit 
   for (const sql of [...(state === 'parked' ? [] : [READY]), ...(state === 'ready' ? [] : [PARKED])]) {
     const rows =
       wanted === undefined
-        ? db.statement(`${sql.replace('CHOSEN', '1')} LIMIT ?2`).all(queue.id, limit === undefined ? -1 : limit - out.length)
+        ? db.statement(`${sql.replace('CHOSEN', '1')} LIMIT ?2 + 0`).all(queue.id, limit === undefined ? -1 : limit - out.length)
         : db.statement(sql.replace('CHOSEN', CHOSEN)).all(queue.id, JSON.stringify(ids));
     for (const row of rows) {
       const message = readEnvelope(row.envelope, row.body, name);
