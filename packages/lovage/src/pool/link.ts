@@ -116,6 +116,14 @@ export function inheritedOptions(argv: readonly string[] = process.execArgv): re
   return argv.filter((option, index) => !OWN.test(option) && !WITH_VALUE.test(argv[index - 1] ?? ''));
 }
 
+/** What opens a debugger, in a list of options as the environment has it. */
+const DEBUGGER = /(?<=^|\s)--inspect(?:-brk|-wait|-port)?(?:=\S+| [\w.:[\]]*\d)?(?=\s|$)\s*/g;
+
+/** `NODE_OPTIONS` of this process for its slots: the port of its debugger is taken, and one that waits for somebody would never be ready. */
+export function inheritedEnvironment({ NODE_OPTIONS: options }: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  return options === undefined ? {} : { NODE_OPTIONS: options.replaceAll(DEBUGGER, '').trim() };
+}
+
 /** Longest line, in units of text; the rest of a longer one is a line of its own. */
 export const MAX_LINE = 16_384;
 

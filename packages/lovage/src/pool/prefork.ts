@@ -12,6 +12,7 @@ import { FRAME, FrameReader, FrameWriter, writingTo } from './frames.ts';
 import {
   ANSWER,
   ANSWER_RECORD,
+  inheritedEnvironment,
   inheritedOptions,
   Lines,
   type Link,
@@ -38,7 +39,7 @@ function start({ program, index }: LinkOptions): ChildProcess {
   return spawn(process.execPath, [...execArgv, fileURLToPath(entry)], {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-    env: { ...process.env, ...compileCache(), ...environment, LOVAGE_SLOT: String(index) },
+    env: { ...process.env, ...inheritedEnvironment(), ...compileCache(), ...environment, LOVAGE_SLOT: String(index) },
   });
 }
 

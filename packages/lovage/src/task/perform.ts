@@ -85,7 +85,17 @@ function called({ definition, options }: Attempt, task: CurrentTask, args: reado
 /** Waiting on a signal often throws an AbortError of its own; the limit behind it is the true error. */
 function trueError(attempt: Attempt, error: unknown): unknown {
   const { reason } = attempt.limits;
-  return reason instanceof SoftTimeLimitExceededError && error instanceof Error && error.name === 'AbortError' ? reason : error;
+  if (!(reason instanceof SoftTimeLimitExceededError) || !(error instanceof Error)) return error;
+  return error.name === 'AbortError' || isCausedBy(error, reason) ? reason : error;
+}
+
+const MAX_CAUSES = 10;
+
+/** Libraries wrap what their signal was aborted with. */
+function isCausedBy(error: Error, reason: Error): boolean {
+  let at: unknown = error.cause;
+  for (let depth = 0; depth < MAX_CAUSES && at instanceof Error; depth++, at = at.cause) if (at === reason) return true;
+  return false;
 }
 
 function endingOf(attempt: Attempt, thrown: unknown): Ending {

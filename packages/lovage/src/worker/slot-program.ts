@@ -1,6 +1,7 @@
 // What the slots of a worker are started with, and what becomes of the lines that they write. Loaded by the step `pool` when it is needed.
 import type { PoolRequest, SlotLine, SlotProgram } from '../pool/index.ts';
 import { logger } from '../util/index.ts';
+import { LineLimit } from './line-limit.ts';
 import type { RedirectLevel } from './redirect.ts';
 import { logRecord, lowestLevel } from './slot-log.ts';
 import type { SlotData } from './slot-serve.ts';
@@ -22,7 +23,14 @@ export function slotProgram(data: Omit<SlotData, 'level'>): SlotProgram {
 export function logLines(level: RedirectLevel): NonNullable<PoolRequest['onLine']> {
   const redirected = logger('task', 'redirected');
   const pool = logger('pool');
+  const limit = new LineLimit((slot, lines) =>
+    pool.warning('{slot} wrote {lines} lines more in one second than a log can be read with; they are left out.', {
+      slot,
+      lines,
+    }),
+  );
   return ({ slot, stream, text, task }: SlotLine): void => {
+    if (!limit.passes(slot)) return;
     if (lowestLevel() === 'none') {
       process[stream].write(`${text}\n`);
       return;

@@ -1,6 +1,7 @@
 // What a slot does once it has a line to its worker, process or thread: loads the app as the worker did, says that it is up, and runs what
 // it is handed. Results, follow-ups and verdicts go to the worker; a connection of its own the slot opens only for what a task does while
 // it runs (sending tasks, storing progress), and keeps it.
+import { isMainThread } from 'node:worker_threads';
 import { findApp, type Lovage, tellSlot } from '../app/index.ts';
 import { FRAME, type Frame, Inside, type SendFrame, writeValue } from '../pool/index.ts';
 import { execute } from '../task/index.ts';
@@ -100,7 +101,10 @@ export function serve(served: Served): Serving {
 }
 
 function textOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error);
+  const text = error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error);
+  const isNative = (error as { readonly code?: unknown } | null)?.code === 'ERR_DLOPEN_FAILED';
+  if (isMainThread || !isNative) return text;
+  return `${text}\nMany native modules can be loaded by one thread of a process only: use the pool 'prefork', whose slots are processes.`;
 }
 
 async function begin({ name, pid, data, send, flush, flags, report, exit }: Served): Promise<Inside> {

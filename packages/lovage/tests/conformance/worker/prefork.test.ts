@@ -238,6 +238,18 @@ app.task(app.isSlot ? 'shop.there' : 'shop.here', { params: [] }, () => 'only');
     },
   );
 
+  test('that needs a native module which threads cannot load is told to use processes', async () => {
+    using shop = project({
+      'tasks.ts': `import { isMainThread } from 'node:worker_threads';
+import { Lovage } from 'lovage';
+if (!isMainThread) process.dlopen({ exports: {} }, import.meta.filename);
+export const app = new Lovage('shop');`,
+    });
+    const { code, stderr } = await shop.run(['worker', '-P', 'threads', '-c', '1']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/No slot of the pool 'threads' can start: .*tasks\.ts.*use the pool 'prefork'/s);
+  });
+
   test('ends the start of a worker when its module cannot be loaded, with the reason', async () => {
     using shop = project({
       'tasks.ts': `import { Lovage } from 'lovage';

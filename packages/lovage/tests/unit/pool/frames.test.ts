@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FRAME, FrameReader, FrameWriter } from '../../../src/pool/frames.ts';
-import { inheritedOptions, Lines, MAX_LINE } from '../../../src/pool/link.ts';
+import { inheritedEnvironment, inheritedOptions, Lines, MAX_LINE } from '../../../src/pool/link.ts';
 
 interface Seen {
   readonly type: number;
@@ -86,4 +86,17 @@ describe('lines', () => {
 test('slots have the options of Node that the worker has, but for those that are one process’s own', () => {
   const given = ['--inspect=9229', '--max-old-space-size=64', '-e', 'code', '--import', './x.ts', '--test', '--eval=1'];
   expect(inheritedOptions(given)).toEqual(['--max-old-space-size=64', '--import', './x.ts']);
+});
+
+test.each([
+  ['--inspect', ''],
+  ['--inspect-brk=127.0.0.1:9229 --max-old-space-size=64', '--max-old-space-size=64'],
+  ['--import ./x.ts --inspect-port 9230 --inspect=[::1]:9229', '--import ./x.ts'],
+  ['--require /a/boot.js --inspect-publish-uid=http', '--require /a/boot.js --inspect-publish-uid=http'],
+])('of the NODE_OPTIONS %s slots have %j', (given, theirs) => {
+  expect(inheritedEnvironment({ NODE_OPTIONS: given })).toEqual({ NODE_OPTIONS: theirs });
+});
+
+test('slots of a process without NODE_OPTIONS have none', () => {
+  expect(inheritedEnvironment({})).toEqual({});
 });

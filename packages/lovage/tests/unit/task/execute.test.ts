@@ -220,6 +220,16 @@ describe('time', () => {
     expect(outcome.error).toMatchObject({ type: 'SoftTimeLimitExceededError', timedOut: true });
   });
 
+  test('a soft limit is the error also where a library wraps what its signal was aborted with', async () => {
+    const { task, run } = world();
+    const wrapped = (reason: unknown): never => {
+      throw new TypeError('fetch failed', { cause: new Error('the line', { cause: reason }) });
+    };
+    task('wrapped', { bind: true }, (ctx) => untilAborted(ctx).catch(wrapped));
+    const outcome = await run('wrapped', [], { job: { softTimeLimit: 0.01 } });
+    expect(outcome).toMatchObject({ state: 'FAILURE', error: { type: 'SoftTimeLimitExceededError' } });
+  });
+
   test('a soft limit may be survived', async () => {
     const { task, run } = world();
     task('slow', { bind: true }, (ctx) => untilAborted(ctx).catch(() => 'saved'));
