@@ -61,6 +61,15 @@ export interface Holder extends AsyncDisposable {
   fanout?(queues: readonly string[], receive: (deliveries: readonly Delivery[]) => void): Promise<AsyncDisposable>;
 }
 
+/** How a holder is opened. */
+export interface HoldOptions {
+  readonly node: string;
+  readonly generation: number;
+  readonly queues?: readonly string[];
+  /** What it takes counts as settled: a store may forget it at once. @default false */
+  readonly noAck?: boolean;
+}
+
 export interface QueueStore extends AsyncDisposable {
   readonly name: string;
   readonly url: string;
@@ -81,7 +90,7 @@ export interface QueueStore extends AsyncDisposable {
   broadcast?(messages: readonly Message[], signal: AbortSignal): Promise<readonly (number | undefined)[]>;
   jointPush?(entries: readonly QueueEntry[]): JointWrite;
   /** `generation` goes onto every delivery that this holder hands out; `queues` is what it will take from at first. */
-  hold(options: { readonly node: string; readonly generation: number; readonly queues?: readonly string[] }): Promise<Holder>;
+  hold(options: HoldOptions): Promise<Holder>;
   /** Does somebody else consume this queue, in another process too? Absent where that cannot be known. */
   isWatched?(queue: string): Promise<boolean>;
   count(queue: string): Promise<QueueCount | undefined>;

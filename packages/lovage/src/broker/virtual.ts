@@ -254,7 +254,7 @@ class VirtualBroker {
     options.signal?.throwIfAborted();
     await this.#replay();
     const generation = ++this.#generation;
-    const holder = await this.#store.hold({ node: options.node, generation, queues });
+    const holder = await this.#store.hold({ node: options.node, generation, queues, noAck: options.noAck === true });
     const subscription = new VirtualSubscription({
       holder,
       generation,

@@ -137,6 +137,8 @@ function clientOptions({ target, connectTimeout, name, protocol }: RedisLineOpti
     protocol: protocol ?? 3,
     disableClientInfo: true,
     lazyConnect: true,
+    // It reads the whole of INFO; #open asks what it wants to know with a word. Behind sentinels it looks at the role of the server too.
+    enableReadyCheck: target.masterName !== undefined,
     // The line reconnects itself, with a fresh client: nothing is queued or sent twice behind its back.
     retryStrategy: () => null,
     enableOfflineQueue: false,
@@ -363,6 +365,8 @@ class Line implements RedisLine {
     try {
       await client.connect();
       if (refused !== undefined) throw refused;
+      // One that still loads its data refuses; the next attempt asks again.
+      await client.ping();
       await this.#options.prepare?.(client);
     } catch (error) {
       client.disconnect();

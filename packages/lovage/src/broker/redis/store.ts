@@ -2,7 +2,7 @@
 import { after, warnOfEviction } from '../../util/index.ts';
 import { routedQueues, topicPattern } from '../routing.ts';
 import type { Message, QueueCount, QueueDeclaration } from '../seam.ts';
-import type { Holder, QueueStore, StoredBinding } from '../store.ts';
+import type { Holder, HoldOptions, QueueStore, StoredBinding } from '../store.ts';
 import { type Chores, startChores } from './chores.ts';
 import { brokerError, type RedisContext } from './context.ts';
 import { readEnvelope } from './envelope.ts';
@@ -10,10 +10,14 @@ import { openHolder } from './holder.ts';
 import { createKeeper } from './keeper.ts';
 import { createBroadcaster, entryWrites, pushEntries } from './publish.ts';
 import { COUNT, PURGE } from './scripts.ts';
+import { openTaker } from './taker.ts';
 import { createWaitingRoom } from './waiting-room.ts';
 
 /** Seconds before a warning is looked for: a program has better things to do first. */
 const LATER = 0.1;
+
+/** An answer that is younger shows that the server is there. */
+const HEARD_MS = 1000;
 
 /** Makes the store. Nothing is opened before the first call. */
 export function createRedisStore(context: RedisContext): QueueStore {
@@ -63,11 +67,12 @@ export function createRedisStore(context: RedisContext): QueueStore {
     return (await Promise.all([...exchanges].sort().map(readBindings))).flat();
   }
 
+  const bindingKey = ({ exchange, routingKey, queue }: StoredBinding): string => `${exchange}\0${routingKey}\0${queue}`;
   const member = ({ type, routingKey, queue }: StoredBinding): string =>
     [routingKey, type === 'topic' ? topicPattern(routingKey) : '', queue].join(keys.sep);
 
   async function bind(added: readonly StoredBinding[]): Promise<void> {
-    for (const binding of added) bindings.set(`${binding.exchange}\0${binding.routingKey}\0${binding.queue}`, binding);
+    for (const binding of added) bindings.set(bindingKey(binding), binding);
     const calls = added.map((binding) => line.call('SADD', [keys.binding(binding.exchange), member(binding)]));
     await ask('Binding failed', Promise.all(calls));
   }
@@ -78,7 +83,8 @@ export function createRedisStore(context: RedisContext): QueueStore {
       const expires = given['x-expires'];
       if (typeof expires === 'number' && expires > 0) expiries.set(name, Math.round(expires));
     }
-    // Queues are made by their first message; this only shows that the server is there.
+    // Queues are made by their first message; this only shows that the server is there, which it may have shown just now.
+    if (line.isConnected && performance.now() - line.lastHeard < HEARD_MS) return;
     await ask('Declaring queues failed', line.call('PING', []));
   }
 
@@ -109,14 +115,13 @@ export function createRedisStore(context: RedisContext): QueueStore {
   }
 
   async function remove(queue: string): Promise<void> {
-    await purge(queue);
+    const bound = [...bindings.values()].filter((binding) => binding.queue === queue);
+    // No route first: what comes in between would lie in a queue that nobody knows.
+    const unbound = bound.map((binding) => line.call('SREM', [keys.binding(binding.exchange), member(binding)]));
+    await Promise.all([ask('Unbinding failed', Promise.all(unbound)), purge(queue)]);
     declared.delete(queue);
     expiries.delete(queue);
-    for (const [key, binding] of bindings) {
-      if (binding.queue !== queue) continue;
-      bindings.delete(key);
-      await ask('Unbinding failed', line.call('SREM', [keys.binding(binding.exchange), member(binding)]));
-    }
+    for (const binding of bound) bindings.delete(bindingKey(binding));
   }
 
   function patterns(queue: string): readonly string[] {
@@ -124,7 +129,9 @@ export function createRedisStore(context: RedisContext): QueueStore {
     return fanouts.map(({ exchange, routingKey }) => keys.pattern(exchange, routingKey));
   }
 
-  async function hold({ node, generation, queues = [] }: Parameters<QueueStore['hold']>[0]): Promise<Holder> {
+  async function hold({ node, generation, queues = [], noAck }: HoldOptions): Promise<Holder> {
+    const isPlain = queues.length > 0 && queues.every((queue) => patterns(queue).length === 0);
+    if (noAck === true && isPlain) return openTaker({ context, node, generation, patterns });
     const holder = await openHolder({ context, keeper, node, generation, queues, patterns });
     chores?.serve();
     return holder;
