@@ -20,7 +20,7 @@ export async function callDirectly(port: TaskPort, definition: TaskDefinition, a
 function directAttempt(port: TaskPort, definition: TaskDefinition, args: readonly unknown[]): Attempt {
   const environment = port.environment();
   const request = blankRequest({ id: uuid(), task: definition.name, hostname: environment.hostname }, { args, kwargs: {} });
-  const limits = new Limits({ task: definition.name, soft: undefined, hard: undefined, outer: undefined });
+  const limits = new Limits({ task: definition.name, id: request.id, soft: undefined, hard: undefined, outer: undefined });
   return {
     environment,
     definition,

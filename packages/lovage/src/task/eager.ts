@@ -135,6 +135,7 @@ function attemptOf(environment: ExecuteEnvironment, definition: TaskDefinition, 
     ...parts(request),
     limits: new Limits({
       task: definition.name,
+      id: request.id,
       soft: undefined,
       hard: undefined,
       outer: call.options.signal && { signal: call.options.signal },

@@ -75,7 +75,7 @@ function attemptOf(
   outer?: Interruptible,
 ): Attempt {
   const options = environment.options(definition);
-  const limits = new Limits({ task: definition.name, soft, hard, outer });
+  const limits = new Limits({ task: definition.name, id: message.id, soft, hard, outer });
   return new MessageAttempt({ environment, definition, options, message, body, limits });
 }
 

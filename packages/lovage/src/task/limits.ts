@@ -1,6 +1,8 @@
 // The time limits of one attempt, and the one signal that tells its body to stop: soft limit, hard limit, shutdown or termination.
 // Nothing is allocated for an attempt without limits whose body never looks at the signal.
-import { after, type Maybe, SoftTimeLimitExceededError, TimeLimitExceededError, type Timer } from '../util/index.ts';
+import { after, logger, type Maybe, SoftTimeLimitExceededError, TimeLimitExceededError, type Timer } from '../util/index.ts';
+
+const log = logger('task');
 
 /** Who may stop an attempt from outside: a shutdown, or with TaskRevokedError somebody who terminates the task. */
 export interface Interruptible {
@@ -13,6 +15,7 @@ export interface Interruptible {
 
 export interface LimitOptions {
   readonly task: string;
+  readonly id: string;
   /** Seconds. */
   readonly soft: number | undefined;
   readonly hard: number | undefined;
@@ -72,7 +75,7 @@ export class Limits implements Disposable {
     if (this.#reason !== undefined || this.#began === 0 || (soft === undefined && hard === undefined)) return;
     const seconds = (performance.now() - this.#began) / 1000;
     if (hard !== undefined && seconds >= hard) this.#pass(this.#hardError(hard));
-    else if (soft !== undefined && seconds >= soft) this.#pass(this.#softError(soft));
+    else if (soft !== undefined && seconds >= soft) this.#passSoft(soft);
   }
 
   /** Ends as `body` does, or rejects at the hard limit, whatever the body does then. */
@@ -87,7 +90,7 @@ export class Limits implements Disposable {
     const timers: Timer[] = [];
     this.#timers = timers;
     if (soft !== undefined && (hard === undefined || soft < hard)) {
-      timers.push(after(soft, () => this.#pass(this.#softError(soft))));
+      timers.push(after(soft, () => this.#passSoft(soft)));
     }
     if (hard === undefined) return body();
     const over = Promise.withResolvers<never>();
@@ -104,8 +107,12 @@ export class Limits implements Disposable {
     return Promise.race([running, over.promise]);
   }
 
-  #softError(seconds: number): Error {
-    return new SoftTimeLimitExceededError(`${this.#options.task} ran longer than its soft time limit of ${seconds} s.`);
+  /** Said here, because a task that ends well after it leaves no other trace of it. */
+  #passSoft(seconds: number): void {
+    if (this.#reason !== undefined) return;
+    const { task, id } = this.#options;
+    log.warning('The soft time limit ({seconds} s) of {task}[{id}] has passed.', { seconds, task, id });
+    this.#pass(new SoftTimeLimitExceededError(`${task} ran longer than its soft time limit of ${seconds} s.`));
   }
 
   #hardError(seconds: number): Error {

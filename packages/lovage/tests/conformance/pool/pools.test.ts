@@ -1,4 +1,6 @@
 // One suite for every pool. What a pool cannot do is in its row of the table, and the suite holds it to that, too.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TaskRevokedError } from '../../../src/util/index.ts';
 import { type Bench, bench } from './harness.ts';
@@ -105,6 +107,20 @@ describe.each(ROWS)('the pool $name', ({ name, separate, processes, fixed = fals
     expect(await b.run('spin-politely', [], { softTimeLimit: 0.05 })).toMatchObject({
       error: { type: 'SoftTimeLimitExceededError' },
     });
+  });
+
+  test('runs tens of thousands of tiny jobs, and its memory stays as it is', async () => {
+    const used = (): number => {
+      setFlagsFromString('--expose-gc');
+      (runInNewContext('gc') as () => void)();
+      return process.memoryUsage().heapUsed;
+    };
+    const batch = async (): Promise<void> =>
+      void (await Promise.all(Array.from({ length: 1000 }, (_, index) => b.run('add', [index, 1]))));
+    for (let warm = 0; warm < 10; warm++) await batch();
+    const before = used();
+    for (let round = 0; round < (separate ? 20 : 90); round++) await batch();
+    expect((used() - before) / 1_048_576).toBeLessThan(5);
   });
 
   test('ends a waiting task at its hard limit', async () => {

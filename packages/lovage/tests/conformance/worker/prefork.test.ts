@@ -21,6 +21,10 @@ app.task('shop.poison', () => process.kill(process.pid, 'SIGKILL') && new Promis
 app.task('shop.exit', { acksLate: false }, (code: number) => process.exit(code));
 app.task('shop.spin', () => { console.log('it spins'); for (;;); });
 app.task('shop.limited', { timeLimit: 0.5 }, () => { for (;;); });
+app.task('shop.soft', { bind: true, softTimeLimit: 0.05 }, async (ctx) => {
+  await new Promise((done) => ctx.signal.addEventListener('abort', done));
+  return 'cleaned up';
+});
 app.task('shop.careless', () => {
   void Promise.reject(new Error('nobody cares'));
   setTimeout(() => { throw new Error('out of nowhere'); }, 5);
@@ -93,6 +97,11 @@ describe.each(['prefork', 'threads'])('a worker with the pool %s', (pool) => {
   test('fails a task that computes past its hard limit, and goes on', async () => {
     expect((await call('shop.limited')).stdout).toContain('TimeLimitExceeded');
     expect(resultOf(await call('shop.double', '[1]'))).toBe(2);
+  });
+
+  test('says that a soft time limit has passed, also of a task that ends well after it', async () => {
+    expect(resultOf(await call('shop.soft'))).toBe('cleaned up');
+    await worker.wrote('The soft time limit (0.05 s) of shop.soft[');
   });
 
   test('fails a task that ends its slot, in the words that Celery uses, when its message was acknowledged early', async () => {
