@@ -37,6 +37,8 @@ export function readAutoscale(text: string): AutoscaleBounds {
 export interface Autoscaler {
   readonly max: number;
   readonly min: number;
+  /** Tasks at once when all slots are there. */
+  readonly capacity: number;
   /** Compares the work with the slots and resizes the pool. Resolves when that is done. */
   scale(): Promise<void>;
   /** Other bounds, at once: the pool shrinks or grows into them. Resolves to what holds now. Throws ConfigurationError. */
@@ -72,25 +74,27 @@ export function createAutoscaler(options: AutoscaleOptions, { pool, flow, clock 
   let grownAt: number | undefined;
   let work: Promise<unknown> = Promise.resolve();
   const qty = (): number => flow()?.load ?? 0;
+  // Bounds count slots, each of which may run several tasks.
+  const slots = (): number => Math.ceil(pool.limit / pool.width);
 
-  const resize = async (limit: number): Promise<void> => {
-    const by = limit - pool.limit;
+  const resize = async (wanted: number): Promise<void> => {
+    const by = wanted - slots();
     if (by === 0) return;
     log.info('Scaling {way} {count} {slots}.', {
       way: by > 0 ? 'up' : 'down',
       count: Math.abs(by),
       slots: Math.abs(by) === 1 ? 'slot' : 'slots',
     });
-    await pool.resize(limit);
+    await pool.resize(wanted * pool.width);
     flow()?.resized();
   };
 
   const look = async (): Promise<void> => {
-    const wanted = Math.max(LEAST, bounds.min, Math.min(qty(), bounds.max));
-    if (wanted > pool.limit) {
+    const wanted = Math.max(LEAST, bounds.min, Math.min(Math.ceil(qty() / pool.width), bounds.max));
+    if (wanted > slots()) {
       grownAt = clock.monotonic();
       await resize(wanted);
-    } else if (wanted < pool.limit && grownAt !== undefined && clock.monotonic() - grownAt > keepalive * 1000) {
+    } else if (wanted < slots() && grownAt !== undefined && clock.monotonic() - grownAt > keepalive * 1000) {
       await resize(wanted);
     }
   };
@@ -109,6 +113,9 @@ export function createAutoscaler(options: AutoscaleOptions, { pool, flow, clock 
     get min() {
       return bounds.min;
     },
+    get capacity() {
+      return bounds.max * pool.width;
+    },
     scale: () => {
       // Most messages find slots enough.
       if (qty() <= pool.limit && grownAt === undefined) return Promise.resolve();
@@ -117,12 +124,12 @@ export function createAutoscaler(options: AutoscaleOptions, { pool, flow, clock 
     update: (given) =>
       inTurn(async () => {
         bounds = checked({ ...bounds, ...given });
-        const limit = Math.max(LEAST, bounds.min, Math.min(pool.limit, bounds.max));
-        if (limit > pool.limit) grownAt = clock.monotonic();
-        await resize(limit);
+        const wanted = Math.max(LEAST, bounds.min, Math.min(slots(), bounds.max));
+        if (wanted > slots()) grownAt = clock.monotonic();
+        await resize(wanted);
         flow()?.resized();
         return bounds;
       }),
-    info: () => ({ ...bounds, current: pool.limit, qty: qty() }),
+    info: () => ({ ...bounds, current: slots(), qty: qty() }),
   };
 }

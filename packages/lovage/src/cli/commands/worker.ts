@@ -7,7 +7,7 @@ import { integer, string, type ValueParser } from '@optique/core/valueparser';
 import type { Lovage } from '../../app/index.ts';
 import type { BeatStep, StoreChoice } from '../../beat/index.ts';
 import { poolNames } from '../../pool/index.ts';
-import { version } from '../../util/index.ts';
+import { ConfigurationError, version } from '../../util/index.ts';
 import {
   type AutoscaleBounds,
   configureLogging,
@@ -166,6 +166,14 @@ function range(): ValueParser<'sync', AutoscaleBounds> {
   };
 }
 
+/** Celery's variable for the seconds after which a pool that is scaled shrinks. */
+function keepaliveOf({ AUTOSCALE_KEEPALIVE: text }: NodeJS.ProcessEnv): { readonly keepalive?: number } {
+  if (text === undefined || text === '') return {};
+  const keepalive = Number(text);
+  if (Number.isFinite(keepalive) && keepalive > 0) return { keepalive };
+  throw new ConfigurationError(`AUTOSCALE_KEEPALIVE is '${text}', which is no number of seconds.`);
+}
+
 /** What the environment says of signals. A worker at a terminal ends with it, others start anew at a HUP. */
 function signalOptions(environment: NodeJS.ProcessEnv, again: () => void): SignalOptions {
   const { REMAP_SIGTERM, LOVAGE_RDBSIG, CELERY_RDBSIG } = environment;
@@ -203,6 +211,7 @@ export const worker: Command = defineCommand({
       color: logColor,
     };
     const own = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+    if (options.autoscale !== undefined) own.autoscale = { ...options.autoscale, ...keepaliveOf(process.env) };
     if (withoutGossip) own.gossip = false;
     if (withoutMingle) own.mingle = false;
     return asProgram({

@@ -8,7 +8,10 @@ export async function resized(context: CommandContext, command: string, by: numb
     throw new Refusal(`${command} is not supported with autoscale. Adjust autoscale range instead.`);
   const pool = poolOf(context);
   const limit = pool.limit + by * pool.width;
-  if (limit < 1) throw new CommandError('ValueError', `The pool has ${pool.limit} slots; ${-by} fewer would leave it with none.`);
+  if (limit < 1) {
+    const slots = Math.ceil(pool.limit / pool.width);
+    throw new CommandError('ValueError', `The pool has ${slots} slots; ${-by} fewer would leave it with none.`);
+  }
   await pool.resize(limit);
   consumerOf(context).flow.resized();
 }

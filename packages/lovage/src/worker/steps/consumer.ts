@@ -22,7 +22,7 @@ export const consumerStep: Bootstep<WorkerHost> = {
       pool,
       hostname,
       revoked: host.revoked,
-      capacity: () => host.autoscaler?.max ?? 0,
+      capacity: () => host.autoscaler?.capacity ?? 0,
       onLoad: () =>
         void host.autoscaler?.scale().catch((error: unknown) => log.error('The pool could not be resized: {error}', { error })),
       ...(watchdog === undefined ? {} : { watchdog }),

@@ -14,6 +14,8 @@ app.task('shop.big', async () => 123456789012345678901234567890n);
 app.task('shop.bytes', async () => new Uint8Array([1, 2, 3]));
 app.task('shop.nothing', async () => {});
 app.task('shop.length', async (text: string) => text.length);
+const waits = app.task('shop.wait', (ms: number) => { console.log('it waits'); return new Promise((done) => setTimeout(done, ms)); });
+app.task('shop.six', async () => { await Promise.all(Array.from({ length: 6 }, () => waits.delay(1000))); });
 app.task('shop.forever', () => new Promise(() => { setInterval(() => undefined, 1000); console.log('it runs'); }));
 `,
 };
@@ -118,6 +120,18 @@ test('REMAP_SIGTERM=SIGQUIT makes TERM cold, USR1 prints what runs, and the proc
   expect(await busy.ended).toBe(3);
   expect(busy.log()).toContain('Cold shutdown (SIGTERM)');
 });
+
+test('--autoscale counts processes and threads, however many tasks each runs, and AUTOSCALE_KEEPALIVE says when it shrinks', async () => {
+  using other = project(FILES);
+  const words = ['-P', 'threads', '--slot-concurrency', '3', '--autoscale', '2,1'];
+  const scaled = await other.worker(...words, { AUTOSCALE_KEEPALIVE: '0.1' });
+  await other.run(['call', 'shop.six']);
+  await soon(() => expect(scaled.log().match(/it waits/g)).toHaveLength(6), 20_000);
+  expect(scaled.log()).toContain('Scaling up 1 slot.');
+  await scaled.wrote('Scaling down 1 slot.');
+  const wrong = await other.run(['worker', '--autoscale', '2,1'], { env: { AUTOSCALE_KEEPALIVE: 'soon' } });
+  expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("AUTOSCALE_KEEPALIVE is 'soon'") as unknown });
+}, 60_000);
 
 test('log lines can be JSON, and settings follow a --', async () => {
   using other = project(FILES);
