@@ -106,10 +106,13 @@ const FEW = [
   { name: 'base', of: ['index.ts'], and: ['broker/redis/keeper-thread.ts'] },
   { name: 'keeper', of: ['broker/redis/keeper-thread.ts'] },
   { name: 'lovage', of: ['index.ts', 'result/disabled.ts'] },
+  // What brokers share among them and with workers is little; a command that speaks to one reads no worker for it.
+  { name: 'lovage', of: ['broker/redis.ts'], and: ['broker/sqlite.ts'] },
+  { name: 'lovage', of: ['broker/redis.ts'], and: ['worker/index.ts'] },
   // What a command that asks workers wants to know of them.
   { name: 'commands', of: ['worker/control/commands/index.ts'] },
+  { name: 'main', of: ['cli/main.ts'] },
   { name: 'worker', of: ['worker/index.ts', 'worker/slot-program.ts', 'pool/async.ts'] },
-  { name: 'virtual', of: ['broker/redis.ts'], and: ['broker/sqlite.ts'] },
   { name: 'redis', of: ['broker/redis.ts'] },
 ];
 
@@ -157,7 +160,8 @@ async function bundle(folder) {
   const chunkFileNames = ({ name }) => `chunks/${name === 'built' ? 'ioredis' : '[name]'}-[hash].js`;
   const options = { dir: folder, format: 'esm', entryFileNames: '[name].js', chunkFileNames, comments: false };
   const names = groupsOf(await build.generate(options));
-  const groups = FEW.map(({ name }, at) => ({ name, test: (id) => names.get(id) === name, priority: FEW.length - at }));
+  const few = [...new Set(FEW.map(({ name }) => name))];
+  const groups = few.map((name, at) => ({ name, test: (id) => names.get(id) === name, priority: few.length - at }));
   await build.write({ ...options, codeSplitting: { groups } });
   await build.close();
 }

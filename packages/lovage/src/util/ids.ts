@@ -3,19 +3,24 @@ import { randomFillSync } from 'node:crypto';
 
 /** Ids made at a time. Node's own randomUUID puts each together of twenty short texts, which is a sixth of a publish. */
 const AT_ONCE = 128;
+/** The first time: a short program needs few. */
+const AT_FIRST = 8;
 const LENGTH = 36;
 const HEX = Buffer.from('0123456789abcdef', 'latin1');
 const DASH = 0x2d;
 
 const random = new Uint8Array(AT_ONCE * 16);
 const texts = Buffer.alloc(AT_ONCE * LENGTH);
+let count = AT_FIRST;
 let next = texts.length;
 
-/** Fills `texts` with new ids (RFC 9562, version 4). */
+/** Fills the end of `texts` with new ids (RFC 9562, version 4). */
 function refill(): void {
-  randomFillSync(random);
-  let at = 0;
-  for (let index = 0; index < random.length; index++) {
+  const bytes = count * 16;
+  randomFillSync(random, 0, bytes);
+  const first = texts.length - count * LENGTH;
+  let at = first;
+  for (let index = 0; index < bytes; index++) {
     const place = index % 16;
     let byte = random[index] ?? 0;
     if (place === 6) byte = (byte & 0x0f) | 0x40;
@@ -24,7 +29,8 @@ function refill(): void {
     texts[at++] = HEX[byte >> 4] ?? 0;
     texts[at++] = HEX[byte & 0x0f] ?? 0;
   }
-  next = 0;
+  next = first;
+  count = AT_ONCE;
 }
 
 /** A new lower-case UUID version 4. */
