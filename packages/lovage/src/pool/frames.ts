@@ -1,5 +1,5 @@
 // The bytes between a worker and its slots, the same over a pipe and over a message port: u32 length of what follows, u8 type, u32 number
-// of the job, u8 how the head is written, u32 length of the head, head, body. Everything of one turn of the loop is one write.
+// of the job, u8 how the head is written, u32 length of the head, head, body. What one turn of the loop says is written together.
 
 import type { Writable } from 'node:stream';
 
@@ -78,6 +78,8 @@ export class Frame {
 }
 
 const BATCH = 65_536;
+/** What has been collected is written once it is so much: the other side works on it while the rest comes. */
+const PIECE = 16_384;
 /** Text takes at most three bytes for each of its units. */
 const WIDEST = 3;
 /** A part of this size is written as it is instead of being copied into the batch. */
@@ -126,6 +128,7 @@ export class FrameWriter {
         body,
         typeof head === 'string' ? JSON_HEAD : V8_HEAD,
       );
+    if (this.#used >= PIECE) this.#spill();
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(this.#flush);
