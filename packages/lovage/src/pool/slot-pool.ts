@@ -109,6 +109,8 @@ class SlotPool implements Pool {
   /** Why the first slots did not start. */
   #firstFailure: Error | undefined;
   #everUp = false;
+  /** It was said that slots use more memory than they may before they have done anything. */
+  #tight = false;
 
   constructor(name: string, options: SlotPoolOptions, openLink: OpenLink) {
     this.name = name;
@@ -484,6 +486,16 @@ class SlotPool implements Pool {
   #memory(slot: Slot, kib: number): void {
     const { maxMemoryPerChild } = this.#options;
     if (maxMemoryPerChild === undefined || kib <= maxMemoryPerChild || slot.retired) return;
+    if (slot.jobs === 0) {
+      // Another would use as much: it gets its job first.
+      if (!this.#tight)
+        log.warning(
+          '{slot} uses {kib} KiB before its first task, more than maxMemoryPerChild ({limit}), so that each slot is replaced after one task. Raise the limit.',
+          { slot: slot.name, kib, limit: maxMemoryPerChild },
+        );
+      this.#tight = true;
+      return;
+    }
     log.info('{slot} uses {kib} KiB, more than maxMemoryPerChild; it is replaced after its task.', { slot: slot.name, kib });
     this.#retire(slot);
     this.#maintain();

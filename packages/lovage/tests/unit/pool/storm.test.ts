@@ -1,11 +1,9 @@
 // Slots that die: how soon another is started, and when there is no point in it any more. The slots here do what the test says.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FRAME, FrameReader, FrameWriter, writeValue } from '../../../src/pool/index.ts';
-import type { LinkEvents, OpenLink, SlotEnd } from '../../../src/pool/link.ts';
 import { openSlotPool } from '../../../src/pool/slot-pool.ts';
 import { StormGuard } from '../../../src/pool/storm.ts';
-import { writeOutcome } from '../../../src/pool/wire.ts';
 import { jobOf, outcomeOf } from '../../support/jobs.ts';
+import { never, program, puppets } from './puppets.ts';
 
 describe('the guard', () => {
   it('lets the first slot start at once, and each after a death later than the one before, up to ten seconds', () => {
@@ -35,55 +33,6 @@ describe('the guard', () => {
     expect(guard.hopeless).toBe(false);
   });
 });
-
-/** One slot as the test moves it. */
-interface Puppet {
-  /** Milliseconds at which it was started. */
-  readonly at: number;
-  up(): void;
-  die(): void;
-}
-
-const CRASH: SlotEnd = { code: 1, signal: null };
-
-function say(events: LinkEvents, write: (writer: FrameWriter) => void): void {
-  const reader = new FrameReader((frame) => events.frame(frame));
-  const writer = new FrameWriter((bytes) => {
-    reader.push(Buffer.from(bytes));
-    return false;
-  });
-  write(writer);
-  writer.flush();
-}
-
-/** Slots that run every job at once, unless told to die. */
-function puppets(): { readonly started: Puppet[]; readonly open: OpenLink } {
-  const started: Puppet[] = [];
-  const open: OpenLink = (_, events) => {
-    const die = (): void => events.gone(CRASH);
-    started.push({
-      at: Date.now(),
-      up: () => say(events, (writer) => writer.send(FRAME.up, 0, writeValue({ tasks: [] }))),
-      die,
-    });
-    return {
-      pid: 1,
-      send: (type, seq) => {
-        if (type === FRAME.leave) queueMicrotask(() => events.gone({ code: 0, signal: null }));
-        if (type !== FRAME.job) return;
-        const { head, body } = writeOutcome(outcomeOf('SUCCESS'), { left: false, began: true });
-        queueMicrotask(() => say(events, (writer) => writer.send(FRAME.done, seq, head, body)));
-      },
-      stop: () => undefined,
-      ask: () => undefined,
-      kill: die,
-    };
-  };
-  return { started, open };
-}
-
-const program = { process: new URL('file:///slot'), thread: new URL('file:///slot'), data: {} };
-const never = new AbortController().signal;
 
 describe('a pool whose slots die before they begin a task', () => {
   beforeEach(() => void vi.useFakeTimers());
