@@ -1,6 +1,6 @@
 // Slots that are worker threads: JavaScript in parallel, started in a third of the time of a process and with a fifth of its memory. What
 // JavaScript does in one can be ended; native code cannot, and a crash there takes the whole worker along.
-import { Worker } from 'node:worker_threads';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { FrameReader, FrameWriter } from './frames.ts';
 import {
   FLAG,
@@ -20,21 +20,46 @@ import { openSlotPool, type SlotPoolOptions } from './slot-pool.ts';
 /** Milliseconds between two looks at the memory of a thread. */
 const MEMORY_MS = 1000;
 
-/** Options of Node that only a process can have; a thread refuses to start with them. */
-const PROCESS_ONLY = /^--(?:max-|stack-|expose[-_]gc|v8-|no-?opt|title|jitless|env-file)/;
+/** Options of Node that only a process can have, as far as they were met: a thread refuses to start with them, and says which. */
+const processOnly = new Set<string>();
+
+/** Without those, and the values that stand behind them. */
+function forThread(options: readonly string[]): string[] {
+  return options.filter((option, index) => {
+    const owner = option.startsWith('-') ? option : options[index - 1];
+    return owner === undefined || !processOnly.has(owner);
+  });
+}
+
+function refusedIn(error: unknown): readonly string[] {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === 'ERR_WORKER_INVALID_EXEC_ARGV' ? (/flags: (.*)$/.exec(message)?.[1]?.split(', ') ?? []) : [];
+}
+
+function startWith(options: readonly string[], begin: (execArgv: string[]) => Worker): Worker {
+  const execArgv = forThread(options);
+  try {
+    return begin(execArgv);
+  } catch (error) {
+    const refused = refusedIn(error).filter((option) => execArgv.includes(option));
+    if (refused.length === 0) throw error;
+    for (const option of refused) processOnly.add(option);
+    return startWith(options, begin);
+  }
+}
 
 function start({ program, index, name, width }: LinkOptions, flags: SharedArrayBuffer): Worker {
   const { execArgv = inheritedOptions(), environment, data, heap } = program;
   const workerData: ThreadData = { name, width, data, flags };
-  return new Worker(program.thread, {
+  const options: WorkerOptions = {
     workerData,
     name,
-    execArgv: execArgv.filter((option) => !PROCESS_ONLY.test(option)),
     env: { ...process.env, ...environment, LOVAGE_SLOT: String(index) },
     ...(heap === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heap } }),
     stdout: true,
     stderr: true,
-  });
+  };
+  return startWith(execArgv, (accepted) => new Worker(program.thread, { ...options, execArgv: accepted }));
 }
 
 function watchMemory(thread: Worker, events: LinkEvents): NodeJS.Timeout {

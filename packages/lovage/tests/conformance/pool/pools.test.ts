@@ -255,6 +255,20 @@ describe.each(ROWS)('the pool $name', ({ name, separate, processes, fixed = fals
     expect(await small.value('add', [1, 2])).toBe(3);
   });
 
+  test('takes the options of Node that its slots can have, and leaves out those that they cannot', async () => {
+    const execArgv = [
+      '--max-old-space-size=256',
+      '--report-on-fatalerror',
+      '--conditions',
+      'mine',
+      '--report-dir',
+      '/tmp',
+      '--no-deprecation',
+    ];
+    await using given = await bench(name, { concurrency: 1, execArgv });
+    expect(await given.value('options')).toEqual(processes ? execArgv : ['--conditions', 'mine', '--no-deprecation']);
+  });
+
   test('puts new slots in the place of all: idle ones now, others when their tasks end', async () => {
     const slots = (): readonly string[] =>
       (b.pool.info().lovage as { slots: { name: string; state: string }[] }).slots.map((slot) => slot.state);

@@ -20,6 +20,7 @@ app.task('circular', () => {
   return value;
 });
 app.task('where', () => ({ pid: process.pid, slot: process.env.LOVAGE_SLOT, node: process.env.LOVAGE_NODE }));
+app.task('options', () => process.execArgv);
 app.task('hang', never);
 app.task('heed', { bind: true }, (ctx) => aborted(ctx.signal));
 app.task('spin', () => {

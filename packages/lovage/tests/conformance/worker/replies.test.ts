@@ -182,6 +182,8 @@ function commands(queue: string): readonly Row[] {
     ['rate_limit', { task_name: 'shop.limited', rate_limit: 0 }, { ok: 'rate limit disabled successfully' }],
     ['rate_limit', { task_name: 'nosuch', rate_limit: '5/m' }, { error: 'unknown task' }],
     ['rate_limit', { task_name: 'shop.limited', rate_limit: '5/x' }, { error: "KeyError('x')" }],
+    ['rate_limit', { task_name: 'shop.limited', rate_limit: '5/' }, { ok: 'new rate limit set successfully' }],
+    ['rate_limit', { task_name: 'shop.limited', rate_limit: '5/m/x' }, { error: "KeyError('m/x')" }],
     ['time_limit', { task_name: 'shop.limited', soft: 1, hard: 2 }, { ok: 'time limits set successfully' }],
     ['time_limit', { task_name: 'nosuch', hard: 2 }, { error: 'unknown task' }],
     ['add_consumer', { queue: other, queue_durable: true }, { ok: `add consumer ${other}` }],

@@ -8,10 +8,8 @@ const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 /** Starts in a second; what Python says where it cannot be read. */
 function readRate(rate: unknown): number | ErrorReply {
   if (typeof rate !== 'string' && typeof rate !== 'number') return invalid(String(rate));
-  const [count = '', unit = 's'] = String(rate)
-    .split('/', 2)
-    .map((part) => part.trim());
-  const seconds = Object.hasOwn(UNITS, unit) ? UNITS[unit] : undefined;
+  const [, count = '', unit = ''] = /^\s*([^/]*?)\s*(?:\/\s*(.*?)\s*)?$/s.exec(String(rate)) ?? [];
+  const seconds = unit === '' ? 1 : Object.hasOwn(UNITS, unit) ? UNITS[unit] : undefined;
   if (seconds === undefined) throw new CommandError('KeyError', unit);
   const number = count === '' ? Number.NaN : Number(count);
   return Number.isFinite(number) && number >= 0 ? number / seconds : invalid(count);
