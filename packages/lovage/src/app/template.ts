@@ -1,6 +1,6 @@
 // The headers of calls without options of their own: those of one plan differ in ids and in the texts of their arguments only, so they
 // are made once, as an object and as JSON text cut at the places of these. prepare.ts makes and fills them (bench row redis-enqueue-bulk).
-import { quoted, uuid } from '../util/index.ts';
+import { escaped, quoted, uuid } from '../util/index.ts';
 
 /** What differs from call to call, in the order in which the headers have it. */
 export interface Differences {
@@ -18,6 +18,8 @@ export interface HeaderTemplate {
   readonly headers: Readonly<Record<string, unknown>>;
   /** Text between the places of the differences, before the first and after the last. */
   readonly pieces: readonly [string, string, string, string, string, string, string, string];
+  /** The same, quotes included, for a call in no group and of no parent: between id, root, args and kwargs. */
+  readonly alone: readonly [string, string, string, string, string];
 }
 
 /** Stand in the places of the differences while a template is made. */
@@ -47,7 +49,11 @@ export function makeTemplate(write: (differences: Differences) => Record<string,
     Object.values(PLACES)
       .map((place) => `"${place}"`)
       .join();
-  return inOrder ? { headers, pieces: text.split(places) as unknown as HeaderTemplate['pieces'] } : undefined;
+  if (!inOrder) return undefined;
+  const pieces = text.split(places) as unknown as HeaderTemplate['pieces'];
+  const [first, group, index, root, parent, args, kwargs, last] = pieces;
+  const alone = [`${first}"`, `"${group}null${index}null${root}"`, `"${parent}null${args}"`, `"${kwargs}"`, `"${last}`] as const;
+  return { headers, pieces, alone };
 }
 
 /** The headers of a call. */
@@ -65,13 +71,17 @@ export function fillHeaders({ headers }: HeaderTemplate, differences: Difference
 }
 
 /** The same as JSON. */
-export function fillText({ pieces }: HeaderTemplate, differences: Differences): string {
+export function fillText({ pieces, alone }: HeaderTemplate, differences: Differences): string {
   const { id, group, groupIndex, rootId, parentId, argsRepr, kwargsRepr } = differences;
-  const quotedId = quoted(id);
+  const args = escaped(argsRepr);
+  const kwargs = escaped(kwargsRepr);
+  if (group === undefined && groupIndex === undefined && parentId === undefined) {
+    const own = escaped(id);
+    const root = rootId === id ? own : escaped(rootId);
+    return `${alone[0]}${own}${alone[1]}${root}${alone[2]}${args}${alone[3]}${kwargs}${alone[4]}`;
+  }
   const place = group === undefined ? 'null' : quoted(group);
-  const root = rootId === id ? quotedId : quoted(rootId);
   const parent = parentId === undefined ? 'null' : quoted(parentId);
-  const member = `${pieces[0]}${quotedId}${pieces[1]}${place}${pieces[2]}${groupIndex ?? 'null'}`;
-  const ids = `${member}${pieces[3]}${root}${pieces[4]}${parent}`;
-  return `${ids}${pieces[5]}${quoted(argsRepr)}${pieces[6]}${quoted(kwargsRepr)}${pieces[7]}`;
+  const member = `${pieces[0]}${quoted(id)}${pieces[1]}${place}${pieces[2]}${groupIndex ?? 'null'}`;
+  return `${member}${pieces[3]}${quoted(rootId)}${pieces[4]}${parent}${pieces[5]}"${args}"${pieces[6]}"${kwargs}"${pieces[7]}`;
 }
