@@ -74,6 +74,27 @@ function isModule(name: string): boolean {
   return /[./\\]/.test(name);
 }
 
+/** What a pool has in any case, and of which type. */
+const POOL_PARTS = {
+  run: 'function',
+  resize: 'function',
+  info: 'function',
+  limit: 'number',
+  width: 'number',
+  running: 'number',
+  can: 'object',
+} as const;
+
+function checkPool(module: string, pool: unknown): Pool {
+  const given = (typeof pool === 'object' && pool !== null ? pool : {}) as Readonly<Record<PropertyKey, unknown>>;
+  const missing = Object.entries(POOL_PARTS).flatMap(([part, type]) => (typeof given[part] === type ? [] : [part]));
+  if (typeof given[Symbol.asyncDispose] !== 'function') missing.push('[Symbol.asyncDispose]');
+  if (missing.length === 0) return pool as Pool;
+  throw new ConfigurationError(
+    `What ${module} opens is no pool: it lacks ${missing.join(', ')}, or has something else there. A pool is what the type Pool of docs/guide-pools.md says.`,
+  );
+}
+
 /** A pool from a module of the user. */
 function moduleEntry(name: string, { load }: PoolRequest): PoolEntry {
   return {
@@ -83,7 +104,7 @@ function moduleEntry(name: string, { load }: PoolRequest): PoolEntry {
       const module = await load?.(name);
       const open = module?.open;
       if (typeof open === 'function')
-        return { open: (options) => Reflect.apply(open, module, [options]) as Pool | Promise<Pool> };
+        return { open: async (options) => checkPool(name, await (Reflect.apply(open, module, [options]) as unknown)) };
       throw new ConfigurationError(`${name} is no pool: its module has to export a function open(options) that returns one.`);
     },
   };

@@ -1,5 +1,14 @@
 // What a worker needs, made of a Lovage app: the ports of the consumer and of the worker on one side, the app's parts on the other.
-import { brokerUrl, type Lovage, messageGuardOf, originOf, type Queue, resultUrl } from '../app/index.ts';
+import {
+  brokerUrl,
+  type Lovage,
+  messageGuardOf,
+  originOf,
+  type Queue,
+  resolveModule,
+  resultUrl,
+  splitExport,
+} from '../app/index.ts';
 import type { Outgoing } from '../broker/index.ts';
 import { unlockCall } from '../canvas/index.ts';
 import type { ConsumerObserver, ConsumerSettings, JoinPort, RecordWriter, ResultOwner, WorkerApp } from '../consumer/index.ts';
@@ -27,7 +36,7 @@ import {
   type TaskDefinition,
   type TaskOptions,
 } from '../task/index.ts';
-import { NotRegisteredError, redactUrl, systemClock } from '../util/index.ts';
+import { ConfigurationError, NotRegisteredError, redactUrl, systemClock } from '../util/index.ts';
 import type { Bootstep } from './bootsteps.ts';
 import { controlPortOf } from './control/of-app.ts';
 import { directQueue } from './direct.ts';
@@ -156,12 +165,25 @@ function unlockMessages(
   return environment.publisher.prepare([call]).map(({ message }) => message);
 }
 
+/** Found out here, and not by every slot. */
+function checkEntry(entry: string, base: string | undefined): void {
+  try {
+    resolveModule(splitExport(entry).path, base);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigurationError(`Slots cannot load the file that slotEntry (setting workerSlotEntry) names. ${why}`, {
+      cause: error,
+    });
+  }
+}
+
 /** The app again, in processes and threads of its own. */
 async function slotsOf(app: Lovage, hostname: string, worker: WorkerOptions): ReturnType<WorkerParts['slots']> {
   const { settings } = app;
   const made = worker.module === undefined ? originOf(app) : { specifier: worker.module, base: process.cwd() };
   const entry = worker.slotEntry ?? settings.workerSlotEntry ?? undefined;
   const found = entry === undefined ? made : { base: process.cwd(), ...made, specifier: entry };
+  if (entry !== undefined) checkEntry(entry, found?.base);
   if (found === undefined) {
     return {
       refused:

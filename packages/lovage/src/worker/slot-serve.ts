@@ -5,7 +5,7 @@ import { isMainThread } from 'node:worker_threads';
 import { findApp, type Lovage, tellSlot } from '../app/index.ts';
 import { FRAME, type Frame, Inside, type SendFrame, writeValue } from '../pool/index.ts';
 import { execute } from '../task/index.ts';
-import { deadline, orAborted, ShutdownError } from '../util/index.ts';
+import { ConfigurationError, deadline, orAborted, ShutdownError } from '../util/index.ts';
 import { type RedirectLevel, redirectConsole } from './redirect.ts';
 import { type RecordSink, reportRecords } from './slot-log.ts';
 
@@ -101,6 +101,8 @@ export function serve(served: Served): Serving {
 }
 
 function textOf(error: unknown): string {
+  // It says where and what to do.
+  if (error instanceof ConfigurationError) return error.message;
   const text = error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error);
   const isNative = (error as { readonly code?: unknown } | null)?.code === 'ERR_DLOPEN_FAILED';
   if (isMainThread || !isNative) return text;

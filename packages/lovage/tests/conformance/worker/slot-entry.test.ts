@@ -69,6 +69,15 @@ describe.each(['prefork', 'threads'])('slots of the pool %s', (pool) => {
     expect(await where()).toMatchObject({ slot: true, from: join(shop.folder, 'slots.ts') });
   });
 
+  test('are not started when the file that they shall load is not there', async () => {
+    using shop = project({ 'tasks.ts': APP });
+    const { code, stderr } = await shop.run(['worker', '-P', pool, '--slot-entry', './nosuch.ts']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^Error: Slots cannot load the file that slotEntry \(setting workerSlotEntry\) names\. There is no module '\.\/nosuch\.ts'/,
+    );
+  });
+
   test('start no workers of their own: a module that would ends the start, with the reason', async () => {
     const main = program(`{ pool: '${pool}', concurrency: 1, module: import.meta.url }`).replace('!app.isSlot', 'true');
     using shop = project({ 'tasks.ts': APP, 'main.ts': main });

@@ -186,6 +186,16 @@ describe('pools by name', () => {
     await expect(openPool('./other.ts', { execute, load: async () => ({}) })).rejects.toThrow('export a function open(options)');
   });
 
+  it.each([
+    [undefined, 'run, resize, info, limit, width, running, can, [Symbol.asyncDispose]'],
+    [{ run: () => undefined, info: 1, limit: 1, width: 1, running: 0, can: {} }, 'resize, info, [Symbol.asyncDispose]'],
+  ])('refuses what a module opens that is none: %j', async (opened, lacks) => {
+    const load: PoolRequest['load'] = async () => ({ open: () => opened });
+    await expect(openPool('./my-pool.ts', { execute, load })).rejects.toThrow(
+      `What ./my-pool.ts opens is no pool: it lacks ${lacks},`,
+    );
+  });
+
   it('lists the pools for an unknown name and suggests one', async () => {
     await expect(openPool('asyn', { execute })).rejects.toThrow(/There is no pool 'asyn'.*Did you mean 'async'/);
   });
