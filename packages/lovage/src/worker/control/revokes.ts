@@ -2,7 +2,7 @@
 // and whenever the line for commands comes back.
 import type { Revoked, RevokedStamp } from '../../consumer/index.ts';
 import { parseRevoke, type RevokeStore, revokeText } from '../../result/index.ts';
-import { logger, orAborted } from '../../util/index.ts';
+import { logger, orAborted, ShutdownError } from '../../util/index.ts';
 import type { WorkerHost } from '../host.ts';
 import type { CommandContext } from './seam.ts';
 
@@ -40,6 +40,8 @@ export async function loadRevokes(host: WorkerHost, signal: AbortSignal = AbortS
     for (const { text, until } of stored) addRevoke(host.revoked, text, until);
     if (stored.length > 0) host.consumer?.flow.revokeWaiting();
   } catch (error) {
+    // A stop during the start: nobody needs them any more.
+    if (error instanceof ShutdownError) return;
     log.warning('The stored revokes could not be read: {error}', { error: String(error) });
   }
 }
