@@ -10,7 +10,10 @@ export async function resized(context: CommandContext, command: string, by: numb
   const limit = pool.limit + by * pool.width;
   if (limit < 1) {
     const slots = Math.ceil(pool.limit / pool.width);
-    throw new CommandError('ValueError', `The pool has ${slots} slots; ${-by} fewer would leave it with none.`);
+    throw new CommandError(
+      'ValueError',
+      `The pool has ${slots} ${slots === 1 ? 'slot' : 'slots'}; ${-by} fewer would leave it with none.`,
+    );
   }
   await pool.resize(limit);
   consumerOf(context).flow.resized();
