@@ -55,12 +55,24 @@ function readRows(file: string): readonly Row[] {
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Row);
 }
 
+/** A misspelt name would leave nothing to run, and nothing that went wrong. */
+function refuseUnknown(option: string, given: readonly string[] = [], known: ReadonlySet<string>): void {
+  const unknown = given.find((name) => !known.has(name));
+  if (unknown === undefined) return;
+  console.error(`${option}: there is no '${unknown}'. There are: ${[...known].join(', ')}.`);
+  process.exit(2);
+}
+
 async function main(): Promise<void> {
+  refuseUnknown('--scale', [options.scale], new Set(['short', 'long']));
+  refuseUnknown('--only', options.only, new Set(scenarios.map(({ id }) => id)));
+  refuseUnknown('--stack', options.stack, new Set(scenarios.flatMap(({ applies }) => applies)));
   const scale = options.scale === 'short' ? 'short' : 'long';
   const wanted = scenarios.filter(
     ({ id, longOnly }) => (options.only?.includes(id) ?? true) && (scale === 'long' || longOnly !== true),
   );
   addPeers();
+  let runs = 0;
   mkdirSync(dirname(options.results), { recursive: true });
   let failed = 0;
   for (let seed = Number(options.seed); seed < Number(options.seed) + Number(options.seeds); seed++) {
@@ -68,6 +80,7 @@ async function main(): Promise<void> {
       for (const stack of scenario.applies.filter(
         (name: StackName) => hasStack(name) && (options.stack?.includes(name) ?? true),
       )) {
+        runs++;
         if (!(await runOne(scenario, { stack, seed, scale }))) failed++;
       }
     }
@@ -75,7 +88,7 @@ async function main(): Promise<void> {
   await closeSharedServers();
   const rows = [options.results, ...options.merge].flatMap(readRows);
   if (!options['no-page']) writeFileSync(PAGE, withTable(readFileSync(PAGE, 'utf8'), renderTable(scenarios, rows)));
-  console.log(failed === 0 ? 'All promises were kept.' : `${failed} runs went wrong.`);
+  console.log(failed === 0 ? `All promises were kept, in ${runs} runs.` : `${failed} of ${runs} runs went wrong.`);
   process.exitCode = failed === 0 ? 0 : 1;
 }
 
