@@ -29,7 +29,7 @@ export const POOL_ROWS: readonly Row[] = [
   },
   {
     id: 'handover-single',
-    title: 'Hand-over to a child of `prefork` and back, one after the other',
+    title: 'Hand-over to a child of `prefork` and back, one after the other, both on one core',
     unit: 'perSecond',
     measure: handOver,
     peers: handOverPeers(20_000, 1),
