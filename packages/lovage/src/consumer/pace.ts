@@ -5,8 +5,8 @@ import { type Clock, systemClock } from '../util/index.ts';
 
 /** Milliseconds in which as many tasks have to end as there are slots: what is fetched ahead waits no longer than about that. */
 const QUICK = 50;
-/** Once quick, a worker stays so until that takes this many times as long. */
-const SLACK = 2;
+/** Once quick, a worker stays so until that takes this many times as long: one that hesitates for a moment gives nothing back. */
+const SLACK = 4;
 
 export class Pace {
   readonly #clock: Clock;
