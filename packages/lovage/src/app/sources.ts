@@ -15,7 +15,7 @@ const CELERY_VARIABLES: readonly (readonly [variable: string, name: string])[] =
 ];
 
 /** LOVAGE_ variables that are no settings. */
-const OTHER_VARIABLES = new Set(['LOVAGE_APP', 'LOVAGE_CONFIG']);
+const OTHER_VARIABLES = new Set(['LOVAGE_APP', 'LOVAGE_CONFIG', 'LOVAGE_INIT', 'LOVAGE_NODE', 'LOVAGE_RDBSIG', 'LOVAGE_SLOT']);
 
 /** A program reads these LOVAGE_ variables itself: one that is no setting as well is passed over without a warning. */
 export function claimEnvironment(variables: Iterable<string>): void {

@@ -50,7 +50,8 @@ function writeLast(bytes: Buffer): boolean {
 
 function main(): void {
   for (const signal of IGNORED) process.on(signal, () => undefined);
-  claimEnvironment(['LOVAGE_SLOT', 'LOVAGE_NODE']);
+  // What has no effect the worker has said already.
+  claimEnvironment(Object.keys(process.env).filter((variable) => variable.startsWith('LOVAGE_')));
   const frames = new Socket({ fd: FRAMES_FD, readable: true, writable: true });
   const write = writingTo(frames);
   let ending = false;

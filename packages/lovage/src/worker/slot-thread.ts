@@ -7,7 +7,8 @@ import { type SlotData, serve } from './slot-serve.ts';
 function main(): void {
   const port = parentPort;
   if (port === null) throw new Error('This program runs in a thread of a Lovage worker.');
-  claimEnvironment(['LOVAGE_SLOT', 'LOVAGE_NODE']);
+  // What has no effect the worker has said already.
+  claimEnvironment(Object.keys(process.env).filter((variable) => variable.startsWith('LOVAGE_')));
   const { name, data, flags } = workerData as ThreadData;
   const writer = new FrameWriter((bytes) => {
     const copy = new Uint8Array(bytes);

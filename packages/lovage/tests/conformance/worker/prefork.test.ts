@@ -247,6 +247,13 @@ app.task(app.isSlot ? 'shop.there' : 'shop.here', { params: [] }, () => 'only');
     },
   );
 
+  test.each(['prefork', 'threads'])('says nothing of variables that the command line reads (%s)', async (pool) => {
+    using shop = project({ 'tasks.ts': TASKS });
+    const env = { LOVAGE_WORKER_LOGLEVEL: 'INFO', LOVAGE_RDBSIG: '1', LOVAGE_INIT: '0', LOVAGE_WORKER_POOLS: '1' };
+    const worker = await shop.worker('-P', pool, '-c', '1', env);
+    expect(worker.log().match(/LOVAGE_\w+ is no setting/g)).toEqual(['LOVAGE_WORKER_POOLS is no setting']);
+  });
+
   test('that needs a native module which threads cannot load is told to use processes', async () => {
     using shop = project({
       'tasks.ts': `import { isMainThread } from 'node:worker_threads';
