@@ -19,6 +19,29 @@ const rounds = Number(values.rounds);
 if (values.write && values.peers !== '') throw new Error('--write wants whole rows: leave out --peers.');
 const named = (list: string, name: string): boolean => list === '' || list.split(';').some((part) => name.startsWith(part));
 
+/** A name that means nothing would measure nothing, and say nothing. */
+function check(option: string, list: string, names: readonly string[]): void {
+  const known = [...new Set(names)].join(', ');
+  for (const part of list === '' ? [] : list.split(';')) {
+    if (part !== '' && names.some((name) => name.startsWith(part))) continue;
+    process.stderr.write(`${option} names '${part}', which nothing begins with. Known are: ${known}\n`);
+    process.exit(2);
+  }
+}
+
+check(
+  '--only',
+  values.only,
+  ROWS.map(({ id }) => id),
+);
+const rows = ROWS.filter(({ id }) => named(values.only, id));
+check(
+  '--peers',
+  values.peers,
+  rows.flatMap(({ peers }) => peers.map(({ name }) => name)),
+);
+if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error(`--rounds is a whole number above 0, not '${values.rounds}'.`);
+
 async function measureRow(row: Row, places: Places): Promise<Outcome> {
   const peers = row.peers.filter((peer) => named(values.peers, peer.name));
   const figures = new Map<Peer, number[]>(peers.map((peer) => [peer, []]));
@@ -43,7 +66,7 @@ async function measureRow(row: Row, places: Places): Promise<Outcome> {
 
 await using places = new Places();
 const outcomes: Outcome[] = [];
-for (const row of ROWS.filter(({ id }) => named(values.only, id))) {
+for (const row of rows) {
   const outcome = await measureRow(row, places);
   outcomes.push(outcome);
   // Row by row, so that an end halfway costs no row that was measured.
