@@ -82,7 +82,7 @@ export function createChordCodec(options: ChordCodecOptions): ChordCodec {
       if (seals === undefined) return text;
       throw new SignatureRefusedError('It was kept without a signature, and this app signs what it sends.');
     }
-    const { sealed, seal } = JSON.parse(text) as { readonly sealed?: unknown; readonly seal?: unknown };
+    const { sealed, seal } = sealedParts(text);
     if (typeof sealed !== 'string' || typeof seal !== 'string') throw new DecodeError('The callback of a chord has no text.');
     seals?.check(PURPOSE, sealed, seal);
     return sealed;
@@ -123,6 +123,14 @@ export function createChordCodec(options: ChordCodecOptions): ChordCodec {
     },
     readStructure: (body) => parseResultTuple((read(body) as { readonly result?: ResultTuple } | null)?.result),
   };
+}
+
+function sealedParts(text: string): { readonly sealed?: unknown; readonly seal?: unknown } {
+  try {
+    return JSON.parse(text) as object;
+  } catch (cause) {
+    throw new DecodeError('The callback of a chord is damaged: it is no JSON.', { cause });
+  }
 }
 
 function partOf(value: unknown): ReadPart {

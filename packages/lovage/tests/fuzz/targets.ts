@@ -2,12 +2,14 @@
 // throw one of its own errors; anything else is a defect.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Config, crontab, globMatch, settingsTable } from '../../src/app/index.ts';
+import { Config, crontab, globMatch, sealsOf, settingsTable } from '../../src/app/index.ts';
+import { readEdit, readSealed, readState } from '../../src/beat/state.ts';
 import { readDeath } from '../../src/broker/index.ts';
 import { readEnvelope, returnedEnvelope, unackedEnvelope } from '../../src/broker/redis/envelope.ts';
 import { expanded, explain, signatureOf } from '../../src/canvas/index.ts';
 import { allCommands } from '../../src/cli/commands/index.ts';
 import { parse } from '../../src/cli/parse.ts';
+import { quickly } from '../../src/cli/quick.ts';
 import {
   createErrorRegistry,
   parseBody,
@@ -18,11 +20,14 @@ import {
   parseTask,
   parseTime,
 } from '../../src/protocol/index.ts';
+import { unpickle } from '../../src/result/database/pickle-read.ts';
+import { pickle } from '../../src/result/database/pickle-write.ts';
 import { createResultCodec } from '../../src/result/index.ts';
 import {
   createAuthSerializer,
   createHeaderSigner,
   createMessageGuard,
+  createSeals,
   openCertificateStore,
   readKey,
   readSigner,
@@ -51,7 +56,8 @@ const TESTS = join(import.meta.dirname, '..');
 const serialization = createSerialization({ maxBytes: 1_000_000 });
 const ACCEPT = ['json', 'msgpack', 'yaml'];
 const accept = serialization.accept(ACCEPT);
-const codec = createResultCodec({ serialization, serializer: 'json', accept, expires: undefined, errors: createErrorRegistry() });
+const codecOptions = { serialization, serializer: 'json', accept, expires: undefined, errors: createErrorRegistry() };
+const codec = createResultCodec(codecOptions);
 const SECRET = 'a secret that is as long as it has to be';
 
 interface Capture {
@@ -99,6 +105,26 @@ const guard = createMessageGuard({
   clock: systemClock,
   leads: () => true,
 });
+
+/** What signs texts that are kept: by the key of headers, and by a certificate. */
+const byCertificate = { taskSerializer: 'auth', securityKey: join(TESTS, 'support/keys/test-key.pem') };
+const seals = [
+  createSeals({ id: 'k1', key, keys: new Map([['k1', key]]), clock: systemClock }),
+  sealsOf({ ...new Config().values, ...byCertificate }, signed, systemClock),
+].filter((each) => each !== undefined);
+const chordCodecs = [undefined, ...seals].map((each) => createResultCodec({ ...codecOptions, seals: each }).chords);
+
+/** Breaks one of them; whoever takes it all the same says what was never said. */
+function brokenSeal(random: Random): void {
+  const { seal, check } = random.pick(seals);
+  const given = { purpose: 'chord', text: random.pick(bodies) };
+  const sealed = { ...given, seal: seal([given.purpose], given.text) };
+  const field = random.pick(['purpose', 'text', 'seal', 'seal'] as const);
+  const broken = { ...sealed, [field]: brokenBytes(Buffer.from(sealed[field]), random).toString() };
+  check([broken.purpose], broken.text, broken.seal);
+  if (broken.text !== sealed.text || broken.purpose !== sealed.purpose)
+    throw new Error(`It was taken: ${JSON.stringify(broken)}`);
+}
 
 const EVENTS: readonly unknown[] = [
   {
@@ -168,6 +194,24 @@ const LINES: readonly (readonly string[])[] = [
   ['worker', 'task_acks_late=true', '--autoscale', '10,3', '--max-memory-per-child', '100000'],
 ];
 const commands = await allCommands();
+const CALLBACKS: readonly unknown[] = [
+  { task: 'shop.sum', args: [], kwargs: {}, options: { task_id: 'b', queue: 'q' }, subtask_type: null, immutable: false },
+  { task: 'shop.all', args: [1], kwargs: { a: 'é' }, options: { link: [{ task: 'c', args: [], kwargs: {}, options: {} }] } },
+];
+const EDITS = [
+  '{"entry": {"task": "a", "schedule": {"every": 3}}, "enabled": false, "since": 12.5}',
+  '{"sealed": "{\\"enabled\\": true}", "seal": "1.k1.1700000000.c2VhbA"}',
+  '{"lastDue": 1700000000, "lastRunAt": 1, "totalRuns": 3, "timezone": "UTC", "pending": [{"id": "a", "due": 1}]}',
+];
+/** As ours, and as Python writes one: with a frame, a memo and an old protocol. */
+const PICKLES = [
+  ...values
+    .filter((value) => value !== undefined)
+    .slice(0, 50)
+    .map((value) => pickle(value)),
+  Buffer.from('80049520000000000000007d94288c0161944b018c016294475ff8000000000000008c01639489752e', 'hex'),
+  Buffer.from('(dp0\nVa\np1\nI1\nsVb\np2\n(lp3\nF1.5\naNas.', 'latin1'),
+];
 
 const ofText = (name: string, seeds: readonly string[], act: (text: string) => unknown, expects?: Target['expects']): Target => ({
   name,
@@ -253,6 +297,29 @@ export const targets: readonly Target[] = [
       signed.decode({ body, contentType: 'application/data' }, accept);
     },
   },
+  { name: 'seals', run: brokenSeal },
+  {
+    name: 'callbacks that a store keeps',
+    run: (random) => {
+      const body = signatureOf(random.pick(CALLBACKS));
+      const text = random.pick(chordCodecs).callback({ body });
+      random.pick(chordCodecs).readCallback(brokenBytes(Buffer.from(text), random).toString());
+    },
+  },
+  {
+    name: 'parts and structures of chords',
+    run: (random) => {
+      const broken = brokenBytes(Buffer.from(random.pick(results)), random);
+      const { readPart, readStructure } = random.pick(chordCodecs);
+      if (random.next() < 0.5) readPart(broken);
+      else readStructure(broken);
+    },
+  },
+  ofText('edits and states of a schedule', EDITS, (text) => [readSealed(text), readEdit(text), readState(text)]),
+  {
+    name: 'pickles',
+    run: (random) => void unpickle(brokenBytes(random.pick(PICKLES), random)),
+  },
   ofText('envelopes', raws, (raw) => [readEnvelope(raw, 'q'), unackedEnvelope(`[${raw}, "", "q"]`)]),
   ofText('envelopes that go back', raws, (raw) => returnedEnvelope(raw, { started: 1 })),
   ofText('headers', raws, readHeaderJson, (error) => error instanceof SyntaxError),
@@ -307,6 +374,7 @@ export const targets: readonly Target[] = [
       const argv = [...random.pick(LINES)];
       const at = random.int(0, argv.length - 1);
       argv.splice(at, random.int(0, 2), brokenBytes(Buffer.from(argv[at] ?? ''), random).toString());
+      quickly(argv, {});
       parse(argv, {}, { commands, colors: false, width: 80 });
     },
   },
