@@ -16,7 +16,7 @@ export class ModuleFailure extends Error {
   /** Frames of the user's own code, nearest first. */
   readonly frames: readonly string[];
   constructor(what: string, cause: unknown) {
-    super(`${what} cannot be loaded: ${reasonOf(cause)}`, { cause });
+    super(`${what} cannot be loaded: ${whyNotLoaded(cause)}`, { cause });
     this.frames = framesOf(cause);
   }
 }
@@ -48,7 +48,7 @@ function framesOf(error: unknown): readonly string[] {
   return own.filter((frame) => !frame.includes(shorten(PACKAGE))).slice(0, MAX_FRAMES);
 }
 
-function reasonOf(error: unknown): string {
+function whyNotLoaded(error: unknown): string {
   if (!(error instanceof Error)) return `it threw ${printable(String(error))}`;
   const [first = ''] = error.message.split('\n');
   if (error instanceof LovageError) return first;

@@ -12,6 +12,7 @@ import {
   LovageError,
   logger,
   orAborted,
+  reasonOf,
   redactUrl,
   sleep,
   systemClock,
@@ -65,12 +66,6 @@ export interface ConsumerOptions {
 }
 
 const DEFAULT_WATCHDOG = 15;
-
-/** An error with what stood behind it, unless it says so itself. */
-function withCause(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : '';
-  return String(error).includes(cause) ? String(error) : `${error} (${cause})`;
-}
 
 function lostForGood(cause: unknown): BrokerConnectionError {
   return new BrokerConnectionError(
@@ -236,7 +231,7 @@ export class Consumer implements AsyncDisposable {
       // A user of the broker who may not even ask still takes tasks.
       if (!this.#isBlindToPauses) {
         log.warning('Whether queues are paused cannot be found out, so none is taken for paused: {error}', {
-          error: withCause(error),
+          error: reasonOf(error),
         });
       }
       this.#isBlindToPauses = true;
@@ -368,7 +363,7 @@ export class Consumer implements AsyncDisposable {
       const wait = backoff(failures, RECONNECT);
       log.error('consumer: Cannot connect to {url}: {error}\nTrying again in {wait} seconds... ({failures}/{limit})', {
         url: redactUrl(app.broker.url),
-        error: withCause(error),
+        error: reasonOf(error),
         wait: wait.toFixed(2),
         failures: failures + 1,
         limit: app.settings.brokerConnectionMaxRetries || 'without end',

@@ -15,7 +15,7 @@ import type { Pool, PoolPowers, RunOptions } from './seam.ts';
 import { byIdleness, occupy, roomiest, type Slot as SlotOf, slotOf, vacate } from './slot.ts';
 import type { EndOutside } from './slots.ts';
 import { StormGuard } from './storm.ts';
-import { readOutcome, readValue, reasonOf, writeJob } from './wire.ts';
+import { abortReasonOf, readOutcome, readValue, writeJob } from './wire.ts';
 
 const log = logger('pool');
 
@@ -382,7 +382,7 @@ class SlotPool implements Pool {
       return;
     }
     const terminated = error instanceof TaskRevokedError;
-    slot.link.send(FRAME.abort, assignment.seq, JSON.stringify(reasonOf(error)));
+    slot.link.send(FRAME.abort, assignment.seq, JSON.stringify(abortReasonOf(error)));
     slot.link.stop(assignment.lane, assignment.seq, terminated ? STOP.terminated : STOP.interrupted);
     const { grace = DEFAULT_GRACE } = this.#options;
     const patience = terminated ? grace : Math.min(grace, INTERRUPT_GRACE);

@@ -145,7 +145,7 @@ export interface AbortReason {
   readonly signal?: string | undefined;
 }
 
-export function reasonOf(reason: unknown): AbortReason {
+export function abortReasonOf(reason: unknown): AbortReason {
   const message = reason instanceof Error ? reason.message : String(reason);
   const code = reason instanceof LovageError ? reason.code : 'LOVAGE_SHUTDOWN';
   return { code, message, ...(reason instanceof TaskRevokedError ? { signal: reason.signal } : {}) };

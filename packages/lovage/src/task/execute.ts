@@ -50,7 +50,7 @@ function decode(environment: ExecuteEnvironment, { request, body }: Job): TaskBo
 
 type Unusable = NonNullable<Outcome['unusable']>;
 
-function reasonOf(error: unknown): Unusable['reason'] {
+function whyUnusable(error: unknown): Unusable['reason'] {
   if (error instanceof ContentRefusedError) return 'refused-content';
   if (error instanceof SignatureRefusedError) return 'refused-signature';
   if (error instanceof InvalidTaskError) return 'malformed';
@@ -87,7 +87,7 @@ function open(environment: ExecuteEnvironment, job: Job, outer: Interruptible): 
   try {
     body = decode(environment, job);
   } catch (error) {
-    const unusable = { reason: reasonOf(error), error: messageOf(error) };
+    const unusable = { reason: whyUnusable(error), error: messageOf(error) };
     // Its handlers know of tasks that ran.
     return { attempt: attemptOf(environment, job, { ...definition, handlers: {} }, EMPTY, outer), error, unusable };
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FRAME, type Frame, FrameReader, FrameWriter } from '../../../src/pool/frames.ts';
-import { errorOf, type Parts, readJob, readOutcome, reasonOf, writeJob, writeOutcome } from '../../../src/pool/wire.ts';
+import { abortReasonOf, errorOf, type Parts, readJob, readOutcome, writeJob, writeOutcome } from '../../../src/pool/wire.ts';
 import type { Outcome } from '../../../src/task/index.ts';
 import { BrokerConnectionError, ShutdownError, TaskRevokedError } from '../../../src/util/index.ts';
 import { jobOf, outcomeOf } from '../../support/jobs.ts';
@@ -86,7 +86,7 @@ describe('an outcome', () => {
 
 test('a reason to stop is an error of the same class on the other side', () => {
   const killed = new TaskRevokedError('no', { signal: 'SIGKILL' });
-  expect(errorOf(reasonOf(killed))).toMatchObject({ name: 'TaskRevokedError', message: 'no', signal: 'SIGKILL' });
-  expect(errorOf(reasonOf(new BrokerConnectionError('gone')))).toBeInstanceOf(BrokerConnectionError);
-  expect(errorOf(reasonOf(new Error('plain')))).toBeInstanceOf(ShutdownError);
+  expect(errorOf(abortReasonOf(killed))).toMatchObject({ name: 'TaskRevokedError', message: 'no', signal: 'SIGKILL' });
+  expect(errorOf(abortReasonOf(new BrokerConnectionError('gone')))).toBeInstanceOf(BrokerConnectionError);
+  expect(errorOf(abortReasonOf(new Error('plain')))).toBeInstanceOf(ShutdownError);
 });
