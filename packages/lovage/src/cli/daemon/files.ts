@@ -1,7 +1,7 @@
 // Files that a program will write once it runs: what cannot be is told at its start, in one line, and not when the first line is lost.
-import { accessSync, constants, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import { ConfigurationError } from '../../util/index.ts';
+import { accessSync, closeSync, constants, openSync, rmSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { ConfigurationError, uuid } from '../../util/index.ts';
 
 export interface OwnFile {
   /** As people call it: `log file`. */
@@ -19,8 +19,20 @@ function obstacle(path: string): string | undefined {
   // Folders that are not there are made.
   let folder = dirname(path);
   while (statSync(folder, { throwIfNoEntry: false }) === undefined && dirname(folder) !== folder) folder = dirname(folder);
-  if (statSync(folder).isDirectory()) return mayWrite(folder) ? undefined : `this user may not write to the folder '${folder}'`;
-  return `'${folder}' is no folder`;
+  if (!statSync(folder).isDirectory()) return `'${folder}' is no folder`;
+  return mayWrite(folder) ? refusalOf(folder) : `this user may not write to the folder '${folder}'`;
+}
+
+/** Rights are not all: in some folders (/proc, a full disk) nothing can be made by anybody. */
+function refusalOf(folder: string): string | undefined {
+  const trial = join(folder, `.lovage-${uuid()}`);
+  try {
+    closeSync(openSync(trial, 'wx', 0o600));
+    rmSync(trial, { force: true });
+    return undefined;
+  } catch (error) {
+    return `nothing can be made in the folder '${folder}' (${(error as NodeJS.ErrnoException).code})`;
+  }
 }
 
 function mayWrite(path: string): boolean {

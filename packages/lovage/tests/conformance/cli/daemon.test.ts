@@ -148,6 +148,7 @@ test.each([
   [['worker', '-b', 'sqlite://./folder'], 'the database is a file'],
   [['beat', '-s', 'folder'], "schedule file 'folder' cannot be written"],
   [['beat', '-f', 'folder'], "log file 'folder' cannot be written"],
+  [['beat', '-s', '/proc/none/schedule'], "nothing can be made in the folder '/proc' (ENOENT)"],
   [['events', '--camera', './none.ts', '-f', 'folder'], "log file 'folder' cannot be written"],
 ])('%j names a file that cannot be: one line at the start', async (words, reason) => {
   mkdirSync(at('folder'), { recursive: true });
