@@ -12,6 +12,7 @@ import {
   PublishError,
   type PublishFailure,
   QueueNotFoundError,
+  reasonOf,
   sleep,
 } from '../util/index.ts';
 import { type Declarations, keyOfDeclarable, type Wanted } from './declarations.ts';
@@ -242,7 +243,7 @@ export function createOutbox(
     let fates: readonly Fate[];
     try {
       const { timeout, retry } = limits();
-      using limit = publishDeadline(timeout, undefined, (performance.now() - since) / 1000);
+      using limit = publishDeadline({ seconds: timeout, waited: (performance.now() - since) / 1000, host: host() });
       fates = await deliver(parcels, host(), { signal: limit.signal, retry });
     } catch (error) {
       fates = unsent(parcels, error);
@@ -303,18 +304,35 @@ export function createOutbox(
   };
 }
 
-/** The one deadline of a publish, of which `waited` seconds are over. Its timer keeps the process alive: a program must not end before its messages are out. */
-export function publishDeadline(
-  seconds: number,
-  parent: AbortSignal | undefined,
-  waited: number = 0,
-): ReturnType<typeof deadline> {
-  return deadline(
-    Math.max(0, seconds - waited),
-    () => new BrokerConnectionError(`The broker did not confirm within ${seconds} s (taskPublishTimeout).`),
-    parent,
-    { ref: true },
-  );
+interface PublishDeadline {
+  readonly seconds: number;
+  /** Seconds of them that are over. @default 0 */
+  readonly waited?: number;
+  readonly parent?: AbortSignal | undefined;
+  readonly host: Pick<OutboxHost, 'broker'>;
+}
+
+/** The one deadline of a publish. Its timer keeps the process alive: a program must not end before its messages are out. */
+export function publishDeadline({ seconds, waited = 0, parent, host }: PublishDeadline): ReturnType<typeof deadline> {
+  const late = (): BrokerConnectionError => {
+    const cause = troubleOf(host);
+    const why = cause === undefined ? '.' : `: ${reasonOf(cause)}.`;
+    return new BrokerConnectionError(
+      `The broker did not confirm within ${seconds} s (taskPublishTimeout)${why}`,
+      cause && { cause },
+    );
+  };
+  return deadline(Math.max(0, seconds - waited), late, parent, { ref: true });
+}
+
+/** Why the broker cannot be reached, if it says so. */
+function troubleOf(host: Pick<OutboxHost, 'broker'>): Error | undefined {
+  try {
+    const broker = host.broker();
+    return broker instanceof Promise ? undefined : broker.trouble;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The error of a publish that failed for some of its messages. One reason for all that is not a matter of the line is thrown as it is. */

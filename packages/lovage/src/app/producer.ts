@@ -236,7 +236,7 @@ function ownLimits(calls: readonly Call[], settings: Settings): OwnLimits | unde
 
 async function deliverAlone(parcels: readonly Parcel[], host: OutboxHost, limits: OwnLimits): ReturnType<typeof deliver> {
   const parent = limits.signals.length === 0 ? undefined : AbortSignal.any([...limits.signals]);
-  using limit = publishDeadline(limits.timeout, parent);
+  using limit = publishDeadline({ seconds: limits.timeout, parent, host });
   const own: OutboxHost = { broker: () => host.broker(), declarations: host.declarations, policy: limits.policy };
   return await deliver(parcels, own, { signal: limit.signal, retry: limits.retry });
 }

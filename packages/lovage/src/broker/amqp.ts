@@ -115,6 +115,10 @@ class AmqpBroker implements Broker {
     if (!connection.isOpen) throw error;
   }
 
+  get trouble(): Error | undefined {
+    return this.#publisher.trouble;
+  }
+
   /** Runs on the publishing connection, which is opened in `connectTimeout`. */
   async #use<Out>(work: (connection: AmqpConnection) => Promise<Out>): Promise<Out> {
     const { connectTimeout } = this.#options;

@@ -212,6 +212,8 @@ export interface Broker extends AsyncDisposable {
   readonly features: BrokerFeatures;
   /** Identity of the database that holds the messages, when it can commit writes of others jointly with its own. */
   readonly database?: string;
+  /** Why there is no line to it just now, as far as the driver knows: for the error of whoever waited in vain. */
+  readonly trouble?: Error | undefined;
   /** Repeatable; replayed by the driver after it reconnects. Throws TopologyMismatchError. */
   declare(topology: Topology): Promise<void>;
   /** Resolves when the broker has confirmed all of them, else rejects with PublishError by the signal's deadline. An unroutable message fails with QueueNotFoundError as its cause. */

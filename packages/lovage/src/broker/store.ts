@@ -75,6 +75,8 @@ export interface QueueStore extends AsyncDisposable {
   readonly url: string;
   readonly features: BrokerFeatures;
   readonly database?: string;
+  /** As the broker's. */
+  readonly trouble?: Error | undefined;
   /** Remembers the queues; throws TopologyMismatchError when one exists with other arguments (stores that remember none never do). */
   declareQueues(queues: readonly QueueDeclaration[]): Promise<void>;
   bind(bindings: readonly StoredBinding[]): Promise<void>;

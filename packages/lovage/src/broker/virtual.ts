@@ -50,6 +50,9 @@ export function virtualBroker(store: QueueStore): Broker {
     url: store.url,
     features: store.features,
     ...(store.database === undefined ? {} : { database: store.database }),
+    get trouble() {
+      return store.trouble;
+    },
     ...(jointPush === undefined
       ? {}
       : {

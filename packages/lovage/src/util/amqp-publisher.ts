@@ -31,6 +31,8 @@ export interface AmqpPublisherOptions {
 }
 
 export interface AmqpPublisher extends AsyncDisposable {
+  /** Why there is no line, once opening one has failed. */
+  readonly trouble: Error | undefined;
   /** Resolves when all are confirmed; rejects with PublishError, at the latest when the signal aborts. */
   publish(letters: readonly AmqpLetter[], signal: AbortSignal): Promise<void>;
   /** The open connection, for declaring and looking; reconnects until the signal aborts. */
@@ -232,10 +234,15 @@ class ReconnectingPublisher implements AmqpPublisher {
   #line: Line | undefined;
   #opening: Promise<Line> | undefined;
   #wasOpen = false;
+  #trouble: Error | undefined;
   #isClosed = false;
 
   constructor(options: AmqpPublisherOptions) {
     this.#options = options;
+  }
+
+  get trouble(): Error | undefined {
+    return this.#line?.isOpen === true ? undefined : this.#trouble;
   }
 
   async publish(letters: readonly AmqpLetter[], signal: AbortSignal): Promise<void> {
@@ -280,10 +287,15 @@ class ReconnectingPublisher implements AmqpPublisher {
   #open(): Promise<Line> {
     if (this.#isClosed) return Promise.reject(new BrokerError('This connection to RabbitMQ was closed by the program.'));
     if (this.#line?.isOpen === true) return Promise.resolve(this.#line);
-    this.#opening ??= this.#openLine().finally(() => {
+    if (this.#opening !== undefined) return this.#opening;
+    const opening = this.#openLine();
+    this.#opening = opening;
+    const over = (error?: unknown): void => {
       this.#opening = undefined;
-    });
-    return this.#opening;
+      this.#trouble = error instanceof Error ? error : undefined;
+    };
+    opening.then(() => over(), over);
+    return opening;
   }
 
   async #openLine(): Promise<Line> {

@@ -71,6 +71,8 @@ export class RedisLineError extends Error {
 export interface RedisLine extends AsyncDisposable {
   readonly target: RedisTarget;
   readonly isConnected: boolean;
+  /** Why it is not, as far as that is known. */
+  readonly trouble: Error | undefined;
   /** When the server last answered (performance.now()). */
   readonly lastHeard: number;
   /** Resolves to the connected client; rejects with the signal's reason, or at once when the server refuses the login. */
@@ -202,6 +204,10 @@ class Line implements RedisLine {
 
   get isConnected(): boolean {
     return this.#client !== undefined;
+  }
+
+  get trouble(): Error | undefined {
+    return this.#client === undefined ? this.#failure : undefined;
   }
 
   async ready(signal?: AbortSignal): Promise<Redis> {

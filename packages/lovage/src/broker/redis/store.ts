@@ -141,6 +141,9 @@ export function createRedisStore(context: RedisContext): QueueStore {
     name: 'redis',
     url: target.url,
     database: target.database,
+    get trouble() {
+      return line.trouble;
+    },
     features: {
       priorities: true,
       priorityOrder: 'lowest-first',

@@ -77,10 +77,18 @@ test('an error that says nothing of the messages leaves them unknown', async () 
 
 test('a broker that never answers is left at the deadline, unknown', async () => {
   const peer = host([() => new Promise(() => undefined)]);
-  using limit = publishDeadline(0.02, undefined);
+  using limit = publishDeadline({ seconds: 0.02, host: peer });
   const fates = await deliver(parcels('a'), peer, { signal: limit.signal, retry: true });
   expect(fates[0]).toMatchObject({ stored: 'unknown' });
   expect(publishError('The call', fates)?.message).toContain('taskPublishTimeout');
+});
+
+test('at the deadline it is said why the broker cannot be reached, where the broker says so', async () => {
+  const trouble = new Error('connect ECONNREFUSED 127.0.0.1:4');
+  const peer = host([() => new Promise(() => undefined)]);
+  using limit = publishDeadline({ seconds: 0.02, host: { broker: () => ({ trouble }) as Broker } });
+  const fates = await deliver(parcels('a'), peer, { signal: limit.signal, retry: true });
+  expect(publishError('The call', fates)?.message).toContain('(taskPublishTimeout): connect ECONNREFUSED 127.0.0.1:4. ');
 });
 
 test('every call is answered by its own deadline, also those that wait behind a broker that stands still', async () => {
