@@ -120,6 +120,9 @@ function entryOf(name: string, request: PoolRequest): { readonly name: string; r
   const entry = Object.hasOwn(POOLS, real) ? POOLS[real] : undefined;
   if (entry !== undefined) return { name: real, entry };
   if (isModule(name)) return { name, entry: moduleEntry(name, request) };
+  // Celery's word for a pool of one's own, which it finds by a variable of the environment.
+  if (name === 'custom')
+    throw new ConfigurationError('A pool of your own is named by its module: -P ./my-pool.ts, not -P custom.');
   const known = poolNames.map((pool) => `'${pool}'`).join(', ');
   throw new ConfigurationError(
     `There is no pool '${name}'; known pools are ${known}, or the path of a module that exports one.${didYouMean(name, poolNames)}`,

@@ -200,6 +200,10 @@ describe('pools by name', () => {
     await expect(openPool('asyn', { execute })).rejects.toThrow(/There is no pool 'asyn'.*Did you mean 'async'/);
   });
 
+  it("says for Celery's custom how a pool of one's own is named", async () => {
+    await expect(openPool('custom', { execute })).rejects.toThrow('-P ./my-pool.ts, not -P custom');
+  });
+
   it('refuses limits that it cannot keep', async () => {
     await expect(openPool('async', { execute, maxTasksPerChild: 5 })).rejects.toThrow(ConfigurationError);
     await expect(openPool('solo', { execute, maxMemoryPerChild: 5 })).rejects.toThrow('maxMemoryPerChild');
