@@ -6,6 +6,9 @@ import { FLAG, LANE_FLAGS, STOP } from './link.ts';
 import type { SlotPlace } from './seam.ts';
 import { type AbortReason, errorOf, type ReadJob, readJob, readValue, writeOutcome } from './wire.ts';
 
+/** Seconds of computing after which an outcome does not wait for the next turn of the loop: the job behind it may hold that as long. */
+const LONG = 0.001;
+
 /** What runs a job inside a slot. */
 export type ExecuteInside = (job: Job, options: ExecuteOptions & { readonly signal: AbortSignal }) => Maybe<Outcome>;
 
@@ -103,7 +106,10 @@ export class Inside {
     if (outcome instanceof Promise) {
       if (run.began && !how.announce) this.#options.send(FRAME.accept, seq);
       void outcome.then((ended) => this.#done(run, ended));
-    } else this.#done(run, outcome);
+    } else {
+      this.#done(run, outcome);
+      if (outcome.runtime > LONG) this.#options.flush();
+    }
   }
 
   #done(run: InsideRun, outcome: Outcome): void {

@@ -323,6 +323,16 @@ describe.each(ROWS)('the pool $name', ({ name, separate, processes, fixed = fals
     expect(await shared.value('add', [1, 2])).toBe(3);
   });
 
+  test('a task that has computed is over before one that shares its slot has computed too', async () => {
+    await using shared = await bench(name, { concurrency: 1, width: 2 });
+    const stop = new AbortController();
+    const first = shared.run('compute', [5]);
+    const second = shared.run('spin-politely', [], { signal: stop.signal });
+    expect(await first).toMatchObject({ state: 'SUCCESS' });
+    stop.abort(new TaskRevokedError('terminated'));
+    expect(await second).toMatchObject({ state: 'REVOKED' });
+  });
+
   test('leaves nothing behind when it is disposed', async () => {
     const last = await bench(name, { concurrency: 2 });
     await Promise.all([last.value('where'), last.value('where')]);

@@ -26,6 +26,10 @@ app.task('heed', { bind: true }, (ctx) => aborted(ctx.signal));
 app.task('spin', () => {
   for (;;);
 });
+app.task('compute', (ms: number) => {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+});
 app.task('spin-politely', { bind: true }, (ctx) => {
   for (;;) ctx.throwIfAborted();
 });
