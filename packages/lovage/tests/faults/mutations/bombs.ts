@@ -32,7 +32,7 @@ async function comesTrue(isTrue: () => Promise<boolean>): Promise<boolean> {
 export async function bombsEnd(place: BombPlace): Promise<readonly string[]> {
   const violations: string[] = [];
   await using s = setup(place);
-  const worker = await startWorker(s.app, { concurrency: 4, hostname: 'bombs@faults' });
+  await using _worker = await startWorker(s.app, { concurrency: 4, hostname: 'bombs@faults' });
   const all = bombs();
   const before = process.memoryUsage().rss;
   for (const { compression, body } of all) {
@@ -46,7 +46,6 @@ export async function bombsEnd(place: BombPlace): Promise<readonly string[]> {
   const growth = process.memoryUsage().rss - before;
   if (growth > GROWTH) violations.push(`memory grew by ${Math.round(growth / 1e6)} MB`);
   violations.push(...(await deafness(s)));
-  await worker.stop();
   return violations;
 }
 
@@ -57,14 +56,13 @@ export async function bigBodiesEnd(place: BombPlace): Promise<readonly string[]>
   const big = 'x'.repeat(BIG);
   const refusal = await s.app.sendTask('bombs.echo', { args: [big] }).catch((error: unknown) => error);
   if (!(refusal instanceof BodyTooLargeError) || !refusal.message.includes('100000')) violations.push(`published: ${refusal}`);
-  const worker = await startWorker(s.app, { concurrency: 4, hostname: 'bombs@faults' });
+  await using _worker = await startWorker(s.app, { concurrency: 4, hostname: 'bombs@faults' });
   const answer = await said(await s.raw(Buffer.from(`[["${big}"], {}, {}]`)), 2 * PATIENCE);
   if (!answer.includes('maxBodyBytes')) violations.push(`it came and ended so: ${answer.slice(0, 300)}`);
   const broker = await s.app.openBroker('read');
   if (!(await comesTrue(async () => (await broker.count(deadLetterQueue(s.queue)))?.ready === 1)))
     violations.push('it does not lie among the dead letters');
   violations.push(...(await deafness(s)));
-  await worker.stop();
   return violations;
 }
 
@@ -78,7 +76,7 @@ let setups = 0;
 interface Setup extends AsyncDisposable {
   readonly app: Lovage;
   readonly queue: string;
-  /** Publishes past every check of the producer. */
+  /** Publishes past every check of the producer, to the queue that the worker has declared. */
   raw(body: Buffer, compression?: string): Promise<AsyncResult<unknown>>;
 }
 
@@ -100,7 +98,6 @@ function setup({ brokerUrl, resultUrl, settings = {} }: BombPlace, limits: Reado
     raw: async (body, compression) => {
       const id = crypto.randomUUID();
       const broker = await app.openBroker('read');
-      await broker.declare({ exchanges: [], queues: [{ name: queue, durable: true, arguments: {} }], bindings: [] });
       const headers = { task: 'bombs.echo', id, ...(compression === undefined ? {} : { compression }) };
       const properties = { contentType: 'application/json', contentEncoding: 'utf-8' };
       await broker.publish([{ exchange: '', routingKey: queue, headers, properties, body }], {
