@@ -111,7 +111,7 @@ const FEW = [
   { name: 'lovage', of: ['broker/redis.ts'], and: ['worker/index.ts'] },
   // What a command that asks workers wants to know of them.
   { name: 'commands', of: ['worker/control/commands/index.ts'] },
-  { name: 'main', of: ['cli/main.ts'] },
+  { name: 'main', of: ['cli/main.ts'], also: ['cli/commands/reach.ts', 'util/reason.ts'] },
   { name: 'worker', of: ['worker/index.ts', 'worker/slot-program.ts', 'pool/async.ts'] },
   { name: 'redis', of: ['broker/redis.ts'] },
 ];
@@ -134,9 +134,9 @@ function groupsOf({ output }) {
   const doors = new Set(Object.values(ENTRIES));
   // No door: it is an entry so that what it reads is known.
   doors.delete(ENTRIES['chunks/control-commands']);
-  for (const { name, of, and = [] } of FEW) {
+  for (const { name, of, and = [], also = [] } of FEW) {
     const others = and.map((file) => modulesOf(chunks, file));
-    for (const id of of.flatMap((file) => [...modulesOf(chunks, file)])) {
+    for (const id of [...of.flatMap((file) => [...modulesOf(chunks, file)]), ...also.map(source)]) {
       if (!doors.has(id) && !names.has(id) && others.every((modules) => modules.has(id))) names.set(id, name);
     }
   }

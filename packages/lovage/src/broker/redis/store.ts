@@ -177,7 +177,8 @@ export function createRedisStore(context: RedisContext): QueueStore {
       return queues.filter((queue) => paused.has(queue));
     },
     check: async (signal) => {
-      await ask('The check failed', line.call('PING', [], signal));
+      // A line that has to be opened asks by itself.
+      await ask('The check failed', line.isConnected ? line.call('PING', [], signal) : line.ready(signal));
     },
     [Symbol.asyncDispose]: async () => {
       stopObserving();
