@@ -3,6 +3,7 @@
 import {
   after,
   ConfigurationError,
+  ownBytes,
   PublishError,
   type PublishFailure,
   QueueNotFoundError,
@@ -144,6 +145,7 @@ class MemorySpace {
   }
 
   park(queue: Queue, entry: Entry): void {
+    entry.message = kept(entry.message);
     queue.parked.add(entry);
     this.#parked.push(entry.due, { queue, entry });
     this.#arm();
@@ -327,6 +329,9 @@ const NO_QUEUE: Queue = {
   held: new Set(),
 };
 
+/** What may lie here for long. */
+const kept = (message: Outgoing): Outgoing => ({ ...message, body: ownBytes(message.body) });
+
 function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetterPolicy): Holder {
   const held = new Map<Delivery, { readonly queue: Queue; readonly entry: Entry }>();
   let rotation = 0;
@@ -348,7 +353,8 @@ function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetter
       queue.lists[priorityOf(entry.message)]?.unshift(entry);
       space.wake(delivery.queue);
     } else if (verdict === 'deadLetter' && policy.mode === 'lovage') {
-      space.push(space.declare(deadLetterDeclaration(delivery.queue, policy)), deadLetter(settlement, systemClock.now()));
+      const letter = kept(deadLetter(settlement, systemClock.now()));
+      space.push(space.declare(deadLetterDeclaration(delivery.queue, policy)), letter);
     }
   }
 

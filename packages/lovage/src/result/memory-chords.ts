@@ -1,4 +1,5 @@
 // Chords in the memory of this process; the shortest picture of what a ChordStore does.
+import { ownBytes } from '../util/index.ts';
 import type { ChordPart, ChordStore, CompleteChord, StoredOpening } from './chord-seam.ts';
 
 interface Chord {
@@ -82,9 +83,10 @@ function add(shelf: ChordShelf, part: ChordPart): boolean {
   if (chord.closed) return false;
   chord.callback ??= part.callback;
   if (chord.parts.get(part.id) === undefined) {
-    chord.parts.set(part.id, part);
+    const kept = { ...part, body: ownBytes(part.body) };
+    chord.parts.set(part.id, kept);
     chord.come++;
-    if (part.rootId !== undefined && (chord.rooted === undefined || byIndex(part, chord.rooted) < 0)) chord.rooted = part;
+    if (part.rootId !== undefined && (chord.rooted === undefined || byIndex(part, chord.rooted) < 0)) chord.rooted = kept;
   }
   return true;
 }

@@ -1,7 +1,7 @@
 // Results in the memory of this process: for tests, and the shortest picture of what a backend does.
 // `memory://` alone is private to whoever opens it; backends opened under one name (`memory://shop`) share what they hold.
 
-import { readOptionNames } from '../util/index.ts';
+import { ownBytes, readOptionNames } from '../util/index.ts';
 import type { GroupStore, StoredGroup } from './group-seam.ts';
 import { type ChordShelf, createMemoryChords } from './memory-chords.ts';
 import { memoryRevokes, type RevokeStore } from './revokes.ts';
@@ -84,7 +84,7 @@ function put(shelf: Shelf, result: StoredResult): boolean {
   trim(shelf);
   // Taken out first, so that the map stays in the order of writing, which is nearly the order of expiry.
   drop(shelf, result.id);
-  shelf.results.set(result.id, { stored: result, until: untilOf(result.expires) });
+  shelf.results.set(result.id, { stored: { ...result, body: ownBytes(result.body) }, until: untilOf(result.expires) });
   shelf.bytes += result.body.byteLength;
   for (const watchers of shelf.open) watchers.deliver(result);
   return true;

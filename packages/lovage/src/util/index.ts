@@ -16,6 +16,7 @@ export * from './lamport.ts';
 export * from './logger.ts';
 export * from './maybe.ts';
 export { checkName, nameFault } from './names.ts';
+export { ownBytes } from './own-bytes.ts';
 export { escaped, quoted } from './quoted.ts';
 export * from './reason.ts';
 export * from './redact.ts';
