@@ -12,14 +12,13 @@ const WAITING = 1_000_000;
 const PARTS = 10;
 /** Calls of one look at ready work; as many before them only warm up. */
 const CALLS = 500;
-/** Tasks of one measurement. */
-const FEW = 40_000;
-const ROUNDS = 3;
+/** Tasks of one measurement, and a quarter as many that warm its producer up: enough to take half a second. */
+const FEW = 80_000;
+const ROUNDS = 7;
 const PROGRAM = 'lovage.ts';
 
 const kinds: readonly Kind[] = ['redis', 'sqlite', 'rabbitmq'];
 const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
-const percent = (part: number, of: number): string => `${Math.round((100 * part) / of)} %`;
 
 async function once(role: string, options: Options): Promise<Readonly<Record<string, number>>> {
   await using program = startProgram(PROGRAM, role, options);
@@ -56,7 +55,8 @@ interface Rates {
 
 async function rates(options: Options): Promise<Rates> {
   const { perSecond: publish = Number.NaN } = await once('enqueue', { ...options, mode: 'bulk' });
-  await using worker = startProgram(PROGRAM, 'worker', { ...options, count: FEW / 2 });
+  // All that was sent, so that a queue that was empty is so again.
+  await using worker = startProgram(PROGRAM, 'worker', { ...options, count: (FEW * 5) / 4 / 2 });
   await worker.next();
   const { perSecond: drain = Number.NaN } = await worker.next();
   return { publish, drain, mebibytes: worker.mebibytes() };
@@ -76,7 +76,11 @@ async function waiting(kind: Kind, places: Places): Promise<string> {
     many.push(await rates(at(full)));
   }
   const middle = (list: readonly Rates[], figure: keyof Rates): number => spread(list.map((each) => each[figure])).median;
-  const share = (figure: 'publish' | 'drain'): string => percent(middle(many, figure), middle(few, figure));
+  // Round by round: what disturbs the machine disturbs both queues.
+  const share = (figure: 'publish' | 'drain'): string => {
+    const { median, min, max } = spread(many.map((each, round) => each[figure] / (few[round]?.[figure] ?? Number.NaN)));
+    return `${whole(100 * median)} (${whole(100 * min)}–${whole(100 * max)})`;
+  };
   const cells = (['publish', 'drain', 'mebibytes'] as const).flatMap((figure) => [middle(few, figure), middle(many, figure)]);
   return `| ${[kind, ...cells.map(whole), share('publish'), share('drain')].join(' | ')} |`;
 }
@@ -91,7 +95,7 @@ if (words.length === 1 || words.includes('parked')) {
 }
 if (words.length === 1 || words.includes('waiting')) {
   console.log(
-    '| broker | publish /s | with a million | drain /s | with a million | worker, MiB | with a million | publish | drain |',
+    '| broker | publish /s | with a million | drain /s | with a million | worker, MiB | with a million | publish, % | drain, % |',
   );
   console.log(`|---|--:|--:|--:|--:|--:|--:|--:|--:|\n${await waiting(kind, places)}`);
 }
