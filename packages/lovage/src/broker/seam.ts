@@ -48,7 +48,7 @@ export interface Delivery extends Message {
   readonly likeness?: HeaderLikeness;
 }
 
-/** Headers that differ from others only in these texts: whoever reads headers may keep what it made of `kind` and put in the texts. */
+/** Headers that differ from others only in these: whoever reads headers may keep what it made of `kind` and put these in. */
 export interface HeaderLikeness {
   /** The same object for all that are alike. */
   readonly kind: object;
@@ -56,6 +56,8 @@ export interface HeaderLikeness {
   readonly rootId: string;
   /** Absent where all have the same. */
   readonly parentId?: string | undefined;
+  readonly groupId?: string | undefined;
+  readonly groupIndex?: number | undefined;
   readonly argsRepr?: string | undefined;
   readonly kwargsRepr?: string | undefined;
 }

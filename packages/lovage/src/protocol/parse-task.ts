@@ -35,6 +35,8 @@ interface Likeness {
   readonly id: string;
   readonly rootId: string;
   readonly parentId?: string | undefined;
+  readonly groupId?: string | undefined;
+  readonly groupIndex?: number | undefined;
   readonly argsRepr?: string | undefined;
   readonly kwargsRepr?: string | undefined;
 }
@@ -173,6 +175,8 @@ function alike(known: TaskRequest, likeness: Likeness, delivery: TaskDelivery, h
     id: likeness.id,
     rootId: likeness.rootId,
     parentId: likeness.parentId ?? known.parentId,
+    group: likeness.groupId ?? known.group,
+    groupIndex: likeness.groupIndex ?? known.groupIndex,
     argsRepr: likeness.argsRepr ?? known.argsRepr,
     kwargsRepr: likeness.kwargsRepr ?? known.kwargsRepr,
     properties: properties.extra,

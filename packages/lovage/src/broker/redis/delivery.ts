@@ -12,6 +12,7 @@ const PLACES = {
   id: ['headers', 'id'],
   rootId: ['headers', 'root_id'],
   parentId: ['headers', 'parent_id'],
+  groupId: ['headers', 'group'],
   argsRepr: ['headers', 'argsrepr'],
   kwargsRepr: ['headers', 'kwargsrepr'],
   correlationId: ['properties', 'correlation_id'],
@@ -19,7 +20,9 @@ const PLACES = {
   deliveryTag: ['properties', 'delivery_tag'],
 } as const;
 
-type Place = keyof typeof PLACES;
+const NUMBERS = { groupIndex: ['headers', 'group_index'] } as const;
+
+type Place = keyof typeof PLACES | keyof typeof NUMBERS;
 
 /** What all messages of one kind have in common. */
 interface Kind {
@@ -31,7 +34,7 @@ interface Kind {
 /** Reads what one holder takes. */
 export class DeliveryReader {
   readonly #generation: number;
-  readonly #molds = new JsonMolds<Kind>(PLACES);
+  readonly #molds = new JsonMolds<Kind>(PLACES, NUMBERS);
 
   constructor(generation: number) {
     this.#generation = generation;
@@ -61,7 +64,8 @@ export class DeliveryReader {
 
 /** Undefined where messages may be alike without meaning the same. */
 function kindOf(first: ReadEnvelope, index: (name: string) => number): Kind | undefined {
-  const at = Object.fromEntries(Object.keys(PLACES).map((name) => [name, index(name)])) as Record<Place, number>;
+  const names = Object.keys({ ...PLACES, ...NUMBERS });
+  const at = Object.fromEntries(names.map((name) => [name, index(name)])) as Record<Place, number>;
   if (at.body < 0 || at.id < 0 || at.rootId < 0 || first.bodyEncoding === undefined) return undefined;
   return { first, isBase64: first.bodyEncoding === 'base64', at };
 }
@@ -84,6 +88,8 @@ class AlikeDelivery implements Delivery, HeaderLikeness, HeldTag {
   readonly id: string;
   readonly rootId: string;
   readonly parentId: string | undefined;
+  readonly groupId: string | undefined;
+  readonly groupIndex: number | undefined;
   readonly argsRepr: string | undefined;
   readonly kwargsRepr: string | undefined;
 
@@ -106,6 +112,8 @@ class AlikeDelivery implements Delivery, HeaderLikeness, HeldTag {
     const same = (text: string | undefined): string | undefined => (text === this.id ? this.id : text);
     this.rootId = same(texts[at.rootId]) ?? '';
     this.parentId = texts[at.parentId];
+    this.groupId = texts[at.groupId];
+    this.groupIndex = numberOf(texts[at.groupIndex]);
     this.argsRepr = texts[at.argsRepr];
     this.kwargsRepr = texts[at.kwargsRepr];
     this.properties = propertiesOf(message.properties, same(texts[at.correlationId]), texts[at.replyTo]);
@@ -133,3 +141,5 @@ function propertiesOf(
   const own = { ...(correlationId === undefined ? {} : { correlationId }), ...(replyTo === undefined ? {} : { replyTo }) };
   return { ...common, ...own };
 }
+
+const numberOf = (digits: string | undefined): number | undefined => (digits === undefined ? undefined : Number(digits));

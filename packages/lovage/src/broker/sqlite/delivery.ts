@@ -8,13 +8,16 @@ const PLACES = {
   id: ['2', 'id'],
   rootId: ['2', 'root_id'],
   parentId: ['2', 'parent_id'],
+  groupId: ['2', 'group'],
   argsRepr: ['2', 'argsrepr'],
   kwargsRepr: ['2', 'kwargsrepr'],
   correlationId: ['3', 'correlationId'],
   replyTo: ['3', 'replyTo'],
 } as const;
 
-type Place = keyof typeof PLACES;
+const NUMBERS = { groupIndex: ['2', 'group_index'] } as const;
+
+type Place = keyof typeof PLACES | keyof typeof NUMBERS;
 
 /** What all messages of one kind have in common. */
 interface Kind {
@@ -27,7 +30,7 @@ export type Standing = Pick<Delivery, 'queue' | 'redelivered' | 'attempts' | 'ge
 
 /** Reads what one holder takes. Never throws. */
 export class DeliveryReader {
-  readonly #molds = new JsonMolds<Kind>(PLACES);
+  readonly #molds = new JsonMolds<Kind>(PLACES, NUMBERS);
 
   read(envelope: unknown, body: unknown, standing: Standing): Delivery {
     const molded = typeof envelope === 'string' && body instanceof Uint8Array ? this.#molds.read(envelope) : undefined;
@@ -40,7 +43,8 @@ export class DeliveryReader {
 
 /** Undefined where messages may be alike without meaning the same. */
 function kindOf(first: Message, index: (name: string) => number): Kind | undefined {
-  const at = Object.fromEntries(Object.keys(PLACES).map((name) => [name, index(name)])) as Record<Place, number>;
+  const names = Object.keys({ ...PLACES, ...NUMBERS });
+  const at = Object.fromEntries(names.map((name) => [name, index(name)])) as Record<Place, number>;
   return at.id < 0 || at.rootId < 0 ? undefined : { first, at };
 }
 
@@ -59,6 +63,8 @@ class AlikeDelivery implements Delivery, HeaderLikeness {
   readonly id: string;
   readonly rootId: string;
   readonly parentId: string | undefined;
+  readonly groupId: string | undefined;
+  readonly groupIndex: number | undefined;
   readonly argsRepr: string | undefined;
   readonly kwargsRepr: string | undefined;
   readonly #envelope: string;
@@ -77,6 +83,8 @@ class AlikeDelivery implements Delivery, HeaderLikeness {
     this.id = texts[at.id] ?? '';
     this.rootId = texts[at.rootId] ?? '';
     this.parentId = texts[at.parentId];
+    this.groupId = texts[at.groupId];
+    this.groupIndex = numberOf(texts[at.groupIndex]);
     this.argsRepr = texts[at.argsRepr];
     this.kwargsRepr = texts[at.kwargsRepr];
     this.#envelope = envelope;
@@ -97,3 +105,5 @@ class AlikeDelivery implements Delivery, HeaderLikeness {
     return this;
   }
 }
+
+const numberOf = (digits: string | undefined): number | undefined => (digits === undefined ? undefined : Number(digits));
