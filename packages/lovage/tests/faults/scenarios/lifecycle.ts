@@ -41,6 +41,20 @@ async function busyWith(
   return worker;
 }
 
+/** What it gave back runs elsewhere: the next worker is to be busy with its own. What is not due disturbs nobody. */
+async function clearUp(arena: Arena, name: string): Promise<void> {
+  const own = new RegExp(`^${name}-\\d+$`);
+  const left = (): boolean => {
+    const ended = endedIds(arena);
+    return arena.published().some(({ id }) => own.test(id) && !ended.has(id));
+  };
+  if (!left()) return;
+  const heir = await arena.stack.worker({ name: `heir-of-${name}`, concurrency: 60 });
+  await arena.until(`all of ${name} has run`, 60, () => !left());
+  heir.signal('SIGTERM');
+  await heir.ended;
+}
+
 /** The whole life, from the first line of the program on; before it handles signals the system ends it. */
 const MOMENTS: readonly Moment[] = [
   {
@@ -123,6 +137,7 @@ export const sigterm: Scenario = {
         stack.brokerProxy?.thaw();
         if (!codes.includes(code)) violations.push(`${moment}: exit ${code} instead of ${codes.join(' or ')}`);
         if (seconds > PATIENCE + LEAVING) violations.push(`${moment}: it left after ${seconds.toFixed(1)} s`);
+        await clearUp(arena, `w${round}-${at}`);
       }
     }
     const heir = await stack.worker({ name: 'heir', concurrency: 20 });
