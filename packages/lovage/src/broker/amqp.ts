@@ -73,6 +73,7 @@ class AmqpBroker implements Broker {
   readonly #outbox: Outbox;
   readonly #pulse: AmqpPulse = createAmqpPulse();
   readonly #subscriptions = new Set<AmqpSubscription>();
+  readonly #inVain = new Set<string>();
   readonly #delays: boolean;
   #generation = 0;
   /** Queues that refused a limit for the whole channel, whatever their declaration says. */
@@ -166,6 +167,7 @@ class AmqpBroker implements Broker {
         bearsGlobal: (queue) => this.#bearsGlobal(queue),
         send: (messages, signal) => this.#outbox.send(messages, signal),
         declareDead: (queue) => this.#declareDead(queue),
+        inVain: this.#inVain,
         ended: () => this.#subscriptions.delete(subscription),
       });
       await subscription.start(queues);

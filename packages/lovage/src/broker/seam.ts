@@ -262,6 +262,8 @@ export interface Subscription extends AsyncIterable<readonly Delivery[]>, AsyncD
    * counts. Rejects when the line fails; then the task must not start.
    */
   starting?(delivery: Delivery): Promise<void>;
+  /** It did not start after all, since the line ended: its loss is not counted. */
+  unstarted?(delivery: Delivery): void;
   /**
    * Sets how many may be held. Resolves when that is in force: what lay ready beyond the limit and nobody has seen yet has gone back,
    * uncounted, and nothing more comes while `limit` or more are held.

@@ -196,7 +196,7 @@ export class Flow {
 
   /** The line is gone: what was not started comes back by itself, what runs goes on and waits for its message. */
   lineLost(): void {
-    this.#forget();
+    for (const { noted, delivery } of this.#forget()) if (delivery !== undefined) noted?.unstarted?.(delivery);
     this.#isolated = false;
     if (this.#late !== undefined) this.#late = [];
     for (const entry of this.requests) {
@@ -412,9 +412,13 @@ export class Flow {
     if (this.#holdsBack(entry)) return;
     const { request, delivery } = entry;
     entry.alone = isSuspect(request) || (this.#hasWard && this.#quarantine.watches(request.task));
-    const noted = request.attempts > 1 && delivery !== undefined ? this.#options.subscription()?.starting?.(delivery) : undefined;
+    const subscription = request.attempts > 1 ? this.#options.subscription() : undefined;
+    const noted = delivery === undefined ? undefined : subscription?.starting?.(delivery);
     if (noted === undefined) this.#slots.add(entry);
-    else void this.#runNoted(entry, noted);
+    else {
+      entry.noted = subscription;
+      void this.#runNoted(entry, noted);
+    }
   }
 
   /** In quarantine: it waits in the broker, as it came. Where the broker cannot keep it, it runs alone. */
@@ -452,6 +456,7 @@ export class Flow {
     }
     this.#quarantine.starts(entry.request.task, entry.key);
     entry.state = 'running';
+    entry.noted = undefined;
     entry.run = new Run((slot) => this.#started(entry, slot.pid), !entry.policy.acksLate);
     const outcome = this.#outcome(entry, entry.run);
     if (!(outcome instanceof Promise)) this.#finish(entry, outcome);

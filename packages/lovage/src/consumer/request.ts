@@ -1,6 +1,6 @@
 // One task message while this worker has it: received → held (eta, rate) → ready → running → settling → done.
 // A message that comes again while its task is still here is attached to it; the task is never started twice.
-import type { Delivery } from '../broker/index.ts';
+import type { Delivery, Subscription } from '../broker/index.ts';
 import type { RunOptions } from '../pool/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import type { Job, RequestHooks, TaskDefinition } from '../task/index.ts';
@@ -32,6 +32,8 @@ export class Entry {
   run: Run | undefined = undefined;
   /** Nothing else may run in its process: it may take that along. */
   alone = false;
+  /** Who was told that it starts; until it does. */
+  noted: Pick<Subscription, 'unstarted'> | undefined;
   /** A shutdown asked the task to stop: its message goes back uncounted. */
   interrupted = false;
   /** Epoch seconds until which it waits here for its eta or its rate. */

@@ -55,6 +55,8 @@ export interface AmqpSubscriptionOptions {
   readonly send: (messages: readonly Outgoing[], signal: AbortSignal) => Promise<void>;
   /** Declares a queue on the publishing connection. */
   readonly declareDead: (queue: string) => Promise<void>;
+  /** Tickets of messages that did not start: those of all subscriptions of the broker, since a message comes again to the next one. */
+  readonly inVain: Set<string>;
   readonly ended: () => void;
 }
 
@@ -219,6 +221,7 @@ export class AmqpSubscription implements Subscription {
     const copies = await recounted(
       this.#options.connection,
       again.map(({ delivery }) => delivery),
+      this.#options.inVain,
     );
     let open = again.map((held, index) => ({ held, copy: copies[index] ?? copyOf(held.delivery, held.delivery.attempts) }));
     while (open.length > 0 && this.#isLineOpen) {
@@ -321,6 +324,12 @@ export class AmqpSubscription implements Subscription {
       this.#fail(explain('The ticket of a message that came again', error));
       throw error;
     }
+  }
+
+  unstarted(delivery: Delivery): void {
+    // Whether RabbitMQ has taken the ticket we may not know.
+    const ticket = ticketOf(delivery);
+    if (ticket !== undefined) this.#options.inVain.add(ticket);
   }
 
   /** Of what ends without a start. */

@@ -60,19 +60,24 @@ function issue(connection: AmqpConnection, count: number): Promise<readonly stri
 
 /**
  * Copies of messages that came again, for their queue: counted, with a new ticket, but for those that hold a ticket that is not spent. A
- * message without a ticket is taken for started. Throws BrokerConnectionError.
+ * message without a ticket is taken for started. `inVain`: tickets that were or may have been spent here without a start, because the line
+ * ended meanwhile; their messages have a new one and are not counted. Throws BrokerConnectionError.
  */
-export async function recounted(connection: AmqpConnection, again: readonly Delivery[]): Promise<readonly Message[]> {
+export async function recounted(
+  connection: AmqpConnection,
+  again: readonly Delivery[],
+  inVain: Set<string> = new Set(),
+): Promise<readonly Message[]> {
   if (again.length === 0) return [];
   const held = again.flatMap((delivery) => ticketOf(delivery) ?? []);
   const valid = held.length === 0 ? new Set<string>() : await unspent(connection, held);
-  const isUnstarted = (delivery: Delivery): boolean => valid.has(ticketOf(delivery) ?? '');
-  const fresh = [...(await issue(connection, again.filter((delivery) => !isUnstarted(delivery)).length))];
-  return again.map((delivery) =>
-    isUnstarted(delivery)
-      ? copyOf(delivery, delivery.attempts - 1)
-      : withTicket(copyOf(delivery, delivery.attempts), fresh.pop()),
-  );
+  const isValid = (delivery: Delivery): boolean => valid.has(ticketOf(delivery) ?? '');
+  const fresh = [...(await issue(connection, again.filter((delivery) => !isValid(delivery)).length))];
+  return again.map((delivery) => {
+    const isUnstarted = inVain.delete(ticketOf(delivery) ?? '') || isValid(delivery);
+    const copy = copyOf(delivery, isUnstarted ? delivery.attempts - 1 : delivery.attempts);
+    return isValid(delivery) ? copy : withTicket(copy, fresh.pop());
+  });
 }
 
 function withTicket(copy: Message, ticket: string | undefined): Message {

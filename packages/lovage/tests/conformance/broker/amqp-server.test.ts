@@ -96,13 +96,18 @@ test('a program that only sends ends by itself, its connection still open', asyn
 });
 
 /** Takes one message, and loses the line as a death does: without a word. */
-async function heldAtCut(broker: Broker, queue: string, { isStarted }: { readonly isStarted: boolean }): Promise<Delivery> {
+async function heldAtCut(
+  broker: Broker,
+  queue: string,
+  { isStarted, isSaid = isStarted }: { readonly isStarted: boolean; readonly isSaid?: boolean },
+): Promise<Delivery> {
   const reader = await read(broker, queue);
   const delivery = await reader.one();
-  if (isStarted && delivery.attempts > 1) await reader.subscription.starting?.(delivery);
+  if (isSaid && delivery.attempts > 1) await reader.subscription.starting?.(delivery);
   const ending = failure(reader.one());
   await rabbit.ctl('close_all_connections', 'death');
   expect(await ending).toBeInstanceOf(BrokerConnectionError);
+  if (isSaid && !isStarted) reader.subscription.unstarted?.(delivery);
   await reader[Symbol.asyncDispose]();
   return delivery;
 }
@@ -195,6 +200,18 @@ describe('queues', () => {
       for (let cut = 0; cut < 5; cut++) seen.push((await heldAtCut(broker, queue, { isStarted: false })).attempts);
       // Nobody knows what became of it the first time.
       expect(seen).toEqual([1, 2, 2, 2, 2]);
+    });
+
+    test(`a start that was said and not made is not counted on ${type} queues`, async () => {
+      await using broker = await openAt(rabbit.url);
+      const queue = await freshQueue(broker, type === 'quorum' ? { 'x-queue-type': 'quorum' } : {});
+      await publish(broker, message(queue, 'innocent'));
+      const seen: number[] = [];
+      for (let cut = 0; cut < 4; cut++) seen.push((await heldAtCut(broker, queue, { isStarted: false, isSaid: true })).attempts);
+      expect(seen).toEqual([1, 2, 2, 2]);
+      // The next start counts again.
+      await heldAtCut(broker, queue, { isStarted: true });
+      expect((await heldAtCut(broker, queue, { isStarted: false })).attempts).toBe(3);
     });
   }
 
