@@ -26,6 +26,8 @@ const log = logger('consumer');
 const RECONNECT = { first: 0.2, cap: 30 };
 /** Seconds after which a line counts as good: losing it starts the back-off anew, and the first try is made at once. */
 const GOOD_LINE = 1;
+/** Seconds that a broker has to stop delivering before what runs is broken off: what goes back would come straight here again. */
+const CANCEL_PATIENCE = 0.5;
 /** Seconds that the ends of aborted tasks may take to be settled. */
 const SETTLE_PATIENCE = 1;
 /** Seconds that giving back may take when the broker does not answer. */
@@ -88,6 +90,7 @@ export class Consumer implements AsyncDisposable {
   readonly #drained = Promise.withResolvers<void>();
   readonly #stop = new AbortController();
   #subscription: Subscription | undefined;
+  #cancelling: Promise<void> | undefined;
   #break: ((error: Error) => void) | undefined;
   #state: LineState = 'connecting';
   #isReady = false;
@@ -247,7 +250,8 @@ export class Consumer implements AsyncDisposable {
       log.warning('Draining ended early: {error}', { error: String(error) }),
     );
     // A broker that does not answer is not waited for longer than for tasks.
-    await orAborted(this.#subscription?.cancel() ?? Promise.resolve(), signal).catch((error: unknown) =>
+    this.#cancelling = this.#subscription?.cancel();
+    await orAborted(this.#cancelling ?? Promise.resolve(), signal).catch((error: unknown) =>
       log.debug('Cancelling failed: {error}', { error: String(error) }),
     );
     await orAborted(
@@ -260,6 +264,7 @@ export class Consumer implements AsyncDisposable {
 
   /** After a drain that took too long: asks what runs to stop, and gives back what does not stop within `grace` seconds. */
   async interrupt(reason: Error, grace: number): Promise<void> {
+    await orAborted(this.#cancelling ?? Promise.resolve(), AbortSignal.timeout(CANCEL_PATIENCE * 1000)).catch(() => undefined);
     this.flow.interrupt(reason);
     await orAborted(this.flow.still(), AbortSignal.timeout(grace * 1000)).catch(() => undefined);
     await orAborted(this.flow.quiet(), AbortSignal.timeout(SETTLE_PATIENCE * 1000)).catch(() => undefined);
