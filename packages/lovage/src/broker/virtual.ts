@@ -3,7 +3,6 @@
 import {
   BrokerConnectionError,
   BrokerFullError,
-  orAborted,
   PublishError,
   type PublishFailure,
   QueueNotFoundError,
@@ -35,8 +34,6 @@ interface Routed {
 const NONE: readonly never[] = [];
 const TRANSIENT = 1;
 const MAX_AUDIENCES = 1000;
-/** Seconds that the end of a subscription waits for a queue to go with it. */
-const RELEASE_SECONDS = 3;
 
 /** The usual case: every message goes straight to its queue, and no table needs to be asked. */
 function straight(messages: readonly Outgoing[]): readonly QueueEntry[] | undefined {
@@ -298,12 +295,8 @@ class VirtualBroker {
     const declared = this.#queues.get(queue);
     if (declared?.autoDelete !== true && declared?.exclusive !== true) return;
     for (const subscription of this.#subscriptions) if (subscription.watches(queue)) return;
-    // Who subscribes anew waits for this end. On a line that is silent it would last until that shows, and then that of the next begins.
-    await orAborted(this.#removeUnwatched(queue), AbortSignal.timeout(RELEASE_SECONDS * 1000));
-  }
-
-  async #removeUnwatched(queue: string): Promise<void> {
-    if ((await this.#store.isWatched?.(queue)) !== true) await this.remove(queue);
+    if (await this.#store.isWatched?.(queue)) return;
+    await this.remove(queue);
   }
 
   async remove(queue: string): Promise<void> {
