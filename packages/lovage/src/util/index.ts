@@ -11,7 +11,7 @@ export * from './clock.ts';
 export * from './deadline.ts';
 export * from './errors.ts';
 export * from './ids.ts';
-export { JsonMolds, type Molded } from './json-mold.ts';
+export { JsonMolds, type Molded, numberAt, textAt } from './json-mold.ts';
 export * from './lamport.ts';
 export * from './logger.ts';
 export * from './maybe.ts';

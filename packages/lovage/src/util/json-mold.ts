@@ -34,6 +34,16 @@ const MARK = '\u0001';
 /** Digits of a number that every place holds exactly. */
 const MAX_DIGITS = 15;
 
+/** The string in a gap; undefined where the index says that there is none: an array asked for what is before its first is slow to say so. */
+export function textAt(texts: readonly string[], index: number): string | undefined {
+  return index < 0 ? undefined : texts[index];
+}
+
+/** The number in a gap likewise. */
+export function numberAt(texts: readonly string[], index: number): number | undefined {
+  return index < 0 ? undefined : Number(texts[index]);
+}
+
 /** The molds of one stream of texts. */
 export class JsonMolds<Shape extends object> {
   readonly #places: ReadonlyMap<string, Path>;

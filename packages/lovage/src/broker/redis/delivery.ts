@@ -1,5 +1,5 @@
 // Messages of a Redis list as deliveries. One that is like those before it is compared with them instead of parsed (see JsonMolds).
-import { JsonMolds, type Molded } from '../../util/index.ts';
+import { JsonMolds, type Molded, numberAt, textAt } from '../../util/index.ts';
 import type { Delivery, HeaderLikeness, MessageProperties } from '../seam.ts';
 import { type ReadEnvelope, readEnvelope } from './envelope.ts';
 import type { HeldPlace } from './held.ts';
@@ -111,12 +111,12 @@ class AlikeDelivery implements Delivery, HeaderLikeness, HeldTag {
     this.id = texts[at.id] ?? '';
     const same = (text: string | undefined): string | undefined => (text === this.id ? this.id : text);
     this.rootId = same(texts[at.rootId]) ?? '';
-    this.parentId = texts[at.parentId];
-    this.groupId = texts[at.groupId];
-    this.groupIndex = numberOf(texts[at.groupIndex]);
-    this.argsRepr = texts[at.argsRepr];
-    this.kwargsRepr = texts[at.kwargsRepr];
-    this.properties = propertiesOf(message.properties, same(texts[at.correlationId]), texts[at.replyTo]);
+    this.parentId = textAt(texts, at.parentId);
+    this.groupId = textAt(texts, at.groupId);
+    this.groupIndex = numberAt(texts, at.groupIndex);
+    this.argsRepr = textAt(texts, at.argsRepr);
+    this.kwargsRepr = textAt(texts, at.kwargsRepr);
+    this.properties = propertiesOf(message.properties, same(textAt(texts, at.correlationId)), textAt(texts, at.replyTo));
   }
 
   get headers(): Readonly<Record<string, unknown>> {
@@ -141,5 +141,3 @@ function propertiesOf(
   const own = { ...(correlationId === undefined ? {} : { correlationId }), ...(replyTo === undefined ? {} : { replyTo }) };
   return { ...common, ...own };
 }
-
-const numberOf = (digits: string | undefined): number | undefined => (digits === undefined ? undefined : Number(digits));

@@ -1,5 +1,5 @@
 // Messages of the file as deliveries. One that is like those before it is compared with them instead of parsed (see JsonMolds).
-import { JsonMolds, type Molded } from '../../util/index.ts';
+import { JsonMolds, type Molded, numberAt, textAt } from '../../util/index.ts';
 import type { Delivery, HeaderLikeness, Message, MessageProperties } from '../seam.ts';
 import { readEnvelope } from './envelope.ts';
 
@@ -82,14 +82,14 @@ class AlikeDelivery implements Delivery, HeaderLikeness {
     this.kind = shape;
     this.id = texts[at.id] ?? '';
     this.rootId = texts[at.rootId] ?? '';
-    this.parentId = texts[at.parentId];
-    this.groupId = texts[at.groupId];
-    this.groupIndex = numberOf(texts[at.groupIndex]);
-    this.argsRepr = texts[at.argsRepr];
-    this.kwargsRepr = texts[at.kwargsRepr];
+    this.parentId = textAt(texts, at.parentId);
+    this.groupId = textAt(texts, at.groupId);
+    this.groupIndex = numberAt(texts, at.groupIndex);
+    this.argsRepr = textAt(texts, at.argsRepr);
+    this.kwargsRepr = textAt(texts, at.kwargsRepr);
     this.#envelope = envelope;
-    const correlationId = texts[at.correlationId];
-    const replyTo = texts[at.replyTo];
+    const correlationId = textAt(texts, at.correlationId);
+    const replyTo = textAt(texts, at.replyTo);
     this.properties = {
       ...first.properties,
       ...(correlationId === undefined ? {} : { correlationId }),
@@ -105,5 +105,3 @@ class AlikeDelivery implements Delivery, HeaderLikeness {
     return this;
   }
 }
-
-const numberOf = (digits: string | undefined): number | undefined => (digits === undefined ? undefined : Number(digits));
