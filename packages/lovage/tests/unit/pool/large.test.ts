@@ -1,25 +1,11 @@
-import { configure, type LogRecord, reset } from '@logtape/logtape';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { LARGE_FRAME } from '../../../src/pool/large.ts';
 import { openSlotPool } from '../../../src/pool/slot-pool.ts';
 import { jobOf, outcomeOf } from '../../support/jobs.ts';
+import { toldBy } from '../../support/told.ts';
 import { never, program, puppets } from './puppets.ts';
 
-const told: string[] = [];
-
-beforeEach(async () => {
-  told.length = 0;
-  const sink = ({ level, message }: LogRecord): void => void told.push(`${level}: ${message.map(String).join('')}`);
-  await configure({
-    reset: true,
-    sinks: { told: sink },
-    loggers: [
-      { category: ['lovage', 'pool'], lowestLevel: 'info', sinks: ['told'] },
-      { category: ['logtape', 'meta'], lowestLevel: 'error', sinks: [] },
-    ],
-  });
-});
-afterEach(() => reset());
+const told = toldBy('pool');
 
 it('arguments larger than sixteen megabytes are told of once for each task', async () => {
   const { started, open } = puppets();

@@ -1,22 +1,8 @@
-import { configure, type LogRecord, reset } from '@logtape/logtape';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { compareTasks } from '../../../src/worker/slot-tasks.ts';
+import { toldBy } from '../../support/told.ts';
 
-const told: string[] = [];
-
-beforeEach(async () => {
-  told.length = 0;
-  const sink = ({ level, message }: LogRecord): void => void told.push(`${level}: ${message.map(String).join('')}`);
-  await configure({
-    reset: true,
-    sinks: { told: sink },
-    loggers: [
-      { category: ['lovage', 'pool'], lowestLevel: 'info', sinks: ['told'] },
-      { category: ['logtape', 'meta'], lowestLevel: 'error', sinks: [] },
-    ],
-  });
-});
-afterEach(() => reset());
+const told = toldBy('pool');
 
 it('a difference between the tasks of worker and slots is told once, also when it changes', () => {
   let known = ['shop.a', 'shop.b'];
