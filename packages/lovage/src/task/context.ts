@@ -56,7 +56,7 @@ export interface TaskContext {
   /**
    * Ends this task and lets another signature go on in its place: task, chain, group or chord. That ends under the task's id, with its
    * callbacks, errbacks, chord and the rest of its chain; of a group the result is the list of its results. Nothing is stored for this
-   * execution, and its queue, retries and expiry are not handed on: `return ctx.replace(other.s(1))`. Throws ConfigurationError for an
+   * execution, and its queue, priority, retries and expiry are not handed on: `return ctx.replace(other.s(1))`. Throws ConfigurationError for an
    * empty chain, and for a member of another chord.
    */
   replace(signature: SignatureLike): never;

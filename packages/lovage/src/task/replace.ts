@@ -102,7 +102,7 @@ export function planReplacement(attempt: Attempt, signature: SignatureLike): Can
   const { environment, request } = attempt;
   const nesting = request.replacedTaskNesting + 1;
   const wire = replacement(request, signature.toWire(), environment.settings.errbacksOnHeaders === true);
-  const { priority } = request.deliveryInfo;
+  const priority = environment.settings.inheritParentPriority ? request.deliveryInfo.priority : undefined;
   return startSignature(environment, wire, {
     args: [],
     parentId: request.id,

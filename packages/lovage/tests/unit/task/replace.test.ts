@@ -101,6 +101,17 @@ describe('ctx.replace', () => {
     expect(seeds[0]).toBe(seeds[1]);
   });
 
+  test('has a priority of its own, or that of the task where the setting says so', async () => {
+    const priorities = [false, true].map(async (inheritParentPriority) => {
+      const w = world({ settings: { inheritParentPriority } });
+      w.task('one', { bind: true }, (context: TaskContext) => context.replace(other));
+      const deliveryInfo = { exchange: '', routingKey: 'celery', priority: 5, redelivered: false };
+      const [sent] = w.read(await w.run('one', [], { request: { deliveryInfo } }));
+      return sent?.call.options.priority;
+    });
+    expect(await Promise.all(priorities)).toEqual([undefined, 5]);
+  });
+
   test('a signature that cannot take its place fails the task', async () => {
     const w = world();
     w.task('one', { bind: true }, (context: TaskContext) => context.replace({ toWire: () => chainOf() }));
