@@ -123,7 +123,8 @@ export interface ExecuteEnvironment {
 export interface ExpandInput {
   /** Put before its own arguments. */
   readonly args: readonly unknown[];
-  readonly parentId: string;
+  /** Absent: that of the signature itself, if it names one. A chord that starts so has a member of its header as the parent of its body. */
+  readonly parentId?: string;
   readonly rootId: string;
   /** The rest of the chain that it stands in, in reverse. */
   readonly chain: readonly WireSignature[];

@@ -53,7 +53,7 @@ function started(environment: ExecuteEnvironment, wire: WireSignature, step: Ste
     return { calls: [call], openings: [], result: childOf(call), children: [childOf(call)] };
   }
   if (environment.expand === undefined) {
-    throw new ConfigurationError(`A ${wire.subtask_type} follows task ${step.parentId}, but nothing here can start one.`);
+    throw new ConfigurationError(`A ${wire.subtask_type} is to start here, but nothing here can start one.`);
   }
   const { behind } = step;
   return environment.expand(inGroup(wire, step.group), behind === undefined ? step : { ...step, chain: chainSignatures(behind) });
@@ -73,7 +73,7 @@ function callOf(environment: ExecuteEnvironment, wire: WireSignature, step: Step
     ...stored,
     taskId: stored.taskId ?? step.seed,
     rootId: step.rootId,
-    parentId: step.parentId,
+    ...(step.parentId === undefined ? {} : { parentId: step.parentId }),
     ...(step.chain.length === 0 ? {} : { chain: step.chain }),
     ...(step.group === undefined || stored.groupId !== undefined ? {} : { groupId: step.group.id, groupIndex: step.group.index }),
   };

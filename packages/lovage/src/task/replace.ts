@@ -6,7 +6,7 @@ import type { Attempt } from './attempt.ts';
 import type { CurrentRequest } from './context.ts';
 import type { CanvasPlan } from './environment.ts';
 import { derivedId, startSignature } from './follow.ts';
-import type { SignatureLike } from './options.ts';
+import type { Call, SignatureLike } from './options.ts';
 
 type Options = Readonly<Record<string, unknown>>;
 type Change = (wire: WireSignature) => WireSignature;
@@ -103,9 +103,8 @@ export function planReplacement(attempt: Attempt, signature: SignatureLike): Can
   const nesting = request.replacedTaskNesting + 1;
   const wire = replacement(request, signature.toWire(), environment.settings.errbacksOnHeaders === true);
   const priority = environment.settings.inheritParentPriority ? request.deliveryInfo.priority : undefined;
-  return startSignature(environment, wire, {
+  const plan = startSignature(environment, wire, {
     args: [],
-    parentId: request.id,
     rootId: request.rootId === '' ? request.id : request.rootId,
     chain: (request.chain ?? []).map((step) =>
       changeAll(step, (task) => withOptions(task, { replaced_task_nesting: nesting }), true),
@@ -113,4 +112,10 @@ export function planReplacement(attempt: Attempt, signature: SignatureLike): Can
     seed: derivedId(request.id, `replacement ${nesting}`),
     ...(priority === undefined ? {} : { priority }),
   });
+  // As calls made in the task: the body of a chord is no child of it.
+  return { ...plan, calls: plan.calls.map((call) => childOf(call, request.id)) };
+}
+
+function childOf(call: Call, parentId: string): Call {
+  return call.options.parentId === undefined ? { ...call, options: { ...call.options, parentId } } : call;
 }

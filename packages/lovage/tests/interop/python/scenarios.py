@@ -197,6 +197,8 @@ PLACES = (
     ('place chord', lambda: chord([place(), place(), chain(same(1), place())], same()), [['<R.p>', 0, '<R.p[0]>', None, '<R.p[0]>'], ['<R.p>', 1, '<R.p[1]>', None, '<R.p[1]>'], ['<R.p>', 2, '<R.p[2].p>', '<R.p[2].p>', '<R.p[2]>']]),
     ('place chord body', lambda: chord([same(1)], place()), [None, None, '<R.p[0]>', '<R.p[0]>', '<R>']),
     ('place chord body in chain', lambda: chain(same(1), chord([same()], place()), place()), ['<R.p.p>', None, '<R.p.p.p>', '<R.p>', '<R>']),
+    ('place body of a chord in place of a task', lambda: swap(wire(chord([same(1)], place()))), ['<id>', None, '<R>', '<id>', '<R>']),
+    ('place chord in place of a task', lambda: swap(wire(chord([place()], same()))), [['<id>', 0, '<R>', '<R>', '<id>']]),
     ('place nested chord', lambda: chord([chord([place()], same()), place()], same()), [[['<R.p[0].p>', 0, '<R.p[0].p[0]>', None, '<R.p[0].p[0]>']], ['<R.p>', 1, '<R.p[1]>', None, '<R.p[1]>']]),
     ('place nested chord body', lambda: chord([chord([same(1)], place()), place()], same()), [['<R.p>', 0, '<R.p[0].p[0]>', '<R.p[0].p[0]>', '<R.p[0]>'], ['<R.p>', 1, '<R.p[1]>', None, '<R.p[1]>']]),
 )
