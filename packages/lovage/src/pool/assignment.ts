@@ -2,7 +2,10 @@
 import type { Job, Outcome } from '../task/index.ts';
 import type { Timer } from '../util/index.ts';
 import type { RunOptions } from './seam.ts';
-import type { Slot } from './slot.ts';
+import { occupy, type Slot } from './slot.ts';
+
+/** A job that so many slots died of before it began is what they died of. */
+const MAX_MISSES = 3;
 
 /** A job in a pool. */
 export class Assignment {
@@ -18,7 +21,7 @@ export class Assignment {
   /** It was asked to stop. */
   stopping: Error | undefined;
   /** Slots that were gone before its task had begun. */
-  misses = 0;
+  #misses = 0;
   /** Why its slot is ended for its sake. */
   verdict: Error | undefined;
   settled = false;
@@ -36,6 +39,19 @@ export class Assignment {
   /** Seconds since its task began. */
   get runtime(): number {
     return this.startedAt === undefined ? 0 : (performance.now() - this.startedAt) / 1000;
+  }
+
+  /** Takes a lane of a slot, which has one free. */
+  handTo(slot: Slot<Assignment>): void {
+    this.lane = occupy(slot, this);
+    this.slot = slot;
+    this.handedAt = performance.now();
+  }
+
+  /** Its slot is gone: does it go to another? What does not announce itself may have begun, and is what the slot died of then. */
+  tryElsewhere(): boolean {
+    const isUnbegun = this.startedAt === undefined && (this.options.announce === true || this.slot?.ended === true);
+    return isUnbegun && ++this.#misses < MAX_MISSES;
   }
 
   /** Calls back when the job shall stop, now or later. */

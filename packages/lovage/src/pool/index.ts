@@ -6,6 +6,5 @@ export { type ExecuteInside, Inside, type InsideOptions } from './inside.ts';
 export { FRAMES_FD, flagBytes, LANE_FLAGS, type SlotProgram, type ThreadData, WATCH_FD, WATCH_RECORD } from './link.ts';
 export type * from './request.ts';
 export type * from './seam.ts';
-export type { SlotLine } from './slot-pool.ts';
 export type { EndOutside, Execute, PoolOptions } from './slots.ts';
 export { readValue, writeValue } from './wire.ts';

@@ -1,18 +1,15 @@
 // What is said of a job whose slot is gone: Celery's words, which people look for.
 import { constants } from 'node:os';
 import type { Outcome } from '../task/index.ts';
+import type { Assignment } from './assignment.ts';
 import type { SlotEnd } from './link.ts';
+import type { Slot } from './slot.ts';
 
 /** `signal 9 (SIGKILL)`, `exitcode 3`, `out of memory`. */
 export function describeEnd({ code, signal, outOfMemory, error }: SlotEnd): string {
   if (error !== undefined) return error.message;
   if (outOfMemory === true) return 'out of memory';
   return signal === null ? `exitcode ${code ?? 0}` : `signal ${constants.signals[signal]} (${signal})`;
-}
-
-/** The text that Celery's clients know. */
-export function lostMessage(end: SlotEnd, seq: number): string {
-  return `Worker exited prematurely: ${describeEnd(end)} Job: ${seq}.`;
 }
 
 /** The outcome of a job that did not come to an end; its slot was ended because of another (`innocent`), or ended because of it (`died`). */
@@ -26,4 +23,15 @@ export function lost(message: string, runtime: number, blame?: 'innocent' | 'die
     error: { type: 'WorkerLostError', message, traceback: undefined, expected: false },
     ...(blame === undefined ? {} : { [blame]: true }),
   };
+}
+
+/** The same of one that may have begun in a slot that is gone; `alone`: nothing else ran there. */
+export function lostWith(
+  { ended }: Slot,
+  end: SlotEnd,
+  { seq, runtime }: Assignment,
+  { alone }: { readonly alone: boolean },
+): Outcome {
+  if (ended) return lost('Its slot was ended because of another task in it.', runtime, 'innocent');
+  return lost(`Worker exited prematurely: ${describeEnd(end)} Job: ${seq}.`, runtime, alone ? 'died' : undefined);
 }

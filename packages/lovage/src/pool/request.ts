@@ -1,8 +1,15 @@
 // What a worker asks of a pool, and what the module of a pool gives: the seam of drivers.ts, and of pools that users bring.
-import type { SlotProgram } from './link.ts';
+import type { OutputStream, SlotProgram } from './link.ts';
 import type { Pool } from './seam.ts';
-import type { SlotLine } from './slot-pool.ts';
 import type { EndOutside, Execute } from './slots.ts';
+
+/** A line that something in a slot wrote, and the task that alone was running there. */
+export interface SlotLine {
+  readonly slot: string;
+  readonly stream: OutputStream;
+  readonly text: string;
+  readonly task: { readonly name: string; readonly id: string } | undefined;
+}
 
 /** What a worker asks of a pool. */
 export interface PoolRequest {
@@ -14,22 +21,26 @@ export interface PoolRequest {
   readonly concurrency?: number | undefined;
   /** Jobs that share a slot of prefork or threads. @default 1 */
   readonly width?: number | undefined;
+  /** Replace a slot of prefork or threads that was given so many jobs. */
   readonly maxTasksPerChild?: number | undefined;
-  /** KiB. */
+  /** Replace a slot of prefork or threads that uses more than so many KiB, after its job. */
   readonly maxMemoryPerChild?: number | undefined;
-  /** Slots of prefork or threads that are up beyond those that are needed. @default 0 */
+  /** Slots of prefork or threads that are up beyond those that are needed, so that none is missed while another starts. @default 0 */
   readonly spare?: number | undefined;
+  /** Seconds that a task gets to heed that it has to stop, before its slot is ended or given up. @default 5 */
   readonly grace?: number | undefined;
-  /** Seconds that a slot may take to start. */
+  /** Seconds that a slot may take to start. @default 30 */
   readonly startTimeout?: number | undefined;
   /** For statistics: soft and hard limit of tasks that have none of their own. */
   readonly timeouts?: readonly [soft: number, hard: number] | undefined;
   /** Told how many bodies run on that nobody can stop, whenever there is one more. */
   readonly onZombie?: ((zombies: number) => void) | undefined;
+  /** Before a slot is started. */
   readonly beforeStart?: (() => void) | undefined;
   readonly onLine?: ((line: SlotLine) => void) | undefined;
   /** A slot is ready, and knows these tasks. */
   readonly onUp?: ((slot: string, tasks: readonly string[]) => void) | undefined;
+  /** The pool can start no slots any more. */
   readonly onBroken?: ((error: Error) => void) | undefined;
   /** Imports a pool that a module brings. */
   readonly load?: ((specifier: string) => Promise<Readonly<Record<string, unknown>>>) | undefined;

@@ -8,6 +8,7 @@ export { Bag } from './bag.ts';
 export * from './batcher.ts';
 export { camelCase } from './camel-case.ts';
 export * from './clock.ts';
+export { Condition } from './condition.ts';
 export * from './deadline.ts';
 export * from './errors.ts';
 export * from './ids.ts';
