@@ -94,7 +94,7 @@ class AmqpBroker implements Broker {
       persistent: true,
     };
     this.#publisher = createAmqpPublisher({
-      connect: () => connectAmqp(this.#connectOptions('publish', options.heartbeat)),
+      connect: () => connectAmqp({ ...this.#connectOptions('publish', options.heartbeat), probe: options.heartbeat }),
       prepare: (connection, isFirst) => this.#replay(connection, isFirst),
     });
     const { delayedQueueType } = transport;

@@ -8,6 +8,7 @@ import type { AmqpChannel, AmqpConfirmChannel, AmqpInnerConnection, AmqpLibrary,
 import { type AmqpEndpoint, parseAmqpUrl } from './amqp-url.ts';
 import { deadline, orAborted } from './deadline.ts';
 import { BrokerConnectionError, ConfigurationError, type LovageError } from './errors.ts';
+import { SocketSigns, serverLines } from './server-lines.ts';
 
 export type { AmqpChannel, AmqpConfirmChannel, AmqpDelivery, AmqpProperties } from './amqp-types.ts';
 
@@ -15,6 +16,10 @@ export type { AmqpChannel, AmqpConfirmChannel, AmqpDelivery, AmqpProperties } fr
 const KEEP_ALIVE_DELAY = 10;
 /** Seconds that a clean close may take before the line is cut. */
 const CLOSE_TIMEOUT = 3;
+/** Part of a suspicious silence after which the server is asked: only its answer, or its absence, makes it one. */
+const ASKED_AFTER = 0.75;
+/** What the library says of a line on which no heartbeats come. */
+const HEARTBEAT_MISSED = /heartbeat timeout/i;
 /** RabbitMQ's replies to a wrong password and to a vhost that is missing or closed to this user. */
 const REFUSALS = /ACCESS_REFUSED|ACCESS-REFUSED|NOT_ALLOWED|NOT-ALLOWED|\(403\)|\b403\b|\b530\b/;
 
@@ -27,7 +32,10 @@ export interface AmqpOptions {
   readonly tls?: boolean | Readonly<Record<string, unknown>> | undefined;
   /** Shown by RabbitMQ as the connection's name. */
   readonly name: string;
-  /** Seconds of silence after which the server is asked for a sign of life; the line is given up when it stays silent as long again. */
+  /**
+   * Seconds of silence that are suspicious: the server is asked for a sign of life before, and the line given up when it stays silent as
+   * long again. Earlier if a new connection is answered meanwhile.
+   */
   readonly probe?: number | undefined;
   /** Heartbeats while the event loop is blocked. Where that cannot be, the line has heartbeats of `blockedHeartbeat` seconds instead. */
   readonly pulse?: { readonly of: AmqpPulse; readonly blockedHeartbeat: number } | undefined;
@@ -317,28 +325,64 @@ function settleClose(channel: AmqpChannel): void {
   channel.close = () => Promise.race([close(), gone]);
 }
 
-/** Asks a silent server for a sign of life. TCP alone takes minutes to notice a cut line, and the consumer's heartbeats are far apart. */
-function probeSilence(connection: OpenConnection, every: number): void {
-  let asked: Promise<AmqpChannel> | undefined;
-  let waiting = 0;
+/** Looks at a silence in the time in which it becomes suspicious. */
+const LOOKS = 4;
+
+/** Watches a line. TCP alone takes minutes to notice a cut one, and the heartbeats of a consumer may be far apart. */
+function watchSilence(connection: OpenConnection, socket: Socket, every: number, { endpoint, options }: Place): void {
+  const address = `amqp:${endpoint.host}:${endpoint.port}`;
+  const signs = new SocketSigns(socket);
+  const tick = (every * 1000) / LOOKS;
+  let channel: Promise<AmqpChannel> | undefined;
+  let isAsked = false;
   let last = performance.now();
+  const ask = (): void => {
+    isAsked = true;
+    channel ??= connection.channel();
+    channel.then((open) => open.prefetch(0)).catch(() => undefined);
+  };
+  const cut = (reason: Error): void => connection.abandon(reason);
+  const knock = async (): Promise<void> => {
+    const { pulse: _, probe: __, ...plain } = options;
+    await (await openOne(endpoint, plain))[Symbol.asyncDispose]();
+  };
   const timer = setInterval(() => {
-    const late = performance.now() - last > every * 1500;
-    last = performance.now();
+    const now = performance.now();
     // A late timer means that this process was stopped or blocked: what came meanwhile has to be read first.
-    if (late || last - connection.lastHeard < every * 1000) {
-      waiting = 0;
-      return;
-    }
-    if (++waiting > 1) {
-      connection.abandon(new Error(`nothing was heard for ${Math.round((last - connection.lastHeard) / 1000)} s`));
-      return;
-    }
-    asked ??= connection.channel();
-    asked.then((channel) => channel.prefetch(0)).catch(() => undefined);
-  }, every * 1000);
+    const isLate = now - last > tick + every * 500;
+    last = now;
+    if (signs.look()) isAsked = false;
+    const silence = (now - connection.lastHeard) / 1000;
+    // A blocked server takes nothing from this line, not even a question.
+    if (isLate || silence < every * ASKED_AFTER || connection.blocked !== undefined) return;
+    if (!isAsked) ask();
+    else if (silence >= 2 * every) {
+      cut(new Error(`nothing was heard for ${Math.round(silence)} s`));
+      void serverLines.gaveUp(address, knock);
+    } else if (silence >= every) void serverLines.suspect(address, knock);
+  }, tick);
   timer.unref();
-  void connection.closed.then(() => clearInterval(timer));
+  const leave = serverLines.join(address, {
+    get received() {
+      return signs.received;
+    },
+    get isExcused() {
+      return signs.isBringing || connection.blocked !== undefined;
+    },
+    ask,
+    cut,
+  });
+  void connection.closed.then((reason) => {
+    clearInterval(timer);
+    leave();
+    // The library has counted missing heartbeats meanwhile, in larger steps.
+    if (reason !== undefined && HEARTBEAT_MISSED.test(reason.message)) void serverLines.gaveUp(address, knock);
+  });
+}
+
+interface Place {
+  readonly endpoint: AmqpEndpoint;
+  readonly options: AmqpOptions;
 }
 
 function lost(url: string, cause: unknown): BrokerConnectionError {
@@ -367,7 +411,8 @@ async function openOne(endpoint: AmqpEndpoint, options: AmqpOptions): Promise<Am
     const agreed = seconds(endpoint.query.heartbeat, heartbeat);
     if (agreed > 0) line?.start(agreed);
     const connection = new OpenConnection(endpoint, socket, inner, model);
-    if (options.probe !== undefined && options.probe > 0) probeSilence(connection, options.probe);
+    if (options.probe !== undefined && options.probe > 0)
+      watchSilence(connection, socket, options.probe, { endpoint, options: limited });
     return connection;
   } catch (error) {
     throw refused(endpoint, error);

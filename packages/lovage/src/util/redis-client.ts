@@ -9,6 +9,7 @@ import { logger } from './logger.ts';
 import { commandText, type Frames, frames, type RedisArg, sendPlain } from './redis-command.ts';
 import { createPush, type RedisPush } from './redis-push.ts';
 import type { RedisTarget } from './redis-url.ts';
+import { SocketSigns, serverLines } from './server-lines.ts';
 
 export type { Frames, RedisArg } from './redis-command.ts';
 
@@ -45,7 +46,10 @@ export interface RedisLineOptions {
   readonly name: string;
   /** 2 for a line that listens to invalidations: the client drops RESP3's. @default 3 */
   readonly protocol?: 2 | 3;
-  /** Seconds; reported through `wrap` when the server is silent while calls wait. @default none */
+  /**
+   * Seconds without a byte while calls wait, after which the line is given up (reported through `wrap`). Earlier if a new connection is
+   * answered meanwhile. @default none
+   */
   readonly replyTimeout?: number;
   /** Seconds without a byte after which an idle line is asked for a sign of life; needs `replyTimeout`. @default never */
   readonly healthCheck?: number | undefined;
@@ -150,6 +154,79 @@ function clientOptions({ target, connectTimeout, name, protocol }: RedisLineOpti
   };
 }
 
+/** Ends a connection at once: its client would give a server that is silent another two seconds to say goodbye. */
+function cut(client: Redis): void {
+  client.disconnect();
+  client.stream?.destroy();
+}
+
+interface Opening {
+  /** Hears of every error in the client's life. */
+  failed(error: Error): void;
+  /** Ends the attempt. */
+  readonly signal?: AbortSignal;
+}
+
+/** A client whose server has answered. */
+async function openClient(options: RedisLineOptions, { failed, signal }: Opening): Promise<Redis> {
+  const driver = await loadDriver();
+  const client = new driver.Redis(clientOptions(options));
+  let failure: Error | undefined;
+  let refused: Error | undefined;
+  // Without a listener an error would end the process; a failed SELECT shows nowhere else.
+  client.on('error', (error: Error) => {
+    failure = error;
+    if (REFUSED.test(error.message)) refused = error;
+    failed(error);
+  });
+  const stop = (): void => cut(client);
+  const patience = (seconds: number): Timer =>
+    after(seconds, () => {
+      failure ??= new Error(`No answer within ${seconds} s`);
+      stop();
+    });
+  let limit = patience(options.connectTimeout);
+  // A stopped server accepts and then says nothing. A slow one may take as long for each answer as later on.
+  const heard = (): void => {
+    limit.cancel();
+    limit = patience(options.replyTimeout ?? options.connectTimeout);
+  };
+  client.once('connect', () => {
+    client.stream.unref();
+    client.stream.on('data', heard);
+    heard();
+  });
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    await client.connect();
+    if (refused !== undefined) throw refused;
+    // One that still loads its data refuses; the next attempt asks again.
+    await client.ping();
+    await options.prepare?.(client);
+  } catch (error) {
+    stop();
+    throw failure ?? error;
+  } finally {
+    limit.cancel();
+    client.stream?.off('data', heard);
+    signal?.removeEventListener('abort', stop);
+  }
+  if (client.status !== 'ready') throw failure ?? new Error('The connection closed while it was set up');
+  return client;
+}
+
+/** Lines with the same address end at the same server, whatever their database and login. */
+function addressOf({ path, hosts }: RedisTarget): string {
+  return `redis:${path ?? hosts.map(({ host, port }) => `${host}:${port}`).join(',')}`;
+}
+
+/** Seconds between looks at the silence of a line. */
+const LOOK = 1;
+/** A look that is later by as much means that this process was stopped or blocked: what came meanwhile has to be read first. */
+const LATE = 1;
+/** Silence while calls wait is suspicious after half of what is borne, and after so many seconds in any case. */
+const SUSPICIOUS = 5;
+
 /** A line to `target`. Opens nothing yet. */
 export function openRedis(options: RedisLineOptions): RedisLine {
   return new Line(options);
@@ -184,7 +261,10 @@ class Line implements RedisLine {
   readonly #options: RedisLineOptions;
   readonly #observers = new Set<Observer>();
   /** Ref'ed while somebody waits for an answer: the sockets themselves never keep the process alive. */
-  readonly #keepAlive: NodeJS.Timeout = setInterval(() => this.#watch(), 1000).unref();
+  readonly #keepAlive: NodeJS.Timeout = setInterval(() => this.#watch(), LOOK * 1000).unref();
+  #looked: number = performance.now();
+  #signs: SocketSigns | undefined;
+  readonly #closing = new AbortController();
   #connecting: Promise<Redis> | undefined;
   #client: Redis | undefined;
   #attempts = 0;
@@ -337,7 +417,8 @@ class Line implements RedisLine {
   }
 
   #lost(what: string, cause: unknown, sent: boolean): LovageError {
-    const reason = cause instanceof Error ? cause.message : this.#failure?.message;
+    // The client only says that the connection is closed.
+    const reason = this.#failure?.message ?? (cause instanceof Error ? cause.message : undefined);
     const message = `${what} (${this.target.url})${reason === undefined ? '' : `: ${reason}`}`;
     const inner = new RedisLineError(message, sent, cause);
     return this.#options.wrap?.(message, inner) ?? new BrokerConnectionError(message, { cause: inner });
@@ -352,36 +433,12 @@ class Line implements RedisLine {
     );
   }
 
-  async #open(): Promise<Redis> {
-    const driver = await loadDriver();
+  #open(): Promise<Redis> {
     this.#failure = undefined;
-    const client = new driver.Redis(clientOptions(this.#options));
-    let refused: Error | undefined;
-    // Without a listener an error would end the process; a failed SELECT shows nowhere else.
-    client.on('error', (error: Error) => {
+    const failed = (error: Error): void => {
       this.#failure = error;
-      if (REFUSED.test(error.message)) refused = error;
-    });
-    client.once('connect', () => client.stream.unref());
-    // The client's own time-out ends with the TCP handshake; a stopped server accepts and then says nothing.
-    const silence = after(this.#options.connectTimeout, () => {
-      this.#failure ??= new Error(`No answer within ${this.#options.connectTimeout} s`);
-      client.disconnect();
-    });
-    try {
-      await client.connect();
-      if (refused !== undefined) throw refused;
-      // One that still loads its data refuses; the next attempt asks again.
-      await client.ping();
-      await this.#options.prepare?.(client);
-    } catch (error) {
-      client.disconnect();
-      throw this.#failure ?? error;
-    } finally {
-      silence.cancel();
-    }
-    if (client.status !== 'ready') throw this.#failure ?? new Error('The connection closed while it was set up');
-    return client;
+    };
+    return openClient(this.#options, { failed, signal: this.#closing.signal });
   }
 
   #up(client: Redis): void {
@@ -402,7 +459,9 @@ class Line implements RedisLine {
     this.#attempts = 0;
     this.#failure = undefined;
     this.lastHeard = performance.now();
+    const leave = this.#join(client);
     client.once('end', () => {
+      leave();
       this.#client = undefined;
       this.#down(this.#failure ?? new Error('The server closed the connection'));
     });
@@ -434,18 +493,58 @@ class Line implements RedisLine {
     });
   }
 
-  /** A server that is silent while calls wait may be stopped, or the line cut without a word: cut it ourselves. */
+  /** What happens to the lines of one server together. */
+  #join(client: Redis): () => void {
+    const signs = new SocketSigns(client.stream);
+    this.#signs = signs;
+    return serverLines.join(addressOf(this.target), {
+      get received() {
+        return signs.received;
+      },
+      get isExcused() {
+        return signs.isBringing;
+      },
+      ask: () => {
+        if (this.#client === client && this.#pending === 0 && !this.#probing) this.#probe(client);
+      },
+      cut: (reason) => this.#cut(client, reason),
+    });
+  }
+
+  #cut(client: Redis, reason: Error): void {
+    this.#failure = reason;
+    cut(client);
+  }
+
+  /** A connection of its own shows whether the server answers at all. */
+  async #knock(): Promise<void> {
+    const { prepare: _, ...plain } = this.#options;
+    cut(await openClient(plain, { failed: () => undefined, signal: this.#closing.signal }));
+  }
+
+  /** A server that is silent while calls wait may be slow or stopped, or the line cut without a word. */
   #watch(): void {
     const { replyTimeout: limit, healthCheck } = this.#options;
     const client = this.#client;
+    const now = performance.now();
+    const isLate = now - this.#looked > (LOOK + LATE) * 1000;
+    this.#looked = now;
     if (limit === undefined || client === undefined) return;
-    const silence = (performance.now() - this.lastHeard) / 1000;
+    // Part of an answer is a sign of life.
+    if (this.#signs?.look() === true) this.lastHeard = now;
+    const silence = (now - this.lastHeard) / 1000;
     if (this.#pending === 0 && !this.#probing) {
       if (healthCheck !== undefined && silence >= healthCheck) this.#probe(client);
-    } else if (silence >= limit) {
-      this.#failure = new Error(`No answer for ${limit} s`);
-      client.disconnect();
+      return;
     }
+    if (isLate || silence < Math.min(SUSPICIOUS, limit / 2)) return;
+    const knock = (): Promise<void> => this.#knock();
+    if (silence < limit) {
+      void serverLines.suspect(addressOf(this.target), knock);
+      return;
+    }
+    this.#cut(client, new Error(`No answer for ${limit} s`));
+    void serverLines.gaveUp(addressOf(this.target), knock);
   }
 
   /** Asks an idle line for a sign of life. Unlike a call it does not keep the process alive. */
@@ -466,7 +565,7 @@ class Line implements RedisLine {
     this.#retry?.cancel();
     clearInterval(this.#keepAlive);
     for (const { reject } of this.#wakers.splice(0)) reject(this.#lost('The line is closed', undefined, false));
-    // A connection that is still being opened is closed by #up.
+    this.#closing.abort();
     this.#client?.disconnect();
     this.#client = undefined;
   }
