@@ -52,7 +52,6 @@ export function createRedisWatch(parts: RedisWatchParts): RedisWatch {
   const watchers = createWatchers({ begin, end });
   const line = openRedis({
     ...parts.line,
-    replyTimeout: HEARTBEAT,
     prepare: async (client) => {
       client.on('messageBuffer', hear);
       client.on('pmessageBuffer', (_pattern: string, channel: Buffer, body: Buffer) => hear(channel, body));

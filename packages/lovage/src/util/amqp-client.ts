@@ -357,6 +357,7 @@ function watchSilence(connection: OpenConnection, socket: Socket, every: number,
     if (isLate || silence < every * ASKED_AFTER || connection.blocked !== undefined) return;
     if (!isAsked) ask();
     else if (silence >= 2 * every) {
+      leave();
       cut(new Error(`nothing was heard for ${Math.round(silence)} s`));
       void serverLines.gaveUp(address, knock);
     } else if (silence >= every) void serverLines.suspect(address, knock);

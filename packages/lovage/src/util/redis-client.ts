@@ -160,15 +160,23 @@ function cut(client: Redis): void {
   client.stream?.destroy();
 }
 
+/** A server that may be stopped, or slower than we waited. */
+class SilentServerError extends Error {}
+
 interface Opening {
   /** Hears of every error in the client's life. */
   failed(error: Error): void;
+  /** Seconds without a byte after which a server that has taken the connection is given up. @default connectTimeout */
+  readonly patience?: number;
   /** Ends the attempt. */
   readonly signal?: AbortSignal;
 }
 
 /** A client whose server has answered. */
-async function openClient(options: RedisLineOptions, { failed, signal }: Opening): Promise<Redis> {
+async function openClient(
+  options: RedisLineOptions,
+  { failed, signal, patience = options.connectTimeout }: Opening,
+): Promise<Redis> {
   const driver = await loadDriver();
   const client = new driver.Redis(clientOptions(options));
   let failure: Error | undefined;
@@ -180,21 +188,21 @@ async function openClient(options: RedisLineOptions, { failed, signal }: Opening
     failed(error);
   });
   const stop = (): void => cut(client);
-  const patience = (seconds: number): Timer =>
+  const limited = (seconds: number): Timer =>
     after(seconds, () => {
-      failure ??= new Error(`No answer within ${seconds} s`);
+      failure ??= new SilentServerError(`No answer within ${seconds} s`);
       stop();
     });
-  let limit = patience(options.connectTimeout);
-  // A stopped server accepts and then says nothing. A slow one may take as long for each answer as later on.
+  // The client's own time-out ends with the TCP handshake; a stopped server accepts and then says nothing.
+  let limit = limited(options.connectTimeout);
   const heard = (): void => {
     limit.cancel();
-    limit = patience(options.replyTimeout ?? options.connectTimeout);
+    limit = limited(patience);
   };
   client.once('connect', () => {
     client.stream.unref();
     client.stream.on('data', heard);
-    heard();
+    if (patience > options.connectTimeout) heard();
   });
   signal?.addEventListener('abort', stop, { once: true });
   try {
@@ -224,8 +232,9 @@ function addressOf({ path, hosts }: RedisTarget): string {
 const LOOK = 1;
 /** A look that is later by as much means that this process was stopped or blocked: what came meanwhile has to be read first. */
 const LATE = 1;
-/** Silence while calls wait is suspicious after half of what is borne, and after so many seconds in any case. */
+/** Seconds of silence while calls wait that are suspicious, where so many more are borne that looking into it is worth while. */
 const SUSPICIOUS = 5;
+const WORTH_A_LOOK = 8;
 
 /** A line to `target`. Opens nothing yet. */
 export function openRedis(options: RedisLineOptions): RedisLine {
@@ -264,6 +273,10 @@ class Line implements RedisLine {
   readonly #keepAlive: NodeJS.Timeout = setInterval(() => this.#watch(), LOOK * 1000).unref();
   #looked: number = performance.now();
   #signs: SocketSigns | undefined;
+  /** Takes this connection out of those of its server. */
+  #leave: (() => void) | undefined;
+  /** Attempts in a row on which a server that was there said nothing. */
+  #unanswered = 0;
   readonly #closing = new AbortController();
   #connecting: Promise<Redis> | undefined;
   #client: Redis | undefined;
@@ -434,11 +447,13 @@ class Line implements RedisLine {
   }
 
   #open(): Promise<Redis> {
-    this.#failure = undefined;
     const failed = (error: Error): void => {
       this.#failure = error;
     };
-    return openClient(this.#options, { failed, signal: this.#closing.signal });
+    // Each attempt on a server that says nothing waits twice as long as the last one, up to what it may take for an answer later on.
+    const { connectTimeout, replyTimeout = connectTimeout } = this.#options;
+    const patience = Math.max(connectTimeout, Math.min(replyTimeout, connectTimeout * 2 ** this.#unanswered));
+    return openClient(this.#options, { failed, patience, signal: this.#closing.signal });
   }
 
   #up(client: Redis): void {
@@ -459,9 +474,9 @@ class Line implements RedisLine {
     this.#attempts = 0;
     this.#failure = undefined;
     this.lastHeard = performance.now();
-    const leave = this.#join(client);
+    this.#leave = this.#join(client);
     client.once('end', () => {
-      leave();
+      this.#leave?.();
       this.#client = undefined;
       this.#down(this.#failure ?? new Error('The server closed the connection'));
     });
@@ -472,6 +487,7 @@ class Line implements RedisLine {
   #down(error: Error): void {
     this.#connecting = undefined;
     this.#failure = error;
+    this.#unanswered = error instanceof SilentServerError ? this.#unanswered + 1 : 0;
     if (this.#disposed) return;
     for (const observer of [...this.#observers]) observer.down?.(error);
     if (error instanceof ConfigurationError || REFUSED.test(error.message)) {
@@ -513,6 +529,7 @@ class Line implements RedisLine {
 
   #cut(client: Redis, reason: Error): void {
     this.#failure = reason;
+    this.#leave?.();
     cut(client);
   }
 
@@ -537,14 +554,12 @@ class Line implements RedisLine {
       if (healthCheck !== undefined && silence >= healthCheck) this.#probe(client);
       return;
     }
-    if (isLate || silence < Math.min(SUSPICIOUS, limit / 2)) return;
+    if (isLate) return;
     const knock = (): Promise<void> => this.#knock();
-    if (silence < limit) {
-      void serverLines.suspect(addressOf(this.target), knock);
-      return;
-    }
-    this.#cut(client, new Error(`No answer for ${limit} s`));
-    void serverLines.gaveUp(addressOf(this.target), knock);
+    if (silence >= limit) {
+      this.#cut(client, new Error(`No answer for ${limit} s`));
+      void serverLines.gaveUp(addressOf(this.target), knock);
+    } else if (silence >= SUSPICIOUS && limit >= WORTH_A_LOOK) void serverLines.suspect(addressOf(this.target), knock);
   }
 
   /** Asks an idle line for a sign of life. Unlike a call it does not keep the process alive. */

@@ -32,7 +32,7 @@ export interface ServerLines {
 /** Seconds that a line has to answer once the new one was answered: enough for a packet or two that have to be sent again. */
 const PATIENCE = 2;
 /** Milliseconds in which a server that was only slow is not suspected again. */
-const TRUST_MS = 60_000;
+const TRUST_MS = 600_000;
 
 interface Server {
   readonly lines: Set<ServerLine>;

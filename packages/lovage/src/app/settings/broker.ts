@@ -34,7 +34,8 @@ export const brokerSettings: SettingRows = {
     kind: 'seconds',
     default: 4,
     old: 'BROKER_CONNECTION_TIMEOUT',
-    about: 'Seconds to wait for a connection.',
+    about:
+      'Seconds to wait for a connection. A Redis that takes connections and says nothing gets twice as long at each further attempt, up to the silence that is borne of it later.',
   },
   brokerConnectionRetry: {
     kind: 'boolean',
@@ -71,7 +72,7 @@ export const brokerSettings: SettingRows = {
     default: 10,
     old: 'BROKER_HEARTBEAT',
     about:
-      'Seconds of silence after which a connection to the broker is asked for a sign of life; a dead one is noticed within two of them, and leases are three.',
+      'Seconds of silence after which a connection to the broker is asked for a sign of life; a dead one is noticed within two of them, sooner when a new connection is answered meanwhile, and with it all others to the same server. Leases are three.',
   },
   brokerLoginMethod: {
     kind: 'string',

@@ -169,7 +169,7 @@ export const resultSettings: SettingRows = {
     min: 1,
     old: 'CELERY_REDIS_SOCKET_TIMEOUT',
     about:
-      'Seconds without a byte from a Redis result store that owes an answer, after which its connection counts as dead and is opened anew.',
+      'Seconds without a byte from a Redis result store that owes an answer, after which its connection counts as dead and is opened anew; from 8 on sooner, when a new connection is answered meanwhile. Set it well above what your server takes for its slowest answer.',
   },
   redisSocketConnectTimeout: {
     kind: 'seconds',

@@ -190,7 +190,7 @@ export interface Settings {
    */
   readonly brokerTransportOptions: Readonly<Record<string, unknown>>;
   /**
-   * Seconds to wait for a connection.
+   * Seconds to wait for a connection. A Redis that takes connections and says nothing gets twice as long at each further attempt, up to the silence that is borne of it later.
    * @default 4
    */
   readonly brokerConnectionTimeout: number;
@@ -215,7 +215,7 @@ export interface Settings {
    */
   readonly brokerFailoverStrategy: 'round-robin' | 'shuffle' | ((urls: readonly string[]) => Iterable<string>);
   /**
-   * Seconds of silence after which a connection to the broker is asked for a sign of life; a dead one is noticed within two of them, and leases are three.
+   * Seconds of silence after which a connection to the broker is asked for a sign of life; a dead one is noticed within two of them, sooner when a new connection is answered meanwhile, and with it all others to the same server. Leases are three.
    * @default 10
    */
   readonly brokerHeartbeat: number;
@@ -635,7 +635,7 @@ export interface Settings {
    */
   readonly redisBackendHealthCheckInterval: number | null;
   /**
-   * Seconds without a byte from a Redis result store that owes an answer, after which its connection counts as dead and is opened anew.
+   * Seconds without a byte from a Redis result store that owes an answer, after which its connection counts as dead and is opened anew; from 8 on sooner, when a new connection is answered meanwhile. Set it well above what your server takes for its slowest answer.
    * @default 10
    */
   readonly redisSocketTimeout: number;

@@ -60,7 +60,7 @@ function restarted(arena: Parameters<typeof takenOverAfter>[0], held: ReadonlySe
   return arena.runs().flatMap(({ what, id, time }) => (what === 'start' && held.has(id) && time >= since ? [id] : []));
 }
 
-/** Seconds without an answer after which a line to Redis counts as dead (setting redisSocketTimeout). */
+/** Seconds after which a line to a Redis that answers new ones counts as dead, and those beside it: half of what a slow one is granted. */
 const REDIS_PATIENCE = 10;
 
 export const forgotten: Scenario = {
