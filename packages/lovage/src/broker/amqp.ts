@@ -90,6 +90,7 @@ class AmqpBroker implements Broker {
       priorityOrder: 'highest-first',
       delay: this.#delays,
       fanout: true,
+      autoDelete: true,
       eventExchange: 'topic',
       persistent: true,
     };

@@ -227,6 +227,7 @@ function memoryStore(space: MemorySpace, url: string, policy: DeadLetterPolicy):
       priorityOrder: 'highest-first',
       delay: true,
       fanout: true,
+      autoDelete: false,
       eventExchange: 'topic',
       persistent: false,
     },

@@ -143,6 +143,8 @@ export interface BrokerFeatures {
   /** Can it park a message until a time without a worker holding it? */
   readonly delay: boolean;
   readonly fanout: boolean;
+  /** Does a queue that was declared `autoDelete` go with its last consumer? */
+  readonly autoDelete: boolean;
   /** The type that the exchange of events has among Celery's programs on this broker. A peer that takes it for the other type hears nothing. */
   readonly eventExchange: Extract<ExchangeType, 'topic' | 'fanout'>;
   /** Survives the death of every process. */

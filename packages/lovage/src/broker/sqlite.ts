@@ -53,6 +53,7 @@ function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number):
       priorityOrder: 'highest-first',
       delay: true,
       fanout: true,
+      autoDelete: true,
       eventExchange: 'topic',
       persistent: true,
     },

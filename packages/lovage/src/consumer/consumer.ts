@@ -391,12 +391,19 @@ export class Consumer implements AsyncDisposable {
     const { settings, broker } = this.#options.app;
     const onStart = settings.brokerConnectionRetryOnStartup ?? settings.brokerConnectionRetry;
     const hopeless = error instanceof LovageError && !error.transient;
-    if (!this.#isReady && (hopeless || !onStart)) throw error;
-    if (this.#isReady && !settings.brokerConnectionRetry) throw error;
+    if (!this.#isReady && hopeless) throw error;
+    const reason = reasonOf(error);
+    if (!(this.#isReady ? settings.brokerConnectionRetry : onStart)) {
+      const setting = this.#isReady || typeof settings.brokerConnectionRetryOnStartup !== 'boolean' ? '' : 'OnStartup';
+      throw new BrokerConnectionError(
+        `The broker ${redactUrl(broker.url)} cannot be reached: ${reason}. It is not tried again (setting brokerConnectionRetry${setting}).`,
+        { cause: error },
+      );
+    }
     const limit = settings.brokerConnectionMaxRetries;
     if (limit && failures > limit) {
       throw new BrokerConnectionError(
-        `The broker ${redactUrl(broker.url)} could not be reached in ${limit} attempts (setting brokerConnectionMaxRetries).`,
+        `The broker ${redactUrl(broker.url)} could not be reached in ${limit} attempts (setting brokerConnectionMaxRetries): ${reason}.`,
         { cause: error },
       );
     }

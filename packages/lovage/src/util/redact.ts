@@ -17,26 +17,37 @@ const WHOLE_URL = /^[a-z][a-z0-9+.-]{0,31}:\/\//i;
 /** The URL (or `;` list of URLs) with every password replaced by `**`, also in query parameters, and parts of a connection string, that name one. */
 export function redactUrl(url: string): string {
   return url
-    .split(';')
+    .split(NEXT_URL)
     .map((part) =>
       login(part)
-        .split(/([?&])/)
+        .split(/([?&;])/)
         .map(parameter)
         .join(''),
     )
     .join(';');
 }
 
+/** Between the URLs of a list; a `;` elsewhere may belong to a password. */
+const NEXT_URL = /;(?=[a-z][a-z0-9+.-]{0,31}:\/\/|$)/i;
+
 /** The password of a login: up to the last `@`, as people forget to percent-encode it. By hand, so that no text makes it slow. */
 function login(part: string): string {
   const from = part.indexOf('://') + 3;
   if (from < 3) return part;
-  const query = part.slice(from).search(/[?#]/);
-  const at = part.lastIndexOf('@', query < 0 ? part.length : from + query);
   const colon = part.indexOf(':', from);
   const slash = part.indexOf('/', from);
-  const isLogin = colon >= from && colon < at && (slash < 0 || slash > colon);
-  return isLogin ? `${part.slice(0, colon)}:**${part.slice(at)}` : part;
+  if (colon < from || (slash >= 0 && slash < colon)) return part;
+  const at = endOfLogin(part, from, colon);
+  return at > colon ? `${part.slice(0, colon)}:**${part.slice(at)}` : part;
+}
+
+/** Where the `@` behind the password is. One in a query is none, unless the password itself has the `?` or the `#`: then no port is before it. */
+function endOfLogin(part: string, from: number, colon: number): number {
+  const query = part.slice(from).search(/[?#]/);
+  const at = part.lastIndexOf('@', query < 0 ? part.length : from + query);
+  if (at > colon || query < 0 || part[from] === '[') return at;
+  const hasPort = colon > from && /^\d*(?:[/?,]|$)/.test(part.slice(colon + 1, colon + 8));
+  return hasPort ? at : part.lastIndexOf('@');
 }
 
 /** `name=value`, without the value when the name tells of a secret. */

@@ -260,7 +260,7 @@ async function openParts(app: Lovage, hostname: string, worker: WorkerOptions): 
     slots: () => slotsOf(app, hostname, worker),
     queueLines: [...queues, ...direct].map(lineOf),
     queues: () => live.all,
-    control: controlPortOf(app, broker.url),
+    control: controlPortOf(app, broker, hostname),
     brokerUrl: broker.url,
     backendUrl: backend === undefined ? undefined : redactUrl(backend.url),
     dispatcher,

@@ -1,5 +1,6 @@
 // A worker as a program: banner, signals, exit code. `lovage worker` is this with the command line's options.
 import { type Lovage, userValues } from '../app/index.ts';
+import { logger, reasonOf } from '../util/index.ts';
 import { banner } from './banner.ts';
 import type { WorkerOptions } from './host.ts';
 import { openLogFiles } from './log-file.ts';
@@ -36,6 +37,8 @@ export interface ProgramOptions extends WorkerOptions {
   /** Name the process after the node (`lovage: w1@box:MainProcess`). @default false */
   readonly title?: boolean;
 }
+
+const log = logger('worker');
 
 /** Makes a worker and starts it; resolves when its first take is armed. */
 export async function startWorker(app: Lovage, options: WorkerOptions = {}): Promise<Worker> {
@@ -97,9 +100,10 @@ export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}
   if (title === true) process.title = `lovage: ${worker.hostname}:MainProcess`;
   await using closing = new AsyncDisposableStack();
   const print = write ?? ((text: string): void => void process.stdout.write(text));
+  let file: Disposable | undefined;
   const moments: StartMoments = {
     initialized: async () => {
-      if (logging !== undefined) closing.use(await setUpLogging(app, worker.hostname, logging));
+      file = logging && closing.use(await setUpLogging(app, worker.hostname, logging));
       const { workerRedirectStdouts, workerRedirectStdoutsLevel } = app.settings;
       if (workerRedirectStdouts) closing.use(redirectConsole(workerRedirectStdoutsLevel));
     },
@@ -114,7 +118,11 @@ export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}
     closing.use(catchStrays());
   } catch (error) {
     // A stop during the start is no error of the start.
-    if (worker.failure !== undefined) throw error;
+    if (worker.failure !== undefined) {
+      // Whoever calls tells it too, but in the background nobody hears that.
+      if (file !== undefined) log.fatal('Unrecoverable error: {reason}', { reason: reasonOf(error) });
+      throw error;
+    }
   }
   // Awaited here, because the handlers are taken down when this function returns.
   return await worker.closed;

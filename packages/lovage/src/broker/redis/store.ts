@@ -149,6 +149,7 @@ export function createRedisStore(context: RedisContext): QueueStore {
       priorityOrder: 'lowest-first',
       delay: true,
       fanout: true,
+      autoDelete: false,
       eventExchange: 'fanout',
       persistent: true,
     },

@@ -6,12 +6,14 @@ import { argument, option } from '@optique/core/primitives';
 import { string } from '@optique/core/valueparser';
 import type { Lovage } from '../../app/index.ts';
 import { runBeatProgram } from '../../beat/index.ts';
-import { version } from '../../util/index.ts';
+import { logger, reasonOf, version } from '../../util/index.ts';
 import { configureLogging, type LoggingOptions, type LogLevel, nodeFormat, nodeName, openLogFile } from '../../worker/index.ts';
 import { asProgram, withProgramOptions } from '../daemon/index.ts';
 import { type Command, defineCommand } from '../define.ts';
 import { seconds } from '../options.ts';
 import { keyValue } from './pairs.ts';
+
+const log = logger('beat');
 
 const parser = object({
   schedule: optional(
@@ -74,14 +76,20 @@ export const beat: Command = defineCommand({
         { what: 'schedule file', name: schedule, from: '--schedule' },
       ],
       run: async (app, started) => {
-        using _file = await setUpLogging(app, logfile, logging);
+        using file = await setUpLogging(app, logfile, logging);
         await app.importTasks();
         const begun = (store: string): void => {
           if (!global.quiet) process.stdout.write(`lovage beat v${version()}: schedule of '${app.name}' in ${store}\n`);
           started();
         };
         // Awaited here, because the log file is closed when this function returns.
-        return await runBeatProgram(app, { filename: schedule, store: scheduler, maxInterval, started: begun });
+        try {
+          return await runBeatProgram(app, { filename: schedule, store: scheduler, maxInterval, started: begun });
+        } catch (error) {
+          // In the background nobody hears what else is told of it.
+          if (file !== undefined) log.fatal('Unrecoverable error: {reason}', { reason: reasonOf(error) });
+          throw error;
+        }
       },
     });
   },

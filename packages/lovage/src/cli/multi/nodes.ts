@@ -124,9 +124,10 @@ function placesOf(key: string, { names, isRange }: Named, given: readonly string
   return key.split(',').flatMap((part) => {
     const [, from, to] = /^(\d+)-(\d+)$/.exec(part) ?? [];
     if (isRange && from !== undefined && to !== undefined) {
-      return Array.from({ length: Number(to) - Number(from) + 1 }, (_, index) =>
-        placeOf(String(Number(from) + index), key, names),
-      );
+      const [first, last] = [placeOf(from, key, names), placeOf(to, key, names)];
+      if (first > last)
+        throw new ConfigurationError(`multi: ':${key}' names no node: a range goes from the smaller number to the larger.`);
+      return Array.from({ length: last - first + 1 }, (_, index) => first + index);
     }
     const byName = given.indexOf(part);
     return [!isRange && byName >= 0 ? byName : names.includes(part) ? names.indexOf(part) : placeOf(part, key, names)];

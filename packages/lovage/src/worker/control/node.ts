@@ -77,9 +77,8 @@ export class ControlNode implements AsyncDisposable {
 
   async #subscribe(): Promise<Subscription> {
     const { broker, port, host } = this.#options;
-    const { requests } = port.topology(host.hostname);
+    const { queue, requests } = port.ear;
     await orAborted(broker.declare(requests), this.#end.signal);
-    const queue = port.names.nodeQueue(host.hostname);
     const opening = broker.subscribe([queue], { prefetch: 100, node: host.hostname, noAck: true });
     const subscription = await orAborted(opening, this.#end.signal).catch((error: unknown) => {
       opening.then((late) => late[Symbol.asyncDispose]()).catch(() => undefined);
@@ -161,7 +160,7 @@ export class ControlNode implements AsyncDisposable {
       });
       return;
     }
-    if (!this.#declared) await broker.declare(port.topology(host.hostname).replies);
+    if (!this.#declared) await broker.declare(port.ear.replies);
     this.#declared = true;
     const { body, contentType, contentEncoding } = encoded(port, host.hostname, value);
     const message: Outgoing = {

@@ -25,8 +25,8 @@ export interface ControlPort {
   readonly settings: ControlSettings;
   /** The names on the wire. */
   readonly names: ControlNames;
-  /** The queue of a node, and the exchange of answers. */
-  topology(node: string): { readonly requests: Topology; readonly replies: Topology };
+  /** The queue in which this process hears what all nodes are told, and the exchange of answers. */
+  readonly ear: { readonly queue: string; readonly requests: Topology; readonly replies: Topology };
   readonly clock: LamportClock;
   /** Asks other workers. */
   ask(method: string, args: Readonly<Record<string, unknown>>, options: AskOptions): Promise<readonly ControlReply[]>;

@@ -58,6 +58,17 @@ test('a worker in the background: pid file, log file, mask; a second one ends wi
   expect(readFileSync(at('log/one.log'), 'utf8')).toContain('one@box ready.');
 });
 
+test('a worker that fails after its start in the background has its last words in its log', async () => {
+  const lost = ['-b', 'redis://127.0.0.1:1', 'worker', '-n', 'lost@box', '--pidfile=run/%n.pid', '-f', 'log/%n.log', '-D'];
+  const limits = ['--', 'brokerConnectionRetryOnStartup=no', 'brokerConnectionTimeout=0.3'];
+  expect(await shop.run([...lost, ...limits])).toMatchObject({ code: 0 });
+  const words = () => readFileSync(at('log/lost.log'), 'utf8');
+  await vi.waitFor(() => expect(words()).toContain('CRITICAL'), { timeout: 10_000, interval: 20 });
+  expect(words()).toMatch(
+    /CRITICAL.*The broker redis:\/\/127\.0\.0\.1:1 cannot be reached: .*ECONNREFUSED.*\(setting brokerConnectionRetryOnStartup\)/,
+  );
+});
+
 test('what a dead program left is taken over, with a word; a start that fails leaves nothing', async () => {
   mkdirSync(at('old'));
   writeFileSync(at('old/w.pid'), 'rubbish');

@@ -131,6 +131,17 @@ describe.each(somewhere)('workers on %s', (_, place) => {
     expect(await s.app.control.ping({ destination: ['w1@h'] })).toEqual({ 'w1@h': { ok: 'pong' } });
   });
 
+  it('of one name hear each command, both of them, and find each other while they mingle', async () => {
+    await using s = await setup(place);
+    await using _elder = await startWorker(s.app, { hostname: 'w1@h' });
+    await using _younger = await startWorker(s.app, { hostname: 'w1@h', allowDuplicateName: true, mingle: false });
+    // In memory, where all is one process, they share a queue.
+    const ears = s.app.settings.brokerUrl?.toString().startsWith('memory:') === true ? 1 : 2;
+    expect(await s.app.control.ask('ping', {}, { limit: ears, timeout: 5 })).toHaveLength(ears);
+    await using third = await startWorker(s.app, { hostname: 'w1@h' });
+    expect(await third.closed).toBe(1);
+  });
+
   it('grow, shrink, and end when they are told to', async () => {
     await using s = await setup(place);
     await using worker = await startWorker(s.app, { hostname: 'w1@h', mingle: false, concurrency: 2 });

@@ -61,4 +61,6 @@ test('a node that is named twice, none, and one that there is not are told', () 
   expect(() => nodesOf(['-c', '3'], context)).toThrow('which nodes');
   expect(() => nodesOf(['0'], context)).toThrow('0 nodes');
   expect(() => nodesOf(['a', '-c:c', '3'], context)).toThrow("':c' names no node");
+  expect(() => nodesOf(['3', '-c:3-1', '4'], context)).toThrow("':3-1' names no node: a range goes from");
+  expect(() => nodesOf(['3', '-c:1-99999999999', '4'], context)).toThrow("':1-99999999999' names no node");
 });

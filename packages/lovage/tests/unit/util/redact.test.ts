@@ -15,6 +15,12 @@ describe('URLs', () => {
     [`sentinel://:${P}@a:1;sentinel://:${P}@b:2`, 'sentinel://:**@a:1;sentinel://:**@b:2'],
     [`etcd://h?password=${P}&x=1`, 'etcd://h?password=**&x=1'],
     [`azureblockblob://AccountName=a;AccountKey=${P}==`, 'azureblockblob://AccountName=a;AccountKey=**'],
+    [`redis://:p#${P}@h/1`, 'redis://:**@h/1'],
+    [`amqp://me:p?${P}@h:5672/v`, 'amqp://me:**@h:5672/v'],
+    [`redis://:${P};${P}@h/1`, 'redis://:**@h/1'],
+    [`redis://:1#${P}@h;redis://:${P}@i`, 'redis://:**@h;redis://:**@i'],
+    ['redis://h:6379/?name=a@b', 'redis://h:6379/?name=a@b'],
+    ['redis://[::1]:6379/?name=a@b', 'redis://[::1]:6379/?name=a@b'],
     ['redis://localhost:6379/0', 'redis://localhost:6379/0'],
     ['sqlite:///tmp/a@b.db', 'sqlite:///tmp/a@b.db'],
   ])('%s', (url, shown) => expect(redactUrl(url)).toBe(shown));
