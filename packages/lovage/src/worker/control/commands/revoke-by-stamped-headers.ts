@@ -42,12 +42,14 @@ export const revokeByStampedHeaders: Command = {
   open: true,
   run: (context, { headers, terminate, signal }) => {
     const stamps = readStamps(headers);
+    // Celery's answer has a dict, also where a command line sent a list.
+    const shown = saferepr(isRecord(headers) ? headers : Object.fromEntries(stamps.map(({ header, value }) => [header, value])));
     const { flow } = consumerOf(context);
     for (const stamp of stamps) flow.revoked.addStamp(stamp);
     keepRevokes(context, { stamps });
     if (terminate !== true) {
       flow.revokeWaiting();
-      return ok(`headers ${saferepr(headers)} flagged as revoked, but not terminated`);
+      return ok(`headers ${shown} flagged as revoked, but not terminated`);
     }
     const met: RevokedStamp[] = [];
     flow.terminate((request) => {
@@ -57,6 +59,6 @@ export const revokeByStampedHeaders: Command = {
       met.push(...own);
       return own.length > 0;
     }, signalOf(signal));
-    return ok(met.length === 0 ? `headers ${saferepr(headers)} were not terminated` : `headers ${setsRepr(met)} revoked`);
+    return ok(met.length === 0 ? `headers ${shown} were not terminated` : `headers ${setsRepr(met)} revoked`);
   },
 };
