@@ -161,6 +161,7 @@ export {
   type GroupSignature,
   Ignore,
   type ImmutableSignature,
+  type LazyMember,
   type Middleware,
   type Progress,
   Reject,

@@ -3,7 +3,7 @@ import type { AsyncResult } from '../result/index.ts';
 import { ConfigurationError, logger } from '../util/index.ts';
 import { chordMember, sendMember } from './add-to-chord.ts';
 import { type Attempt, storeOptions } from './attempt.ts';
-import type { CurrentRequest, CurrentTask, Progress, RetryOptions, TaskContext } from './context.ts';
+import type { CurrentRequest, CurrentTask, LazyMember, Progress, RetryOptions, TaskContext } from './context.ts';
 import { metaOf } from './meta.ts';
 import type { SignatureLike } from './options.ts';
 import { overheard, ProgressReporter } from './progress.ts';
@@ -51,17 +51,20 @@ class AttemptContext implements TaskContext {
     throw new Replaced(signature);
   }
 
-  addToChord(signature: SignatureLike, options: { readonly lazy: true }): Promise<SignatureLike>;
+  addToChord<Result>(signature: SignatureLike, options: { readonly lazy: true }): Promise<LazyMember<Result>>;
   addToChord<Result>(signature: SignatureLike, options?: { readonly lazy?: false }): Promise<AsyncResult<Result>>;
   async addToChord(
     signature: SignatureLike,
     options: { readonly lazy?: boolean } = {},
-  ): Promise<SignatureLike | AsyncResult<unknown>> {
+  ): Promise<LazyMember | AsyncResult<unknown>> {
     const member = chordMember(this.#attempt, signature, this.#added++);
-    await this.#attempt.environment.results.extendChord(member.groupId, [member.id]);
-    if (options.lazy === true) return likeSignature(member.signature);
-    await sendMember(this.#attempt, member);
-    return this.#attempt.environment.results.result(member.id);
+    const { results } = this.#attempt.environment;
+    await results.extendChord(member.groupId, [member.id]);
+    const delay = async (): Promise<AsyncResult<unknown>> => {
+      await sendMember(this.#attempt, member);
+      return results.result(member.id);
+    };
+    return options.lazy === true ? { ...likeSignature(member.signature), delay } : delay();
   }
 
   ignore(reason?: string): never {

@@ -32,6 +32,12 @@ export interface RetryOptions extends Omit<CallOptions, 'taskId' | 'retries' | '
   readonly throw?: boolean;
 }
 
+/** A member for which a chord waits already; it may also stand in a canvas that is sent. */
+export interface LazyMember<Result = unknown> extends SignatureLike {
+  /** Sends it. */
+  delay(): Promise<AsyncResult<Result>>;
+}
+
 /** What `progress` stores. */
 export interface Progress {
   readonly current: number;
@@ -62,10 +68,10 @@ export interface TaskContext {
   replace(signature: SignatureLike): never;
   /**
    * Makes the chord, in whose header this task is, wait for one more member, and sends it. Resolves to its result; with `lazy` nothing is
-   * sent, and it resolves to the signature that joins when it is. Throws ConfigurationError outside of a header, and where the result
-   * backend does not count.
+   * sent, and it resolves to the member, which joins when it is: `await member.delay()`. Throws ConfigurationError outside of a header, and
+   * where the result backend does not count.
    */
-  addToChord(signature: SignatureLike, options: { readonly lazy: true }): Promise<SignatureLike>;
+  addToChord<Result = unknown>(signature: SignatureLike, options: { readonly lazy: true }): Promise<LazyMember<Result>>;
   addToChord<Result = unknown>(signature: SignatureLike, options?: { readonly lazy?: false }): Promise<AsyncResult<Result>>;
   /** Rejects the task's message; with `requeue` it comes again. */
   reject(reason?: unknown, options?: { readonly requeue?: boolean }): never;

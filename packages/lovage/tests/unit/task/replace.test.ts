@@ -175,6 +175,19 @@ describe('ctx.addToChord', () => {
     expect(await store?.join([part('any')])).toHaveLength(1);
   });
 
+  test('with lazy sends it when it is told to', async () => {
+    const w = world();
+    w.task('adds', { bind: true }, async (context: TaskContext) => {
+      const member = await context.addToChord({ toWire: () => wire('more', { args: [9] }) }, { lazy: true });
+      const before = w.sent.length;
+      return [before, (await member.delay()).id];
+    });
+    await w.results.openChords([{ groupId: 'g', size: 1, body, header: [['g', null], []], nested: false, expires: 60 }]);
+    const outcome = await w.run('adds', [], { id: 'me', chord: body, request: { group: 'g', groupIndex: 0, rootId: 'root' } });
+    expect(w.sent).toMatchObject([{ request: { task: 'more', group: 'g', groupIndex: 0, rootId: 'root', parentId: 'me' } }]);
+    expect(w.metas(outcome)).toMatchObject([{ status: 'SUCCESS', result: [0, w.sent[0]?.request.id] }]);
+  });
+
   test('fails outside of a header', async () => {
     const w = world();
     w.task('adds', { bind: true }, (context: TaskContext) => context.addToChord({ toWire: () => wire('more') }));
