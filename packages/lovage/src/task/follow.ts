@@ -98,7 +98,7 @@ function stepOf({ environment, request }: Origin, args: readonly unknown[], plac
   };
 }
 
-/** Groups first, each for itself; several others together are one group, and errbacks are one even when there is one of them. */
+/** Groups first, each for itself; the others together are one group. Only a callback that is alone is none; an errback is. */
 function parallel(
   followed: Origin,
   wires: readonly WireSignature[],
@@ -110,7 +110,8 @@ function parallel(
     .filter((wire) => wire.subtask_type === 'group')
     .map((wire, index) => started(environment, wire, stepOf(followed, args, `${kind} group ${index}`)));
   const others = wires.filter((wire) => wire.subtask_type !== 'group');
-  const id = others.length > (kind === 'errback' ? 0 : 1) ? derivedId(request.id, kind) : undefined;
+  const isGroup = others.length > 0 && (kind === 'errback' || wires.length > 1);
+  const id = isGroup ? derivedId(request.id, kind) : undefined;
   const together = others.map((wire, index) => {
     const step = stepOf(followed, args, `${kind} ${index}`);
     return started(environment, wire, id === undefined ? step : { ...step, group: { id, index } });

@@ -34,6 +34,19 @@ describe('callbacks', () => {
     ]);
   });
 
+  test('of which all but one are groups leave that one in a group of its own, as in Celery', async () => {
+    const plan = { calls: [], openings: [], result: undefined, children: [{ id: 'theirs', members: [] }] };
+    const { task, run, read, metas } = world({ expand: () => plan });
+    task('one', () => 1);
+    const outcome = await run('one', [], { callbacks: [wire('x'), wire('celery.group', { subtask_type: 'group' })] });
+    const [{ request } = expect.fail()] = read(outcome);
+    expect(request).toMatchObject({ task: 'x', groupIndex: 0 });
+    expect(metas(outcome)[0]?.children).toEqual([
+      { id: 'theirs', members: [] },
+      { id: request.group, members: [{ id: request.id }] },
+    ]);
+  });
+
   test('keep the options that they carry: id, queue, links, stamps, unknown ones', async () => {
     const { task, run, read } = world();
     task('one', () => 1);
