@@ -69,6 +69,19 @@ export function deadLetter(settlement: DeadLetterSettlement, nowSeconds: number)
   };
 }
 
+/** All that there are, for whoever chooses by them. */
+export const DEATH_REASONS: readonly DeathReason[] = Object.keys({
+  'unknown-task': true,
+  undecodable: true,
+  'refused-content': true,
+  'refused-signature': true,
+  malformed: true,
+  'too-large': true,
+  rejected: true,
+  'delivery-limit': true,
+  failed: true,
+} satisfies Record<DeathReason, true>) as DeathReason[];
+
 /** The death of a message that was read from a dead-letter queue; undefined when it tells none that can be read. */
 export function readDeath(message: Message | Delivery): Death | undefined {
   // Foreign senders may write no headers.

@@ -27,17 +27,27 @@ const drivers: Readonly<Record<string, () => Promise<BackendDriver>>> = {
   disabled: () => import('./disabled.ts'),
 };
 
+/** The driver that a URL names, if there is one. */
+function driverOf(url: string): { readonly scheme: string; readonly load: (() => Promise<BackendDriver>) | undefined } {
+  const scheme = /^([a-z][a-z0-9+.-]*)(?=:|$)/i.exec(url)?.[1]?.toLowerCase() ?? '';
+  // As Celery reads it: what stands before the first '+' names the store, and what follows is the store's own business.
+  const alias = Object.hasOwn(drivers, scheme) ? scheme : (scheme.split('+')[0] ?? '');
+  return { scheme, load: Object.hasOwn(drivers, alias) ? drivers[alias] : undefined };
+}
+
+/** Is there a backend for this URL in Lovage itself? */
+export function knowsBackend(url: string): boolean {
+  return driverOf(url).load !== undefined;
+}
+
 /** Backends of the app's own, by scheme: they go before ours. */
 export type OwnBackends = ReadonlyMap<string, BackendDriver['open']>;
 
 /** Opens the backend that the URL names. Nothing connects before the first call. Throws ConfigurationError. */
 export async function openBackend(options: BackendOptions, own?: OwnBackends): Promise<ResultBackend> {
-  const scheme = /^([a-z][a-z0-9+.-]*)(?=:|$)/i.exec(options.url)?.[1]?.toLowerCase() ?? '';
+  const { scheme, load } = driverOf(options.url);
   const opensOwn = own?.get(scheme);
   if (opensOwn !== undefined) return keepsTo(options, opensOwn(options));
-  // As Celery reads it: what stands before the first '+' names the store, and what follows is the store's own business.
-  const alias = Object.hasOwn(drivers, scheme) ? scheme : (scheme.split('+')[0] ?? '');
-  const load = Object.hasOwn(drivers, alias) ? drivers[alias] : undefined;
   if (load === undefined) {
     const known = [...(own?.keys() ?? []), ...Object.keys(drivers)];
     throw new ConfigurationError(

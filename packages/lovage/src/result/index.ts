@@ -13,7 +13,7 @@ export {
 export { type ChordCodec, isSealedCallback, type MemberEnd, type ReadPart } from './chord-codec.ts';
 export type * from './chord-seam.ts';
 export { createResultCodec, type EncodeResultOptions, type ResultCodec, type ResultCodecOptions } from './codec.ts';
-export { type OwnBackends, openBackend } from './drivers.ts';
+export { knowsBackend, type OwnBackends, openBackend } from './drivers.ts';
 export * from './eager.ts';
 export type { GraphNode, GraphOptions, ResultGraph } from './graph.ts';
 export * from './group-result.ts';

@@ -183,6 +183,12 @@ export function checkSerializer(value: unknown): string | undefined {
   return "cannot be 'pickle': reading it runs whatever its sender wants; use 'json', 'msgpack' or 'yaml'";
 }
 
+/** acceptContent and resultAcceptContent. */
+export function checkAccepted(value: unknown): string | undefined {
+  const refused = (Array.isArray(value) ? value : []).map(checkSerializer).find((reason) => reason !== undefined);
+  return refused?.replace('cannot be', 'cannot list');
+}
+
 /** signingRequired. */
 export function checkSigningRequired(value: unknown): string | undefined {
   if (typeof value === 'boolean') return undefined;

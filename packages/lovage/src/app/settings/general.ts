@@ -1,6 +1,6 @@
 // Settings of the application as a whole: content, time, modules, security, the schedule of beat.
 import { checkSigningKeys } from '../../security/index.ts';
-import { checkSigningRequired } from './checks.ts';
+import { checkAccepted, checkSigningRequired } from './checks.ts';
 import type { SettingRows } from './row.ts';
 
 export const generalSettings: SettingRows = {
@@ -8,12 +8,14 @@ export const generalSettings: SettingRows = {
     kind: 'strings',
     default: ['json'],
     old: 'CELERY_ACCEPT_CONTENT',
+    check: checkAccepted,
     about: 'Serializers (names or MIME types) whose task messages may be decoded; all others go to the dead letters.',
   },
   resultAcceptContent: {
     kind: 'strings',
     default: null,
     old: 'RESULT_ACCEPT_CONTENT',
+    check: checkAccepted,
     about: 'The same for results; null: as acceptContent.',
   },
   jsonTypes: {

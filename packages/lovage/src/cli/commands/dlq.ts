@@ -5,7 +5,7 @@ import { multiple, optional, withDefault } from '@optique/core/modifiers';
 import { argument, option } from '@optique/core/primitives';
 import { choice, integer, string } from '@optique/core/valueparser';
 import { globMatch, type Lovage } from '../../app/index.ts';
-import type { DeadLetter } from '../../broker/index.ts';
+import { DEATH_REASONS, type DeadLetter } from '../../broker/index.ts';
 import { ConfigurationError, redactData, redactText } from '../../util/index.ts';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { commaList } from '../options.ts';
@@ -16,6 +16,9 @@ import { reachBroker } from './reach.ts';
 /** How many letters of a queue are looked at when a person chooses among them. */
 const LOOK_AT = 50_000;
 const MAX_CELL = 80;
+
+/** Of a letter that tells no reason: another program put it there. */
+const UNKNOWN = 'unknown';
 
 const parser = object({
   action: withDefault(
@@ -31,7 +34,11 @@ const parser = object({
   task: optional(
     option('--task', string({ metavar: 'GLOB' }), { description: message`Only of tasks of these names, such as mail.*` }),
   ),
-  reason: optional(option('--reason', string({ metavar: 'REASON' }), { description: message`Only those that died of this.` })),
+  reason: optional(
+    option('--reason', choice([...DEATH_REASONS, UNKNOWN], { metavar: 'REASON' }), {
+      description: message`Only those that died of this.`,
+    }),
+  ),
   limit: withDefault(
     option('--limit', integer({ metavar: 'NUMBER', min: 1 }), { description: message`list: how many of each queue.` }),
     20,
@@ -54,7 +61,7 @@ function wanted({ ids, task, reason }: Wish): (letter: DeadLetter) => boolean {
   return (letter) =>
     (ids.length === 0 || ids.includes(letter.id ?? '')) &&
     (task === undefined || globMatch(task, letter.task ?? '')) &&
-    (reason === undefined || letter.death?.reason === reason);
+    (reason === undefined || (letter.death?.reason ?? UNKNOWN) === reason);
 }
 
 interface Found {
@@ -76,15 +83,16 @@ async function find(app: Lovage, wish: Wish): Promise<readonly Found[]> {
 
 /** A letter for programs. */
 function facts({ queue, letter: { id, task, death } }: Found): Record<string, unknown> {
-  const { reason = 'unknown', error = null, attempts = null, time = null, node = null } = death ?? {};
+  const { reason = UNKNOWN, error = null, attempts = null, time = null, node = null } = death ?? {};
   return { queue, id: id ?? '-', task: task ?? '-', reason, error, attempts, time, node };
 }
 
 function tableOf(found: readonly Found[]): readonly string[] {
   if (found.length === 0) return ['No dead letters.'];
   const rows = found.map(({ queue, letter: { id, task, death } }) => {
-    const error = (death?.error ?? '').split('\n')[0]?.slice(0, MAX_CELL) ?? '';
-    return [death?.time ?? '-', queue, id ?? '-', task ?? '-', death?.reason ?? 'unknown', error];
+    const error = (death?.error ?? '').split('\n')[0] ?? '';
+    const cell = error.length > MAX_CELL ? `${error.slice(0, MAX_CELL - 1)}…` : error;
+    return [death?.time ?? '-', queue, id ?? '-', task ?? '-', death?.reason ?? UNKNOWN, cell];
   });
   return table(['time', 'queue', 'id', 'task', 'reason', 'error'], rows);
 }

@@ -12,7 +12,8 @@ export async function setPaused(app: Lovage, names: readonly string[], paused: b
   const word = paused ? 'pause' : 'resume';
   if (names.length === 0) throw new ConfigurationError(`queues ${word}: which queues? Name them: queues ${word} NAME.`);
   const broker = await reachBroker(app, 'write');
-  await (paused ? broker.pause(names) : broker.resume(names));
+  // By the app, which tells the workers: by themselves they look every ten seconds.
+  for (const name of names) await app.queue(name)[word]();
   const counts = await Promise.all(names.map((name) => broker.count(name)));
   for (const [index, name] of names.entries()) {
     if (counts[index] === undefined && paused)

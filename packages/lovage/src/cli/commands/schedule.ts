@@ -10,7 +10,7 @@ import { ConfigurationError } from '../../util/index.ts';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { isArray, json } from '../json-options.ts';
 import { isRecord, seconds, time } from '../options.ts';
-import { type Output, table } from '../output.ts';
+import { type Output, printable, table } from '../output.ts';
 
 const ACTIONS = ['list', 'add', 'pause', 'resume', 'run', 'next', 'remove'] as const;
 type Action = (typeof ACTIONS)[number];
@@ -179,8 +179,10 @@ export const schedule: Command = defineCommand({
       out.answer({ name, id }, [id]);
       return EXIT.ok;
     }
-    if (action === 'add') await schedule.add(name, entryOf(given));
-    else await schedule[action](name);
+    if (action === 'add') {
+      await schedule.add(name, entryOf(given));
+      if ((await schedule.next(name, 1)).length === 0) out.warn(`${printable(name)} has no run ahead: its time has passed.`);
+    } else await schedule[action](name);
     out.answer({ name, done: DONE[action] }, [`${name} ${DONE[action]}.`]);
     return EXIT.ok;
   },

@@ -186,10 +186,11 @@ class Expression {
         case 'number':
           return readNumber(token.text);
         case 'text':
+        case 'formatted':
         case 'bytes':
           return this.#text(token);
         case 'computed':
-          throw new Unreadable('an f-string is worked out when Python runs');
+          throw new Unreadable('a t-string is worked out when Python runs');
         case 'name':
           return this.#named(token.text);
         default:
@@ -202,13 +203,29 @@ class Expression {
 
   /** Texts that stand beside each other are one. */
   #text(first: Token): unknown {
-    let text = first.text;
-    for (let next = this.#tokens[this.#at]; next !== undefined; next = this.#tokens[++this.#at]) {
-      if (next.kind === 'computed') throw new Unreadable('an f-string is worked out when Python runs');
-      if (next.kind !== first.kind) break;
-      text += next.text;
+    const isBytes = first.kind === 'bytes';
+    const fits = ({ kind }: Token): boolean => (isBytes ? kind === 'bytes' : kind === 'text' || kind === 'formatted');
+    let text = this.#filled(first);
+    for (let next = this.#tokens[this.#at]; next !== undefined && fits(next); next = this.#tokens[++this.#at]) {
+      text += this.#filled(next);
     }
-    return first.kind === 'bytes' ? Uint8Array.from(text, (character) => character.charCodeAt(0)) : text;
+    return isBytes ? Uint8Array.from(text, (character) => character.charCodeAt(0)) : text;
+  }
+
+  /** An f-string of plain names (`f'redis://{HOST}:{PORT}/0'`) is what the file gave them; any other is Python's to work out. */
+  #filled({ kind, text }: Token): string {
+    if (kind !== 'formatted') return text;
+    return text.replaceAll(/\{\{|\}\}|\{([^{}]*)\}|[{}]/g, (found, name?: string) => {
+      if (found === '{{' || found === '}}') return found.slice(1);
+      const value = name === undefined ? undefined : this.#names.get(name.trim());
+      if (typeof value === 'string' || Number.isSafeInteger(value)) return String(value);
+      throw new Unreadable('an f-string is worked out when Python runs');
+    });
+  }
+
+  /** Where the reading stands. */
+  get line(): number | undefined {
+    return this.#tokens[Math.max(0, this.#at - 1)]?.line;
   }
 
   #bracket(open: string): unknown {
@@ -323,14 +340,18 @@ function readNumber(text: string): number {
   return value;
 }
 
-/** `NAME = value` and `NAME: type = value`; undefined for every other statement. */
-function assigned({ tokens }: LogicalLine): { readonly name: string; readonly value: readonly Token[] } | undefined {
+/** `NAME = value`, `NAME = NAME = value` and `NAME: type = value`; undefined for every other statement. */
+function assigned({ tokens }: LogicalLine): { readonly names: readonly string[]; readonly value: readonly Token[] } | undefined {
   const [first, second] = tokens;
   if (first?.kind !== 'name' || second?.kind !== 'mark') return undefined;
-  if (second.text === '=') return { name: first.text, value: tokens.slice(2) };
-  if (second.text !== ':') return undefined;
-  const equals = tokens.findIndex(({ kind, text }) => kind === 'mark' && text === '=');
-  return equals < 0 ? undefined : { name: first.text, value: tokens.slice(equals + 1) };
+  const isEquals = (token: Token | undefined): boolean => token?.kind === 'mark' && token.text === '=';
+  if (second.text === ':') {
+    const equals = tokens.findIndex(isEquals);
+    return equals < 0 ? undefined : { names: [first.text], value: tokens.slice(equals + 1) };
+  }
+  const names: string[] = [];
+  for (let at = 0; tokens[at]?.kind === 'name' && isEquals(tokens[at + 1]); at += 2) names.push(tokens[at]?.text ?? '');
+  return names.length === 0 ? undefined : { names, value: tokens.slice(2 * names.length) };
 }
 
 const QUIET = /^(import|from|pass|__\w+__)$/;
@@ -339,7 +360,10 @@ const QUIET = /^(import|from|pass|__\w+__)$/;
 function otherwise({ line, tokens }: LogicalLine): Unread | undefined {
   const [first, ...rest] = tokens;
   if (first === undefined || first.kind === 'text' || QUIET.test(first.text)) return undefined;
-  const head = [first, ...rest.slice(0, 4)].map(({ text }) => text).join(' ');
+  const head = [first, ...rest.slice(0, 4)]
+    .map(({ text }) => text)
+    .join(' ')
+    .replace(/ ?:$/, '');
   const what = /^(if|for|while|try|with|def|class|else|elif|except|finally|async|match)$/.test(first.text)
     ? `a block (${first.text}) is run by Python`
     : 'it is no assignment of a literal';
@@ -360,14 +384,21 @@ export function readPython(source: string): PythonFile {
       if (other !== undefined) unread.push(other);
       continue;
     }
+    const expression = new Expression(found.value, names);
     try {
-      const value = new Expression(found.value, names).whole();
-      names.set(found.name, value);
-      assignments.push({ name: found.name, value, line: line.line });
+      const value = expression.whole();
+      for (const name of found.names) {
+        names.set(name, value);
+        assignments.push({ name, value, line: line.line });
+      }
     } catch (error) {
       if (!(error instanceof Unreadable) && !(error instanceof LovageError)) throw error;
-      names.delete(found.name);
-      unread.push({ line: line.line, name: found.name, reason: error.message });
+      // In a long value the place is worth a word.
+      const place = expression.line === undefined || expression.line === line.line ? '' : ` (line ${expression.line})`;
+      for (const name of found.names) {
+        names.delete(name);
+        unread.push({ line: line.line, name, reason: `${error.message}${place}` });
+      }
     }
   }
   return { assignments, unread };

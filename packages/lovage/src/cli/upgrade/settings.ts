@@ -9,6 +9,8 @@ import {
   settingName,
   settingsTable,
 } from '../../app/index.ts';
+import { BROKER_SCHEMES } from '../../broker/index.ts';
+import { knowsBackend } from '../../result/index.ts';
 import { LovageError } from '../../util/index.ts';
 import { readPython, type Unread } from './python.ts';
 
@@ -52,6 +54,26 @@ const LIKE_CELERY =
 const OF_PYTHON: Readonly<Record<string, string>> = {
   imports: 'it names Python modules: name your TypeScript modules in imports',
   include: 'it names Python modules: name your TypeScript modules in include',
+};
+
+const schemeOf = (url: string): string => (/^[^:]*/.exec(url)?.[0] ?? '').toLowerCase();
+
+/** Names of Celery's programs for a store that Lovage has not: taken over, they would stop every command. */
+const ELSEWHERE: Readonly<Record<string, (value: unknown) => string | undefined>> = {
+  resultBackend: (value) =>
+    typeof value !== 'string' || knowsBackend(value)
+      ? undefined
+      : `Lovage has no result store of the kind '${schemeOf(value)}': name another one (docs/backends.md), such as the Redis or the SQL database that is there already`,
+  brokerUrl: (value) => {
+    const unknown = [value].flat().find((url) => typeof url === 'string' && !BROKER_SCHEMES.includes(schemeOf(url)));
+    return unknown === undefined
+      ? undefined
+      : `Lovage has no broker of the kind '${schemeOf(String(unknown))}': known are ${BROKER_SCHEMES.join(', ')}`;
+  },
+  beatScheduler: (value) =>
+    /^(django_celery_beat|redbeat)/.test(String(value))
+      ? 'its entries lie in a store of its own, which Lovage does not read: bring them over with lovage schedule add, or write them into beatSchedule'
+      : undefined,
 };
 
 function absent(name: string): string {
@@ -110,6 +132,11 @@ export function upgradeSettings(source: string): Upgrade {
     }
     if (OF_PYTHON[to] !== undefined) {
       leave(OF_PYTHON[to]);
+      continue;
+    }
+    const elsewhere = ELSEWHERE[to]?.(value);
+    if (elsewhere !== undefined) {
+      leave(elsewhere);
       continue;
     }
     const note = effectNote(row);

@@ -1,7 +1,7 @@
 // The words of a Python file, by logical line. Reads text, runs nothing. Called by python.ts.
 
 export interface Token {
-  readonly kind: 'name' | 'number' | 'text' | 'bytes' | 'computed' | 'mark';
+  readonly kind: 'name' | 'number' | 'text' | 'bytes' | 'formatted' | 'computed' | 'mark';
   readonly text: string;
   readonly line: number;
 }
@@ -134,7 +134,7 @@ class Scanner {
     }
     const raw = this.#source.slice(start, end);
     const isRaw = /r/i.test(prefix);
-    const kind = /[ft]/i.test(prefix) ? 'computed' : /b/i.test(prefix) ? 'bytes' : 'text';
+    const kind = /t/i.test(prefix) ? 'computed' : /f/i.test(prefix) ? 'formatted' : /b/i.test(prefix) ? 'bytes' : 'text';
     this.#tokens.push({ kind, text: isRaw ? raw : unescaped(raw), line: this.#line });
     this.#line += raw.split('\n').length - 1;
     this.#at = end + quote.length;

@@ -1,5 +1,5 @@
 // The command line and what waits: dead letters, pauses, a look inside, cancel, run now, reschedule.
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { ensureBuilt, project, type Ran } from '../../support/program.ts';
 
 const shop = project({
@@ -66,6 +66,10 @@ test('queues are paused and resumed; what waits is looked at, put off, run now a
   expect(await shop.run(['queues', 'resume', 'celery'])).toMatchObject({ code: 0 });
   expect(await shop.run(['result', id, '--wait', '20'])).toMatchObject({ stdout: expect.stringContaining('3') as unknown });
   expect(await shop.run(['queues', 'cancel', 'celery', id])).toMatchObject({ code: 1, stdout: '' });
+  // The worker is told, and does not find out ten seconds later.
+  expect(await shop.run(['queues', 'pause', 'celery'])).toMatchObject({ code: 0 });
+  await vi.waitFor(() => expect(worker.log()).toContain('Queue celery is paused'), { timeout: 5000, interval: 20 });
+  expect(await shop.run(['queues', 'resume', 'celery'])).toMatchObject({ code: 0 });
   worker.child.kill('SIGTERM');
   await worker.ended;
 }, 60_000);
@@ -76,6 +80,7 @@ test.each([
   [['queues', 'reschedule', 'celery', 'x'], '--countdown SECONDS or --eta TIME'],
   [['queues', 'run', 'celery', 'x', '--eta', '2030-01-01T00:00:00Z'], 'takes no time'],
   [['dlq', 'show'], 'Name ids'],
+  [['dlq', 'list', '--reason', 'faild'], '"failed"'],
 ])('%j is explained', async (args, words) => {
   const { code, stderr } = await shop.run(args);
   expect(code).toBe(2);

@@ -44,6 +44,17 @@ task_routes = {
   expect(upgradeSettings(source)).toMatchObject({ left: [], others: ['HOUR'] });
 });
 
+test('f-strings of plain names, and two names at once', () => {
+  const source = `HOST, PORT = 'h', 1
+HOST = REDIS = 'h'
+PORT = 6379
+CELERY_BROKER_URL = CELERY_RESULT_BACKEND = f'redis://{HOST}:{ PORT }' '/' f"{{1}}"
+CELERY_TIMEZONE = TIME_ZONE = 'Europe/Berlin'
+`;
+  const url = 'redis://h:6379/{1}';
+  expect(values(source)).toEqual({ brokerUrl: url, resultBackend: url, timezone: 'Europe/Berlin' });
+});
+
 test('queues and schedules are carried over, and written so that they can be read again', async () => {
   const source = `from celery.schedules import crontab
 from kombu import Queue, Exchange
@@ -81,6 +92,16 @@ test.each([
   ],
   ["BROKER_URL = os.environ['URL']", '1 BROKER_URL: it comes from the environment (URL): set LOVAGE_BROKER_URL there instead'],
   ["broker_url = f'redis://{host}'", '1 broker_url: an f-string is worked out when Python runs'],
+  ["HOST = 'h'\nbroker_url = f'redis://{HOST.upper()}'", '2 broker_url: an f-string is worked out when Python runs'],
+  ["broker_url = t'redis://x'", '1 broker_url: a t-string is worked out when Python runs'],
+  ["result_backend = 'django-db'", "1 result_backend: Lovage has no result store of the kind 'django-db': name another one"],
+  ["broker_url = ['redis://a', 'sqs://b']", "1 broker_url: Lovage has no broker of the kind 'sqs': known are amqp"],
+  [
+    "beat_scheduler = 'django_celery_beat.schedulers:DatabaseScheduler'",
+    '1 beat_scheduler: its entries lie in a store of its own',
+  ],
+  ["accept_content = ['json', 'pickle']", "1 accept_content: The setting acceptContent cannot list 'pickle': reading it runs"],
+  ["beat_schedule = {\n 'a': 1,\n 'b': later(),\n}", '1 beat_schedule: later(…) is worked out when Python runs (line 3)'],
   ['\nimports = ("proj.tasks",)', '2 imports: it names Python modules: name your TypeScript modules in imports'],
   ['BROKER_POOL_LIMIT = 3', '1 BROKER_POOL_LIMIT: one connection carries the publishes of a process, joined into batches'],
   ["CELERY_CACHE_BACKEND = 'memory'", '1 CELERY_CACHE_BACKEND: use resultBackend'],
@@ -90,7 +111,7 @@ test.each([
   ['task_time_limit = "soon"', '1 task_time_limit: The setting taskTimeLimit must be a number'],
   ["beat_schedule = {'a': {'task': 'x', 'schedule': crontab(hour=25)}}", '1 beat_schedule:'],
   ["beat_schedule = {'a': {'tsak': 'x'}}", "1 beat_schedule: The schedule entry 'a' has the unknown key 'tsak'"],
-  ['if DEBUG:\n    task_always_eager = True', '1 if DEBUG :: a block (if) is run by Python'],
+  ['if DEBUG:\n    task_always_eager = True', '1 if DEBUG: a block (if) is run by Python'],
   ['app.conf.update(x=1)', '1 app . conf . update: it is no assignment of a literal'],
 ])('%j is left with its reason', (source, text) => {
   expect(reasons(source).join('\n')).toContain(text);
