@@ -12,14 +12,19 @@ export interface HeldDelivery {
 }
 
 export class HeldDeliveries {
+  readonly #channel: AmqpChannel;
   /** Map order is tag order: RabbitMQ counts upwards. */
   readonly #byTag = new Map<number, HeldDelivery>();
   readonly #perQueue = new Map<string, number>();
-  /** How many the iterator has handed out. */
-  out = 0;
+  #out = 0;
 
-  get size(): number {
-    return this.#byTag.size;
+  constructor(channel: AmqpChannel) {
+    this.#channel = channel;
+  }
+
+  /** How many the iterator has handed out. */
+  get out(): number {
+    return this.#out;
   }
 
   add(tag: number, delivery: Delivery): HeldDelivery {
@@ -41,25 +46,39 @@ export class HeldDeliveries {
     return [...this.#byTag.values()].filter((held) => !held.isSettling);
   }
 
-  remove(held: HeldDelivery): void {
-    if (!this.#byTag.delete(held.tag)) return;
-    this.#perQueue.set(held.delivery.queue, this.countOf(held.delivery.queue) - 1);
-    if (held.isOut) this.out--;
+  /** The iterator hands these out. */
+  handOut(batch: readonly Delivery[]): void {
+    for (const delivery of batch) {
+      const held = this.find(delivery);
+      if (held !== undefined) held.isOut = true;
+    }
+    this.#out += batch.length;
   }
 
   /** Acknowledges these: one frame for all that nothing unsettled lies before, one for each of the others. */
-  ack(channel: AmqpChannel, batch: readonly HeldDelivery[]): void {
+  ack(batch: readonly HeldDelivery[]): void {
     const wanted = new Set(batch);
     let last: HeldDelivery | undefined;
     for (const held of this.#byTag.values()) {
       if (!wanted.delete(held)) break;
       last = held;
-      this.remove(held);
+      this.#remove(held);
     }
-    if (last !== undefined) channel.ack({ fields: { deliveryTag: last.tag } }, true);
+    if (last !== undefined) this.#channel.ack({ fields: { deliveryTag: last.tag } }, true);
     for (const held of wanted) {
-      this.remove(held);
-      channel.ack({ fields: { deliveryTag: held.tag } }, false);
+      this.#remove(held);
+      this.#channel.ack({ fields: { deliveryTag: held.tag } }, false);
     }
+  }
+
+  reject(held: HeldDelivery, requeue: boolean): void {
+    this.#remove(held);
+    this.#channel.nack({ fields: { deliveryTag: held.tag } }, false, requeue);
+  }
+
+  #remove(held: HeldDelivery): void {
+    if (!this.#byTag.delete(held.tag)) return;
+    this.#perQueue.set(held.delivery.queue, this.countOf(held.delivery.queue) - 1);
+    if (held.isOut) this.#out--;
   }
 }

@@ -1,0 +1,125 @@
+// Verdicts that RabbitMQ does not know: given back with a count, parked, dead. A copy is published, and when it is confirmed the original is
+// acked. What breaks between the two leaves a message there twice, never not at all.
+import { BrokerError, deadline, logger, PublishError, QueueNotFoundError, sleep } from '../../util/index.ts';
+import { type DeadLetterSettlement, deadLetterDeclaration } from '../dead-letters.ts';
+import type { DeadLetterPolicy, Delivery, Outgoing, Settlement } from '../seam.ts';
+import type { HeldDeliveries, HeldDelivery } from './held.ts';
+import { copyOf, deadCopy, parkedCopy } from './letters.ts';
+import type { Line } from './line.ts';
+import type { Stillness } from './stillness.ts';
+import { recounted } from './tickets.ts';
+
+/** Seconds in which a copy has to be confirmed; else the original goes back to the queue as it is. */
+const COPY_TIMEOUT = 30;
+/** Seconds before another try to write down that a message came again. */
+const RECOUNT_AGAIN = 1;
+
+const log = logger('broker', 'amqp');
+
+type Copied = Extract<Settlement, { readonly verdict: 'requeue' | 'deadLetter' | 'park' }>;
+
+/** A message of which a copy is to be written, and why. */
+export interface Copy {
+  readonly held: HeldDelivery;
+  readonly settlement: Copied;
+}
+
+export interface CopiesOptions {
+  readonly line: Line;
+  readonly held: HeldDeliveries;
+  readonly stillness: Stillness;
+  readonly deadLetters: DeadLetterPolicy;
+  /** Publishes, on a line of its own. */
+  readonly send: (messages: readonly Outgoing[], signal: AbortSignal) => Promise<void>;
+  /** Declares the dead letters of a queue there. */
+  readonly declareDead: (queue: string) => Promise<void>;
+  /** Tickets of messages that did not start: those of all subscriptions of the broker, since a message comes again to the next one. */
+  readonly inVain: Set<string>;
+}
+
+function outgoing(settlement: Copied): Outgoing {
+  const { delivery } = settlement;
+  if (settlement.verdict === 'deadLetter') return deadCopy(settlement);
+  if (settlement.verdict === 'requeue') return copyOf(delivery, settlement.counted ? delivery.attempts + 1 : delivery.attempts);
+  // RabbitMQ holds whole seconds. Nothing shorter than one is parked: it would come back at once, again and again.
+  return { ...parkedCopy(delivery), dueAt: Math.max(settlement.until, Date.now() / 1000 + 1) };
+}
+
+export class Copies {
+  readonly #options: CopiesOptions;
+
+  constructor(options: CopiesOptions) {
+    this.#options = options;
+  }
+
+  /** Publishes the copies and acks the originals; resolves to those whose line broke before they could be acked. */
+  async write(copies: readonly Copy[]): Promise<readonly Delivery[]> {
+    const { line, held } = this.#options;
+    await this.#declareDead(copies);
+    const failures = await this.#send(copies.map(({ settlement }) => outgoing(settlement)));
+    if (!line.isOpen) return copies.map((copy) => copy.held.delivery);
+    held.ack(copies.flatMap((copy, index) => (failures.has(index) ? [] : [copy.held])));
+    for (const [index, error] of failures) {
+      const copy = copies[index];
+      if (copy === undefined) continue;
+      log.warn('Could not {verdict} a message of "{queue}", it goes back: {error}', {
+        verdict: copy.settlement.verdict,
+        queue: copy.held.delivery.queue,
+        error,
+      });
+      held.reject(copy.held, true);
+    }
+    return [];
+  }
+
+  /**
+   * RabbitMQ does not count starts, so what came again goes to the queue once more with its count; that copy may run. Tries until all are
+   * written or the line is lost.
+   */
+  async recount(again: readonly HeldDelivery[]): Promise<void> {
+    const { line, held, stillness, inVain } = this.#options;
+    for (const one of again) one.isSettling = true;
+    const deliveries = again.map(({ delivery }) => delivery);
+    const copies = await recounted(line.connection, deliveries, inVain);
+    let open = again.map((one, index) => ({ one, copy: copies[index] ?? copyOf(one.delivery, one.delivery.attempts) }));
+    while (open.length > 0 && line.isOpen) {
+      const failures = await this.#send(open.map(({ copy }) => copy));
+      // Without its queue a message has nowhere to go: the deletion took it.
+      const isDone = (index: number): boolean => !failures.has(index) || failures.get(index) instanceof QueueNotFoundError;
+      const done = open.filter((_, index) => isDone(index));
+      open = open.filter((_, index) => !isDone(index));
+      await stillness.over;
+      if (line.isOpen) held.ack(done.map(({ one }) => one));
+      if (open.length === 0) return;
+      log.warn('{count} redelivered messages wait to be counted: {error}', {
+        count: open.length,
+        error: [...failures.values()][0],
+      });
+      await sleep(RECOUNT_AGAIN, line.signal, { ref: false });
+    }
+  }
+
+  /** Which of them were not taken, and why; empty when all were. */
+  async #send(messages: readonly Outgoing[]): Promise<ReadonlyMap<number, unknown>> {
+    const late = (): Error => new BrokerError(`RabbitMQ did not confirm within ${COPY_TIMEOUT} s.`, { transient: true });
+    using limit = deadline(COPY_TIMEOUT, late, this.#options.line.signal);
+    try {
+      await this.#options.send(messages, limit.signal);
+      return new Map();
+    } catch (error) {
+      if (error instanceof PublishError) return new Map(error.failures.map(({ index, cause }) => [index, cause]));
+      return new Map(messages.map((_, index) => [index, error]));
+    }
+  }
+
+  async #declareDead(copies: readonly Copy[]): Promise<void> {
+    const { deadLetters, declareDead } = this.#options;
+    const dead = copies
+      .map(({ settlement }) => settlement)
+      .filter((settlement): settlement is DeadLetterSettlement => settlement.verdict === 'deadLetter');
+    for (const queue of new Set(dead.map(({ delivery }) => deadLetterDeclaration(delivery.queue, deadLetters).name))) {
+      // Publishing to a queue that is not there says so, and the message goes back.
+      await declareDead(queue).catch((error: unknown) => log.warn('Cannot declare "{queue}": {error}', { queue, error }));
+    }
+  }
+}

@@ -1,0 +1,42 @@
+// Starts of messages that came again. Each spends its ticket (tickets.ts) before it begins, so that a death of it is counted.
+import { BrokerError, deadline, orAborted } from '../../util/index.ts';
+import type { Delivery } from '../seam.ts';
+import type { HeldDelivery } from './held.ts';
+import type { Line } from './line.ts';
+import { spend, ticketOf } from './tickets.ts';
+
+/** Seconds in which a ticket has to be spent. */
+const TICKET_TIMEOUT = 10;
+
+export class Starts {
+  readonly #line: Line;
+  readonly #inVain: Set<string>;
+  /** Tickets of what has been started here and has not ended. */
+  readonly #spent = new Set<string>();
+
+  /** `inVain`: tickets of messages that did not start, for whoever they come to next. */
+  constructor(line: Line, inVain: Set<string>) {
+    this.#line = line;
+    this.#inVain = inVain;
+  }
+
+  /** Before a start. Rejects when it could not be noted: then it would not be counted. */
+  async note(delivery: Delivery): Promise<void> {
+    const ticket = ticketOf(delivery);
+    if (ticket === undefined) return;
+    using limit = deadline(TICKET_TIMEOUT, () => new BrokerError('RabbitMQ does not answer.'), this.#line.signal);
+    await orAborted(spend(this.#line.connection, [ticket]), limit.signal);
+    this.#spent.add(ticket);
+  }
+
+  /** A start that was to be noted is not made. Whether RabbitMQ has taken the ticket we may not know. */
+  noteInVain(delivery: Delivery): void {
+    const ticket = ticketOf(delivery);
+    if (ticket !== undefined) this.#inVain.add(ticket);
+  }
+
+  /** These have ended: the tickets of those that never started. */
+  unspentOf(ended: readonly HeldDelivery[]): readonly string[] {
+    return ended.flatMap(({ delivery }) => ticketOf(delivery) ?? []).filter((ticket) => !this.#spent.delete(ticket));
+  }
+}
