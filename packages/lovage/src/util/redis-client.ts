@@ -1,12 +1,13 @@
 // One line to a Redis that mends itself: a fresh ioredis client for each life of the connection, calls that never wait in a hidden
 // queue, and an idle line that lets the process end. Shared by broker/redis and result/redis.
 import { createHash } from 'node:crypto';
-import type { Redis, RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { backoff } from './backoff.ts';
 import { after, orAborted, type Timer } from './deadline.ts';
 import { BrokerConnectionError, ConfigurationError, type LovageError } from './errors.ts';
 import { logger } from './logger.ts';
 import { commandText, type Frames, frames, type RedisArg, sendPlain } from './redis-command.ts';
+import { addressOf, cutClient, openClient, REFUSED, type RedisOpenOptions, SilentServerError } from './redis-open.ts';
 import { createPush, type RedisPush } from './redis-push.ts';
 import type { RedisTarget } from './redis-url.ts';
 import { SocketSigns, serverLines } from './server-lines.ts';
@@ -38,14 +39,7 @@ export function redisScript(lua: string): RedisScript {
   };
 }
 
-export interface RedisLineOptions {
-  readonly target: RedisTarget;
-  /** Seconds. */
-  readonly connectTimeout: number;
-  /** Shown by CLIENT LIST. */
-  readonly name: string;
-  /** 2 for a line that listens to invalidations: the client drops RESP3's. @default 3 */
-  readonly protocol?: 2 | 3;
+export interface RedisLineOptions extends RedisOpenOptions {
   /**
    * Seconds without a byte while calls wait, after which the line is given up (reported through `wrap`). Earlier if a new connection is
    * answered meanwhile. @default none
@@ -55,8 +49,6 @@ export interface RedisLineOptions {
   readonly healthCheck?: number | undefined;
   /** TCP keep-alive. @default true */
   readonly keepAlive?: boolean | undefined;
-  /** Runs on every new connection before it counts as ready (subscriptions, tracking). */
-  readonly prepare?: (client: Redis) => Promise<void>;
   /** Which error a lost line is. @default BrokerConnectionError */
   readonly wrap?: (message: string, cause: unknown) => LovageError;
 }
@@ -97,135 +89,9 @@ export interface RedisLine extends AsyncDisposable {
   observe(observer: { readonly up?: (client: Redis) => void; readonly down?: (error: Error) => void }): () => void;
 }
 
-/** Errors with which a server refuses the login: trying again in a moment cannot help whoever waits. */
-const REFUSED = /WRONGPASS|NOAUTH|NOPERM|invalid username-password|invalid password|DB index is out of range|invalid DB index/i;
-
 /** Is this an answer of the server (as against a lost line)? */
 export function isReplyError(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
-}
-
-interface Driver {
-  readonly Redis: new (options: RedisOptions) => Redis;
-}
-
-/** The package brings it along, as one file. */
-const loadDriver = (): Promise<Driver> => import('ioredis');
-
-function clientOptions({ target, connectTimeout, name, protocol }: RedisLineOptions): RedisOptions {
-  const [first] = target.hosts;
-  const tls =
-    target.tls === undefined
-      ? undefined
-      : { ...target.tls, ...(target.checkHostname ? {} : { checkServerIdentity: () => undefined }) };
-  const place: RedisOptions =
-    target.path !== undefined
-      ? { path: target.path }
-      : target.masterName === undefined
-        ? { host: first?.host ?? 'localhost', port: first?.port ?? 6379 }
-        : {
-            sentinels: target.hosts.map(({ host, port }) => ({ host, port })),
-            name: target.masterName,
-            role: 'master',
-            sentinelRetryStrategy: () => null,
-            sentinelUsername: target.sentinel.username,
-            sentinelPassword: target.sentinel.password,
-            ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
-          };
-  return {
-    ...place,
-    username: target.username,
-    password: target.password,
-    db: target.db,
-    ...(tls === undefined ? {} : { tls }),
-    connectTimeout: connectTimeout * 1000,
-    connectionName: name,
-    protocol: protocol ?? 3,
-    disableClientInfo: true,
-    lazyConnect: true,
-    // It reads the whole of INFO; #open asks what it wants to know with a word. Behind sentinels it looks at the role of the server too.
-    enableReadyCheck: target.masterName !== undefined,
-    // The line reconnects itself, with a fresh client: nothing is queued or sent twice behind its back.
-    retryStrategy: () => null,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    autoResubscribe: false,
-    maxRetriesPerRequest: null,
-  };
-}
-
-/** Ends a connection at once: its client would give a server that is silent another two seconds to say goodbye. */
-function cut(client: Redis): void {
-  client.disconnect();
-  client.stream?.destroy();
-}
-
-/** A server that may be stopped, or slower than we waited. */
-class SilentServerError extends Error {}
-
-interface Opening {
-  /** Hears of every error in the client's life. */
-  failed(error: Error): void;
-  /** Seconds without a byte after which a server that has taken the connection is given up. @default connectTimeout */
-  readonly patience?: number;
-  /** Ends the attempt. */
-  readonly signal?: AbortSignal;
-}
-
-/** A client whose server has answered. */
-async function openClient(
-  options: RedisLineOptions,
-  { failed, signal, patience = options.connectTimeout }: Opening,
-): Promise<Redis> {
-  const driver = await loadDriver();
-  const client = new driver.Redis(clientOptions(options));
-  let failure: Error | undefined;
-  let refused: Error | undefined;
-  // Without a listener an error would end the process; a failed SELECT shows nowhere else.
-  client.on('error', (error: Error) => {
-    failure = error;
-    if (REFUSED.test(error.message)) refused = error;
-    failed(error);
-  });
-  const stop = (): void => cut(client);
-  const limited = (seconds: number): Timer =>
-    after(seconds, () => {
-      failure ??= new SilentServerError(`No answer within ${seconds} s`);
-      stop();
-    });
-  // The client's own time-out ends with the TCP handshake; a stopped server accepts and then says nothing.
-  let limit = limited(options.connectTimeout);
-  const heard = (): void => {
-    limit.cancel();
-    limit = limited(patience);
-  };
-  client.once('connect', () => {
-    client.stream.unref();
-    client.stream.on('data', heard);
-    if (patience > options.connectTimeout) heard();
-  });
-  signal?.addEventListener('abort', stop, { once: true });
-  try {
-    await client.connect();
-    if (refused !== undefined) throw refused;
-    // One that still loads its data refuses; the next attempt asks again.
-    await client.ping();
-    await options.prepare?.(client);
-  } catch (error) {
-    stop();
-    throw failure ?? error;
-  } finally {
-    limit.cancel();
-    client.stream?.off('data', heard);
-    signal?.removeEventListener('abort', stop);
-  }
-  if (client.status !== 'ready') throw failure ?? new Error('The connection closed while it was set up');
-  return client;
-}
-
-/** Lines with the same address end at the same server, whatever their database and login. */
-function addressOf({ path, hosts }: RedisTarget): string {
-  return `redis:${path ?? hosts.map(({ host, port }) => `${host}:${port}`).join(',')}`;
 }
 
 /** Seconds between looks at the silence of a line. */
@@ -530,13 +396,13 @@ class Line implements RedisLine {
   #cut(client: Redis, reason: Error): void {
     this.#failure = reason;
     this.#leave?.();
-    cut(client);
+    cutClient(client);
   }
 
   /** A connection of its own shows whether the server answers at all. */
   async #knock(): Promise<void> {
     const { prepare: _, ...plain } = this.#options;
-    cut(await openClient(plain, { failed: () => undefined, signal: this.#closing.signal }));
+    cutClient(await openClient(plain, { failed: () => undefined, signal: this.#closing.signal }));
   }
 
   /** A server that is silent while calls wait may be slow or stopped, or the line cut without a word. */

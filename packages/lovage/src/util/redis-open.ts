@@ -1,0 +1,144 @@
+// Opens one connection to a Redis: where it is, how to log in, and how long a server may say nothing. Called by redis-client.ts, which keeps a
+// line out of such connections.
+import type { Redis, RedisOptions } from 'ioredis';
+import { after, type Timer } from './deadline.ts';
+import type { RedisTarget } from './redis-url.ts';
+
+export interface RedisOpenOptions {
+  readonly target: RedisTarget;
+  /** Seconds. */
+  readonly connectTimeout: number;
+  /** Shown by CLIENT LIST. */
+  readonly name: string;
+  /** 2 for a line that listens to invalidations: the client drops RESP3's. @default 3 */
+  readonly protocol?: 2 | 3;
+  /** Runs on every new connection before it counts as ready (subscriptions, tracking). */
+  readonly prepare?: (client: Redis) => Promise<void>;
+}
+
+/** Errors with which a server refuses the login: trying again in a moment cannot help whoever waits. */
+export const REFUSED: RegExp =
+  /WRONGPASS|NOAUTH|NOPERM|invalid username-password|invalid password|DB index is out of range|invalid DB index/i;
+
+interface Driver {
+  readonly Redis: new (options: RedisOptions) => Redis;
+}
+
+/** The package brings it along, as one file. */
+const loadDriver = (): Promise<Driver> => import('ioredis');
+
+function clientOptions({ target, connectTimeout, name, protocol }: RedisOpenOptions): RedisOptions {
+  const [first] = target.hosts;
+  const tls =
+    target.tls === undefined
+      ? undefined
+      : { ...target.tls, ...(target.checkHostname ? {} : { checkServerIdentity: () => undefined }) };
+  const place: RedisOptions =
+    target.path !== undefined
+      ? { path: target.path }
+      : target.masterName === undefined
+        ? { host: first?.host ?? 'localhost', port: first?.port ?? 6379 }
+        : {
+            sentinels: target.hosts.map(({ host, port }) => ({ host, port })),
+            name: target.masterName,
+            role: 'master',
+            sentinelRetryStrategy: () => null,
+            sentinelUsername: target.sentinel.username,
+            sentinelPassword: target.sentinel.password,
+            ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
+          };
+  return {
+    ...place,
+    username: target.username,
+    password: target.password,
+    db: target.db,
+    ...(tls === undefined ? {} : { tls }),
+    connectTimeout: connectTimeout * 1000,
+    connectionName: name,
+    protocol: protocol ?? 3,
+    disableClientInfo: true,
+    lazyConnect: true,
+    // It reads the whole of INFO; `openClient` asks what it wants to know with a word. Behind sentinels it looks at the role of the server too.
+    enableReadyCheck: target.masterName !== undefined,
+    // The line reconnects itself, with a fresh client: nothing is queued or sent twice behind its back.
+    retryStrategy: () => null,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    maxRetriesPerRequest: null,
+  };
+}
+
+/** Ends a connection at once: its client would give a server that is silent another two seconds to say goodbye. */
+export function cutClient(client: Redis): void {
+  client.disconnect();
+  client.stream?.destroy();
+}
+
+/** A server that may be stopped, or slower than we waited. */
+export class SilentServerError extends Error {}
+
+export interface Opening {
+  /** Hears of every error in the client's life. */
+  failed(error: Error): void;
+  /** Seconds without a byte after which a server that has taken the connection is given up. @default connectTimeout */
+  readonly patience?: number;
+  /** Ends the attempt. */
+  readonly signal?: AbortSignal;
+}
+
+/** A client whose server has answered. */
+export async function openClient(
+  options: RedisOpenOptions,
+  { failed, signal, patience = options.connectTimeout }: Opening,
+): Promise<Redis> {
+  const driver = await loadDriver();
+  const client = new driver.Redis(clientOptions(options));
+  let failure: Error | undefined;
+  let refused: Error | undefined;
+  // Without a listener an error would end the process; a failed SELECT shows nowhere else.
+  client.on('error', (error: Error) => {
+    failure = error;
+    if (REFUSED.test(error.message)) refused = error;
+    failed(error);
+  });
+  const stop = (): void => cutClient(client);
+  const limited = (seconds: number): Timer =>
+    after(seconds, () => {
+      failure ??= new SilentServerError(`No answer within ${seconds} s`);
+      stop();
+    });
+  // The client's own time-out ends with the TCP handshake; a stopped server accepts and then says nothing.
+  let limit = limited(options.connectTimeout);
+  const heard = (): void => {
+    limit.cancel();
+    limit = limited(patience);
+  };
+  client.once('connect', () => {
+    client.stream.unref();
+    client.stream.on('data', heard);
+    if (patience > options.connectTimeout) heard();
+  });
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    await client.connect();
+    if (refused !== undefined) throw refused;
+    // One that still loads its data refuses; the next attempt asks again.
+    await client.ping();
+    await options.prepare?.(client);
+  } catch (error) {
+    stop();
+    throw failure ?? error;
+  } finally {
+    limit.cancel();
+    client.stream?.off('data', heard);
+    signal?.removeEventListener('abort', stop);
+  }
+  if (client.status !== 'ready') throw failure ?? new Error('The connection closed while it was set up');
+  return client;
+}
+
+/** Lines with the same address end at the same server, whatever their database and login. */
+export function addressOf({ path, hosts }: RedisTarget): string {
+  return `redis:${path ?? hosts.map(({ host, port }) => `${host}:${port}`).join(',')}`;
+}
