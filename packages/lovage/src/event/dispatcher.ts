@@ -3,16 +3,9 @@
 import { eventGroup, eventRoutingKey, utcOffset, writeFields } from '../protocol/index.ts';
 import { writeHeaderJson } from '../serialization/index.ts';
 import { redactData } from '../util/index.ts';
-import {
-  arrayKeyOf,
-  type DispatcherInfo,
-  type EventHost,
-  type EventOutbox,
-  patiently,
-  type Sender,
-  type Waiting,
-  type Written,
-} from './outbox.ts';
+import type { Sender, Waiting, Written } from './backlog.ts';
+import { arrayKeyOf } from './messages.ts';
+import { type DispatcherInfo, type EventHost, type EventOutbox, patiently } from './outbox.ts';
 
 /** Seconds for which the offset of the time zone holds. */
 const OFFSET_FOR = 60;
