@@ -50,8 +50,11 @@ export async function openBackend(options: BackendOptions, own?: OwnBackends): P
   if (opensOwn !== undefined) return keepsTo(options, opensOwn(options));
   if (load === undefined) {
     const known = [...(own?.keys() ?? []), ...Object.keys(drivers)];
+    const hint = /^(postgres(ql)?|mysql|mariadb)([+]|$)/.test(scheme)
+      ? ` SQL databases have db+ in front, as Celery has it: db+${scheme}://…`
+      : didYouMean(scheme, known);
     throw new ConfigurationError(
-      `No result backend is known for ${JSON.stringify(redactUrl(options.url))}.${didYouMean(scheme, known)} ` +
+      `No result backend is known for ${JSON.stringify(redactUrl(options.url))}.${hint} ` +
         `Known schemes: ${known.join(', ')}. A scheme of your own is made known by app.registerBackend().`,
     );
   }

@@ -117,7 +117,7 @@ export const logtool: Command = defineCommand({
       argument(string({ metavar: 'FILE' }), {
         description: message`Logs of Lovage (text or JSON) or of Celery; - is standard input.`,
       }),
-      { min: 1 },
+      { min: 1, errors: { tooFew: message`Expected a \`FILE\`, but too few arguments` } },
     ),
   }),
   run: async ({ what, files }, context) => {

@@ -14,10 +14,25 @@ export function compileCode(code: string, names: readonly string[]): (...values:
   for (let at = lines.length - 1; at >= 0; at--) {
     const last = lines.slice(at).join('\n').trim().replace(/;$/, '');
     if (last === '' || (at > 0 && GOES_ON.test(last))) continue;
-    const made = tryCompile(`${lines.slice(0, at).join('\n')}\nreturn (${last}\n);`, names);
+    const made = lastOf(lines.slice(0, at), last, names);
     if (made !== undefined) return made;
   }
   return new AsyncFunction(...names, code);
+}
+
+/** The last expression of a text that stands behind these lines: the text itself, or what is behind its last `;`. */
+function lastOf(before: readonly string[], text: string, names: readonly string[]): ReturnType<typeof compileCode> | undefined {
+  const whole = tryCompile([...before, `return (${text}`, ');'].join('\n'), names);
+  if (whole !== undefined) return whole;
+  for (let at = text.lastIndexOf(';'); at > 0; at = text.lastIndexOf(';', at - 1)) {
+    const head = text.slice(0, at);
+    const rest = text.slice(at + 1).trim();
+    // What stands in a comment is no program.
+    if (/\/[/*]/.test(head) || rest === '') continue;
+    const made = tryCompile([...before, `${head};`, `return (${rest}`, ');'].join('\n'), names);
+    if (made !== undefined) return made;
+  }
+  return undefined;
 }
 
 function tryCompile(code: string, names: readonly string[]): ReturnType<typeof compileCode> | undefined {

@@ -10,6 +10,13 @@ test.each<[string, unknown]>([
   ['await Promise.resolve(4)', 4],
   ['({ n: 5 })', { n: 5 }],
   ['if (one) {\n  one;\n}', undefined],
+  ['const two = 2; two + one', 3],
+  ['const two = 2;\nlet n = two; n += 1; n', 3],
+  ['const text = "a;b"; text', 'a;b'],
+  ['if (one) { one; one }', undefined],
+  ['if (!one) throw 1; else one', undefined],
+  ['one // not; called()', 1],
+  ['one /* not; called() */', 1],
   ['// nothing', undefined],
   ['', undefined],
 ])('%j', async (code, value) => {

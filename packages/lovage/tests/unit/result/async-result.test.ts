@@ -223,6 +223,7 @@ it.each([
   ['reddis://host', /Did you mean 'rediss?'.*Known schemes: memory, sqlite, redis/s],
   ['', /No result backend is known/],
   ['constructor://x', /Known schemes/],
+  ['postgresql://h/x', /have db\+ in front.*: db\+postgresql:/],
   ['mongodb://u:secret@host/x', /^(?!.*secret)/],
 ])('refuses the URL %j by naming what it knows', async (url, message) => {
   await expect(openBackend(options(url))).rejects.toBeInstanceOf(ConfigurationError);
