@@ -141,8 +141,12 @@ function nameOfPair(key: string, namespace: string): string {
   const [first = '', ...rest] = whole.split('.');
   if (rest.length === 0) return whole;
   const tail = rest.join('_');
-  return /[A-Z]/.test(tail) ? first + tail.charAt(0).toUpperCase() + tail.slice(1) : `${first}_${tail}`;
+  const name = /[A-Z]/.test(tail) ? first + tail.charAt(0).toUpperCase() + tail.slice(1) : `${first}_${tail}`;
+  // Not every setting of a worker has its word in front: worker.shutdownTimeout is shutdownTimeout.
+  return OF_PROGRAMS.has(first) && !isSetting(name) && isSetting(tail) ? tail : name;
 }
+
+const OF_PROGRAMS: ReadonlySet<string> = new Set(['worker', 'beat']);
 
 function cast(text: string, origin: string): unknown {
   const [, type, rest = ''] = /^\((\w+)\)\s*(.*)$/s.exec(text) ?? [];

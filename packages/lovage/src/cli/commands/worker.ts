@@ -129,7 +129,7 @@ const parser = object({
   }),
   purge: option('--purge', { description: message`Delete what waits before starting.` }),
   pairs: multiple(
-    argument(keyValue(), { description: message`After --: settings over the app's own, such as worker.shutdownTimeout=60.` }),
+    argument(keyValue(), { description: message`After --: settings over the app's own, such as shutdownTimeout=60.` }),
   ),
 });
 
@@ -197,7 +197,7 @@ export const worker: Command = defineCommand({
   examples: [
     'lovage -A tasks.ts worker -c 50 -l INFO',
     'lovage -A tasks.ts worker -Q payments,mail -n w1@%h',
-    'lovage -A tasks.ts worker -- worker.shutdownTimeout=60',
+    'lovage -A tasks.ts worker -- shutdownTimeout=60',
   ],
   parser: withProgramOptions(parser),
   run: async (given, { loadApp, global, logColor, userOptions, again, out }) => {

@@ -2,7 +2,7 @@
 // and whenever the line for commands comes back.
 import type { Revoked, RevokedStamp } from '../../consumer/index.ts';
 import { parseRevoke, type RevokeStore, revokeText } from '../../result/index.ts';
-import { logger, orAborted, ShutdownError } from '../../util/index.ts';
+import { logger, orAborted, reasonOf, ShutdownError } from '../../util/index.ts';
 import type { WorkerHost } from '../host.ts';
 import type { CommandContext } from './seam.ts';
 
@@ -42,7 +42,10 @@ export async function loadRevokes(host: WorkerHost, signal: AbortSignal = AbortS
   } catch (error) {
     // A stop during the start: nobody needs them any more.
     if (error instanceof ShutdownError) return;
-    log.warning('The stored revokes could not be read: {error}', { error: String(error) });
+    const reason = error instanceof DOMException ? 'the result store did not answer in time' : reasonOf(error);
+    log.warning('The stored revokes could not be read: {reason}. They are read again when the line for commands opens anew.', {
+      reason,
+    });
   }
 }
 

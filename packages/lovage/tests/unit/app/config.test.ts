@@ -120,6 +120,8 @@ test.each([
   ['worker_concurrency=10', 'workerConcurrency', 10],
   ['workerConcurrency=10', 'workerConcurrency', 10],
   ['task.acksLate=no', 'taskAcksLate', false],
+  ['worker.shutdownTimeout=60', 'shutdownTimeout', 60],
+  ['.shutdown_timeout=60', 'shutdownTimeout', 60],
   ['broker.transport_options=(json){"a": 1}', 'brokerTransportOptions', { a: 1 }],
   ['task.default_queue=a=b', 'taskDefaultQueue', 'a=b'],
 ])('the command line pair %s is understood', (pair, name, value) => {
@@ -132,6 +134,7 @@ test.each([
   ['concurrency'],
   ['=3'],
   ['worker.concurency=3'],
+  ['foo.shutdownTimeout=3'],
   ['worker.concurrency=many'],
   ['worker.concurrency=(number)3'],
   ['imports=(json)['],
