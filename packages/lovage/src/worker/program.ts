@@ -7,11 +7,12 @@ import { openLogFiles } from './log-file.ts';
 import { configureLogging, type LoggingOptions } from './logging.ts';
 import { nodeFormat } from './node-name.ts';
 import { sourceOf } from './of-app.ts';
+import { checkOptions } from './options.ts';
 import { redirectConsole } from './redirect.ts';
 import { installSignals, type SignalOptions } from './shutdown.ts';
 import type { WorkerSource } from './source.ts';
 import { catchStrays } from './strays.ts';
-import { checkOptions, type StartMoments, Worker, type WorkerFacts } from './worker.ts';
+import { type StartMoments, Worker, type WorkerFacts } from './worker.ts';
 
 /** How a worker program logs. */
 export interface ProgramLogging extends LoggingOptions {

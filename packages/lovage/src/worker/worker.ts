@@ -1,22 +1,21 @@
 // A worker: options and an app in, a running program of bootsteps out. All its state is in the instance; several may live in one process.
 // Its life: created → starting → running → stopping (warm, then cold if somebody is in a hurry) → stopped.
-import { isSlotLoading } from '../app/index.ts';
 import { Revoked } from '../consumer/index.ts';
-import { after, ConfigurationError, deadline, logger, orAborted, ShutdownError, type Timer } from '../util/index.ts';
+import { after, deadline, logger, orAborted, ShutdownError, type Timer } from '../util/index.ts';
 import { workerSteps } from './blueprints.ts';
 import { type Blueprint, type Bootstep, startOrdered } from './bootsteps.ts';
 import { WORKER_EXIT } from './exit-codes.ts';
 import type { WorkerHost, WorkerOptions, WorkerParts } from './host.ts';
 import { nodeName } from './node-name.ts';
+import { effective } from './options.ts';
 import type { ProgramSettings } from './program-settings.ts';
 import type { WorkerSource } from './source.ts';
 import { lineSteps } from './steps/index.ts';
+import { windDown } from './wind-down.ts';
 
 const log = logger('worker');
 /** Seconds that `ready` waits for what is not needed to take tasks. */
 const BEFORE_READY = 1;
-/** Seconds that closing gets at least, after a drain in time and after one that was not. A broker that is dead must not keep a worker. */
-const CLOSING = { inTime: 2, late: 1 };
 
 export type WorkerState = 'created' | 'starting' | 'running' | 'stopping' | 'stopped';
 
@@ -215,31 +214,12 @@ export class Worker implements AsyncDisposable {
   }
 
   #makeHost(parts: WorkerParts, settings: ProgramSettings): WorkerHost {
-    const { pool, concurrency, maxTasksPerChild, maxMemoryPerChild, maxZombies = settings.maxZombies } = this.#options;
-    const stateDb = this.#options.stateDb ?? settings.workerStateDb ?? undefined;
-    const tasksPerChild = maxTasksPerChild ?? settings.workerMaxTasksPerChild ?? undefined;
-    const memoryPerChild = maxMemoryPerChild ?? settings.workerMaxMemoryPerChild ?? undefined;
-    // Nothing else can keep these limits.
-    const needsChildren = tasksPerChild !== undefined || memoryPerChild !== undefined;
     return {
       hostname: this.hostname,
-      options: {
-        ...this.#options,
-        ...(tasksPerChild === undefined ? {} : { maxTasksPerChild: tasksPerChild }),
-        ...(memoryPerChild === undefined ? {} : { maxMemoryPerChild: memoryPerChild }),
-        ...(maxZombies === undefined ? {} : { maxZombies }),
-        healthPort: this.#options.healthPort ?? settings.healthPort ?? null,
-        healthHost: this.#options.healthHost ?? settings.healthHost ?? '127.0.0.1',
-        heartbeatFile: this.#options.heartbeatFile ?? settings.heartbeatFile ?? null,
-        shutdownTimeout: this.#shutdownTimeout ?? null,
-        taskEvents: this.#options.taskEvents ?? settings.workerSendTaskEvents ?? false,
-        ...(stateDb === undefined ? {} : { stateDb }),
-      },
+      ...effective(this.#options, settings),
       signals: this.#source.signals,
       settings,
       parts,
-      poolName: pool ?? (needsChildren && settings.poolIsChosen === false ? 'prefork' : settings.workerPool),
-      concurrency: concurrency ?? settings.workerConcurrency ?? undefined,
       pool: undefined,
       consumer: undefined,
       autoscaler: undefined,
@@ -287,44 +267,13 @@ export class Worker implements AsyncDisposable {
       this.#abort.abort(new ShutdownError('The worker was stopped while it started.'));
       await this.#starting?.catch(() => undefined);
     }
-    if (this.#blueprint !== undefined) await this.#shutDown(this.#blueprint);
+    if (this.#blueprint !== undefined) {
+      this.#state = 'stopping';
+      await windDown(this.#blueprint, this.#host?.options.shutdownTimeout ?? null, this.#abort.signal);
+    }
     this.#state = 'stopped';
     await this.#source.signals.workerShutdown.tell(() => ({ hostname: this.hostname }));
     this.#closed.resolve(this.#exitCode);
-  }
-
-  /** Seconds that a warm shutdown may take; undefined: without limit. */
-  get #shutdownTimeout(): number | undefined {
-    const own = this.#options.shutdownTimeout;
-    return (own === undefined ? this.#settings?.shutdownTimeout : own) ?? undefined;
-  }
-
-  async #shutDown(blueprint: Blueprint): Promise<void> {
-    this.#state = 'stopping';
-    const seconds = this.#shutdownTimeout;
-    const began = performance.now();
-    let isLate: boolean;
-    const late = (): Error =>
-      new ShutdownError(`The worker stops, and the task did not end within ${seconds} seconds (shutdownTimeout).`);
-    {
-      using limit = deadline(seconds, late, this.#abort.signal, { ref: true });
-      await blueprint
-        .drain(limit.signal)
-        .catch((error: unknown) => log.warning('Draining ended early: {error}', { error: String(error) }));
-      isLate = limit.signal.aborted;
-    }
-    if (seconds === undefined && !isLate) {
-      await blueprint[Symbol.asyncDispose]();
-      return;
-    }
-    const rest = (seconds ?? 0) - (performance.now() - began) / 1000;
-    using hurry = deadline(
-      isLate ? CLOSING.late : Math.max(CLOSING.inTime, rest),
-      () => new ShutdownError('The worker leaves without waiting any longer.'),
-      undefined,
-      { ref: true },
-    );
-    await blueprint.stop(hurry.signal);
   }
 }
 
@@ -356,19 +305,4 @@ function withParts(blueprint: Blueprint, parts: WorkerParts): Blueprint {
       await parts[Symbol.asyncDispose]();
     },
   };
-}
-
-/** Refuses options that contradict each other, before anything is opened. */
-export function checkOptions(options: WorkerOptions): void {
-  if (isSlotLoading()) {
-    throw new ConfigurationError(
-      'A slot of a worker loads its app once more, and the module of the app starts a worker: each of its slots would start others. Ask app.isSlot before, or name a file that only makes the app (-A, the option module or slotEntry of startWorker).',
-    );
-  }
-  const both = options.queues?.filter((name) => options.excludeQueues?.includes(name)) ?? [];
-  if (options.queues !== undefined && both.length === options.queues.length && both.length > 0) {
-    throw new ConfigurationError(`Every queue of -Q is excluded by -X (${both.join(', ')}), so there is nothing to take from.`);
-  }
-  if (options.queues?.length === 0)
-    throw new ConfigurationError('The list of queues is empty, so there is nothing to take from.');
 }
