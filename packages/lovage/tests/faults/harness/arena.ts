@@ -18,6 +18,8 @@ import type { OpenStack, OpensStack, StackOptions } from './stack.ts';
 /** How often the result store is read, to see a final state that changes (ms). */
 const LOOK_MS = 250;
 const POLL_MS = 50;
+/** Seconds in which results of what has ended are stored. */
+const RESULT_SECONDS = 10;
 
 /** Peers that are no Lovage; whoever writes their stack adds it here. */
 const OTHERS = new Map<StackName, OpensStack>();
@@ -87,6 +89,13 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
     return judge({ published: published(), runs: runs(), finals: [...seen.values()], explained: await stack.deadLetters() });
   }
 
+  /** A task has its end in the ledger a moment before its result is stored. */
+  async function settledJudgement(): Promise<Judgement> {
+    const areStored = async (): Promise<boolean> => (await judgement()).withoutFinal.length === 0;
+    await until('the results are stored', RESULT_SECONDS, areStored).catch(() => undefined);
+    return judgement();
+  }
+
   async function isQuiet(): Promise<boolean> {
     const done = new Set(runs().flatMap(({ what, id }) => (what === 'end' ? [id] : [])));
     const open = published().filter(({ mark, id }) => mark === 'ok' && !done.has(id));
@@ -112,7 +121,7 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
     quiesce: (seconds) => until('quiet', seconds, isQuiet).catch(() => undefined),
     judgement,
     result: async (measured, mayDie = () => false) => {
-      const { lost, doubled, phantom, doubleFinal, withoutFinal } = await judgement();
+      const { lost, doubled, phantom, doubleFinal, withoutFinal } = await settledJudgement();
       const violations = [...(measured.violations ?? [])];
       if (withoutFinal.length > 0) violations.push(`${withoutFinal.length} finished without a stored result`);
       const dead = [...(await stack.deadLetters())].filter(([id]) => !mayDie(id));
