@@ -78,13 +78,19 @@ const ascii = (code) =>
 const withoutFaces = {
   name: 'builtins-without-faces',
   renderChunk: (code) =>
-    ascii(
-      code.replaceAll(/^import (?:(?:\* as )?([\w$]+)(?:, )?)?(\{[^}]*\})? from "(node:[\w/]+)";$/gm, (_, all, names, module) => {
-        const later = names === undefined || all !== undefined ? undefined : onCall(module, names);
-        const wanted = [all, names?.replaceAll(' as ', ': ')].filter((name) => name !== undefined);
-        return later ?? wanted.map((name) => `const ${name} = process.getBuiltinModule("${module}");`).join(' ');
-      }),
-    ),
+    code.replaceAll(/^import (?:(?:\* as )?([\w$]+)(?:, )?)?(\{[^}]*\})? from "(node:[\w/]+)";$/gm, (_, all, names, module) => {
+      const later = names === undefined || all !== undefined ? undefined : onCall(module, names);
+      const wanted = [all, names?.replaceAll(' as ', ': ')].filter((name) => name !== undefined);
+      return later ?? wanted.map((name) => `const ${name} = process.getBuiltinModule("${module}");`).join(' ');
+    }),
+};
+
+/** The bundler prints every chunk once more after `renderChunk`, and writes characters out that stood there as escapes. */
+const inAscii = {
+  name: 'in-ascii',
+  generateBundle: (_, chunks) => {
+    for (const chunk of Object.values(chunks)) if (chunk.type === 'chunk') chunk.code = ascii(chunk.code);
+  },
 };
 
 /**
@@ -154,7 +160,7 @@ async function bundle(folder) {
     treeshake: { moduleSideEffects: false },
     // What Node 22 does not know yet (`using`) is written out.
     transform: { target: 'es2024' },
-    plugins: [segmenterOnCall, redisClient(modules), withoutFaces],
+    plugins: [segmenterOnCall, redisClient(modules), withoutFaces, inAscii],
   });
   // Named by the bundler after the folder that its door lies in.
   const chunkFileNames = ({ name }) => `chunks/${name === 'built' ? 'ioredis' : '[name]'}-[hash].js`;
