@@ -339,7 +339,12 @@ function watchSilence(connection: OpenConnection, socket: Socket, every: number,
   const ask = (): void => {
     isAsked = true;
     channel ??= connection.channel();
-    channel.then((open) => open.prefetch(0)).catch(() => undefined);
+    channel
+      .then((open) => open.prefetch(0))
+      .catch(() => {
+        // One that the server has closed asks nothing any more.
+        channel = undefined;
+      });
   };
   const cut = (reason: Error): void => connection.abandon(reason);
   const knock = async (): Promise<void> => {
