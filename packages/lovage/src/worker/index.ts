@@ -1,5 +1,7 @@
 // Workers: programs that take tasks from a broker and run them. Comes in: an app and options. Goes out: a running worker that can be
 // drained, stopped and asked how it is. Several may live in one process; only `runWorkerProgram` touches signals and standard output.
+export type { Pool, PoolDriverOptions, PoolPowers, RunOptions, SlotPlace } from '../pool/index.ts';
+export type { Job, Outcome } from '../task/index.ts';
 export { ShutdownError } from '../util/index.ts';
 export {
   type AutoscaleBounds,

@@ -23,9 +23,16 @@ export interface RemoteOptions extends AskOptions {
   readonly words: readonly string[];
 }
 
-function commandsOf(app: Lovage, kind: Kind): readonly Named[] {
-  const all: readonly Named[] = [...builtInCommands, ...app.control.commands];
+function commandsOf(app: Lovage | undefined, kind: Kind): readonly Named[] {
+  const all: readonly Named[] = [...builtInCommands, ...(app?.control.commands ?? [])];
   return all.filter((command) => (command.kind ?? 'control') === kind).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The commands that every worker knows. */
+export function knownNames(kind: Kind): readonly string[] {
+  return commandsOf(undefined, kind)
+    .filter(({ visible }) => visible !== false)
+    .map(({ name }) => name);
 }
 
 /** The arguments that words are for: before the list of a variadic command only those that it needs. */

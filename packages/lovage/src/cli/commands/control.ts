@@ -1,6 +1,6 @@
 // `lovage control COMMAND`: tells workers to do something else.
 import { type Command, defineCommand } from '../define.ts';
-import { runRemote } from './ask-workers.ts';
+import { knownNames, runRemote } from './ask-workers.ts';
 import { remoteParser } from './remote.ts';
 
 export const control: Command = defineCommand({
@@ -12,6 +12,6 @@ export const control: Command = defineCommand({
     'lovage -A tasks.ts control add_consumer mail -d celery@web1',
     'lovage -A tasks.ts control shutdown -d celery@web1',
   ],
-  parser: remoteParser,
+  parser: remoteParser(knownNames('control')),
   run: (options, context) => runRemote('control', options, context),
 });

@@ -1,6 +1,6 @@
 // `lovage inspect COMMAND`: asks workers what they do and know.
 import { type Command, defineCommand } from '../define.ts';
-import { runRemote } from './ask-workers.ts';
+import { knownNames, runRemote } from './ask-workers.ts';
 import { remoteParser } from './remote.ts';
 
 export const inspect: Command = defineCommand({
@@ -12,6 +12,6 @@ export const inspect: Command = defineCommand({
     'lovage -b redis://localhost inspect query_task ID',
     'lovage -A tasks.ts inspect --list',
   ],
-  parser: remoteParser,
+  parser: remoteParser(knownNames('inspect')),
   run: (options, context) => runRemote('inspect', options, context),
 });

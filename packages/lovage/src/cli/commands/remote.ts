@@ -4,7 +4,7 @@ import { message } from '@optique/core/message';
 import { multiple, optional } from '@optique/core/modifiers';
 import type { Parser } from '@optique/core/parser';
 import { argument, option } from '@optique/core/primitives';
-import { string } from '@optique/core/valueparser';
+import { string, type ValueParser } from '@optique/core/valueparser';
 import { commaList, seconds } from '../options.ts';
 import type { AskOptions, RemoteOptions } from './ask-workers.ts';
 
@@ -23,11 +23,23 @@ const both = merge as unknown as (
   own: Parser<'sync', Omit<RemoteOptions, keyof AskOptions>, unknown>,
 ) => Parser<'sync', RemoteOptions, unknown>;
 
-export const remoteParser: Parser<'sync', RemoteOptions, unknown> = both(
-  askParser,
-  object({
-    list: option('--list', { description: message`List the commands.` }),
-    name: optional(argument(string({ metavar: 'COMMAND' }), { description: message`Which command; --list shows them.` })),
-    words: multiple(argument(string({ metavar: 'ARGUMENT' }), { description: message`What the command takes, in its order.` })),
-  }),
-);
+/** Any name, as programs add commands of their own; a shell suggests `known`. */
+function commandName(known: readonly string[]): ValueParser<'sync', string> {
+  return {
+    ...string({ metavar: 'COMMAND' }),
+    *suggest(prefix) {
+      for (const name of known) if (name.startsWith(prefix)) yield { kind: 'literal', text: name };
+    },
+  };
+}
+
+export function remoteParser(known: readonly string[]): Parser<'sync', RemoteOptions, unknown> {
+  return both(
+    askParser,
+    object({
+      list: option('--list', { description: message`List the commands.` }),
+      name: optional(argument(commandName(known), { description: message`Which command; --list shows them.` })),
+      words: multiple(argument(string({ metavar: 'ARGUMENT' }), { description: message`What the command takes, in its order.` })),
+    }),
+  );
+}

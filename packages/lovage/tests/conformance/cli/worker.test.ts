@@ -178,6 +178,7 @@ try lovage worker -l D
 try lovage worker -P ''
 try lovage -A ta
 try lovage -A tasks.ts purge --d
+try lovage control revo
 `;
 
 test('bash completes commands, options, values and files', async () => {
@@ -192,6 +193,7 @@ test('bash completes commands, options, values and files', async () => {
     'async solo threads prefork',
     'tasks.ts',
     '--dead --dotenv',
+    'revoke revoke_by_stamped_headers',
     '',
   ]);
 });
