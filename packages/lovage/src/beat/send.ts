@@ -1,6 +1,7 @@
 // Sending runs. Where the messages and what beat remembers lie in one database, both are written in one transaction, so that a run is sent
-// once whatever happens. Elsewhere a run is claimed first, then sent, then noted; what a crash leaves between is sent again under its id,
-// marked as a repeat, and a Lovage worker looks first whether the task is over.
+// once whatever happens. Elsewhere a run is claimed first, then sent, then noted, and what a crash leaves between is sent again under its
+// id. Nobody can know there whether a run was sent before: a beat that was stopped while it sent goes on later, and another has done it
+// meanwhile. So each of these messages says that it may be a repeat, and a Lovage worker looks first whether the task is over.
 import { currentValue, type Lovage } from '../app/index.ts';
 import { ATTEMPTS_HEADER, type Outgoing } from '../broker/index.ts';
 import { listRepr } from '../protocol/index.ts';
@@ -22,8 +23,8 @@ export interface Sender {
     runs: readonly Run[],
     changes: (failed: ReadonlySet<Run>) => readonly Change[],
   ): Promise<ReadonlyMap<Run, Error> | undefined>;
-  /** One after the other or together, each for itself. */
-  send(runs: readonly Run[], repeated: boolean): Promise<readonly RunFailure[]>;
+  /** Together, each for itself; each may have been sent before. */
+  send(runs: readonly Run[]): Promise<readonly RunFailure[]>;
   /** Waits so long for the broker to answer; why it does not, or undefined. What is sent then is not held up by connecting. */
   whyNot(seconds: number, signal: AbortSignal | undefined): Promise<string | undefined>;
 }
@@ -31,10 +32,10 @@ export interface Sender {
 /** Seconds that a joint write waits for its queues to be declared. */
 const DECLARE_SECONDS = 30;
 
-/** The call of a run, as Celery's beat makes it. Throws what a lazy argument throws. */
-export function callOf(app: Lovage, { entry, id }: Run, repeated: boolean): Call {
+/** The call of a run, as Celery's beat makes it; `inDoubt`: it may have been sent before. Throws what a lazy argument throws. */
+export function callOf(app: Lovage, { entry, id }: Run, inDoubt: boolean): Call {
   const definition = app.tasks.find(entry.task);
-  const headers = repeated ? { headers: { ...entry.options.headers, [ATTEMPTS_HEADER]: 1 } } : {};
+  const headers = inDoubt ? { headers: { ...entry.options.headers, [ATTEMPTS_HEADER]: 0 } } : {};
   const args = entry.args.map(currentValue);
   return {
     task: entry.task,
@@ -106,10 +107,10 @@ export async function createSender(app: Lovage, store: ScheduleStore): Promise<S
         return reasonOf(error);
       }
     },
-    send: async (runs, repeated) => {
+    send: async (runs) => {
       const calls = runs.map((run) => {
         try {
-          return callOf(app, run, repeated);
+          return callOf(app, run, true);
         } catch (error) {
           return { error: asError(error), transient: false };
         }

@@ -232,13 +232,9 @@ export class Shift {
     if (!(await this.#commit(claimed.map(({ job, state }) => [job.place.resolved.entry.name, writeState(state)])))) return;
     for (const { job, state } of claimed) job.place.state = state;
     if (!this.#options.isFresh()) return this.#putOff(jobs, 'this beat stood still, and another may lead');
-    const repeated = jobs.flatMap((job) => job.repeated);
-    const runs = jobs.flatMap((job) => job.runs);
-    const { sender } = this.#options;
-    const [again, first] = await Promise.all([sender.send(repeated, true), sender.send(runs, false)]);
-    const failures = new Map<Run, RunFailure>();
-    for (const [index, run] of repeated.entries()) failures.set(run, again[index]);
-    for (const [index, run] of runs.entries()) failures.set(run, first[index]);
+    const runs = [...jobs.flatMap((job) => job.repeated), ...jobs.flatMap((job) => job.runs)];
+    const ends = await this.#options.sender.send(runs);
+    const failures = new Map<Run, RunFailure>(runs.map((run, index) => [run, ends[index]]));
     const noted = jobs.map((job) => ({ job, state: this.#sent(job, failures) }));
     const sent = [...failures].flatMap(([run, failure]) => (failure === undefined ? [run] : []));
     tellSent(sent);

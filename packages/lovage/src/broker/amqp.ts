@@ -17,6 +17,7 @@ import {
   type TransportNames,
 } from '../util/index.ts';
 import type { DelayedQueueType } from './amqp/delayed.ts';
+import { toRepeat } from './amqp/letters.ts';
 import { countQueue, peekQueue, purgeQueue, removeQueue } from './amqp/look.ts';
 import { createOutbox, type Outbox } from './amqp/outbox.ts';
 import { pausedQueues, pauseQueues, resumeQueues } from './amqp/pauses.ts';
@@ -97,6 +98,7 @@ class AmqpBroker implements Broker {
     this.#publisher = createAmqpPublisher({
       connect: () => connectAmqp({ ...this.#connectOptions('publish', options.heartbeat), probe: options.heartbeat }),
       prepare: (connection, isFirst) => this.#replay(connection, isFirst),
+      repeat: toRepeat,
     });
     const { delayedQueueType } = transport;
     this.#outbox = createOutbox({ publisher: this.#publisher, memory: this.#memory, delayedQueueType });

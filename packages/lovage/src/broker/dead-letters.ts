@@ -5,13 +5,18 @@ import type { DeadLetterPolicy, DeathReason, Delivery, Message, QueueDeclaration
 export const DEAD_LETTER_PREFIX = 'lovage.dead.';
 /** The header that tells of a message's death. */
 export const DEATH_HEADER = 'x-lovage-death';
-/** The header that carries how often a message was started, on brokers that keep no count of their own. */
+/** The header that carries how often a message was started, on brokers that keep no count of their own. A message that has it is no first one, also with 0. */
 export const ATTEMPTS_HEADER = 'x-lovage-attempts';
 
-/** How often a message was started before it was published, as its sender says: beat, of a run that may have been sent already. Foreign senders may write no headers. */
+/** How often a message was started before it was published, as its sender says: a worker that gave it back. Foreign senders may write no headers. */
 export function startedBefore(headers: Readonly<Record<string, unknown>> | null): number {
   const started = headers?.[ATTEMPTS_HEADER];
   return typeof started === 'number' && Number.isSafeInteger(started) && started > 0 ? started : 0;
+}
+
+/** May the same message have been sent before? Who cannot know says so by that header alone, whatever its count: beat, and a publish whose confirm was lost. */
+export function isRepeat(headers: Readonly<Record<string, unknown>> | null): boolean {
+  return headers?.[ATTEMPTS_HEADER] !== undefined;
 }
 
 /** How long dead letters are kept, and how many, when nothing else is said. */

@@ -11,7 +11,7 @@ import {
   systemClock,
   type Timer,
 } from '../util/index.ts';
-import { deadLetter, deadLetterDeclaration, startedBefore } from './dead-letters.ts';
+import { deadLetter, deadLetterDeclaration, isRepeat, startedBefore } from './dead-letters.ts';
 import { declarationText, expiresAt, priorityOf, queueLimits, refuseOtherDeclaration } from './declarations.ts';
 import { DueHeap } from './due.ts';
 import type {
@@ -132,7 +132,7 @@ class MemorySpace {
       message,
       expires: expiresAt(messageTtl, now),
       attempts: startedBefore(message.headers),
-      redelivered: false,
+      redelivered: isRepeat(message.headers),
       due: message.dueAt ?? 0,
     };
     if (entry.due > now) {
@@ -346,7 +346,7 @@ function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetter
     queue.held.delete(entry);
     if (verdict === 'park') {
       entry.due = settlement.until;
-      entry.redelivered = false;
+      entry.redelivered = isRepeat(entry.message.headers);
       space.park(queue, entry);
     } else if (verdict === 'requeue') {
       entry.redelivered = true;

@@ -36,7 +36,7 @@ export interface Outgoing extends Message {
 /** A message as a worker holds it. */
 export interface Delivery extends Message {
   readonly queue: string;
-  /** Held before by somebody who did not finish with it. */
+  /** Held before by somebody who did not finish with it; or its sender says that it may have been sent before (header `x-lovage-attempts`). */
   readonly redelivered: boolean;
   /** How often it has been started, this time included: 1 on the first delivery. Header `x-lovage-attempts` or the broker's own count. */
   readonly attempts: number;

@@ -3,8 +3,8 @@
 //
 // One publish goes in rounds. A round: have a line; wait while RabbitMQ is blocked; write what is open; wait for the confirms.
 // A round ends when all are confirmed, when the line breaks (what was not confirmed is written again in the next), or at the deadline.
-// What is written again may be stored twice: it is the same message with the same id, so it may run twice and has one final state
-// (docs/reliability.md, promise 1). Reporting it as unknown instead would make every caller do just this.
+// What is written again may be stored twice: it is the same message with the same id, it says that it is a repeat (`repeat`), and it has
+// one final state (docs/reliability.md, promise 1). Reporting it as unknown instead would make every caller do just this.
 import type { AmqpConfirmChannel, AmqpConnection, AmqpDelivery, AmqpProperties } from './amqp-client.ts';
 import { backoff } from './backoff.ts';
 import { orAborted, sleep } from './deadline.ts';
@@ -28,6 +28,8 @@ export interface AmqpPublisherOptions {
   connect(): Promise<AmqpConnection>;
   /** Runs on each new connection before anything is published there. */
   prepare?(connection: AmqpConnection, isFirst: boolean): Promise<void>;
+  /** The letter as it is written again when RabbitMQ may have it already. @default as it was */
+  repeat?(letter: AmqpLetter): AmqpLetter;
 }
 
 export interface AmqpPublisher extends AsyncDisposable {
@@ -41,7 +43,7 @@ export interface AmqpPublisher extends AsyncDisposable {
 
 interface Entry {
   readonly index: number;
-  readonly letter: AmqpLetter;
+  letter: AmqpLetter;
   /** `written` means that the broker may have it. */
   state: 'waiting' | 'written' | 'stored' | 'failed';
   returned: boolean;
@@ -254,6 +256,7 @@ class ReconnectingPublisher implements AmqpPublisher {
       try {
         if (retry > 0) await sleep(backoff(retry - 1, RECONNECT), signal);
         const line = await orAborted(this.#open(), signal);
+        if (retry > 0) this.#markRepeats(entries);
         await round(line, entries.filter(isOpen), signal);
         lastError = line.error;
       } catch (error) {
@@ -262,6 +265,12 @@ class ReconnectingPublisher implements AmqpPublisher {
       }
     }
     report(entries);
+  }
+
+  #markRepeats(entries: readonly Entry[]): void {
+    const { repeat } = this.#options;
+    if (repeat === undefined) return;
+    for (const entry of entries) if (entry.state === 'written') entry.letter = repeat(entry.letter);
   }
 
   #giveUp(entries: readonly Entry[], cause: unknown): void {

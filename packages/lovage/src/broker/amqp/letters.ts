@@ -1,7 +1,7 @@
 // Messages in the seam's words and in RabbitMQ's, and the copies that Lovage writes: given back, parked, dead.
 // Called by the broker, its subscriptions and its looks into queues.
 import type { AmqpDelivery, AmqpLetter, AmqpProperties } from '../../util/index.ts';
-import { ATTEMPTS_HEADER, type DeadLetterSettlement, deadLetter } from '../dead-letters.ts';
+import { ATTEMPTS_HEADER, type DeadLetterSettlement, deadLetter, isRepeat } from '../dead-letters.ts';
 import type { Delivery, Message, MessageProperties } from '../seam.ts';
 import { isDelayed } from './delayed.ts';
 
@@ -73,6 +73,14 @@ export function toLetter(message: Message, mandatory: boolean): AmqpLetter {
   return { exchange, routingKey, body: asBuffer(body), properties: writeProperties(message), mandatory };
 }
 
+/** The same once more, since RabbitMQ may have the first: whoever takes it looks first whether its task is over. Nobody starts events and broadcasts twice. */
+export function toRepeat(letter: AmqpLetter): AmqpLetter {
+  const { properties, mandatory } = letter;
+  const headers = properties.headers ?? {};
+  if (!mandatory || isRepeat(headers)) return letter;
+  return { ...letter, properties: { ...properties, headers: { ...headers, [ATTEMPTS_HEADER]: 0 } } };
+}
+
 /** A message on its way through the delay levels. Its time to live must not end its stay on one of them early, so it goes without. */
 export function toDelayedLetter(message: Message, exchange: string, routingKey: string): AmqpLetter {
   return {
@@ -103,14 +111,14 @@ function counted(value: unknown): number {
 /** A message as a worker holds it; one that came again is taken for started. */
 export function toDelivery(message: AmqpDelivery, queue: string, generation: number): Delivery {
   const plain = toMessage(message, queue);
-  // Starts before this delivery. Its presence alone says that somebody held the message.
+  // Starts before this delivery.
   const before = plain.headers[ATTEMPTS_HEADER];
   // RabbitMQ's flag says only that somebody held it. Quorum queues count how often, but also what was never more than on its way.
   const again = message.fields.redelivered;
   return {
     ...plain,
     queue,
-    redelivered: again || before !== undefined,
+    redelivered: again || isRepeat(plain.headers),
     attempts: 1 + counted(before) + (again ? 1 : 0),
     generation,
     tag: message.fields.deliveryTag,

@@ -54,7 +54,7 @@ export class DeliveryReader {
       properties: message.properties,
       body: message.body,
       queue,
-      redelivered: redelivered || started > 0,
+      redelivered,
       attempts: started + 1,
       generation: this.#generation,
       tag,
@@ -100,7 +100,7 @@ class AlikeDelivery implements Delivery, HeaderLikeness, HeldTag {
     this.routingKey = message.routingKey;
     this.body = Buffer.from(texts[at.body] ?? '', isBase64 ? 'base64' : 'utf8');
     this.queue = queue;
-    this.redelivered = first.redelivered || first.started > 0;
+    this.redelivered = first.redelivered;
     this.attempts = first.started + 1;
     this.generation = generation;
     this.turn = turn;

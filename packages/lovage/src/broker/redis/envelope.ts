@@ -2,7 +2,7 @@
 // one (redelivered, attempts, death) keeps every number and key of the text as it came, also those that JavaScript cannot hold.
 import { readHeaderJson, writeHeaderJson } from '../../serialization/index.ts';
 import { escaped, quoted, uuid } from '../../util/index.ts';
-import { ATTEMPTS_HEADER, DEATH_HEADER, type DeadLetterSettlement, deadLetter } from '../dead-letters.ts';
+import { ATTEMPTS_HEADER, DEATH_HEADER, type DeadLetterSettlement, deadLetter, isRepeat } from '../dead-letters.ts';
 import type { Message, MessageProperties, Outgoing } from '../seam.ts';
 import { etaHeader, followsHeader } from '../waiting.ts';
 
@@ -92,6 +92,7 @@ function extended(message: Message, encoding: BodyEncoding): string {
 /** What an envelope says, as far as it can be read. */
 export interface ReadEnvelope {
   readonly message: Message;
+  /** As the text says: a broker gave it back, or who sent it may have sent it before. */
   readonly redelivered: boolean;
   /** Header x-lovage-attempts: how often it has been started before. */
   readonly started: number;
@@ -121,7 +122,7 @@ export function readEnvelope(raw: string, queue: string): ReadEnvelope {
       properties: readProperties(fields, properties),
       body: readBody(fields.body, properties.body_encoding),
     },
-    redelivered: headers.redelivered === true || info.redelivered === true || fields.redelivered === true,
+    redelivered: headers.redelivered === true || info.redelivered === true || fields.redelivered === true || isRepeat(headers),
     started: typeof started === 'number' && started > 0 ? Math.trunc(started) : 0,
     bodyEncoding: typeof fields.body !== 'string' ? undefined : properties.body_encoding === 'base64' ? 'base64' : 'utf-8',
   };

@@ -1,5 +1,6 @@
 // Messages of the file as deliveries. One that is like those before it is compared with them instead of parsed (see JsonMolds).
 import { JsonMolds, type Molded, numberAt, textAt } from '../../util/index.ts';
+import { isRepeat } from '../dead-letters.ts';
 import type { Delivery, HeaderLikeness, Message, MessageProperties } from '../seam.ts';
 import { readEnvelope } from './envelope.ts';
 
@@ -22,6 +23,7 @@ type Place = keyof typeof PLACES | keyof typeof NUMBERS;
 /** What all messages of one kind have in common. */
 interface Kind {
   readonly first: Message;
+  readonly isRepeat: boolean;
   readonly at: Readonly<Record<Place, number>>;
 }
 
@@ -37,7 +39,7 @@ export class DeliveryReader {
     if (molded !== undefined) return new AlikeDelivery(molded, envelope as string, body as Uint8Array, standing);
     const message = readEnvelope(envelope, body, standing.queue);
     if (typeof envelope === 'string') this.#molds.learn(envelope, (index) => kindOf(message, index));
-    return { ...message, ...standing };
+    return { ...message, ...standing, redelivered: standing.redelivered || isRepeat(message.headers) };
   }
 }
 
@@ -45,7 +47,7 @@ export class DeliveryReader {
 function kindOf(first: Message, index: (name: string) => number): Kind | undefined {
   const names = Object.keys({ ...PLACES, ...NUMBERS });
   const at = Object.fromEntries(names.map((name) => [name, index(name)])) as Record<Place, number>;
-  return at.id < 0 || at.rootId < 0 ? undefined : { first, at };
+  return at.id < 0 || at.rootId < 0 ? undefined : { first, isRepeat: isRepeat(first.headers), at };
 }
 
 /** A message of a kind that is known: its headers are read only if somebody asks for them. */
@@ -75,7 +77,7 @@ class AlikeDelivery implements Delivery, HeaderLikeness {
     this.routingKey = first.routingKey;
     this.body = body;
     this.queue = standing.queue;
-    this.redelivered = standing.redelivered;
+    this.redelivered = standing.redelivered || shape.isRepeat;
     this.attempts = standing.attempts;
     this.generation = standing.generation;
     this.tag = standing.tag;

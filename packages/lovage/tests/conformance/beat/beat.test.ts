@@ -1,6 +1,10 @@
 // Beat with a worker, over each way in which a run is sent: jointly with what is remembered of it, or claimed first.
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { readEntry } from '../../../src/app/index.ts';
 import { openSchedule, startBeat } from '../../../src/beat/index.ts';
+import { openScheduleStore } from '../../../src/beat/open.ts';
+import { runId } from '../../../src/beat/plan.ts';
+import { createSender } from '../../../src/beat/send.ts';
 import { startWorker } from '../../../src/worker/index.ts';
 import { places, shop, stopAll } from './places.ts';
 
@@ -46,6 +50,36 @@ describe.each(Object.entries(places))('%s', (_, place) => {
       expect(list.map(({ error }) => error !== undefined)).toEqual([false, false, false, false, true]);
     }, soon);
     expect(ran).toHaveLength(8);
+  });
+
+  it('a run that a second beat sends too, since the first did not come to note it, takes effect once: while it runs, and when it is over', async () => {
+    await using app = shop(place());
+    const { promise: open, resolve } = Promise.withResolvers<void>();
+    const ran: string[] = [];
+    app.task('slow', { bind: true }, async (ctx) => {
+      ran.push(ctx.request.id);
+      await open;
+    });
+    await using store = await openScheduleStore(app);
+    const senders = await Promise.all([createSender(app, store), createSender(app, store)]);
+    const send = async (...dues: readonly number[]): Promise<void> => {
+      const entry = readEntry('e', { task: 'slow', schedule: 1 });
+      const runs = dues.map((due) => ({ entry, id: runId(app.name, 'e', due), due }));
+      for (const sender of senders) expect(await sender.send(runs)).toEqual(runs.map(() => undefined));
+    };
+    await using _worker = await startWorker(app, { withoutHeartbeat: true, mingle: false });
+    const broker = await app.openBroker('read');
+    const taken = (): Promise<void> =>
+      vi.waitFor(async () => expect(await broker.peek(app.settings.taskDefaultQueue, 10)).toEqual([]), soon);
+    await send(1, 2);
+    await taken();
+    expect(ran).toEqual([1, 2].map((due) => runId(app.name, 'e', due)));
+    resolve();
+    await Promise.all(ran.map((id) => app.result(id).get({ timeout: 10 })));
+    await send(1, 2, 3);
+    await app.result(runId(app.name, 'e', 3)).get({ timeout: 10 });
+    await taken();
+    expect(ran).toEqual([1, 2, 3].map((due) => runId(app.name, 'e', due)));
   });
 
   it('follows what is changed at run time within a second', async () => {

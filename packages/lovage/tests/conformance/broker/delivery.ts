@@ -1,6 +1,6 @@
 // In which order, how many at once, and what bytes.
 import { expect, test, vi } from 'vitest';
-import { freshQueue, freshQueues, message, publish, read, SOON, text } from './harness.ts';
+import { freshQueue, freshQueues, message, now, publish, read, SOON, text } from './harness.ts';
 import type { Suite } from './suite.ts';
 
 const numbers = (count: number, from = 0): number[] => Array.from({ length: count }, (_, index) => from + index);
@@ -63,6 +63,28 @@ export function describeDelivery({ setup, traits }: Suite): void {
     const delivery = await reader.one();
     expect(delivery.attempts).toBe(2);
     await reader.ack(delivery);
+  });
+
+  test('a message whose sender says that it may be a repeat is taken for one, also when it comes later, and counts no start', async () => {
+    await using harness = await setup();
+    await using broker = await harness.open();
+    const queue = await freshQueue(broker);
+    const headers = { task: 't', id: 'i', 'x-lovage-attempts': 0 };
+    const later = { headers, dueAt: now() + 1 };
+    await publish(
+      broker,
+      message(queue, 'now', { headers }),
+      message(queue, 'alike', { headers }),
+      message(queue, 'later', later),
+    );
+    await using reader = await read(broker, queue);
+    const found = await reader.take(3);
+    await reader.ack(...found);
+    expect(found.map((delivery) => [text(delivery), delivery.redelivered, delivery.attempts])).toEqual([
+      ['now', true, 1],
+      ['alike', true, 1],
+      ['later', true, 1],
+    ]);
   });
 
   test('a waiting subscription hears of a new message', async () => {
