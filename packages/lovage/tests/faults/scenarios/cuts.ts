@@ -75,8 +75,8 @@ function countCopies(proxy: FaultProxy | undefined): () => number {
       if (direction !== 'up' || name !== HEADER) return false;
       const text = bytes.toString('latin1');
       const id = /\b(c\d+-\d+|last-\d+)\b/.exec(text)?.[1];
-      // What a worker sends anew bears its count.
-      if (id !== undefined && !text.includes('x-lovage-attempts')) sent.set(id, (sent.get(id) ?? 0) + 1);
+      // What a worker sends anew bears its count; what a driver repeats bears 0.
+      if (id !== undefined && !/x-lovage-attempts(?!I\0{4})/.test(text)) sent.set(id, (sent.get(id) ?? 0) + 1);
       return false;
     },
   });
