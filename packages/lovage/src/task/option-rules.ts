@@ -155,7 +155,10 @@ export const TASK_RULES: OptionRules<DeclareOptions> = {
 /** Options of a run in place. */
 export const APPLY_RULES: OptionRules<ApplyOptions> = {
   throw: boolean,
-  taskId: name,
+  taskId: {
+    must: 'a text that is not empty, without control characters, of 255 bytes at most',
+    fits: (value) => name.fits(value) && value !== '',
+  },
   link: links,
   linkError: links,
   headers: map,

@@ -133,6 +133,8 @@ test('an option of the wrong kind is refused where it is written', async () => {
   await expect(task.applyAsync([], { queue: { name: 'q' } } as object)).rejects.toThrow(
     'queue must be the name of a queue, without control characters, of 255 bytes at most, not an object',
   );
+  // No worker takes a message without an id, and nobody could ask for its result.
+  await expect(task.applyAsync([], { taskId: '' })).rejects.toThrow('taskId must be a text that is not empty');
   await expect(task.applyAsync([], { eta: 'tomorrow' })).rejects.toThrow(ConfigurationError);
   expect(() => app.task('u', { maxRetries: '3' } as object, () => 1)).toThrow(
     "The task 'u' has a wrong option: maxRetries must be",
