@@ -73,7 +73,7 @@ const CANVAS_ROWS: readonly Row[] = CANVASES.map(({ canvas, title, goals: [bullm
   measure: canvasTime,
   peers: peers(
     ['Lovage', 'BullMQ', 'Celery prefork'],
-    { count: 10, options: { concurrency: 100, canvas } },
+    { count: 100, options: { concurrency: 100, canvas } },
     { 'Celery prefork': { count: 2 } },
   ),
   goals: [
@@ -119,7 +119,7 @@ export const ROWS: readonly Row[] = [
     measure: enqueue,
     peers: peers(
       [...NODE_PEERS, 'Celery prefork', 'raw loop'],
-      { count: 10_000, options: { mode: 'awaited' } },
+      { count: 40_000, options: { mode: 'awaited' } },
       { 'Celery prefork': { count: 3000 } },
     ),
     goals: [{ peer: 'BullMQ', ratio: 1.6 }],
@@ -129,7 +129,7 @@ export const ROWS: readonly Row[] = [
     title: 'Redis, enqueue, 100 in flight',
     unit: 'perSecond',
     measure: enqueue,
-    peers: peers([...NODE_PEERS, 'raw loop'], { count: 40_000, options: { mode: 'inflight' } }),
+    peers: peers([...NODE_PEERS, 'raw loop'], { count: 200_000, options: { mode: 'inflight' } }),
     goals: [{ peer: 'BullMQ', ratio: 2.5 }],
   },
   {
@@ -197,7 +197,7 @@ export const ROWS: readonly Row[] = [
     title: 'Redis, `.get()` one after the other',
     unit: 'perSecond',
     measure: sequentialGets,
-    peers: peers([...NODE_PEERS, 'Celery prefork', 'raw loop'], { count: 2000 }, { 'Celery prefork': { count: 500 } }),
+    peers: peers([...NODE_PEERS, 'Celery prefork', 'raw loop'], { count: 10_000 }, { 'Celery prefork': { count: 500 } }),
     goals: [{ peer: 'BullMQ', ratio: 5 }],
   },
   {

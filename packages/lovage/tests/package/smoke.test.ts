@@ -1,6 +1,6 @@
 // The package as its users get it: packed, installed into an empty project, and used on every supported Node from ESM and from CommonJS.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -75,6 +75,13 @@ describe.each(Object.keys(VERSIONS))('on Node %s', (major) => {
     const { stdout } = await run(node, [join(folder, file)], { cwd: folder, timeout: 60_000 });
     expect(JSON.parse(stdout.trim().split('\n').at(-1) as string)).toEqual({ sum: 5, failure: 'RangeError' });
   });
+});
+
+test('what is loaded is ASCII: V8 keeps other text at twice the size', () => {
+  const dist = join(folder, 'node_modules/lovage/dist');
+  const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'));
+  expect(files.length).toBeGreaterThan(20);
+  expect(files.filter((file) => /[^\0-\u007f]/.test(readFileSync(join(dist, file), 'utf8')))).toEqual([]);
 });
 
 test('Redis needs nothing more installed: plain, by TLS behind Sentinel, in a Cluster', async () => {
