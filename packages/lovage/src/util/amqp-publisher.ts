@@ -3,6 +3,7 @@
 //
 // One publish goes in rounds. A round: have a line; wait while RabbitMQ is blocked; write what is open; wait for the confirms.
 // A round ends when all are confirmed, when the line breaks (what was not confirmed is written again in the next), or at the deadline.
+// A message that RabbitMQ does not allow closes the channel under all that are on their way there, so these are sifted: see #sift.
 // What is written again may be stored twice: it is the same message with the same id, it says that it is a repeat (`repeat`), and it has
 // one final state (docs/reliability.md, promise 1). Reporting it as unknown instead would make every caller do just this.
 import type { AmqpConfirmChannel, AmqpConnection, AmqpDelivery, AmqpProperties } from './amqp-client.ts';
@@ -185,16 +186,19 @@ function writeAll(line: Line, entries: readonly Entry[]): Promise<void> {
   return promise;
 }
 
-/** The server closed the channel but not the line: something in this round was not allowed. */
+/** The server closed the channel but not the line: the exchange of something in this round has gone. */
 function blame(line: Line, entries: readonly Entry[]): void {
   const { error } = line;
-  if (error === undefined || !line.connection.isOpen) return;
+  if (error?.code !== NOT_FOUND || !line.connection.isOpen) return;
   for (const entry of entries) {
-    if (!isOpen(entry)) continue;
-    if (error.code !== NOT_FOUND)
-      fail(entry, new BrokerError(`RabbitMQ refused a message: ${error.message}`, { cause: error }), entries.length === 1);
-    else if (error.message.includes(`'${entry.letter.exchange}'`)) fail(entry, noExchange(entry.letter.exchange, error), true);
+    const { exchange } = entry.letter;
+    if (isOpen(entry) && error.message.includes(`'${exchange}'`)) fail(entry, noExchange(exchange, error), true);
   }
+}
+
+/** Did the server close the channel, and not the line, over a message that it does not allow? */
+function refusal({ connection, error }: Line): Error | undefined {
+  return error !== undefined && error.code !== NOT_FOUND && connection.isOpen ? error : undefined;
 }
 
 /** Ends early, without an error, when the line breaks. */
@@ -259,6 +263,7 @@ class ReconnectingPublisher implements AmqpPublisher {
         if (retry > 0) this.#markRepeats(entries);
         await round(line, entries.filter(isOpen), signal);
         lastError = line.error;
+        if (refusal(line) !== undefined) await this.#sift(entries.filter(isOpen), signal);
       } catch (error) {
         if (!signal.aborted && error instanceof BrokerConnectionError && error.transient) lastError = error;
         else this.#giveUp(entries, signal.aborted ? atDeadline(this.#line, lastError, signal) : error);
@@ -271,6 +276,30 @@ class ReconnectingPublisher implements AmqpPublisher {
     const { repeat } = this.#options;
     if (repeat === undefined) return;
     for (const entry of entries) if (entry.state === 'written') entry.letter = repeat(entry.letter);
+  }
+
+  /** Finds out, half by half on channels of their own, which of them RabbitMQ refuses; whoever shared a channel with it is stored. */
+  async #sift(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
+    if (entries.length === 0) return;
+    const { connection } = await orAborted(this.#open(), signal);
+    const line = watchChannel(connection, await orAborted(connection.confirmChannel(), signal));
+    this.#markRepeats(entries);
+    try {
+      await round(line, entries, signal);
+    } finally {
+      if (line.isOpen) await line.channel.close();
+    }
+    const error = refusal(line);
+    const suspects = entries.filter(isOpen);
+    const [suspect] = suspects;
+    if (error === undefined || suspect === undefined) return;
+    if (suspects.length === 1) {
+      fail(suspect, new BrokerError(`RabbitMQ refused a message: ${error.message}`, { cause: error }), true);
+      return;
+    }
+    const middle = Math.ceil(suspects.length / 2);
+    await this.#sift(suspects.slice(0, middle), signal);
+    await this.#sift(suspects.slice(middle), signal);
   }
 
   #giveUp(entries: readonly Entry[], cause: unknown): void {

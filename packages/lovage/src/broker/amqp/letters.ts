@@ -25,6 +25,9 @@ const EXTRA: readonly (readonly [wire: string, own: 'messageId' | 'timestamp' | 
   ['app_id', 'appId'],
 ];
 
+/** Milliseconds. RabbitMQ closes the channel over a longer life, and with it all that is on its way there; workers look at `expires` themselves. */
+const LONGEST_LIFE = 2 ** 32 - 1;
+
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 
 function asBuffer(body: Uint8Array): Buffer {
@@ -42,7 +45,7 @@ function writeProperties({ properties, headers }: Message): Mutable<AmqpProperti
     priority,
     correlationId,
     replyTo,
-    expiration,
+    ...(Number(expiration) > LONGEST_LIFE ? {} : { expiration }),
   };
   if (extra === undefined) return written;
   for (const [wire, own] of EXTRA) {

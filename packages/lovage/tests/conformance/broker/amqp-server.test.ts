@@ -81,6 +81,40 @@ describe('connections', () => {
   });
 });
 
+describe('a message that RabbitMQ does not allow', () => {
+  /** A login that is not the one of this connection closes the channel. */
+  const foreign = (queue: string) => {
+    const made = message(queue, 'foreign');
+    return { ...made, properties: { ...made.properties, extra: { user_id: 'somebody' } } };
+  };
+
+  test('takes nobody with it, neither of its batch nor of others', async () => {
+    await using broker = await openAt(rabbit.url);
+    const queue = await freshQueue(broker);
+    const batch = [message(queue, 'a'), message(queue, 'b'), foreign(queue), message(queue, 'c'), foreign(queue)];
+    const others = ['d', 'e'].map((body) => publish(broker, message(queue, body)));
+    const [error] = await Promise.all([failure(broker.publish(batch, { signal: soon() })), ...others]);
+    expect(error).toMatchObject({ failures: [2, 4].map((index) => ({ index, stored: 'no' })), transient: false });
+    await using reader = await read(broker, queue);
+    const bodies = new Set<string>();
+    while (bodies.size < 5) {
+      const delivery = await reader.one();
+      bodies.add(text(delivery));
+      await reader.ack(delivery);
+    }
+    expect([...bodies].sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  test('is none because of a life longer than RabbitMQ can count', async () => {
+    await using broker = await openAt(rabbit.url);
+    const queue = await freshQueue(broker);
+    const made = message(queue, 'long');
+    await publish(broker, { ...made, properties: { ...made.properties, expiration: String(2 ** 41) } });
+    await using reader = await read(broker, queue);
+    expect(text(await reader.one())).toBe('long');
+  });
+});
+
 test('a program that only sends ends by itself, its connection still open', async () => {
   const door = new URL('../../../src/broker/index.ts', import.meta.url).href;
   await using broker = await openAt(rabbit.url);
