@@ -143,6 +143,8 @@ VALUES = (
     ('countdown member', lambda: chord([add(1, 1).set(countdown=0.3), add(1, 1)], sum_()), 4),
     ('countdown group', lambda: group(add(1, 1), add(2, 2)), [2, 4], dict(args=(), countdown=0.3)),
     ('expires far', lambda: chain(add(1, 1), add(1)), 3, dict(args=(), expires=100)),
+    ('expires later than RabbitMQ can count', lambda: chain(add(1, 1), add(1).set(expires='2099-01-01T00:00:00+00:00')), 3),
+    ('link of which one is no group', lambda: chain(same(2), group(add(1), add(2)), sum_().set(link=[wire(add(1)), wire(group(add(1), add(2)))])), 7),
     ('immutable step', lambda: chain(add(1, 1), add_si(5, 5), add(1)), 11),
     ('stamp step', lambda: chain(same(1), st(stamps(), mon='abc')), [{'mon': 'abc'}, ['mon']]),
     ('stamp two steps', lambda: chain(same(1), st(stamps(), mon='abc', many=['x', 'y']), st(same(), a=1)), [{'mon': 'abc', 'many': ['x', 'y']}, ['many', 'mon']]),
