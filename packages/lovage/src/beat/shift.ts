@@ -1,11 +1,14 @@
 // What the leader does while it leads: keeps the entries at hand, sends those that are due, notes how far each is.
 import type { Lovage } from '../app/index.ts';
-import { backoff, logger, reasonOf } from '../util/index.ts';
+import { backoff, logger } from '../util/index.ts';
+import { ClockWatch } from './clock-watch.ts';
+import { type Job, jobOf, progress, progressAfter, runsOf, settle } from './job.ts';
 import { plan, type Run } from './plan.ts';
 import { Complaints, makeRoster, nowOf, type Place, type Roster } from './roster.ts';
 import type { RunFailure, Sender } from './send.ts';
 import { type EntryState, writeState } from './state.ts';
 import type { Change, ScheduleStore } from './store.ts';
+import { tellAnew, tellDropped, tellFailed, tellPutOff, tellSent } from './tell.ts';
 
 const log = logger('beat');
 /** Entries whose runs are sent and noted together. */
@@ -15,19 +18,6 @@ const RETRY = { first: 0.5, cap: 30 };
 const AWAY = { first: 0.5, cap: 5 };
 /** Seconds after which a broker that does not answer is spoken of. */
 const SLOW = 1;
-/** Milliseconds by which the clock is put back before anybody notices. */
-const PUT_BACK = 500;
-
-/** What one entry has to send. */
-interface Job {
-  readonly place: Place;
-  /** Runs that somebody claimed and may have sent. */
-  readonly repeated: readonly Run[];
-  readonly runs: readonly Run[];
-  readonly lastDue: number;
-  /** When to look at it again, if all goes well. */
-  readonly wakeAt: number | undefined;
-}
 
 export interface ShiftOptions {
   readonly app: Lovage;
@@ -53,8 +43,7 @@ export class Shift {
   /** Failures of the store, one after the other, and when it may be tried again (epoch milliseconds). */
   #failures = 0;
   #retryAt = 0;
-  /** Milliseconds: what the wall clock and the one that never goes back said last. */
-  #clocks: { readonly wall: number; readonly steady: number } | undefined;
+  readonly #clocks = new ClockWatch();
 
   constructor(options: ShiftOptions) {
     this.#options = options;
@@ -87,13 +76,10 @@ export class Shift {
 
   /** After the clock was put back, what was planned by the old one would wait too long: all entries are planned anew. */
   lookAtClock(): void {
-    const { wall, steady } = { wall: this.#now, steady: this.#options.app.time.monotonic() };
-    const before = this.#clocks;
-    this.#clocks = { wall, steady };
-    if (before === undefined || wall - before.wall - (steady - before.steady) > -PUT_BACK) return;
-    log.warning('The clock was put back by {seconds} s: all entries are looked at anew.', {
-      seconds: Math.round((steady - before.steady - (wall - before.wall)) / 1000),
-    });
+    const wall = this.#now;
+    const back = this.#clocks.look(wall, this.#options.app.time.monotonic());
+    if (back === 0) return;
+    log.warning('The clock was put back by {seconds} s: all entries are looked at anew.', { seconds: Math.round(back / 1000) });
     this.#retryAt = Math.min(this.#retryAt, wall);
     for (const place of this.#roster.places.values()) place.wakeAt = wall;
   }
@@ -169,22 +155,12 @@ export class Shift {
     const { app } = this.#options;
     const { entry } = place.resolved;
     try {
-      const { runs, lastDue, dropped, wakeAt } = plan(
-        { entry, times: place.times, state: place.state },
-        app.name,
-        app.settings,
-        now,
-      );
-      if (lastDue < place.state.lastDue) tellAnew(entry.name, place.state.lastDue);
-      if (dropped !== undefined) tellDropped(entry.name, dropped, runs.length > 0);
-      const policy = entry.misfirePolicy ?? app.settings.beatMisfirePolicy;
-      // A newer run takes the place of one that could not be sent, unless all are wanted.
-      const repeated = runs.length > 0 && policy !== 'all' ? [] : place.state.pending.map(({ id, due }) => ({ entry, id, due }));
-      if (runs.length + repeated.length === 0 && lastDue === place.state.lastDue) {
-        place.wakeAt = wakeAt;
-        return undefined;
-      }
-      return { place, repeated, runs, lastDue, wakeAt };
+      const round = plan({ entry, times: place.times, state: place.state }, app.name, app.settings, now);
+      if (round.lastDue < place.state.lastDue) tellAnew(entry.name, place.state.lastDue);
+      if (round.dropped !== undefined) tellDropped(entry.name, round.dropped, round.runs.length > 0);
+      const job = jobOf(place, round, entry.misfirePolicy ?? app.settings.beatMisfirePolicy);
+      if (job === undefined) place.wakeAt = round.wakeAt;
+      return job;
     } catch (error) {
       place.wakeAt = undefined;
       this.#complaints.tell({ name: entry.name, error: error instanceof Error ? error : new Error(String(error)) });
@@ -201,7 +177,7 @@ export class Shift {
     const changes = (failed: ReadonlySet<Run>): readonly Change[] =>
       jobs.map((job) => {
         const sent = job.runs.filter((run) => !failed.has(run)).length;
-        const state = this.#after(job, sent, []);
+        const state = progress(job, sent, [], this.#now);
         states.set(job, state);
         return [job.place.resolved.entry.name, writeState(state)];
       });
@@ -228,14 +204,18 @@ export class Shift {
   /** Claims, sends, notes. The broker is asked for first: between claiming and sending as little time as can be may go by. */
   async #sendApart(jobs: readonly Job[]): Promise<void> {
     if (!(await this.#reachBroker(jobs))) return;
-    const claimed = jobs.map((job) => ({ job, state: this.#after(job, 0, [...job.repeated, ...job.runs]) }));
+    const claimed = jobs.map((job) => ({ job, state: progress(job, 0, runsOf(job), this.#now) }));
     if (!(await this.#commit(claimed.map(({ job, state }) => [job.place.resolved.entry.name, writeState(state)])))) return;
     for (const { job, state } of claimed) job.place.state = state;
     if (!this.#options.isFresh()) return this.#putOff(jobs, 'this beat stood still, and another may lead');
     const runs = [...jobs.flatMap((job) => job.repeated), ...jobs.flatMap((job) => job.runs)];
     const ends = await this.#options.sender.send(runs);
     const failures = new Map<Run, RunFailure>(runs.map((run, index) => [run, ends[index]]));
-    const noted = jobs.map((job) => ({ job, state: this.#sent(job, failures) }));
+    for (const run of jobs.flatMap(runsOf)) {
+      const failure = failures.get(run);
+      if (failure?.transient === false) tellFailed(run.entry.name, failure.error);
+    }
+    const noted = jobs.map((job) => ({ job, state: progressAfter(job, failures, this.#now) }));
     const sent = [...failures].flatMap(([run, failure]) => (failure === undefined ? [run] : []));
     tellSent(sent);
     for (const { job, state } of noted) if (state.pending.length === 0) settle(job, state);
@@ -265,30 +245,6 @@ export class Shift {
     return why === undefined;
   }
 
-  /** How far an entry is once its claimed runs went as they did. */
-  #sent(job: Job, failures: ReadonlyMap<Run, RunFailure>): EntryState {
-    const { entry } = job.place.resolved;
-    const all = [...job.repeated, ...job.runs];
-    const pending = all.filter((run) => failures.get(run)?.transient === true);
-    for (const run of all) {
-      const failure = failures.get(run);
-      if (failure !== undefined && !failure.transient) tellFailed(entry.name, failure.error);
-    }
-    const sent = all.filter((run) => failures.get(run) === undefined).length;
-    return this.#after(job, sent, pending);
-  }
-
-  #after({ place, lastDue }: Job, sent: number, pending: readonly Run[]): EntryState {
-    const { state } = place;
-    return {
-      ...state,
-      lastDue,
-      lastRunAt: sent > 0 ? this.#now : state.lastRunAt,
-      totalRuns: state.totalRuns + sent,
-      pending: pending.map(({ id, due }) => ({ id, due })),
-    };
-  }
-
   /** These cannot be sent now: the same again in a while. */
   #putOff(jobs: readonly Job[], error: unknown, pace: typeof RETRY = RETRY): void {
     const wait = backoff(Math.max(...jobs.map(({ place }) => place.tries)), pace);
@@ -303,44 +259,4 @@ export class Shift {
 /** The store answered that what is written does not fit what is there: nothing was done. */
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError' && error.message.startsWith('WRONGTYPE');
-}
-
-function tellPutOff(jobs: readonly Job[], wait: number, error: unknown): void {
-  const names = jobs.slice(0, 3).map(({ place }) => place.resolved.entry.name);
-  log.error('Runs of {count} entries ({names}) could not be sent, tried again in {wait} s: {error}', {
-    count: jobs.length,
-    names: names.join(', '),
-    wait: Math.round(wait * 10) / 10,
-    error: reasonOf(error),
-  });
-}
-
-function settle({ place, wakeAt }: Job, state: EntryState): void {
-  place.state = state;
-  place.tries = 0;
-  place.wakeAt = wakeAt;
-}
-
-function tellSent(runs: readonly Run[]): void {
-  for (const { entry, id } of runs)
-    log.info('Scheduler: Sent due task {name} ({task}), id {id}', { name: entry.name, task: entry.task, id });
-}
-
-function tellFailed(name: string, error: Error): void {
-  log.error("A run of the schedule entry '{name}' cannot be sent and is left out: {error}", { name, error: error.message });
-}
-
-function tellAnew(name: string, lastDue: number): void {
-  log.warning("The last run of the schedule entry '{name}' was due at {due}, which is still to come: it begins anew.", {
-    name,
-    due: new Date(lastDue).toISOString(),
-  });
-}
-
-function tellDropped(name: string, due: number, isMadeUp: boolean): void {
-  log.warning("The schedule entry '{name}' missed runs, the first that is not made up for was due at {due}{rest}", {
-    name,
-    due: new Date(due).toISOString(),
-    rest: isMadeUp ? '; the latest is sent.' : '.',
-  });
 }
