@@ -103,7 +103,7 @@ const HEAD = `# The command line
 
 ${help()}
 
-The app is found by \`-A\`, before or after the command: a path with or without its extension, or a package, and after a colon the export.
+The app is found by \`-A\`, before or after the command: a path with or without its extension, a folder (its \`index\`, or else \`lovage\`, \`app\` or \`tasks\` in it), or a package, and after a colon the export.
 [celery.md](celery.md) says what became of each command and option of Celery's.
 Without \`-A\`, \`lovage\`, \`app\` and \`tasks\` are looked for here and in \`src\`. A mistake in a module of yours is told with the place in it.
 

@@ -1,5 +1,5 @@
 // From `-A` to an app: loads the module, finds the one app that it exports, applies what the command line says, loads its tasks.
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigurationError, didYouMean } from '../util/index.ts';
 import type { SettingsInput } from './config.ts';
@@ -72,10 +72,20 @@ export async function findAppModule(specifier: string | undefined, base: string 
 /** The app that a module exports. */
 export async function loadApp(specifier: string, base?: string): Promise<Lovage> {
   const { path, name } = splitExport(specifier);
-  const file = resolveModule(path, base);
+  const file = inFolder(path, base) ?? resolveModule(path, base);
   const app = pickApp(await importModule(file), file, name);
   origins.set(app, { specifier, base: base ?? process.cwd() });
   return app;
+}
+
+/** Of a folder without an index: what would be found in it without `-A`. */
+function inFolder(path: string, base: string = process.cwd()): string | undefined {
+  const folder = resolve(base, path);
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
+  const hasIndex = EXTENSIONS.some(
+    (extension) => existsSync(resolve(folder, `index${extension}`)) || existsSync(folder + extension),
+  );
+  return hasIndex ? undefined : usualPlace(folder);
 }
 
 /** Without `-A`: the first of the usual places that exists. */

@@ -38,6 +38,8 @@ async function tellPreload(app: Lovage, { name, preload }: Errand): Promise<void
 async function load(errand: Errand, pairs: readonly string[]): Promise<Lovage> {
   const { global } = errand;
   const { claimEnvironment, findApp } = await import('../app/index.ts');
+  // What a module says as it is loaded is not the answer.
+  if (global.json) console.log = console.info = console.debug = console.error;
   claimEnvironment(await errand.variables());
   try {
     return await findApp(global.app, {

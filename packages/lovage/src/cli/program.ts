@@ -16,6 +16,15 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((done) => stream.write('', () => done()));
 }
 
+/** Nothing was left that could go on: an end without an outcome, which must not look like a good one. */
+function sayUnfinished(code: number): void {
+  if (code !== 0) return;
+  process.stderr.write(
+    'Error: The command ended before it was done: what it waited for can never come. Does a module wait at its top level (await) for something that nothing keeps open?\n',
+  );
+  process.exitCode = 1;
+}
+
 /** The program: runs this process's command line and ends the process, also when a module of the user left something open. */
 export async function program(): Promise<void> {
   process.stdout.on('error', onStreamError);
@@ -28,9 +37,11 @@ export async function program(): Promise<void> {
   leaveFirstPlace(argv);
   let anew = false;
   const { main } = await import('./main.ts');
+  process.once('exit', sayUnfinished);
   const code = await main(argv, () => {
     anew = true;
   });
+  process.off('exit', sayUnfinished);
   process.exitCode = code;
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   // The same process id: whoever watches over it sees no end.

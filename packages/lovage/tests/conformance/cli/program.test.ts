@@ -22,6 +22,8 @@ app.task('a', async () => 2);
 `,
   'syntax.ts': 'export const x = ;\n',
   'missing.ts': "import 'no-such-package-anywhere';\n",
+  'endless.ts': 'export const app = await new Promise(() => undefined);\n',
+  'loud/lovage.ts': `console.log('noise');\n${TASKS}`,
 });
 
 beforeAll(ensureBuilt, 60_000);
@@ -99,6 +101,20 @@ test.concurrent.each(['redis://127.0.0.1:1/0', 'amqp://127.0.0.1:1//'])(
     );
   },
 );
+
+test('a module that waits for ever is no success', async () => {
+  expect(await shop.run(['-A', 'endless.ts', 'queues'])).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('ended before it was done') as unknown,
+  });
+});
+
+test('-A names a folder; what a module prints as it is loaded does not stand in the way of --json', async () => {
+  const { code, stdout, stderr } = await shop.run(['-A', 'loud', 'list', '--declared', '--json']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: 'noise\n' });
+  expect(JSON.parse(stdout)).toMatchObject([{ queue: 'celery' }]);
+});
 
 test('with --json an error is JSON on stdout', async () => {
   const { code, stdout, stderr } = await shop.run(['-A', 'nope.ts', 'queues', '--json']);

@@ -41,6 +41,20 @@ test('a module is found without its extension, and as a folder with an index', a
   await expect(importModule('./nothing', folder)).rejects.toThrow(ConfigurationError);
 });
 
+test('of a folder without an index the usual place in it is the app', async () => {
+  const lovage = JSON.stringify(new URL('../../../src/index.ts', import.meta.url).href);
+  const app = `import { Lovage } from ${lovage}; export const app = new Lovage('found');`;
+  const folder = project({
+    'proj/lovage.ts': app,
+    'none/x.ts': '',
+    'both.ts': app,
+    'both/app.ts': "throw new Error('not this one');",
+  });
+  expect((await findApp('proj', { base: folder })).name).toBe('found');
+  expect((await findApp('./both', { base: folder })).name).toBe('found');
+  await expect(findApp('./none', { base: folder })).rejects.toThrow(ConfigurationError);
+});
+
 test('TypeScript that Node cannot strip is loaded all the same, and shares what was loaded before', async () => {
   const folder = project({
     'app.ts': 'export const list: string[] = [];',
