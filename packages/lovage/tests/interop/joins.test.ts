@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Lovage } from '../../src/index.ts';
+import type { WireSignature } from '../../src/protocol/index.ts';
 import { startWorker } from '../../src/worker/index.ts';
 import { amqpUrl, redisUrl } from '../support/servers.ts';
 import { type PythonClient, startPythonClient, startPythonWorker } from './peer.ts';
@@ -79,6 +80,12 @@ function define(app: Lovage, path: string): void {
     request.parentId,
     request.group ?? null,
   ]);
+  app.task('js.put_again', { bind: true, params: ['value', 'name'] }, (context, value: unknown, name: unknown) =>
+    context.request.retries > 0 ? [name, value] : context.retry({ countdown: 0 }),
+  );
+  app.task('js.other', { bind: true, params: ['value', 'other'] }, (context, value: unknown, other: WireSignature) =>
+    context.replace(app.signature(other).with(value)),
+  );
   app.task('js.put', { params: ['value', 'name'] }, (value: unknown, name: unknown) => [name, value]);
   app.task('js.silent', { ignoreResult: true }, (x: number) => x);
   app.task('js.ignores', { bind: true }, (context) => context.ignore('not today'));
@@ -240,8 +247,8 @@ describe.each(['Redis', 'RabbitMQ'] as const)('a canvas made in Python, on %s', 
     expect([root, parent]).toEqual([id, first]);
   });
 
-  test('forty random ones, with members that fail, give what a model says', async () => {
-    expect(await run('import random_canvas\nrandom_canvas.differences(11, 40)')).toEqual([]);
+  test('forty random ones, with members that fail, run again or are replaced, give what a model says', async () => {
+    expect(await run('import random_canvas\nrandom_canvas.differences(13, 40)')).toEqual([]);
   });
 
   test('an errback that is sent is a group of one', async () => {

@@ -1,4 +1,6 @@
-"""Random canvases that a Celery client makes for Lovage workers, and what they give by a simple model: values flow from step to step."""
+"""Random canvases that a Celery client makes for Lovage workers, and what they give by a simple model: values flow from step to step; a task
+that is replaced gives what takes its place gives."""
+import json
 import random
 import time
 
@@ -21,8 +23,11 @@ def random_canvas(rnd, depth):
     kind = rnd.random()
     if depth == 0 or kind < 0.3:
         name = 't%d' % rnd.randrange(10 ** 6)
-        return ['fails' if rnd.random() < 0.05 else 'immutable' if rnd.random() < 0.15 else 'task', name]
+        kind = rnd.random()
+        return ['fails' if kind < 0.05 else 'immutable' if kind < 0.2 else 'again' if kind < 0.3 else 'task', name]
     inner = lambda: random_canvas(rnd, depth - 1)
+    if kind < 0.38:
+        return ['replaced', inner()]
     if kind < 0.6:
         return ['chain', [inner() for _ in range(rnd.randint(2, 4))]]
     if kind < 0.75:
@@ -41,8 +46,12 @@ def made(written):
         return js('put', parts)
     if kind == 'immutable':
         return js('put', None, parts).set(immutable=True)
+    if kind == 'again':
+        return js('put_again', parts)
     if kind == 'fails':
         return js('boom', parts)
+    if kind == 'replaced':
+        return js('other', json.loads(json.dumps(made(parts))))
     if kind == 'chain':
         return chain(*[made(part) for part in parts])
     if kind == 'group':
@@ -52,8 +61,10 @@ def made(written):
 
 def model(written, value):
     kind, parts = written[0], written[1]
-    if kind == 'task':
+    if kind in ('task', 'again'):
         return [parts, value]
+    if kind == 'replaced':
+        return model(parts, value)
     if kind == 'immutable':
         return [parts, None]
     if kind == 'fails':
