@@ -103,17 +103,20 @@ export async function openClient(
     failed(error);
   });
   const stop = (): void => cutClient(client);
-  const limited = (seconds: number): Timer =>
-    after(seconds, () => {
-      failure ??= new SilentServerError(`No answer within ${seconds} s`);
-      stop();
-    });
-  // The client's own time-out ends with the TCP handshake; a stopped server accepts and then says nothing.
-  let limit = limited(options.connectTimeout);
-  const heard = (): void => {
-    limit.cancel();
-    limit = limited(patience);
+  let limit: Timer | undefined;
+  const allow = (seconds: number): void => {
+    limit?.cancel();
+    // What came while this process was busy is read first.
+    const mine = after(seconds, () => setImmediate(() => limit === mine && giveUp(seconds)));
+    limit = mine;
   };
+  const giveUp = (seconds: number): void => {
+    failure ??= new SilentServerError(`No answer within ${seconds} s`);
+    stop();
+  };
+  // The client's own time-out ends with the TCP handshake; a stopped server accepts and then says nothing.
+  allow(options.connectTimeout);
+  const heard = (): void => allow(patience);
   client.once('connect', () => {
     client.stream.unref();
     client.stream.on('data', heard);
@@ -130,7 +133,8 @@ export async function openClient(
     stop();
     throw failure ?? error;
   } finally {
-    limit.cancel();
+    limit?.cancel();
+    limit = undefined;
     client.stream?.off('data', heard);
     signal?.removeEventListener('abort', stop);
   }
