@@ -12,6 +12,7 @@ import type { Outcome } from '../task/index.ts';
 import {
   BrokerConnectionError,
   type Clock,
+  Condition,
   logger,
   type Maybe,
   SignatureRefusedError,
@@ -85,7 +86,7 @@ export class Flow {
   /** Came after the pause; undefined once all is given back. */
   #late: Delivery[] | undefined = [];
   #prefetch = 0;
-  #change: PromiseWithResolvers<void> | undefined;
+  readonly #condition = new Condition();
   /** One message at a time, since the first suspect came. */
   #isolated = false;
   readonly #pace: Pace;
@@ -302,12 +303,12 @@ export class Flow {
 
   /** Resolves when nothing runs. */
   async still(): Promise<void> {
-    await this.#until(() => !this.runs);
+    await this.#condition.until(() => !this.runs);
   }
 
   /** Resolves when nothing runs and everything is settled. */
   async quiet(): Promise<void> {
-    await this.#until(() => this.#isQuiet);
+    await this.#condition.until(() => this.#isQuiet);
   }
 
   [Symbol.dispose](): void {
@@ -326,8 +327,7 @@ export class Flow {
       this.#prefetch = prefetch;
       void this.#limit(prefetch);
     }
-    this.#change?.resolve();
-    this.#change = undefined;
+    this.#condition.changed();
   }
 
   async #limit(prefetch: number): Promise<void> {
@@ -335,14 +335,6 @@ export class Flow {
       await this.#options.subscription()?.prefetch(prefetch);
     } catch (error) {
       log.debug('The prefetch of {prefetch} was not set: {error}', { prefetch, error: String(error) });
-    }
-  }
-
-  /** Looks again at each change. */
-  async #until(holds: () => boolean): Promise<void> {
-    while (!holds()) {
-      this.#change ??= Promise.withResolvers<void>();
-      await this.#change.promise;
     }
   }
 
@@ -403,7 +395,7 @@ export class Flow {
     await this.#limit(this.#prefetch);
     // What was already on its way from the subscription to us comes in, and goes back.
     await nextTurn();
-    await this.#until(() => this.#slots.running === 0 && this.#ends.pending === 0);
+    await this.#condition.until(() => this.#slots.running === 0 && this.#ends.pending === 0);
     if (entry.state === 'received' && entry.delivery !== undefined) await this.#returned.recollect(entry);
   }
 
