@@ -294,6 +294,10 @@ class SlotPool implements Pool {
   }
 
   #requeue(unbegun: readonly Assignment[]): void {
+    if (this.#broken !== undefined) {
+      for (const assignment of unbegun) this.#settle(assignment, lost(this.#broken.message, 0));
+      return;
+    }
     this.#queue.unshift(...unbegun);
     for (const assignment of unbegun) {
       this.#open.delete(assignment.seq);
