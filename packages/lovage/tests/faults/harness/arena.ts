@@ -33,6 +33,13 @@ export function hasStack(name: StackName): boolean {
   return !PEERS.has(name) || OTHERS.has(name);
 }
 
+export interface Allowance {
+  /** May this task lie among the dead letters? @default none */
+  readonly mayDie?: (id: string) => boolean;
+  /** May the broker have forgotten this task and its result? @default none */
+  readonly mayVanish?: (id: string) => boolean;
+}
+
 export interface Arena extends AsyncDisposable {
   readonly context: ScenarioContext;
   readonly stack: OpenStack;
@@ -45,10 +52,10 @@ export interface Arena extends AsyncDisposable {
   /** Until everything confirmed has finished or is explained, and the broker holds nothing; what is not by then is counted. */
   quiesce(seconds: number): Promise<void>;
   judgement(): Promise<Judgement>;
-  /** The result, with whatever the scenario measured. No task may lie among the dead letters that the scenario did not send there. */
+  /** The result, with whatever the scenario measured, and what it allows. */
   result(
     measured: Pick<ScenarioResult, 'inFlight' | 'recoverySeconds'> & Partial<ScenarioResult>,
-    mayDie?: (id: string) => boolean,
+    allowed?: Allowance,
   ): Promise<ScenarioResult>;
 }
 
@@ -120,10 +127,14 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
     until,
     quiesce: (seconds) => until('quiet', seconds, isQuiet).catch(() => undefined),
     judgement,
-    result: async (measured, mayDie = () => false) => {
-      const { lost, doubled, phantom, doubleFinal, withoutFinal } = await settledJudgement();
+    result: async (measured, { mayDie = () => false, mayVanish = () => false } = {}) => {
+      const { doubled, phantom, doubleFinal, ...missing } = await settledJudgement();
       const violations = [...(measured.violations ?? [])];
-      if (withoutFinal.length > 0) violations.push(`${withoutFinal.length} finished without a stored result`);
+      const lost = missing.lost.filter((id) => !mayVanish(id));
+      const withoutFinal = missing.withoutFinal.filter((id) => !mayVanish(id));
+      const vanished = missing.lost.length + missing.withoutFinal.length - lost.length - withoutFinal.length;
+      if (withoutFinal.length > 0)
+        violations.push(`${withoutFinal.length} finished without a stored result, as ${withoutFinal[0]}`);
       const dead = [...(await stack.deadLetters())].filter(([id]) => !mayDie(id));
       if (dead.length > 0) violations.push(`${dead.length} lie among the dead letters, as ${dead[0]?.join(': ')}`);
       return {
@@ -133,6 +144,7 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
         doubleFinal: doubleFinal.length,
         folder: stack.folder,
         ...measured,
+        ...(vanished === 0 ? {} : { note: `${vanished} tasks of the last moments before a death are forgotten` }),
         violations,
       };
     },
