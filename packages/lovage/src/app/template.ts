@@ -23,33 +23,27 @@ export interface HeaderTemplate {
 }
 
 /** Stand in the places of the differences while a template is made. */
-const PLACES = {
-  id: uuid(),
-  group: uuid(),
-  // Written as it is, like the others; no call has a text here.
-  groupIndex: uuid() as unknown as number,
-  rootId: uuid(),
-  parentId: uuid(),
-  argsRepr: uuid(),
-  kwargsRepr: uuid(),
-} satisfies Differences;
+const makePlaces = () =>
+  ({
+    id: uuid(),
+    group: uuid(),
+    // Written as it is, like the others; no call has a text here.
+    groupIndex: uuid() as unknown as number,
+    rootId: uuid(),
+    parentId: uuid(),
+    argsRepr: uuid(),
+    kwargsRepr: uuid(),
+  }) satisfies Differences;
 
 /** The template of what `write` makes of any differences; undefined when they do not stand in their order, each once. */
 export function makeTemplate(write: (differences: Differences) => Record<string, unknown>): HeaderTemplate | undefined {
-  const headers = write(PLACES);
-  const places = new RegExp(
-    Object.values(PLACES)
-      .map((place) => `"${place}"`)
-      .join('|'),
-    'g',
-  );
+  const differences = makePlaces();
+  const headers = write(differences);
+  const quotedPlaces = Object.values(differences).map((place) => `"${place}"`);
+  const places = new RegExp(quotedPlaces.join('|'), 'g');
   const text = JSON.stringify(headers);
-  const inOrder =
-    text.match(places)?.join() ===
-    Object.values(PLACES)
-      .map((place) => `"${place}"`)
-      .join();
-  if (!inOrder) return undefined;
+  // Each once, in their order.
+  if (text.match(places)?.join() !== quotedPlaces.join()) return undefined;
   const pieces = text.split(places) as unknown as HeaderTemplate['pieces'];
   const [first, group, index, root, parent, args, kwargs, last] = pieces;
   const alone = [`${first}"`, `"${group}null${index}null${root}"`, `"${parent}null${args}"`, `"${kwargs}"`, `"${last}`] as const;

@@ -23,7 +23,6 @@ export interface AuthOptions {
 }
 
 const SEPARATOR = Buffer.from([0, 1]);
-const PADDING = constants.RSA_PKCS1_PSS_PADDING;
 const DIGESTS: readonly string[] = [
   ...['sha1', 'sha224', 'sha256', 'sha384', 'sha512', 'sha512_224', 'sha512_256'],
   ...['sha3_224', 'sha3_256', 'sha3_384', 'sha3_512'],
@@ -133,7 +132,7 @@ export function createAuthSerializer(options: AuthOptions): Serializer {
       const inner = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
       const signature = sign(digest, inner, {
         key: signer.key,
-        padding: PADDING,
+        padding: constants.RSA_PKCS1_PSS_PADDING,
         saltLength: constants.RSA_PSS_SALTLEN_MAX_SIGN,
       });
       return pack({ signer: signer.id, signature, contentType, contentEncoding, inner }, oldLayout);
@@ -141,7 +140,7 @@ export function createAuthSerializer(options: AuthOptions): Serializer {
     decode: (body) => {
       const { signer: by, signature, contentType, contentEncoding, inner } = unpack(body, store);
       const { key } = store.find(by);
-      const pss = { key, padding: PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO };
+      const pss = { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO };
       if (!verify(digest, inner, pss, signature)) {
         throw new SignatureRefusedError(
           `The signature of ${JSON.stringify(by)} does not fit the body: it was changed on its way, signed with another key, or with another digest than ${options.digest} (securityDigest).`,
