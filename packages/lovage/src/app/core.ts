@@ -46,8 +46,8 @@ import {
 } from './connections.ts';
 import { createMailbox, type Mailbox, rememberingRevokes } from './control/index.ts';
 import { createDeclarations } from './declarations.ts';
-import { findConfigFile } from './discovery.ts';
 import { type AppEvents, createAppEvents } from './events.ts';
+import { findConfigFile } from './places.ts';
 import { createPlanner } from './plan.ts';
 import { createProducer, type Producer, type ProducerHost } from './producer.ts';
 import type { BroadcastNames } from './queues.ts';

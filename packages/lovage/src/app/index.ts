@@ -17,6 +17,7 @@ export { globMatch } from './glob.ts';
 export { type AppOrigin, type FindAppOptions, findApp, findAppModule, loadApp, originOf, pickApp } from './loader.ts';
 export { Lovage, type LovageParts, type SendTaskOptions, type SignatureOptions } from './lovage.ts';
 export { importModule, resolveModule, splitExport } from './modules.ts';
+export { findConfigFile, usualPlace } from './places.ts';
 export { priorityNumber } from './plan.ts';
 export type { PeekOptions, QueueHandle, WaitingTask } from './queue.ts';
 export { type Queue, type Queues, topologyOf } from './queues.ts';

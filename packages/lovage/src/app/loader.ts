@@ -5,10 +5,9 @@ import { ConfigurationError, didYouMean } from '../util/index.ts';
 import type { SettingsInput } from './config.ts';
 import { APP_MARK } from './copies.ts';
 import { Lovage } from './lovage.ts';
-import { EXTENSIONS, importModule, type ModuleExports, resolveModule, splitExport } from './modules.ts';
+import { importModule, type ModuleExports, resolveModule, splitExport } from './modules.ts';
+import { EXTENSIONS, PLACES, usualPlace } from './places.ts';
 
-/** Where an app is looked for when nobody says. */
-const PLACES = ['lovage', 'app', 'tasks', 'src/lovage', 'src/app', 'src/tasks'];
 /** Exports that are tried before all others. */
 const NAMES = ['default', 'app', 'lovage'];
 
@@ -86,13 +85,6 @@ function inFolder(path: string, base: string = process.cwd()): string | undefine
     (extension) => existsSync(resolve(folder, `index${extension}`)) || existsSync(folder + extension),
   );
   return hasIndex ? undefined : usualPlace(folder);
-}
-
-/** Without `-A`: the first of the usual places that exists. */
-function usualPlace(base: string): string | undefined {
-  return PLACES.flatMap((place) => EXTENSIONS.map((extension) => resolve(base, place + extension))).find((file) =>
-    existsSync(file),
-  );
 }
 
 function nothingFound(base: string): ConfigurationError {

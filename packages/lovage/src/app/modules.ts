@@ -6,6 +6,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ConfigurationError } from '../util/index.ts';
+import { EXTENSIONS } from './places.ts';
 
 /** What a module exports. */
 export type ModuleExports = Readonly<Record<string, unknown>>;
@@ -18,9 +19,6 @@ const TRY_JITI = new Set([
   'ERR_UNSUPPORTED_DIR_IMPORT',
   'ERR_MODULE_NOT_FOUND',
 ]);
-
-/** Files that stand for a path without an extension. */
-export const EXTENSIONS: readonly string[] = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs', '.tsx', '.jsx'];
 
 /** `path:export` or `path#export` → its two parts. */
 export function splitExport(specifier: string): { readonly path: string; readonly name: string | undefined } {

@@ -1,10 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { findConfigFile, findTaskModules } from '../../../src/app/discovery.ts';
+import { findTaskModules } from '../../../src/app/discovery.ts';
 import { findApp, pickApp } from '../../../src/app/loader.ts';
 import { Lovage } from '../../../src/app/lovage.ts';
 import { importModule, splitExport } from '../../../src/app/modules.ts';
+import { findConfigFile } from '../../../src/app/places.ts';
 import { ConfigurationError } from '../../../src/util/index.ts';
 import { testFolder } from '../../support/folder.ts';
 import { setup } from './support.ts';
