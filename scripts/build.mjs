@@ -85,6 +85,21 @@ const withoutFaces = {
     }),
 };
 
+/** The same for CommonJS, where what is used of a module always stands behind its name: every one is loaded when it is used. */
+const builtinsOnUse = {
+  name: 'builtins-on-use',
+  renderChunk: (code) => {
+    let text = code;
+    for (const [line, name, module] of code.matchAll(/^(?:let|const) (node_\w+) = require\("(node:[\w/]+)"\);$/gm)) {
+      const rest = text.replace(line, '').replaceAll(new RegExp(`(?<!\\w)${name}\\.`, 'g'), `(${name}()).`);
+      if (new RegExp(`\\b${name}\\b(?!\\(\\)\\)\\.)`).test(rest))
+        throw new Error(`${name} is used in a way that the build does not know.`);
+      text = `let ${name}_loaded;\nconst ${name} = () => (${name}_loaded ??= process.getBuiltinModule("${module}"));\n${rest}`;
+    }
+    return text;
+  },
+};
+
 /** The bundler prints every chunk once more after `renderChunk`, and writes characters out that stood there as escapes. */
 const inAscii = {
   name: 'in-ascii',
@@ -126,6 +141,11 @@ const FEW = [
 function modulesOf(chunks, file) {
   const wanted = chunks.filter(({ facadeModuleId }) => facadeModuleId === source(file));
   if (wanted.length === 0) throw new Error(`Nothing was built of ${file}.`);
+  return readWith(chunks, wanted);
+}
+
+/** Modules that are read with these chunks. */
+function readWith(chunks, wanted) {
   const reached = new Set(wanted);
   for (const { imports } of reached) {
     for (const chunk of chunks) if (imports.includes(chunk.fileName)) reached.add(chunk);
@@ -149,19 +169,22 @@ function groupsOf({ output }) {
   return names;
 }
 
+/** How every bundle is made of its doors. */
+const bundled = (input, plugins) => ({
+  input,
+  platform: 'node',
+  // The helpers of what is written out are brought by the bundler; the parser of command lines too, which is forty files of its own,
+  // and the client of Redis, which is sixty.
+  external: (id, importer) => !/^[./\0]|^@oxc-project\/runtime|^@optique\//.test(id) && !isRedisClient(id, importer),
+  // As the package says of itself: so what only one driver needs of a room lies in that driver's chunk.
+  treeshake: { moduleSideEffects: false },
+  // What Node 22 does not know yet (`using`) is written out.
+  transform: { target: 'es2024' },
+  plugins: [segmenterOnCall, redisClient(modules), ...plugins, inAscii],
+});
+
 async function bundle(folder) {
-  const build = await rolldown({
-    input: ENTRIES,
-    platform: 'node',
-    // The helpers of what is written out are brought by the bundler; the parser of command lines too, which is forty files of its own,
-    // and the client of Redis, which is sixty.
-    external: (id, importer) => !/^[./\0]|^@oxc-project\/runtime|^@optique\//.test(id) && !isRedisClient(id, importer),
-    // As the package says of itself: so what only one driver needs of a room lies in that driver's chunk.
-    treeshake: { moduleSideEffects: false },
-    // What Node 22 does not know yet (`using`) is written out.
-    transform: { target: 'es2024' },
-    plugins: [segmenterOnCall, redisClient(modules), withoutFaces, inAscii],
-  });
+  const build = await rolldown(bundled(ENTRIES, [withoutFaces]));
   // Named by the bundler after the folder that its door lies in.
   const chunkFileNames = ({ name }) => `chunks/${name === 'built' ? 'ioredis' : '[name]'}-[hash].js`;
   const options = { dir: folder, format: 'esm', entryFileNames: '[name].js', chunkFileNames, comments: false };
@@ -172,12 +195,44 @@ async function bundle(folder) {
   await build.close();
 }
 
+/** What asks workers over Redis; it and all that is read with it become one file. */
+const PLAIN = [
+  ...['cli/plain-program.ts', 'cli/main.ts', 'app/lovage.ts', 'cli/commands/ask-workers.ts', 'broker/redis.ts'].map(source),
+  join(modules, 'ioredis/built/Redis.js'),
+];
+
+/** The plain line's copy of the program (src/cli/plain.ts): CommonJS, whose compiled code can be kept. Its names change with its content. */
+async function bundlePlain(folder) {
+  const options = { dir: join(folder, 'chunks'), format: 'cjs', comments: false };
+  const program = await rolldown(bundled({ 'plain-program': source('cli/plain-program.ts') }, [builtinsOnUse]));
+  const names = { entryFileNames: '[name]-[hash].cjs', chunkFileNames: '[name]-[hash].cjs' };
+  const { output } = await program.generate({ ...options, ...names, format: 'esm' });
+  const chunks = output.filter(({ type }) => type === 'chunk');
+  const wanted = chunks.filter(({ moduleIds }) => PLAIN.some((id) => moduleIds.includes(id)));
+  const one = readWith(chunks, wanted);
+  const groups = [{ name: 'plain', test: (id) => one.has(id) }];
+  const written = await program.write({ ...options, ...names, codeSplitting: { groups } });
+  await program.close();
+  const { fileName } = written.output.find(({ isEntry }) => isEntry);
+  const named = {
+    name: 'plain-program',
+    renderChunk(code) {
+      if (code.split('./plain-program.ts').length !== 2) throw new Error('cli/plain.ts does not name its program once.');
+      return code.replace('./plain-program.ts', fileName);
+    },
+  };
+  const first = await rolldown(bundled({ plain: source('cli/plain.ts') }, [named, builtinsOnUse]));
+  await first.write({ ...options, entryFileNames: '[name].cjs' });
+  await first.close();
+}
+
 async function build() {
   const fresh = `${dist}.${process.pid}`;
   const compiler = join(root, 'node_modules/ts7/bin/tsc');
   const options = ['-p', join(root, 'packages/lovage/tsconfig.build.json'), '--outDir', fresh, '--emitDeclarationOnly'];
   execFileSync(process.execPath, [compiler, ...options], { stdio: 'inherit' });
   await bundle(fresh);
+  await bundlePlain(fresh);
   copyFileSync(join(modules, '@optique/core/LICENSE'), join(fresh, 'LICENSE-optique.txt'));
   writeLicences(modules, join(fresh, 'LICENSE-ioredis.txt'));
   writeFileSync(join(fresh, '.built'), '');

@@ -7,8 +7,10 @@ import type { CommandContext, GlobalOptions } from './define.ts';
 import { readEnvironmentFile } from './dotenv.ts';
 import { codeOf, describeError, exitCodeOf, ModuleFailure } from './failure.ts';
 import { createOutput, type Output } from './output.ts';
-import { globalVariables, type QuickLine, quickly } from './quick.ts';
 import type { Answered, Errand } from './understand.ts';
+
+/** Reads a command line, in colours or without. */
+export type Understand = (argv: readonly string[], color: boolean) => Promise<Errand | Answered>;
 
 /** Closing must not keep a person waiting for a broker that is away. */
 const CLOSE_MS = 2000;
@@ -124,32 +126,13 @@ async function perform(errand: Errand, circumstances: Circumstances): Promise<nu
   }
 }
 
-/** What a line says that was read without the parser. */
-function quickErrand({ kind, options, global }: QuickLine): Errand {
-  return {
-    name: kind,
-    global,
-    user: {},
-    preload: {},
-    variables: () => Promise.resolve(globalVariables),
-    run: async (context) => (await import('./commands/ask-workers.ts')).runRemote(kind, options, context),
-  };
-}
-
-async function understood(argv: readonly string[], color: boolean): Promise<Errand | Answered> {
-  const quick = quickly(argv, process.env);
-  if (quick !== undefined) return quickErrand(quick);
-  const { understand } = await import('./understand.ts');
-  return understand(argv, color);
-}
-
 /** Runs one command line; `again` is called when it is to be run once more. Resolves to the exit code; never rejects. */
-export async function main(argv: readonly string[], again: () => void = () => undefined): Promise<number> {
+export async function main(argv: readonly string[], understand: Understand, again: () => void): Promise<number> {
   const color = wantsColor(argv, process.stdout);
   const early = createOutput({ json: argv.includes('--json'), quiet: false, color: wantsColor(argv, process.stderr) });
   try {
     readEnvironmentFile(argv);
-    const line = await understood(argv, color);
+    const line = await understand(argv, color);
     if (!('exitCode' in line)) {
       const { json, quiet } = line.global;
       const logColor = wantsColor(argv, process.stderr);

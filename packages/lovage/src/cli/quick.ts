@@ -1,7 +1,7 @@
 // Command lines of `inspect` and `control` in their plain form, read without the parsing library: loading it and its first run take longer
 // than a whole question to a worker. What is not plain, or not right, is nobody's here: the parser reads it then, and knows all the rest.
 import type { AskOptions, Kind, RemoteOptions } from './commands/ask-workers.ts';
-import { commandTable } from './commands/table.ts';
+import { commandNames } from './commands/names.ts';
 import type { GlobalOptions } from './define.ts';
 
 /** What a plain command line says. */
@@ -56,7 +56,7 @@ const SECONDS = /^\d{1,6}(?:\.\d{1,6})?$/;
 function hasOptions(environment: Environment): boolean {
   const ours = Object.keys(environment).filter((name) => name.startsWith('LOVAGE_') && READ[name] === undefined);
   return ours.some(
-    (name) => (UNREAD.includes(name) && environment[name] !== '') || commandTable.some((command) => isOf(command.name, name)),
+    (name) => (UNREAD.includes(name) && environment[name] !== '') || commandNames.some((command) => isOf(command, name)),
   );
 }
 

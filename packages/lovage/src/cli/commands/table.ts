@@ -1,9 +1,10 @@
 // The table of all commands, in the order in which help lists them. Each is loaded when it is used: what the others need costs no start.
 import type { Command } from '../define.ts';
+import type { CommandName } from './names.ts';
 
 /** A command that is not loaded: enough for help and for finding it. */
 export interface CommandEntry {
-  readonly name: string;
+  readonly name: CommandName;
   /** The same as the command's own; a test holds it. */
   readonly summary: string;
   load(): Promise<Command>;

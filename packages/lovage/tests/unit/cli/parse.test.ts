@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { cliPage, cliPagePath } from '../../../../../scripts/cli-page.ts';
 import { allCommands } from '../../../src/cli/commands/index.ts';
+import { commandNames } from '../../../src/cli/commands/names.ts';
 import { commandTable } from '../../../src/cli/commands/table.ts';
 import { environmentOptions } from '../../../src/cli/environment.ts';
 import { type Answered, type Parsed, parse } from '../../../src/cli/parse.ts';
@@ -109,4 +110,5 @@ test('docs/cli.md says what the parsers say (else run `node scripts/cli-page.ts`
 
 test('the table of commands says what the commands say', () => {
   expect(commandTable.map(({ name, summary }) => [name, summary])).toEqual(commands.map(({ name, summary }) => [name, summary]));
+  expect(commandTable.map(({ name }) => name)).toEqual(commandNames);
 });
