@@ -1,8 +1,10 @@
 // One holder: what one subscription holds, in a hash and under a lease of its own incarnation. Its turns go over a connection of their
 // own, which the server tells of pushes to lists that were found empty.
 //
-// A turn whose answer is lost is sent again under the same number: the script does it once and answers the same batch.
+// A turn whose answer is lost is sent again under the same number: the script does it once and answers the same batch. A server that comes
+// back without turns that it had answered (its log or its replica lagged) holds messages for us that we settled: a new holder must take them.
 
+import type { Redis } from 'ioredis';
 import { after, BrokerConnectionError, isReplyError, logger, sleep, type Timer } from '../../util/index.ts';
 import type { Delivery } from '../seam.ts';
 import type { Holder, TurnResult } from '../store.ts';
@@ -22,6 +24,9 @@ const log = logger('broker', 'redis');
 const NOTHING: TurnResult = { taken: [], lost: [] };
 /** Seconds that giving back at the end may take; the lease gives back what is left. */
 const CLOSE_SECONDS = 3;
+
+/** What is asked of a connection that nobody else uses yet. */
+type Asks = Pick<Redis, 'get'>;
 
 const NONE: readonly Delivery[] = [];
 
@@ -60,6 +65,8 @@ class RedisHolder implements Holder {
   readonly #warned = new Set<string>();
   readonly #reader: DeliveryReader;
   #turn = 0;
+  /** The last turn, of those that do not wait, that the server said it had done. */
+  #done = 0;
   /** Rotates with each batch, so that no queue is always first within its step. */
   #first = 0;
   #served = { at: Number.NEGATIVE_INFINITY, queues: '' };
@@ -105,9 +112,10 @@ class RedisHolder implements Holder {
         void this.#track();
       },
     );
-    this.#line = context.open({ name: `lovage:turn:${node}`.replaceAll(/\s/g, '_') });
+    const prepare = (client: Asks): Promise<void> => this.#checkMemory(client);
+    this.#line = context.open({ name: `lovage:turn:${node}`.replaceAll(/\s/g, '_'), prepare });
     this.#line.observe({ up: () => void this.#track() });
-    this.#waiting = createWaiting(context, node, () => this.#look());
+    this.#waiting = createWaiting(context, node, { prepare, opened: () => this.#look() });
   }
 
   /** Who only hears broadcasts holds nothing: no lease, and no connection for turns, before there is a first turn. */
@@ -148,6 +156,22 @@ class RedisHolder implements Holder {
     const { keys } = this.#context;
     const [lease, held] = [keys.lease(this.#incarnation), keys.held(this.#incarnation)];
     this.#parts.keeper.keep(this.#incarnation, { lease, held, serves: queues.map(keys.serves) }, () => this.#end(leaseEnded()));
+  }
+
+  /**
+   * On each fresh connection, before anything else is sent over it: does the server know of all that it has done? Whatever it forgot it
+   * forgot from one moment on, so the number of the last turn tells.
+   */
+  async #checkMemory(client: Asks): Promise<void> {
+    // As far as it is now: a turn that another connection brings meanwhile is younger than the answer.
+    const done = this.#done;
+    if (done === 0) return;
+    const lease = await client.get(this.#context.keys.lease(this.#incarnation));
+    // That a lease is gone, the next turn says.
+    if (lease === null || Number.parseInt(lease, 10) >= done) return;
+    // Messages are given back over the broker's own line, which is about to come back too; without it they wait until the lease ends.
+    await this.#context.line.ready(AbortSignal.timeout(CLOSE_SECONDS * 1000)).catch(() => undefined);
+    this.#end(forgotten());
   }
 
   /** What only an idle worker needs is opened once the first take is done. These connections mend themselves; without them the poll finds what comes. */
@@ -201,6 +225,7 @@ class RedisHolder implements Holder {
     this.#connectRest();
     const batch = this.#batch(turn, reply, lanes, request?.pushed);
     if (batch === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
+    this.#done = turn;
     const isFresh = statusOf(reply) === 'ok';
     const drained = isFresh && batch.count < call.take;
     if (call.take > 0) this.#drained = drained;
@@ -421,6 +446,12 @@ function timedOut(error: unknown): boolean {
 
 function noAnswer({ target, transport }: RedisContext): BrokerConnectionError {
   return new BrokerConnectionError(`${target.url} gave no answer for the whole lease of ${transport.leaseSeconds} s`);
+}
+
+function forgotten(): BrokerConnectionError {
+  return new BrokerConnectionError(
+    'The server came back without its last moments: what this holder held and settled in them is given back to its queues and runs again. With `appendfsync always`, and without a fail-over, nothing is forgotten.',
+  );
 }
 
 function leaseEnded(): BrokerConnectionError {

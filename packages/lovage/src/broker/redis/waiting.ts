@@ -2,6 +2,7 @@
 // list onto itself, which blocks while the list is empty and changes nothing, and the holder's next take. The server runs the second the
 // moment the first ends, so a message is on its way to the worker before anybody had to be told and to ask.
 // Called by holder.ts, which also says what becomes of an answer that is lost.
+import type { Redis } from 'ioredis';
 import { isReplyError, logger, type RedisLine } from '../../util/index.ts';
 import type { RedisContext } from './context.ts';
 import { LEAN_TURN, TURN } from './scripts.ts';
@@ -28,13 +29,21 @@ export interface Waiting extends AsyncDisposable {
   stop(): void;
 }
 
-/** A connection that is not open yet; `opened` is called whenever it is. */
-export function createWaiting(context: RedisContext, node: string, opened: () => void): Waiting {
+export interface WaitingParts {
+  /** Called with each connection before anything is sent over it. */
+  readonly prepare: (client: Redis) => Promise<void>;
+  /** Called whenever it is open. */
+  readonly opened: () => void;
+}
+
+/** A connection that is not open yet. */
+export function createWaiting(context: RedisContext, node: string, { prepare, opened }: WaitingParts): Waiting {
   let id: number | undefined;
   let refusedAt = Number.NEGATIVE_INFINITY;
   const line: RedisLine = context.open({
     name: `lovage:wait:${node}`.replaceAll(/\s/g, '_'),
     prepare: async (client) => {
+      await prepare(client);
       id = Number(await client.client('ID'));
       // A turn whose script is unknown is sent once more: then it would lie behind the wait.
       await Promise.all([TURN, LEAN_TURN].map(({ lua }) => client.script('LOAD', lua)));

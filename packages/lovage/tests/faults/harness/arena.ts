@@ -38,6 +38,8 @@ export interface Allowance {
   readonly mayDie?: (id: string) => boolean;
   /** May the broker have forgotten this task and its result? @default none */
   readonly mayVanish?: (id: string) => boolean;
+  /** May the broker have forgotten that this task ended, so that it runs once more and ends anew? @default none */
+  readonly mayRepeat?: (id: string) => boolean;
 }
 
 export interface Arena extends AsyncDisposable {
@@ -127,8 +129,9 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
     until,
     quiesce: (seconds) => until('quiet', seconds, isQuiet).catch(() => undefined),
     judgement,
-    result: async (measured, { mayDie = () => false, mayVanish = () => false } = {}) => {
+    result: async (measured, { mayDie = () => false, mayVanish = () => false, mayRepeat = () => false } = {}) => {
       const { doubled, phantom, doubleFinal, ...missing } = await settledJudgement();
+      const repeated = repeatedIds(runs()).filter(mayRepeat).length;
       const violations = [...(measured.violations ?? [])];
       const lost = missing.lost.filter((id) => !mayVanish(id));
       const withoutFinal = missing.withoutFinal.filter((id) => !mayVanish(id));
@@ -141,9 +144,10 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
         lost: lost.length,
         doubled,
         phantom: phantom.length,
-        doubleFinal: doubleFinal.length,
+        doubleFinal: doubleFinal.filter((id) => !mayRepeat(id)).length,
         folder: stack.folder,
         ...measured,
+        inFlight: measured.inFlight + repeated,
         ...(vanished === 0 ? {} : { note: `${vanished} tasks of the last moments before a death are forgotten` }),
         violations,
       };
@@ -154,6 +158,18 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
       await stack[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Each start beyond a task's first. */
+function repeatedIds(runs: readonly RunLine[]): readonly string[] {
+  const seen = new Set<string>();
+  const again: string[] = [];
+  for (const { what, id } of runs) {
+    if (what !== 'start') continue;
+    if (seen.has(id)) again.push(id);
+    seen.add(id);
+  }
+  return again;
 }
 
 /** Executions under way now, of all workers. */

@@ -1,8 +1,9 @@
 // The broker dies by kill -9 under load and comes back: what it confirmed is still there, and everybody goes on by himself. Without a
 // server (the embedded broker) it is the processes that write the file which die in the middle of writing.
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Arena, openArena } from '../harness/arena.ts';
+import { type Allowance, type Arena, openArena } from '../harness/arena.ts';
 import { firstStartAfter, heldBy, inDoubt, keepSending, latePublishes, type Span, unsettledIn } from '../harness/gestures.ts';
+import { endMayBeForgotten, type LogEnd, mayBeForgotten, watchLog } from '../harness/log-end.ts';
 import type { Scenario, ScenarioContext, ScenarioResult } from '../harness/scenario.ts';
 import type { StackOptions } from '../harness/stack.ts';
 
@@ -10,15 +11,14 @@ const CONCURRENCY = 4;
 const WORKERS = 2;
 /** Seconds in which everybody has to be back after the broker is. Reconnecting backs off, up to 30 s after a long outage. */
 const BACK = 15;
-/** Seconds of writes that Redis may hold back from its log with `everysec`, while the disk is slow. */
-const HELD_BACK = 2;
-
-/** Sent, run and ended so shortly before a death that a log of `everysec` need not know of it. */
-function vanishesIn(arena: Arena, deaths: readonly number[]): (id: string) => boolean {
-  return (id) => {
-    const sent = arena.published().filter((line) => line.id === id);
-    const lines = [...sent, ...arena.runs().filter((line) => line.id === id)];
-    return deaths.some((death) => lines.every(({ time }) => time <= death && time > death - HELD_BACK * 1000));
+/** What a log that ended before its server did allows. */
+function forgetting(arena: Arena, logEnds: readonly LogEnd[]): Allowance {
+  if (logEnds.length === 0) return {};
+  const published = Map.groupBy(arena.published(), ({ id }) => id);
+  const runs = Map.groupBy(arena.runs(), ({ id }) => id);
+  return {
+    mayVanish: (id) => logEnds.some((end) => mayBeForgotten(published.get(id) ?? [], end)),
+    mayRepeat: (id) => logEnds.some((end) => endMayBeForgotten(runs.get(id) ?? [], end)),
   };
 }
 
@@ -32,19 +32,24 @@ async function brokerDeaths(context: ScenarioContext, options: StackOptions): Pr
   const load = keepSending(producer, { perSecond: 100, args: [20] });
   await arena.until('the queue is in use', 30, () => arena.runs().length > 0);
   const note = await stack.settle?.();
+  const holdsBack = options.appendonly === 'everysec';
   const deaths = isShort ? 1 : 3;
   const recoverySeconds: number[] = [];
   const away: Span[] = [];
+  const logEnds: LogEnd[] = [];
   for (let death = 0; death < deaths; death++) {
     const before = arena.runs().length;
+    await using witness = holdsBack ? watchLog(stack.redisUrl ?? '') : undefined;
     await arena.until('the load flows', 30, () => arena.runs().length > before + 20);
     await delay(random.int(0, 500));
     const at = Date.now();
     await broker.kill();
     await delay(random.int(0, isShort ? 500 : 5000));
+    const gone = Date.now();
     await broker.restart();
     const up = Date.now();
     away.push([at, up]);
+    if (witness !== undefined) logEnds.push({ known: await witness.known(), gone });
     await arena.until('tasks run again', BACK + 15, () => firstStartAfter(arena, up) !== undefined);
     recoverySeconds.push(firstStartAfter(arena, up) ?? Number.POSITIVE_INFINITY);
   }
@@ -58,14 +63,7 @@ async function brokerDeaths(context: ScenarioContext, options: StackOptions): Pr
       ...(note === undefined ? {} : { note }),
       violations: [...latePublishes(arena), ...late.map((seconds) => `the workers were back only after ${seconds.toFixed(1)} s`)],
     },
-    options.appendonly === 'everysec'
-      ? {
-          mayVanish: vanishesIn(
-            arena,
-            away.map(([at]) => at),
-          ),
-        }
-      : {},
+    forgetting(arena, logEnds),
   );
 }
 
