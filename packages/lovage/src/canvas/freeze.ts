@@ -92,7 +92,7 @@ function frozenTask(given: WireSignature, place: Place, planning: Planning): Fro
   const id = textOption(signature.options, 'task_id') ?? place.id ?? planning.newId();
   const made = { ...signature, options: placedOptions(signature.options, id, place, planning) };
   if (start !== undefined) planning.calls.push(callOf(made, start, planning));
-  return { signature: made, node: { id }, size: 1, children: [{ id }] };
+  return { signature: made, node: { id }, size: 1, children: signature.options.add_to_parent === false ? [] : [{ id }] };
 }
 
 function placedOptions(stored: Options, id: string, place: Place, { replyTo }: Planning): Record<string, unknown> {

@@ -40,7 +40,12 @@ interface Step extends ExpandInput {
   readonly behind?: ChainText;
 }
 
-const isContainer = ({ subtask_type: type }: WireSignature): boolean => type === 'chain' || type === 'group' || type === 'chord';
+/** What has a type is no plain task. Whoever starts it refuses a type that nobody knows: as a task it would run something else. */
+const isContainer = ({ subtask_type: type }: WireSignature): boolean => type !== null;
+
+/** A call that its sender's record does not list. A group is listed whole. */
+const isUnlisted = ({ options }: WireSignature, { group }: Step): boolean =>
+  options.add_to_parent === false && group === undefined;
 
 /** Plans the start of any signature from the wire, plain or a canvas, inside a worker: what follows a task, the body of a chord. Throws ConfigurationError for a canvas that nothing here can start. */
 export function startSignature(environment: ExecuteEnvironment, wire: WireSignature, input: ExpandInput): CanvasPlan {
@@ -50,13 +55,15 @@ export function startSignature(environment: ExecuteEnvironment, wire: WireSignat
 function started(environment: ExecuteEnvironment, wire: WireSignature, step: Step): CanvasPlan {
   if (!isContainer(wire)) {
     const call = callOf(environment, wire, step);
-    return { calls: [call], openings: [], result: childOf(call), children: [childOf(call)] };
+    return { calls: [call], openings: [], result: childOf(call), children: isUnlisted(wire, step) ? [] : [childOf(call)] };
   }
   if (environment.expand === undefined) {
     throw new ConfigurationError(`A ${wire.subtask_type} is to start here, but nothing here can start one.`);
   }
   const { behind } = step;
-  return environment.expand(inGroup(wire, step.group), behind === undefined ? step : { ...step, chain: chainSignatures(behind) });
+  const input = behind === undefined ? step : { ...step, chain: chainSignatures(behind) };
+  const plan = environment.expand(inGroup(wire, step.group), input);
+  return isUnlisted(wire, step) ? { ...plan, children: [] } : plan;
 }
 
 /** A canvas among several callbacks is a member of their group as a plain one is. */

@@ -47,6 +47,18 @@ describe('callbacks', () => {
     ]);
   });
 
+  test('with add_to_parent off are sent and not listed, but as members of a group', async () => {
+    const { task, run, read, metas } = world();
+    task('one', () => 1);
+    const quiet = wire('x', { options: { add_to_parent: false } });
+    const alone = await run('one', [], { callbacks: [quiet], chain: [wire('z', { options: { add_to_parent: false } })] });
+    expect(read(alone)).toHaveLength(2);
+    expect(metas(alone)[0]?.children).toEqual([]);
+    const two = await run('one', [], { callbacks: [quiet, wire('y')] });
+    const ids = read(two).map(({ request }) => ({ id: request.id }));
+    expect(metas(two)[0]?.children).toMatchObject([{ members: ids }]);
+  });
+
   test('keep the options that they carry: id, queue, links, stamps, unknown ones', async () => {
     const { task, run, read } = world();
     task('one', () => 1);
@@ -107,6 +119,17 @@ describe('callbacks', () => {
 });
 
 describe('a chain', () => {
+  test('with a step of a type that nobody knows fails there, and does not run it as a task', async () => {
+    const { task, run, read, metas, environment } = world();
+    const told: unknown[] = [];
+    environment.signals.taskInternalError.connect(({ error }) => void told.push(error));
+    task('one', () => 1);
+    const outcome = await run('one', [], { chain: [wire('celery.fork', { subtask_type: 'fork', options: { task_id: 'b' } })] });
+    expect(read(outcome)).toEqual([]);
+    expect(metas(outcome).map(({ status }) => status)).toEqual(['SUCCESS', 'FAILURE']);
+    expect(told).toMatchObject([{ message: expect.stringContaining('fork') }]);
+  });
+
   test('goes on with its last element, which gets the value and the rest', async () => {
     const { task, run, read } = world();
     task('first', () => 'v');
