@@ -6,8 +6,9 @@ import type { DeadLetterPolicy, Delivery, Outgoing, Settlement } from '../seam.t
 import type { HeldDeliveries, HeldDelivery } from './held.ts';
 import { copyOf, deadCopy, parkedCopy } from './letters.ts';
 import type { Line } from './line.ts';
+import type { Starts } from './starts.ts';
 import type { Stillness } from './stillness.ts';
-import { recounted } from './tickets.ts';
+import { recounted, spend, ticketed } from './tickets.ts';
 
 /** Seconds in which a copy has to be confirmed; else the original goes back to the queue as it is. */
 const COPY_TIMEOUT = 30;
@@ -28,6 +29,7 @@ export interface CopiesOptions {
   readonly line: Line;
   readonly held: HeldDeliveries;
   readonly stillness: Stillness;
+  readonly starts: Starts;
   readonly deadLetters: DeadLetterPolicy;
   /** Publishes, on a line of its own. */
   readonly send: (messages: readonly Outgoing[], signal: AbortSignal) => Promise<void>;
@@ -55,10 +57,14 @@ export class Copies {
   /** Publishes the copies and acks the originals; resolves to those whose line broke before they could be acked. */
   async write(copies: readonly Copy[]): Promise<readonly Delivery[]> {
     const { line, held } = this.#options;
+    const lost = (): readonly Delivery[] => copies.map((copy) => copy.held.delivery);
     await this.#declareDead(copies);
-    const failures = await this.#send(copies.map(({ settlement }) => outgoing(settlement)));
-    if (!line.isOpen) return copies.map((copy) => copy.held.delivery);
-    held.ack(copies.flatMap((copy, index) => (failures.has(index) ? [] : [copy.held])));
+    const messages = await this.#messages(copies);
+    if (!line.isOpen) return lost();
+    const failures = await this.#send(messages);
+    if (!line.isOpen) return lost();
+    const written = copies.filter((_, index) => !failures.has(index));
+    held.ack(written.map((copy) => copy.held));
     for (const [index, error] of failures) {
       const copy = copies[index];
       if (copy === undefined) continue;
@@ -69,7 +75,31 @@ export class Copies {
       });
       held.reject(copy.held, true);
     }
+    await this.#endTickets(written.filter(({ settlement }) => settlement.verdict === 'deadLetter'));
     return [];
+  }
+
+  /** What they are replaced by. Where no ticket can be laid down they go without: then they count whenever they come again. */
+  async #messages(copies: readonly Copy[]): Promise<readonly Outgoing[]> {
+    const { line, starts } = this.#options;
+    const messages = copies.map(({ settlement }) => outgoing(settlement));
+    const back = new Set(messages.filter((_, index) => copies[index]?.settlement.verdict !== 'deadLetter'));
+    try {
+      return await ticketed(line.connection, messages, (message) => back.has(message) && starts.wantsTicket(message));
+    } catch (error) {
+      log.debug('No ticket can be laid down: {error}', { error: String(error) });
+      return messages;
+    }
+  }
+
+  /** The dead are not counted any more. */
+  async #endTickets(dead: readonly Copy[]): Promise<void> {
+    const { line, starts } = this.#options;
+    const tickets = starts.unspentOf(dead.map((copy) => copy.held));
+    if (tickets.length === 0) return;
+    await spend(line.connection, tickets).catch((error: unknown) =>
+      log.debug('A ticket is left: {error}', { error: String(error) }),
+    );
   }
 
   /**

@@ -111,18 +111,21 @@ function counted(value: unknown): number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
 }
 
+/** How often it had been started when it was written. */
+export function startsOf({ headers }: Message): number {
+  return counted(headers[ATTEMPTS_HEADER]);
+}
+
 /** A message as a worker holds it; one that came again is taken for started. */
 export function toDelivery(message: AmqpDelivery, queue: string, generation: number): Delivery {
   const plain = toMessage(message, queue);
-  // Starts before this delivery.
-  const before = plain.headers[ATTEMPTS_HEADER];
   // RabbitMQ's flag says only that somebody held it. Quorum queues count how often, but also what was never more than on its way.
   const again = message.fields.redelivered;
   return {
     ...plain,
     queue,
     redelivered: again || isRepeat(plain.headers),
-    attempts: 1 + counted(before) + (again ? 1 : 0),
+    attempts: 1 + startsOf(plain) + (again ? 1 : 0),
     generation,
     tag: message.fields.deliveryTag,
   };

@@ -1,7 +1,8 @@
 // Starts of messages that came again. Each spends its ticket (tickets.ts) before it begins, so that a death of it is counted.
 import { BrokerError, deadline, orAborted } from '../../util/index.ts';
-import type { Delivery } from '../seam.ts';
+import type { Delivery, Message } from '../seam.ts';
 import type { HeldDelivery } from './held.ts';
+import { startsOf } from './letters.ts';
 import type { Line } from './line.ts';
 import { spend, ticketOf } from './tickets.ts';
 
@@ -11,7 +12,7 @@ const TICKET_TIMEOUT = 10;
 export class Starts {
   readonly #line: Line;
   readonly #inVain: Set<string>;
-  /** Tickets of what has been started here and has not ended. */
+  /** Tickets of what has been started here, or is about to be, and has not ended. */
   readonly #spent = new Set<string>();
 
   /** `inVain`: tickets of messages that did not start, for whoever they come to next. */
@@ -24,15 +25,21 @@ export class Starts {
   async note(delivery: Delivery): Promise<void> {
     const ticket = ticketOf(delivery);
     if (ticket === undefined) return;
+    this.#spent.add(ticket);
     using limit = deadline(TICKET_TIMEOUT, () => new BrokerError('RabbitMQ does not answer.'), this.#line.signal);
     await orAborted(spend(this.#line.connection, [ticket]), limit.signal);
-    this.#spent.add(ticket);
   }
 
   /** A start that was to be noted is not made. Whether RabbitMQ has taken the ticket we may not know. */
   noteInVain(delivery: Delivery): void {
     const ticket = ticketOf(delivery);
     if (ticket !== undefined) this.#inVain.add(ticket);
+  }
+
+  /** A copy that goes back: after a start it needs a ticket that is not spent, or it would count once more when it comes again without one. Answers once. */
+  wantsTicket(copy: Message): boolean {
+    const ticket = ticketOf(copy);
+    return startsOf(copy) > 0 && (ticket === undefined || this.#spent.delete(ticket));
   }
 
   /** These have ended: the tickets of those that never started. */

@@ -88,7 +88,16 @@ export class AmqpSubscription implements Subscription {
       busy: () => connection.busy(),
     });
     this.#starts = new Starts(line, inVain);
-    this.#copies = new Copies({ line, held, stillness: this.#stillness, inVain, deadLetters, send, declareDead });
+    this.#copies = new Copies({
+      line,
+      held,
+      stillness: this.#stillness,
+      starts: this.#starts,
+      inVain,
+      deadLetters,
+      send,
+      declareDead,
+    });
     this.#consumers = new Consumers(
       {
         channel,

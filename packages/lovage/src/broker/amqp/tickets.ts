@@ -1,8 +1,8 @@
 // Tickets: how a message that came again is known to have been started or not. RabbitMQ says only that somebody held it: a worker that
 // died of it, or a line that was cut while it was on its way, again and again.
 //
-// came again → a ticket is laid down (a queue of its own, empty) and named in the header of the copy that goes back to the queue
-// its start → the ticket is spent (its queue deleted) · came again, ticket there: never started, its count stays · gone: started, counted
+// came again, or given back after a start → a ticket is laid down (a queue of its own, empty) and named in the header of the copy that
+// goes back to the queue · its start → the ticket is spent (its queue deleted) · came again, ticket there: never started, its count stays · gone: started, counted
 import { type AmqpConnection, BrokerConnectionError, logger, QueueNotFoundError, uuid } from '../../util/index.ts';
 import type { Delivery, Message } from '../seam.ts';
 import { copyOf, TICKET_HEADER } from './letters.ts';
@@ -80,7 +80,19 @@ export async function recounted(
   });
 }
 
-function withTicket(copy: Message, ticket: string | undefined): Message {
+/** These copies, with a new ticket in each that wants one. Throws BrokerConnectionError. */
+export async function ticketed<Copy extends Message>(
+  connection: AmqpConnection,
+  copies: readonly Copy[],
+  isWanting: (copy: Copy) => boolean,
+): Promise<readonly Copy[]> {
+  const wanting = new Set(copies.filter(isWanting));
+  if (wanting.size === 0) return copies;
+  const fresh = [...(await issue(connection, wanting.size))];
+  return copies.map((copy) => (wanting.has(copy) ? withTicket(copy, fresh.pop()) : copy));
+}
+
+function withTicket<Copy extends Message>(copy: Copy, ticket: string | undefined): Copy {
   const { [TICKET_HEADER]: _, ...headers } = copy.headers;
   return { ...copy, headers: ticket === undefined ? headers : { ...headers, [TICKET_HEADER]: ticket } };
 }
