@@ -1,8 +1,8 @@
 // Tickets: how a message that came again is known to have been started or not. RabbitMQ says only that somebody held it: a worker that
 // died of it, or a line that was cut while it was on its way, again and again.
 //
-// came again, or given back after a start → a ticket is laid down (a queue of its own, empty) and named in the header of the copy that
-// goes back to the queue · its start → the ticket is spent (its queue deleted) · came again, ticket there: never started, its count stays · gone: started, counted
+// came again, or goes back after a start → a ticket is laid down (a queue of its own, empty) and named in the header of the copy
+// its start → the ticket is spent (its queue deleted) · came again, ticket there: never started, its count stays · gone: started, counted
 import { type AmqpConnection, BrokerConnectionError, logger, QueueNotFoundError, uuid } from '../../util/index.ts';
 import type { Delivery, Message } from '../seam.ts';
 import { copyOf, TICKET_HEADER } from './letters.ts';
