@@ -107,7 +107,7 @@ export class Flow {
     const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, changed });
     const run = (entry: Entry): void => this.#run(entry);
     this.#ends = ends;
-    this.#slots = new Slots({ limit: () => pool.limit, start: (entry) => this.#start(entry), ward: pool.alone !== undefined });
+    this.#slots = new Slots({ limit: () => pool.limit + (pool.ahead ?? 0), start: (entry) => this.#start(entry), ward: pool.alone !== undefined });
     this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed });
     const admit = (entry: Entry): void => this.#admission.admit(entry);
     this.#policies = new Policies(app);
@@ -449,7 +449,11 @@ export class Flow {
     this.#quarantine.starts(entry.request.task, entry.key);
     entry.state = 'running';
     entry.noted = undefined;
-    entry.run = new Run((slot) => this.#started(entry, slot.pid), !entry.policy.acksLate);
+    entry.run = new Run(
+      (slot) => this.#started(entry, slot.pid),
+      !entry.policy.acksLate,
+      entry.alone ? undefined : () => this.#unstarted(entry),
+    );
     const outcome = this.#outcome(entry, entry.run);
     if (!(outcome instanceof Promise)) this.#finish(entry, outcome);
     else {
@@ -492,6 +496,25 @@ export class Flow {
     const { events } = this.#options.app;
     if (events?.wanted === true) tell(eventsOf(entry, this.#options.app), (to) => to.started(entry.request));
     tellHook(entry, (hooks) => hooks.onAccepted?.(entry.request));
+  }
+
+  /** It waited in a slot of the pool and has not begun: as if it had not started. */
+  #unstarted(entry: Entry): void {
+    const { request, key, original, delivery } = entry;
+    this.#orphans.delete(entry);
+    entry.run = undefined;
+    this.#quarantine.undecided(request.task, key);
+    this.#options.app.guard?.returned(original);
+    const isOurs = entry.state === 'running' && delivery !== undefined;
+    if (isOurs && this.#late !== undefined && !this.#closed.has(original.queue)) this.#slots.back(entry);
+    else {
+      // Given back by a shutdown, or to be; or its line was lost, and it comes again.
+      if (isOurs) this.#admission.letGo(entry);
+      else if (entry.state === 'running') this.requests.delete(entry);
+      entry.state = 'done';
+      this.#slots.free(entry);
+    }
+    this.#adjust();
   }
 
   #ackEarly(entry: Entry): void {

@@ -85,12 +85,14 @@ export class Run implements RunOptions {
   readonly onStart: NonNullable<RunOptions['onStart']>;
   /** Its message is acknowledged before it begins. */
   readonly announce: boolean;
+  readonly returned: RunOptions['returned'];
   #controller: AbortController | undefined;
   #stop: ((reason: Error) => void) | undefined;
 
-  constructor(onStart: NonNullable<RunOptions['onStart']>, announce = false) {
+  constructor(onStart: NonNullable<RunOptions['onStart']>, announce = false, returned?: RunOptions['returned']) {
     this.onStart = onStart;
     this.announce = announce;
+    this.returned = returned;
   }
 
   follow(stop: (reason: Error) => void): void {

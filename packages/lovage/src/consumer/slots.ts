@@ -82,6 +82,14 @@ export class Slots {
     }
   }
 
+  /** The pool gives a started entry back, which has not begun: it is the next to start. */
+  back(entry: Entry): void {
+    entry.state = 'ready';
+    this.#ready.unshift(entry);
+    this.#running--;
+    this.#pump();
+  }
+
   /** There are more slots than there were. */
   grown(): void {
     this.#pump();

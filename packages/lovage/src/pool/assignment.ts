@@ -77,9 +77,14 @@ export class Assignment {
   /** Ends it, once. */
   settle(outcome: Outcome | Promise<Outcome>): void {
     if (this.settled) return;
+    this.leave();
+    this.#resolve(outcome);
+  }
+
+  /** The pool has nothing more to do with it. */
+  leave(): void {
     this.settled = true;
     this.timer?.cancel();
     if (this.#onAbort !== undefined) this.options.signal.removeEventListener('abort', this.#onAbort);
-    this.#resolve(outcome);
   }
 }

@@ -25,6 +25,8 @@ export const FRAME = {
   free: 9,
   /** Slot: a line of its log. */
   log: 10,
+  /** Slot: that job was taken back and is not run. */
+  skipped: 11,
 } as const;
 
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];

@@ -2,7 +2,7 @@
 import type { ExecuteOptions, Job, Outcome } from '../task/index.ts';
 import { type Maybe, ShutdownError, TaskRevokedError } from '../util/index.ts';
 import { FRAME, type Frame, type SendFrame } from './frames.ts';
-import { FLAG, LANE_FLAGS, STOP } from './link.ts';
+import { claim, FLAG, LANE_FLAGS, STOP } from './link.ts';
 import type { SlotPlace } from './seam.ts';
 import { type AbortReason, errorOf, type ReadJob, readJob, readValue, writeOutcome } from './wire.ts';
 
@@ -27,6 +27,7 @@ export interface InsideOptions {
 /** One job as its execution sees it. Its signal stays unmade until somebody looks or stops it. */
 class InsideRun implements ExecuteOptions {
   readonly seq: number;
+  readonly lane: number;
   readonly #inside: InsideOptions;
   readonly #at: number;
   readonly #announce: boolean;
@@ -38,6 +39,7 @@ class InsideRun implements ExecuteOptions {
   constructor(inside: InsideOptions, seq: number, { lane, announce }: Omit<ReadJob, 'job'>) {
     this.#inside = inside;
     this.seq = seq;
+    this.lane = lane;
     this.#at = LANE_FLAGS * lane;
     this.#announce = announce;
     this.onAbandoned = (body) => {
@@ -82,6 +84,10 @@ class InsideRun implements ExecuteOptions {
 export class Inside {
   readonly #options: InsideOptions;
   readonly #runs = new Map<number, InsideRun>();
+  /** What is left running of jobs, by lane. */
+  readonly #left = new Map<number, Promise<unknown>>();
+  /** Waits for the job in its lane, by lane. */
+  readonly #waiting = new Map<number, Frame>();
   #leaving = false;
 
   constructor(options: InsideOptions) {
@@ -100,6 +106,7 @@ export class Inside {
   #run(frame: Frame): void {
     const { seq } = frame;
     const { job, ...how } = readJob(frame);
+    if (how.waits && !this.#isFirst(frame, how.lane)) return;
     const run = new InsideRun(this.#options, seq, how);
     this.#runs.set(seq, run);
     const outcome = this.#options.execute(job, run);
@@ -112,16 +119,50 @@ export class Inside {
     }
   }
 
+  /** May a job begin that was sent to wait for the one in its lane? */
+  #isFirst(frame: Frame, lane: number): boolean {
+    if (this.#left.has(lane) || this.#isBusy(lane)) {
+      this.#waiting.set(lane, frame);
+      return false;
+    }
+    // What ended before it is said before it begins: whatever it does to this process is its own.
+    if (claim(this.#options.flags, lane, frame.seq)) this.#options.flush();
+    else {
+      this.#options.send(FRAME.skipped, frame.seq);
+      return false;
+    }
+    return true;
+  }
+
+  #isBusy(lane: number): boolean {
+    if (this.#runs.size === 0) return false;
+    for (const run of this.#runs.values()) if (run.lane === lane) return true;
+    return false;
+  }
+
   #done(run: InsideRun, outcome: Outcome): void {
-    const { seq, left, began } = run;
+    const { seq, left, began, lane } = run;
     this.#runs.delete(seq);
     const { head, body } = writeOutcome(outcome, { left: left !== undefined, began });
     this.#options.send(FRAME.done, seq, head, body);
-    if (left !== undefined) {
-      const free = (): void => this.#options.send(FRAME.free, seq);
+    if (left === undefined) this.#next(lane);
+    else {
+      const free = (): void => {
+        this.#left.delete(lane);
+        this.#options.send(FRAME.free, seq);
+        this.#next(lane);
+      };
+      this.#left.set(lane, left);
       left.then(free, free);
     }
     this.#leaveWhenDone();
+  }
+
+  #next(lane: number): void {
+    const frame = this.#waiting.size === 0 ? undefined : this.#waiting.get(lane);
+    if (frame === undefined) return;
+    this.#waiting.delete(lane);
+    this.#run(frame);
   }
 
   /** This process ends, and nobody asked it to: says which tasks had begun. */
@@ -131,6 +172,6 @@ export class Inside {
   }
 
   #leaveWhenDone(): void {
-    if (this.#leaving && this.#runs.size === 0) this.#options.leave();
+    if (this.#leaving && this.#runs.size === 0 && this.#waiting.size === 0) this.#options.leave();
   }
 }

@@ -22,6 +22,8 @@ export interface LinkEvents {
   line(stream: OutputStream, text: string): void;
   /** The task of that job has begun: what `ask` found. */
   begun(seq: number): void;
+  /** That job is not run: `takeBack` came before its beginning. */
+  returned(seq: number): void;
   /** KiB that it uses now. */
   memory(kib: number): void;
   /** It is gone, and everything that it had said was told. Called once. */
@@ -33,7 +35,7 @@ export const STOP = { terminated: 1, interrupted: 2 } as const;
 export type StopCode = (typeof STOP)[keyof typeof STOP];
 
 /** Numbers of a lane in memory that a slot shares with whoever hears the worker while the slot computes. */
-export const LANE_FLAGS = 3;
+export const LANE_FLAGS = 4;
 export const FLAG = {
   /** The job that has to stop. */
   stop: 0,
@@ -41,7 +43,34 @@ export const FLAG = {
   why: 1,
   /** The job whose task has begun. */
   begun: 2,
+  /** Of jobs that waited in the slot: the last that the slot took, or, below zero, the last that was taken back. */
+  claim: 3,
 } as const;
+
+/** Whose is a job that waits in a slot? Whoever is first, the slot that begins it or the worker that takes it back. True: it is the slot's. */
+export function claim(flags: Int32Array, lane: number, seq: number): boolean {
+  const at = LANE_FLAGS * lane + FLAG.claim;
+  for (;;) {
+    const last = Atomics.load(flags, at);
+    if (last < 0 && !isLater(seq, -last)) return false;
+    if (Atomics.compareExchange(flags, at, last, seq) === last) return true;
+  }
+}
+
+/** The other side of `claim`: true when the slot has not begun the job and never will. */
+export function unclaim(flags: Int32Array, lane: number, seq: number): boolean {
+  const at = LANE_FLAGS * lane + FLAG.claim;
+  for (;;) {
+    const last = Atomics.load(flags, at);
+    if (last > 0 && !isLater(seq, last)) return false;
+    if (Atomics.compareExchange(flags, at, last, -seq) === last) return true;
+  }
+}
+
+/** Numbers of jobs go up, and begin anew some day. */
+function isLater(seq: number, than: number): boolean {
+  return seq !== than && ((seq - than) & 0x7fff_ffff) < 0x4000_0000;
+}
 
 /** Bytes of these numbers. */
 export function flagBytes(width: number): number {
@@ -56,6 +85,8 @@ export interface Link {
   stop(lane: number, seq: number, code: StopCode): void;
   /** Asks which job has begun in a lane, also when the slot computes; `begun` tells it. */
   ask(lane: number): void;
+  /** Takes a job back that waits there behind another, unless it has begun; `returned` tells it. */
+  takeBack(lane: number, seq: number): void;
   /** Ends it now, with all that it started. */
   kill(): void;
 }
@@ -75,10 +106,11 @@ export interface LinkOptions {
 /** File descriptors of a child process. */
 export const FRAMES_FD = 3;
 export const WATCH_FD = 4;
-/** Bytes of a record on the second pipe: lane, number of the job, code (0: which job has begun there?); back: what follows, number. */
+/** Bytes of a record on the second pipe: lane, number of the job, code (one of STOP or WATCH); back: what follows, number. */
 export const WATCH_RECORD = 12;
+export const WATCH = { ask: 0, takeBack: 3 } as const;
 export const ANSWER_RECORD = 8;
-export const ANSWER = { memory: 0, begun: 1 } as const;
+export const ANSWER = { memory: 0, begun: 1, returned: 2 } as const;
 
 /** What the program of a thread finds in `workerData`. Plain data. */
 export interface ThreadData {

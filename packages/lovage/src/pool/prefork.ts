@@ -19,6 +19,7 @@ import {
   type LinkEvents,
   type LinkOptions,
   type SlotEnd,
+  WATCH,
   WATCH_RECORD,
 } from './link.ts';
 import type { Pool } from './seam.ts';
@@ -100,7 +101,9 @@ function hearWatchdog(watch: Duplex, events: LinkEvents): void {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     for (; rest.length >= ANSWER_RECORD; rest = rest.subarray(ANSWER_RECORD)) {
       const value = rest.readUInt32BE(4);
-      if (rest.readUInt32BE(0) === ANSWER.memory) events.memory(value);
+      const what = rest.readUInt32BE(0);
+      if (what === ANSWER.memory) events.memory(value);
+      else if (what === ANSWER.returned) events.returned(value);
       else events.begun(value);
     }
   });
@@ -129,7 +132,8 @@ function openChild(options: LinkOptions, events: LinkEvents): Link {
     pid: child.pid ?? 0,
     send: (type, seq, head, body) => writer.send(type, seq, head, body),
     stop: (lane, seq, code) => tellWatchdog(watch, lane, seq, code),
-    ask: (lane) => tellWatchdog(watch, lane, 0, 0),
+    ask: (lane) => tellWatchdog(watch, lane, 0, WATCH.ask),
+    takeBack: (lane, seq) => tellWatchdog(watch, lane, seq, WATCH.takeBack),
     kill: () => {
       child.kill('SIGKILL');
       killGroup(child.pid);

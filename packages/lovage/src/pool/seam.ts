@@ -19,6 +19,11 @@ export interface RunOptions extends Interruptible {
   readonly onStart?: (slot: SlotPlace) => void;
   /** `onStart` is called before the task begins, for messages that are acknowledged then; else it may come a moment later. @default false */
   readonly announce?: boolean;
+  /**
+   * The job may wait in a slot that is busy, so that the slot has its next job when it ends this one. Called in place of an outcome, and
+   * once, when it waited there for too long, or its slot is gone: it has not begun and is the caller's again. @default it waits in the pool
+   */
+  readonly returned?: (() => void) | undefined;
   /** Where listening to `signal` costs more than it has to: calls back when that aborts, with its reason. Asked once for each run. */
   follow?(stop: (reason: Error) => void): void;
 }
@@ -45,6 +50,8 @@ export interface Pool extends AsyncDisposable {
   /** How many of them share one slot: one slot more is `resize(limit + width)`. */
   readonly width: number;
   readonly running: number;
+  /** How many jobs beyond `limit` may wait in slots now; those that wait there are among them. @default 0 */
+  readonly ahead?: number;
   run(job: Job, options: RunOptions): Maybe<Outcome>;
   /**
    * As many jobs at once as that: new slots start now, idle ones leave first, and those that run something leave when it ends. Resolves

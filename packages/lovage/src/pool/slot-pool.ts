@@ -1,10 +1,11 @@
 // A pool whose slots are processes or threads: what prefork and threads share. It hands jobs out and says of every job how it ended,
 // whatever became of its slot. Its own table is the truth: a slot is believed only about jobs that it was given.
 //
-// A job:  queued → handed → accepted → settled. A slot that is gone gives back what was handed to it and not begun; what had begun is LOST,
+// A job:  queued → (waiting in a slot →) handed → accepted → settled. A slot that is gone gives back what was handed to it and not begun; what had begun is LOST,
 // or what its end was meant to be (terminated, hard limit). The slots themselves are the supervisor's (supervisor.ts).
 import type { Job, Outcome } from '../task/index.ts';
 import { after, Condition, TaskRevokedError, TimeLimitExceededError } from '../util/index.ts';
+import { Ahead } from './ahead.ts';
 import { Assignment } from './assignment.ts';
 import { FRAME, type Frame } from './frames.ts';
 import { LARGE_FRAME, LargeFrames } from './large.ts';
@@ -48,6 +49,7 @@ class SlotPool implements Pool {
   /** Those that are with a slot, by their number. */
   readonly #open = new Map<number, Assignment>();
   readonly #unbegun: Unbegun;
+  readonly #ahead: Ahead;
   readonly #settled = new Condition();
   #limit: number;
   #running = 0;
@@ -71,11 +73,13 @@ class SlotPool implements Pool {
     this.#supervisor = new Supervisor(name, options, openLink, {
       frame: (slot, frame) => this.#frame(slot, frame),
       begun: (slot, seq) => this.#begun(slot, seq),
+      returned: (slot, seq) => this.#returned(slot, seq),
       line: (slot, stream, text) => options.onLine?.({ slot: slot.name, stream, text, task: onlyTask(slot) }),
       gone: (slot, end) => this.#gone(slot, end),
       room: () => this.#pump(),
       broken: (error) => this.#break(error),
     });
+    this.#ahead = new Ahead(() => this.#supervisor.slots);
     this.#unbegun = new Unbegun(this.#open, (slot) => this.#supervisor.kill(slot));
   }
 
@@ -85,6 +89,10 @@ class SlotPool implements Pool {
 
   get running(): number {
     return this.#running;
+  }
+
+  get ahead(): number {
+    return this.#running < this.#limit ? this.#ahead.waiting : this.#ahead.room;
   }
 
   /** Starts the slots; resolves when the first is up, and rejects when none can be. */
@@ -133,31 +141,50 @@ class SlotPool implements Pool {
   }
 
   async #close(): Promise<void> {
-    await this.#settled.until(() => this.#running === 0 && this.#queue.length === 0);
+    await this.#settled.until(() => this.#running === 0 && this.#queue.length === 0 && this.#ahead.waiting === 0);
     await this.#supervisor[Symbol.asyncDispose]();
+    this.#ahead[Symbol.dispose]();
     this.#unbegun[Symbol.dispose]();
   }
 
   // --- to a slot ---
 
   #pump(): void {
-    while (this.#queue.length > 0 && this.#running < this.#limit) {
-      const slot = roomiest(this.#supervisor.slots, this.#last);
-      const assignment = slot === undefined ? undefined : this.#queue.shift();
-      if (slot === undefined || assignment === undefined) return;
-      this.#hand(slot, assignment);
+    for (let [first] = this.#queue; first !== undefined; [first] = this.#queue) {
+      const slot = this.#running < this.#limit ? roomiest(this.#supervisor.slots, this.#last) : undefined;
+      if (slot !== undefined) this.#hand(slot, first);
+      else if (!this.#waitsInSlot(first)) return;
+      this.#queue.shift();
     }
   }
 
   #hand(slot: Slot, assignment: Assignment): void {
     this.#last = this.#supervisor.slots.indexOf(slot);
+    this.#occupies(slot, assignment);
+    this.#send(slot, assignment, false);
+  }
+
+  /** Sends it to a slot whose job will soon have ended. False: there is none, or it may not wait there. */
+  #waitsInSlot(assignment: Assignment): boolean {
+    const slot = assignment.options.returned === undefined ? undefined : this.#ahead.slot();
+    if (slot === undefined) return false;
+    this.#ahead.put(slot, assignment);
+    this.#send(slot, assignment, true);
+    return true;
+  }
+
+  #send(slot: Slot, { seq, job, lane, options }: Assignment, waits: boolean): void {
+    const { head, body } = writeJob(job, { lane, announce: options.announce === true, waits });
+    if (body.length > LARGE_FRAME) this.#large.tell(job.request.task, 'arguments', body.length);
+    slot.link.send(FRAME.job, seq, head, body);
+  }
+
+  /** It has a lane of the slot from now on. */
+  #occupies(slot: Slot, assignment: Assignment): void {
     assignment.handTo(slot);
     this.#running++;
     this.#open.set(assignment.seq, assignment);
     this.#writes.set(slot.index, (this.#writes.get(slot.index) ?? 0) + 1);
-    const { head, body } = writeJob(assignment.job, assignment.lane, assignment.options.announce === true);
-    if (body.length > LARGE_FRAME) this.#large.tell(assignment.job.request.task, 'arguments', body.length);
-    slot.link.send(FRAME.job, assignment.seq, head, body);
     this.#unbegun.handed();
     const { maxTasksPerChild } = this.#options;
     // Its place is taken by a slot that starts while it runs its last job.
@@ -169,6 +196,7 @@ class SlotPool implements Pool {
   #frame(slot: Slot, frame: Frame): void {
     const assignment = this.#open.get(frame.seq);
     if (frame.type === FRAME.free) this.#free(slot, frame.seq);
+    else if (frame.type === FRAME.skipped) this.#returned(slot, frame.seq);
     else if (assignment === undefined || assignment.slot !== slot) return;
     else if (frame.type === FRAME.accept) this.#accepted(slot, assignment);
     else if (frame.type === FRAME.done) this.#ended(slot, assignment, frame);
@@ -199,22 +227,24 @@ class SlotPool implements Pool {
     const { outcome, left, began } = readOutcome(frame);
     if (began) this.#accepted(slot, assignment);
     if (frame.size > LARGE_FRAME) this.#large.tell(assignment.job.request.task, 'result', frame.size);
-    if (left) this.#stays(slot, assignment);
-    else vacate(slot, assignment.lane);
+    this.#ahead.ran(assignment.job.request.task, outcome.runtime);
     this.#settle(assignment, outcome);
+    if (left) this.#stays(slot, assignment);
+    else this.#vacate(slot, assignment.lane);
     this.#supervisor.rest(slot);
     this.#pump();
   }
 
   /** The attempt is over, its body is not. A moment later nothing of it may be left. */
   #stays(slot: Slot, assignment: Assignment): void {
+    this.#ahead.wantBack(slot);
     after(
       LIMIT_GRACE,
       () => {
         if (slot.state === 'gone' || slot.lanes[assignment.lane] !== assignment) return;
         if (slot.taken === 1) this.#supervisor.kill(slot);
         else {
-          vacate(slot, assignment.lane);
+          this.#vacate(slot, assignment.lane);
           this.#supervisor.replace(slot);
         }
       },
@@ -226,9 +256,44 @@ class SlotPool implements Pool {
   #free(slot: Slot, seq: number): void {
     const lane = slot.lanes.findIndex((assignment) => assignment?.seq === seq && assignment.settled);
     if (lane === -1) return;
-    vacate(slot, lane);
+    this.#vacate(slot, lane);
     this.#supervisor.rest(slot);
     this.#pump();
+  }
+
+  /** The lane is free, or has the job that waited for it. */
+  #vacate(slot: Slot, lane: number): void {
+    vacate(slot, lane);
+    const next = this.#ahead.take(slot);
+    if (next === undefined) return;
+    this.#occupies(slot, next);
+    if (next.stopping !== undefined) this.#abort(next, next.stopping);
+  }
+
+  /** A job that waited in a slot is not run there. Its lane may be its own by now. */
+  #returned(slot: Slot, seq: number): void {
+    const promoted = this.#open.get(seq);
+    if (slot.next?.seq === seq) this.#back(this.#ahead.take(slot));
+    else if (promoted?.slot === slot && promoted.startedAt === undefined) {
+      this.#open.delete(seq);
+      this.#running--;
+      vacate(slot, promoted.lane);
+      this.#back(promoted);
+      this.#supervisor.rest(slot);
+    }
+    this.#pump();
+  }
+
+  /** It is its caller's again, unless it has to stop. */
+  #back(assignment: Assignment | undefined): void {
+    if (assignment === undefined) return;
+    const { stopping, options } = assignment;
+    assignment.slot = undefined;
+    if (stopping === undefined) {
+      assignment.leave();
+      options.returned?.();
+    } else assignment.settle(this.#stopped(assignment, stopping));
+    this.#settled.changed();
   }
 
   #settle(assignment: Assignment, outcome: Outcome | Promise<Outcome>): void {
@@ -250,6 +315,10 @@ class SlotPool implements Pool {
       if (at !== -1) this.#queue.splice(at, 1);
       assignment.settle(this.#stopped(assignment, error));
       this.#settled.changed();
+      return;
+    }
+    if (slot.next === assignment) {
+      this.#ahead.wantBack(slot);
       return;
     }
     const terminated = error instanceof TaskRevokedError;
@@ -291,6 +360,7 @@ class SlotPool implements Pool {
       }
     }
     this.#requeue(unbegun);
+    this.#back(this.#ahead.take(slot));
   }
 
   #requeue(unbegun: readonly Assignment[]): void {

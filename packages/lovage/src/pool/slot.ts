@@ -16,6 +16,8 @@ export interface Slot<Occupant = unknown> {
   /** We ended it ourselves: its end is no crash. */
   ended: boolean;
   readonly lanes: (Occupant | undefined)[];
+  /** Waits in the slot for the end of the job before it. Only where there is one lane. */
+  next: Occupant | undefined;
   /** Lanes that hold a job, or what was left running of one. */
   taken: number;
   /** Jobs that it was given. */
@@ -41,6 +43,7 @@ export function slotOf<Occupant>(
     retired: false,
     ended: false,
     lanes: Array.from({ length: width }, () => undefined),
+    next: undefined,
     taken: 0,
     jobs: 0,
     accepted: 0,

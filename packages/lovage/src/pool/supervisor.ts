@@ -31,6 +31,8 @@ export interface SlotsOwner<Occupant> {
   frame(slot: Slot<Occupant>, frame: Frame): void;
   /** The task of a job that it was asked about has begun. */
   begun(slot: Slot<Occupant>, seq: number): void;
+  /** A job that waited in a slot was taken back. */
+  returned(slot: Slot<Occupant>, seq: number): void;
   line(slot: Slot<Occupant>, stream: OutputStream, text: string): void;
   /** A slot is gone, with what it holds. */
   gone(slot: Slot<Occupant>, end: SlotEnd): void;
@@ -182,6 +184,7 @@ export class Supervisor<Occupant> implements AsyncDisposable {
         frame: (frame) => this.#frame(slot, frame),
         line: (stream, text) => this.#owner.line(slot, stream, text),
         begun: (seq) => this.#owner.begun(slot, seq),
+        returned: (seq) => this.#owner.returned(slot, seq),
         memory: (kib) => this.#memory(slot, kib),
         gone: (end) => this.#gone(slot, end),
       },

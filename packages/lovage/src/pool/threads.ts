@@ -13,6 +13,7 @@ import {
   type LinkOptions,
   type SlotEnd,
   type ThreadData,
+  unclaim,
 } from './link.ts';
 import type { Pool } from './seam.ts';
 import { openSlotPool, type SlotPoolOptions } from './slot-pool.ts';
@@ -113,6 +114,9 @@ function openThread(options: LinkOptions, events: LinkEvents): Link {
       Atomics.store(flags, LANE_FLAGS * lane + FLAG.stop, seq);
     },
     ask: (lane) => events.begun(Atomics.load(flags, LANE_FLAGS * lane + FLAG.begun)),
+    takeBack: (lane, seq) => {
+      if (unclaim(flags, lane, seq)) events.returned(seq);
+    },
     kill: () => void thread.terminate(),
   };
 }

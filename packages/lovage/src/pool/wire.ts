@@ -62,24 +62,31 @@ export function readValue(frame: Frame): unknown {
   return headOf(frame);
 }
 
-/** A job, the lane that it is to run in, and whether the worker has to know of its beginning before it begins. */
-export function writeJob({ request, body, timeLimit, softTimeLimit }: Job, lane: number, announce: boolean): Parts {
+/** How a job is to be run. */
+export interface HowRun {
+  readonly lane: number;
+  /** The worker has to know of its beginning before it begins. */
+  readonly announce: boolean;
+  /** It waits for the job that is in its lane, and may be taken back until it begins. */
+  readonly waits: boolean;
+}
+
+export function writeJob({ request, body, timeLimit, softTimeLimit }: Job, { lane, announce, waits }: HowRun): Parts {
   // The parts of a request that somebody else wrote; all others are ours, and plain.
   const plain =
     isPlain(request.headers, MAX_DEPTH) && isPlain(request.stamps, MAX_DEPTH) && isPlain(request.properties, MAX_DEPTH);
-  const head = { lane, announce, timeLimit, softTimeLimit, request };
+  const head = { lane, announce, waits: waits || undefined, timeLimit, softTimeLimit, request };
   return { head: plain ? JSON.stringify(head) : serialize(head), body };
 }
 
-export interface ReadJob {
-  readonly lane: number;
-  readonly announce: boolean;
+export interface ReadJob extends HowRun {
   readonly job: Job;
 }
 
 export function readJob(frame: Frame): ReadJob {
-  const { lane, announce, request, timeLimit, softTimeLimit } = headOf(frame) as Omit<ReadJob, 'job'> & Omit<Job, 'body'>;
-  return { lane, announce, job: { request, body: frame.body, timeLimit, softTimeLimit } };
+  const head = headOf(frame) as Omit<HowRun, 'waits'> & { readonly waits?: true } & Omit<Job, 'body'>;
+  const { lane, announce, waits = false, request, timeLimit, softTimeLimit } = head;
+  return { lane, announce, waits, job: { request, body: frame.body, timeLimit, softTimeLimit } };
 }
 
 type Result = Outcome['results'][number];

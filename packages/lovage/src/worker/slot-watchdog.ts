@@ -6,7 +6,7 @@ import { workerData } from 'node:worker_threads';
 
 /** Plain data. */
 export interface WatchdogData {
-  /** Numbers for each lane: the job that has to stop, why, and the job that has begun. */
+  /** Numbers for each lane: the job that has to stop, why, the job that has begun, and the last claim. */
   readonly flags: SharedArrayBuffer;
   /** Tell the worker how much memory this process uses. */
   readonly watchMemory: boolean;
@@ -20,6 +20,11 @@ const MEMORY_MS = 1000;
 /** What an answer is about; as pool/link.ts has it. */
 const MEMORY = 0;
 const BEGUN = 1;
+const RETURNED = 2;
+/** What the worker wants, beside reasons to stop; and where the claims lie. As pool/link.ts has it. */
+const ASK = 0;
+const TAKE_BACK = 3;
+const CLAIM = 3;
 
 const { flags: buffer, watchMemory, fd, recordBytes, laneFlags } = workerData as WatchdogData;
 const flags = new Int32Array(buffer);
@@ -42,16 +47,27 @@ function tell(what: number, value: number): void {
   pipe.write(record);
 }
 
-/** Lane, number of the job, why it has to stop; or, without a reason, the question which job has begun in that lane. */
+/** As `unclaim` of pool/link.ts. */
+function takeBack(at: number, seq: number): boolean {
+  for (;;) {
+    const last = Atomics.load(flags, at);
+    if (last > 0 && (seq === last || ((seq - last) & 0x7fff_ffff) >= 0x4000_0000)) return false;
+    if (Atomics.compareExchange(flags, at, last, -seq) === last) return true;
+  }
+}
+
+/** Lane, number of the job, why it has to stop; or that it is wanted back, or the question which job has begun in that lane. */
 function heed(record: Buffer): void {
   const at = laneFlags * record.readUInt32BE(0);
+  const seq = record.readUInt32BE(4);
   const why = record.readUInt32BE(8);
-  if (why === 0) {
-    tell(BEGUN, Atomics.load(flags, at + 2));
-    return;
+  if (why === ASK) tell(BEGUN, Atomics.load(flags, at + 2));
+  else if (why === TAKE_BACK) {
+    if (takeBack(at + CLAIM, seq)) tell(RETURNED, seq);
+  } else {
+    Atomics.store(flags, at + 1, why);
+    Atomics.store(flags, at, seq);
   }
-  Atomics.store(flags, at + 1, why);
-  Atomics.store(flags, at, record.readUInt32BE(4));
 }
 
 function tellMemory(): void {

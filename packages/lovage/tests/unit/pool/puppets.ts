@@ -47,6 +47,7 @@ export function puppets(): { readonly started: Puppet[]; readonly open: OpenLink
       },
       stop: () => undefined,
       ask: () => undefined,
+      takeBack: () => undefined,
       kill: die,
     };
   };

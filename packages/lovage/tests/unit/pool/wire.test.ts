@@ -40,8 +40,8 @@ describe('a job', () => {
     { headers: { list: [undefined] } },
   ])('keeps what its request holds: %o', (fields) => {
     const job = jobOf('t', { timeLimit: 3 }, fields);
-    const read = readJob(arrived(writeJob(job, 2, true)));
-    expect([read.lane, read.announce]).toEqual([2, true]);
+    const read = readJob(arrived(writeJob(job, { lane: 2, announce: true, waits: true })));
+    expect([read.lane, read.announce, read.waits]).toEqual([2, true, true]);
     expect({ ...read.job, body: new Uint8Array(read.job.body) }).toEqual({ ...job, softTimeLimit: undefined });
   });
 });
