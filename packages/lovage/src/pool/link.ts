@@ -62,7 +62,7 @@ export function unclaim(flags: Int32Array, lane: number, seq: number): boolean {
   const at = LANE_FLAGS * lane + FLAG.claim;
   for (;;) {
     const last = Atomics.load(flags, at);
-    if (last > 0 && !isLater(seq, last)) return false;
+    if (last !== 0 && !isLater(seq, Math.abs(last))) return false;
     if (Atomics.compareExchange(flags, at, last, -seq) === last) return true;
   }
 }

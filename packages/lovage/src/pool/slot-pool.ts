@@ -152,9 +152,11 @@ class SlotPool implements Pool {
   #pump(): void {
     for (let [first] = this.#queue; first !== undefined; [first] = this.#queue) {
       const slot = this.#running < this.#limit ? roomiest(this.#supervisor.slots, this.#last) : undefined;
-      if (slot !== undefined) this.#hand(slot, first);
-      else if (!this.#waitsInSlot(first)) return;
+      const busy = slot === undefined && first.options.returned !== undefined ? this.#ahead.slot() : undefined;
+      if (slot === undefined && busy === undefined) return;
       this.#queue.shift();
+      if (slot !== undefined) this.#hand(slot, first);
+      else if (busy !== undefined) this.#letWait(busy, first);
     }
   }
 
@@ -164,13 +166,10 @@ class SlotPool implements Pool {
     this.#send(slot, assignment, false);
   }
 
-  /** Sends it to a slot whose job will soon have ended. False: there is none, or it may not wait there. */
-  #waitsInSlot(assignment: Assignment): boolean {
-    const slot = assignment.options.returned === undefined ? undefined : this.#ahead.slot();
-    if (slot === undefined) return false;
+  /** Sends it to a slot whose job will soon have ended. */
+  #letWait(slot: Slot, assignment: Assignment): void {
     this.#ahead.put(slot, assignment);
     this.#send(slot, assignment, true);
-    return true;
   }
 
   #send(slot: Slot, { seq, job, lane, options }: Assignment, waits: boolean): void {

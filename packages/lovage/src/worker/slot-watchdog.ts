@@ -51,7 +51,8 @@ function tell(what: number, value: number): void {
 function takeBack(at: number, seq: number): boolean {
   for (;;) {
     const last = Atomics.load(flags, at);
-    if (last > 0 && (seq === last || ((seq - last) & 0x7fff_ffff) >= 0x4000_0000)) return false;
+    const seen = Math.abs(last);
+    if (last !== 0 && (seq === seen || ((seq - seen) & 0x7fff_ffff) >= 0x4000_0000)) return false;
     if (Atomics.compareExchange(flags, at, last, -seq) === last) return true;
   }
 }
