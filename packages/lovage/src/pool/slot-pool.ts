@@ -269,14 +269,14 @@ class SlotPool implements Pool {
     if (next.stopping !== undefined) this.#abort(next, next.stopping);
   }
 
-  /** A job that waited in a slot is not run there. Its lane may be its own by now. */
+  /** A job that waited in a slot is not run there. It may have the lane by now, and another wait behind it. */
   #returned(slot: Slot, seq: number): void {
     const promoted = this.#open.get(seq);
     if (slot.next?.seq === seq) this.#back(this.#ahead.take(slot));
     else if (promoted?.slot === slot && promoted.startedAt === undefined) {
       this.#open.delete(seq);
       this.#running--;
-      vacate(slot, promoted.lane);
+      this.#vacate(slot, promoted.lane);
       this.#back(promoted);
       this.#supervisor.rest(slot);
     }
