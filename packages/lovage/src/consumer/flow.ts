@@ -107,7 +107,11 @@ export class Flow {
     const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, changed });
     const run = (entry: Entry): void => this.#run(entry);
     this.#ends = ends;
-    this.#slots = new Slots({ limit: () => pool.limit + (pool.ahead ?? 0), start: (entry) => this.#start(entry), ward: pool.alone !== undefined });
+    this.#slots = new Slots({
+      limit: () => pool.limit + (pool.ahead ?? 0),
+      start: (entry) => this.#start(entry),
+      ward: pool.alone !== undefined,
+    });
     this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed });
     const admit = (entry: Entry): void => this.#admission.admit(entry);
     this.#policies = new Policies(app);

@@ -125,11 +125,12 @@ class SlotPool implements Pool {
 
   info(): Readonly<Record<string, unknown>> {
     const { slots, replaced } = this.#supervisor;
-    const counts = { limit: this.#limit, width: this.width, running: this.#running, queued: this.#queue.length };
+    const counts = { limit: this.#limit, width: this.width, running: this.#running };
+    const queued = this.#queue.length + this.#ahead.waiting;
     return statisticsOf(
       this.name,
       slots,
-      { ...counts, done: this.#done, lost: this.#lost, replaced, writes: this.#writes },
+      { ...counts, queued, done: this.#done, lost: this.#lost, replaced, writes: this.#writes },
       this.#options,
     );
   }

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TaskRevokedError } from '../../../src/util/index.ts';
-import { type Bench, bench } from './harness.ts';
+import { type Bench, bench, job, never } from './harness.ts';
 
 interface Row {
   readonly name: string;
@@ -382,5 +382,31 @@ describe('the pool prefork alone', () => {
     process.kill(pid, 'SIGKILL');
     expect(await announced).toMatchObject({ state: 'SUCCESS', repr: '3' });
     expect(b.pool.info().lovage).toMatchObject({ lost: 0 });
+  });
+});
+
+describe.each(ROWS.filter(({ separate }) => separate))('one slot of the pool $name', ({ name }) => {
+  test('has its next job at hand behind a short one, and gives it back behind one that turns out long', async () => {
+    await using b = await bench(name, { concurrency: 1, grace: 0.3 });
+    const ends: string[] = [];
+    const controller = new AbortController();
+    const send = (label: string, ms: number, returned: () => void, signal = never): Promise<unknown> =>
+      Promise.resolve(b.pool.run(job('compute-politely', [ms]), { signal, returned })).then(({ state }) =>
+        ends.push(`${label} ${state}`),
+      );
+    const unexpected = (): void => void ends.push('given back');
+    for (let run = 0; run < 40; run++) await send('warm', 0, unexpected);
+    ends.length = 0;
+    await Promise.all(['a', 'b', 'c'].map((label) => send(label, 1, unexpected)));
+    expect(ends).toEqual(['a SUCCESS', 'b SUCCESS', 'c SUCCESS']);
+    const long = send('long', 60_000, unexpected, controller.signal);
+    expect(b.pool.ahead).toBe(1);
+    await new Promise<void>((resolve) => void send('short', 0, resolve));
+    expect(ends).toHaveLength(3);
+    controller.abort(new TaskRevokedError('enough'));
+    await long;
+    expect(ends.slice(3)).toEqual(['long REVOKED']);
+    expect(b.pool.running).toBe(0);
+    expect(await b.value('add', [2, 3])).toBe(5);
   });
 });

@@ -30,6 +30,10 @@ app.task('compute', (ms: number) => {
   const end = performance.now() + ms;
   while (performance.now() < end);
 });
+app.task('compute-politely', { bind: true }, (ctx, ms: number) => {
+  const end = performance.now() + ms;
+  while (performance.now() < end) ctx.throwIfAborted();
+});
 app.task('spin-politely', { bind: true }, (ctx) => {
   for (;;) ctx.throwIfAborted();
 });
