@@ -33,6 +33,12 @@ export interface EndsOptions {
 /** What an end writes beside its verdict. */
 export type Written = Omit<Writes, 'settlement'>;
 
+/** A message that came again while its task ran says so in its count: that start is not counted once more. */
+function countedOnce(answer: Answer, delivery: Delivery, { request }: Entry): Answer {
+  if (answer.verdict !== 'requeue' || !answer.counted || delivery.attempts <= request.attempts) return answer;
+  return GIVE_BACK;
+}
+
 /** Ends of messages; nothing here rejects. */
 export class Ends {
   readonly #options: EndsOptions;
@@ -99,7 +105,7 @@ export class Ends {
   /** Writes an end and forgets the entry; the verdict goes to the message that we hold by then. `then` is called when all is said. */
   end(entry: Entry, answer: Answer, { results, next, openings, parts }: Written, then?: () => void): void {
     const delivery = entry.acked ? undefined : entry.delivery;
-    const settlement = delivery === undefined ? undefined : this.#settlement(delivery, answer);
+    const settlement = delivery === undefined ? undefined : this.#settlement(delivery, countedOnce(answer, delivery, entry));
     // What goes back may be here again before its verdict is confirmed: it is a new start then, not a copy of this one.
     if (settlement?.verdict === 'requeue') this.#options.requests.delete(entry);
     this.#commit({ settlement, results, next, openings, parts }, (settled) => {
@@ -116,7 +122,7 @@ export class Ends {
     if (settled === 'given-up') {
       this.#options.app.guard?.returned(entry.original);
       if (newer !== undefined) this.say(newer, GIVE_BACK);
-    } else if (newer !== undefined) this.say(newer, answer);
+    } else if (newer !== undefined) this.say(newer, countedOnce(answer, newer, entry));
     else if (!entry.acked && answer.verdict !== 'requeue' && (settled === 'lost' || settlement === undefined)) {
       requests.remember(entry.key, answer);
     }

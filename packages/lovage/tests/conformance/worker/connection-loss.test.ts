@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { SettingsInput } from '../../../src/app/index.ts';
 import type { Delivery } from '../../../src/broker/index.ts';
 import { parseTask } from '../../../src/protocol/index.ts';
-import { execute } from '../../../src/task/index.ts';
+import { execute, Reject } from '../../../src/task/index.ts';
 import { openRedis, parseRedisUrl } from '../../../src/util/index.ts';
 import { startWorker, type Worker } from '../../../src/worker/index.ts';
 import { startProxy, type Proxy as Wire } from '../../support/proxy.ts';
@@ -52,6 +52,12 @@ function slowTask(s: Setup) {
   return { task, reasons, starts: () => starts, end: () => open.resolve('the first time') };
 }
 
+async function loseLeases(): Promise<void> {
+  await using admin = openRedis({ target: parseRedisUrl(redisUrl()), connectTimeout: 5, name: 'admin' });
+  const leases = (await admin.call('KEYS', ['*lease*'])) as string[];
+  await admin.call('DEL', leases);
+}
+
 const lines = (worker: Worker): unknown => (worker.info().line as { readonly connections: number }).connections;
 const setting = 'workerCancelLongRunningTasksOnConnectionLoss';
 
@@ -76,11 +82,7 @@ describe.each([true, false])(`${setting} %s`, (cancel) => {
 
   it('decides whether running tasks are aborted when a lease on Redis is lost', async () => {
     await using w = await world(redisUrl(), { [setting]: cancel });
-    await loseBy(w, async () => {
-      await using admin = openRedis({ target: parseRedisUrl(redisUrl()), connectTimeout: 5, name: 'admin' });
-      const leases = (await admin.call('KEYS', ['*lease*'])) as string[];
-      await admin.call('DEL', leases);
-    });
+    await loseBy(w, loseLeases);
   });
 
   it('aborts nothing when a line to Redis is mended before its lease is over', async () => {
@@ -95,6 +97,37 @@ describe.each([true, false])(`${setting} %s`, (cancel) => {
     expect([lines(worker), slow.reasons]).toEqual([1, []]);
     slow.end();
     expect(await result.get({ timeout: 20 })).toBe('the first time');
+  });
+});
+
+describe('a task that asks to run again, when its message came again while it ran', () => {
+  const attemptsOf = async (url: string, lose: (w: World) => unknown): Promise<readonly number[]> => {
+    await using w = await world(url, {});
+    const open = Promise.withResolvers<void>();
+    const attempts: number[] = [];
+    const twice = w.s.app.task('twice', { bind: true, params: [] }, async (ctx) => {
+      attempts.push(ctx.request.attempts);
+      if (attempts.length > 1) return;
+      await open.promise;
+      throw new Reject('once more', { requeue: true });
+    });
+    await using worker = await startWorker(w.s.app, { concurrency: 2 });
+    const result = await twice.delay();
+    await soon(() => expect(attempts).toEqual([1]), WAIT);
+    await lose(w);
+    // The slot of a running task takes no message until its own has come again.
+    await soon(() => expect([lines(worker), worker.info().prefetch_count]).toEqual([2, 2]), WAIT);
+    open.resolve();
+    await result.get({ timeout: 20 });
+    return attempts;
+  };
+
+  it('is counted once on RabbitMQ', async () => {
+    expect(await attemptsOf(amqpUrl(), (w) => w.wire.cut())).toEqual([1, 2]);
+  });
+
+  it('is counted once on Redis', async () => {
+    expect(await attemptsOf(redisUrl(), loseLeases)).toEqual([1, 2]);
   });
 });
 
