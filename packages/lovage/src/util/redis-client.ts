@@ -79,7 +79,7 @@ export interface RedisLine extends AsyncDisposable {
   push(list: string, count: number, textOf: (index: number) => string, signal?: AbortSignal): Promise<unknown>;
   /** The same, with replies as Buffers. */
   callBuffer(command: string, args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
-  /** EVALSHA, or EVAL where the server does not know the script yet. */
+  /** EVAL at the first call, then EVALSHA, or EVAL again where the server does not know the script. */
   script(script: RedisScript, keys: readonly RedisArg[], args: readonly RedisArg[], signal?: AbortSignal): Promise<unknown>;
   /** The same for scripts that run all the time: keys (behind their number) and arguments are written already, replies are Buffers. */
   evaluate(script: RedisScript, keys: Frames, args: Frames): Promise<unknown>;
@@ -109,7 +109,13 @@ export function openRedis(options: RedisLineOptions): RedisLine {
 
 const isUnknownScript = (error: unknown): boolean => isReplyError(error) && error.message.startsWith('NOSCRIPT');
 
-/** EVALSHA first: the text goes over the line only when the server does not know it. */
+/** Scripts whose text this process sent already. */
+const sent = new WeakSet<RedisScript>();
+
+/**
+ * The first call sends the text, which a server keeps: a short program that makes one needs no digest, and the first digest of a process
+ * takes four milliseconds. Later ones send it only when the server does not know it.
+ */
 async function evaluate(
   call: (command: string, all: RedisArg[]) => Promise<unknown>,
   script: RedisScript,
@@ -117,6 +123,10 @@ async function evaluate(
   args: readonly RedisArg[],
 ): Promise<unknown> {
   const rest = [keys.length, ...keys, ...args];
+  if (!sent.has(script)) {
+    sent.add(script);
+    return call('EVAL', [script.lua, ...rest]);
+  }
   try {
     return await call('EVALSHA', [script.sha, ...rest]);
   } catch (error) {
