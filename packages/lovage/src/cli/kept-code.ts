@@ -18,7 +18,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { Script, constants as vm } from 'node:vm';
 
 /** What other versions left behind is deleted after so many days. */
@@ -35,6 +36,19 @@ export interface KeptCode {
 /** V8 takes what it finds there for its own: nobody else may have written it. */
 function isOurs({ uid, mode }: Stats): boolean {
   return process.getuid === undefined || (uid === process.getuid() && (mode & 0o022) === 0);
+}
+
+/**
+ * The folder for this in the user's own cache; undefined without a home that is theirs (a container without users, `sudo`, which would
+ * leave folders of root behind). In a shared folder, such as /tmp, others could plant code.
+ */
+export function userFolder(): string | undefined {
+  try {
+    const home = homedir();
+    return isAbsolute(home) && isOurs(statSync(home)) ? join(home, '.cache', 'lovage', 'commands') : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Is there a folder that we can write to, and nobody else? It is made when it is missing. */
@@ -92,8 +106,8 @@ function deleteOld(folder: string): void {
  * Keeps compiled code in this folder; undefined where that cannot be done safely. The names of the sources must change with what they say:
  * V8 compares no more of them than their length.
  */
-export function keptCode(folder: string): KeptCode | undefined {
-  if (!isPrivate(folder)) return undefined;
+export function keptCode(folder: string | undefined): KeptCode | undefined {
+  if (folder === undefined || !isPrivate(folder)) return undefined;
   const modules = new Map<string, { exports: unknown }>();
   const fresh: { readonly path: string; readonly script: Script }[] = [];
 

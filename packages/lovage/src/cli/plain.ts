@@ -1,9 +1,8 @@
 // Plain questions to workers (`inspect`, `control`) that need no module of the user: they are asked by a copy of the program whose compiled
 // code is kept from run to run. A second copy of Lovage would be a stranger to an app that a user's module makes; here there is none.
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { findConfigFile, usualPlace } from '../app/index.ts';
-import { keptCode } from './kept-code.ts';
+import { keptCode, userFolder } from './kept-code.ts';
 import { type QuickLine, quickly } from './quick.ts';
 
 /** Settings that name modules of the user. */
@@ -31,8 +30,7 @@ export async function plainly(): Promise<false> {
   const argv = process.argv.slice(2);
   const line = quickly(argv, process.env);
   if (line === undefined || needsModules(line)) return false;
-  // In the user's own folder: in a shared one, such as /tmp, others could plant code.
-  const kept = keptCode(join(homedir(), '.cache', 'lovage', 'commands'));
+  const kept = keptCode(userFolder());
   if (kept === undefined) return false;
   const { runPlain } = kept.load(join(import.meta.dirname, './plain-program.ts')) as typeof import('./plain-program.ts');
   const code = await runPlain(argv, line);

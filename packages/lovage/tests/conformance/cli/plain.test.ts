@@ -1,6 +1,6 @@
 // Plain questions are asked by a copy of the program whose compiled code is kept: it says what the whole program says, and stands back where
 // a module of the user is wanted.
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startRedis } from '../../../../../scripts/servers/index.ts';
@@ -86,9 +86,10 @@ test('a revoke reaches the store that keeps it, whatever driver it has', async (
   }
 });
 
-test('a home that cannot be written changes no answer', async () => {
-  const ran = await bare.run(['-b', url, 'inspect', 'ping', '-d', 'w1@box', '--json'], { env: { HOME: '/dev/null' } });
+test.each(['/dev/null', '', 'no/such/home', '/no/such/home'])("a home '%s' changes no answer, and is not made", async (home) => {
+  const ran = await bare.run(['-b', url, 'inspect', 'ping', '-d', 'w1@box', '--json'], { env: { HOME: home } });
   expect(ran).toEqual({ code: 0, stdout: '{"w1@box":{"ok":"pong"}}\n', stderr: '' });
+  expect([join(bare.folder, '.cache'), join(bare.folder, 'no'), '/no'].filter((path) => existsSync(path))).toEqual([]);
 });
 
 test('with a module of the user, named or found, there is one Lovage in the process', async () => {
