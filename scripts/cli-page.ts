@@ -118,7 +118,7 @@ compares. Times, ids and what is of the machine are made equal.
 | code | meaning |
 | --- | --- |
 | 0 | done; a worker: everything that ran came to its end, what had not started was given back |
-| 1 | failed: the task failed or gave no result in time, a question was answered with no, a worker ended by an error or hard |
+| 1 | failed: the task failed or gave no result in time, a question was answered with no, broker or result store refused the login, a worker ended by an error or hard |
 | 2 | used wrongly: unknown command or option, bad value, an app that cannot be loaded, a wrong setting |
 | 3 | a worker broke off running tasks and gave them back: a cold shutdown, or \`shutdownTimeout\` was over |
 | 69 | nobody there: broker or result store cannot be reached, no worker answered |

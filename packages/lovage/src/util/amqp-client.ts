@@ -9,6 +9,7 @@ import { type AmqpEndpoint, parseAmqpUrl } from './amqp-url.ts';
 import { deadline, orAborted } from './deadline.ts';
 import { BrokerConnectionError, ConfigurationError, type LovageError } from './errors.ts';
 import { SocketSigns, serverLines } from './server-lines.ts';
+import { tlsHinted } from './tls-hint.ts';
 
 export type { AmqpChannel, AmqpConfirmChannel, AmqpDelivery, AmqpProperties } from './amqp-types.ts';
 
@@ -397,8 +398,9 @@ function lost(url: string, cause: unknown): BrokerConnectionError {
   return new BrokerConnectionError(`Lost the connection to RabbitMQ at ${url}: ${why}`, { cause });
 }
 
-function refused(endpoint: AmqpEndpoint, error: unknown): LovageError {
-  if (error instanceof ConfigurationError) return error;
+function refused(endpoint: AmqpEndpoint, isSecure: boolean, thrown: unknown): LovageError {
+  if (thrown instanceof ConfigurationError) return thrown;
+  const error = thrown instanceof Error ? tlsHinted(thrown, { isSecure, plain: 'amqp://', secure: 'amqps://' }) : thrown;
   const why = error instanceof Error ? error.message || error.name : String(error);
   if (REFUSALS.test(why)) {
     const message = `RabbitMQ at ${endpoint.label} refuses this login: ${why.replace(/\.+$/, '')}. Check user, password and the vhost "${endpoint.vhost}".`;
@@ -421,7 +423,7 @@ async function openOne(endpoint: AmqpEndpoint, options: AmqpOptions): Promise<Am
       watchSilence(connection, socket, options.probe, { endpoint, options: limited });
     return connection;
   } catch (error) {
-    throw refused(endpoint, error);
+    throw refused(endpoint, endpoint.tls || (options.tls ?? false) !== false, error);
   }
 }
 

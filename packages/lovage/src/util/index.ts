@@ -33,6 +33,7 @@ export {
 export * from './redis-client.ts';
 export { frames } from './redis-command.ts';
 export * from './redis-joint.ts';
+export { isRefusedLogin } from './redis-open.ts';
 export * from './redis-url.ts';
 export * from './scope.ts';
 export * from './signal.ts';

@@ -138,6 +138,9 @@ async function evaluate(
 const EVALSHA = frames(['EVALSHA']);
 const EVAL = frames(['EVAL']);
 
+/** What a server that speaks no TLS makes of a handshake: it waits for the rest of a command. */
+const NO_TLS_HINT = 'if the port speaks no TLS, the address begins with redis://';
+
 type Observer = Parameters<RedisLine['observe']>[0];
 
 class Line implements RedisLine {
@@ -191,7 +194,8 @@ class Line implements RedisLine {
       return await orAborted(promise, signal);
     } catch (error) {
       // Whoever gave up learns what stood in the way.
-      if (error instanceof Error && error === signal?.reason) error.cause ??= this.#failure;
+      if (error instanceof Error && error === signal?.reason)
+        error.cause ??= this.#failure ?? (this.target.tls === undefined ? undefined : new Error(NO_TLS_HINT));
       throw error;
     } finally {
       this.#hold(-1);

@@ -3,6 +3,7 @@
 import type { Redis, RedisOptions } from 'ioredis';
 import { after, type Timer } from './deadline.ts';
 import type { RedisTarget } from './redis-url.ts';
+import { tlsHinted, withTlsHint } from './tls-hint.ts';
 
 export interface RedisOpenOptions {
   readonly target: RedisTarget;
@@ -22,6 +23,11 @@ export const REFUSED: RegExp =
 
 interface Driver {
   readonly Redis: new (options: RedisOptions) => Redis;
+}
+
+/** Does a server that was asked refuse this login? */
+export function isRefusedLogin(error: unknown): error is Error {
+  return error instanceof Error && (REFUSED.test(error.message) || isRefusedLogin(error.cause));
 }
 
 /** The package brings it along, as one file. */
@@ -96,8 +102,12 @@ export async function openClient(
   const client = new driver.Redis(clientOptions(options));
   let failure: Error | undefined;
   let refused: Error | undefined;
+  let isOpen = false;
+  const side = { isSecure: options.target.tls !== undefined, plain: 'redis://', secure: 'rediss://' };
+  const likely = (error: Error): Error => (isOpen || client.stream?.bytesRead > 0 ? error : tlsHinted(error, side));
   // Without a listener an error would end the process; a failed SELECT shows nowhere else.
-  client.on('error', (error: Error) => {
+  client.on('error', (thrown: Error) => {
+    const error = likely(thrown);
     failure = error;
     if (REFUSED.test(error.message)) refused = error;
     failed(error);
@@ -111,7 +121,7 @@ export async function openClient(
     limit = mine;
   };
   const giveUp = (seconds: number): void => {
-    failure ??= new SilentServerError(`No answer within ${seconds} s`);
+    failure ??= new SilentServerError(withTlsHint(`No answer within ${seconds} s`, side));
     stop();
   };
   // The client's own time-out ends with the TCP handshake; a stopped server accepts and then says nothing.
@@ -129,9 +139,10 @@ export async function openClient(
     // One that still loads its data refuses; the next attempt asks again.
     await client.ping();
     await options.prepare?.(client);
+    isOpen = true;
   } catch (error) {
     stop();
-    throw failure ?? error;
+    throw failure ?? (error instanceof Error ? likely(error) : error);
   } finally {
     limit?.cancel();
     limit = undefined;

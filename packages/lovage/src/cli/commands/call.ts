@@ -123,6 +123,8 @@ export const call: Command = defineCommand({
   parser,
   run: async ({ name, positional, args: named, kwargs = {}, wait, timeout, ...rest }, context) => {
     const app = await context.loadApp();
+    if (rest.countdown !== undefined && rest.eta !== undefined)
+      throw new ConfigurationError('The start is given twice: with --countdown and with --eta. Keep one.');
     const args = await argumentsOf(positional, named);
     const options = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
     await reachBroker(app, 'write');

@@ -1,7 +1,15 @@
 // Is a broker or a result store within reach? Asked before a command uses one, so that nobody waits in vain for one that is down.
 import type { Lovage } from '../../app/index.ts';
 import type { Broker } from '../../broker/index.ts';
-import { BackendError, BrokerConnectionError, deadline, LovageError, orAborted, reasonOf } from '../../util/index.ts';
+import {
+  BackendError,
+  BrokerConnectionError,
+  deadline,
+  isRefusedLogin,
+  LovageError,
+  orAborted,
+  reasonOf,
+} from '../../util/index.ts';
 
 /** Something with an address that can be asked. */
 export interface Reachable {
@@ -13,6 +21,23 @@ export interface Reachable {
 const GRACE = 0.2;
 
 const CURE = 'Start it, or name another one';
+const BROKER = '(-b, LOVAGE_BROKER_URL, setting brokerUrl)';
+const RESULTS = '(--result-backend, LOVAGE_RESULT_BACKEND, setting resultBackend)';
+
+/** It is there, so neither starting it nor waiting helps. */
+function refusal(what: string, error: unknown, url: string, where: string): string | undefined {
+  if (!isRefusedLogin(error)) return undefined;
+  const reason = reasonOf(error);
+  const why = /\b(NOAUTH|WRONGPASS|NOPERM)\b/.exec(reason)?.[0];
+  const said = why === undefined ? reason : `${why}, ${WHY[why]}`;
+  return `The ${what} ${url} refuses this login: ${said}. Check user, password and database in its URL ${where}.`;
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  NOAUTH: 'it wants a password',
+  WRONGPASS: 'user or password are wrong, or the user is switched off',
+  NOPERM: 'this user may not do what is needed',
+};
 
 /** Resolves when it answers; rejects with the reason in one line by the end of the time. */
 export async function reach(part: Reachable, seconds: number): Promise<void> {
@@ -29,10 +54,11 @@ export async function reachBroker(app: Lovage, role: 'read' | 'write'): Promise<
     await reach(broker, app.settings.brokerConnectionTimeout);
   } catch (error) {
     if (error instanceof LovageError && !error.transient) throw error;
-    throw new BrokerConnectionError(
-      `The broker ${broker.url} cannot be reached: ${reasonOf(error)}. ${CURE} (-b, LOVAGE_BROKER_URL, setting brokerUrl).`,
-      { cause: error },
-    );
+    const refused = refusal('broker', error, broker.url, BROKER);
+    if (refused !== undefined) throw new BrokerConnectionError(refused, { cause: error, transient: false });
+    throw new BrokerConnectionError(`The broker ${broker.url} cannot be reached: ${reasonOf(error)}. ${CURE} ${BROKER}.`, {
+      cause: error,
+    });
   }
   return broker;
 }
@@ -44,9 +70,10 @@ export async function reachBackend(app: Lovage): Promise<void> {
     await reach(backend, app.settings.brokerConnectionTimeout);
   } catch (error) {
     if (error instanceof LovageError && !error.transient) throw error;
-    throw new BackendError(
-      `The result store ${backend.url} cannot be reached: ${reasonOf(error)}. ${CURE} (--result-backend, LOVAGE_RESULT_BACKEND, setting resultBackend).`,
-      { cause: error },
-    );
+    const refused = refusal('result store', error, backend.url, RESULTS);
+    if (refused !== undefined) throw new BackendError(refused, { cause: error, transient: false });
+    throw new BackendError(`The result store ${backend.url} cannot be reached: ${reasonOf(error)}. ${CURE} ${RESULTS}.`, {
+      cause: error,
+    });
   }
 }

@@ -1,7 +1,9 @@
 // The program as a shell sees it: exit codes, the two streams, and that it ends by itself. What needs a worker is in conformance/cli.
 import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type RedisServer, startRedis } from '../../../../../scripts/servers/index.ts';
 import { ensureBuilt, LOVAGE, project } from '../../support/program.ts';
+import { amqpUrl, redisUrl } from '../../support/servers.ts';
 
 const TASKS = `import { Lovage } from 'lovage';
 export const app = new Lovage('shop');
@@ -26,8 +28,16 @@ app.task('a', async () => 2);
   'loud/lovage.ts': `console.log('noise');\n${TASKS}`,
 });
 
-beforeAll(ensureBuilt, 60_000);
-afterAll(() => shop[Symbol.dispose]());
+let refusing: RedisServer;
+let secure: RedisServer;
+
+beforeAll(async () => {
+  [refusing, secure] = await Promise.all([startRedis({ password: 'right' }), startRedis({ tls: true }), ensureBuilt()]);
+}, 60_000);
+afterAll(async () => {
+  shop[Symbol.dispose]();
+  await Promise.all([refusing, secure].map((server) => server[Symbol.asyncDispose]()));
+});
 
 test('help and version exit 0', async () => {
   const [none, version] = await Promise.all([shop.run([]), shop.run(['--version'])]);
@@ -101,6 +111,36 @@ test.concurrent.each(['redis://127.0.0.1:1/0', 'amqp://127.0.0.1:1//'])(
     );
   },
 );
+
+test.concurrent.each([
+  ['Redis', () => refusing.url.replace(/:\w+@/, ''), /refuses this login: NOAUTH, it wants a password\. Check user, password/],
+  ['Redis', () => refusing.url.replace('right', 'wrong'), /refuses this login: WRONGPASS[^\n]+\. Check user, password/],
+  ['RabbitMQ', () => amqpUrl().replace(/:[^:@/]+@/, ':wrong@'), /refuses this login: [^\n]+\. Check user, password/],
+])('a login that %s refuses is no broker that is away', async (_, url, words) => {
+  const { code, stdout, stderr } = await shop.run(['-b', url(), 'call', 'shop.add', '[1, 2]']);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(words);
+  expect(stderr).not.toMatch(/Start it|wrong@/);
+});
+
+test.concurrent.each([
+  ['rediss', () => redisUrl().replace('redis:', 'rediss:'), 'redis://'],
+  ['redis', () => secure.url.replace('rediss:', 'redis:'), 'rediss://'],
+  ['amqps', () => amqpUrl().replace('amqp:', 'amqps:'), 'amqp://'],
+  ['amqp', () => `amqp://guest:guest@127.0.0.1:${secure.port}//`, 'amqps://'],
+])('%s on a port that speaks the other way names the address that is meant', async (_, url, meant) => {
+  const { code, stderr } = await shop.run(['-b', url(), 'call', 'shop.add', '[1, 2]']);
+  expect(code).toBe(69);
+  expect(stderr).toContain(`address begins with ${meant}`);
+});
+
+test.concurrent('a call that is to start at two times is refused', async () => {
+  const twice = ['--countdown', '3', '--eta', '2030-01-01T00:00:00Z'];
+  expect(await shop.run(['-b', 'memory://', 'call', 'shop.add', '[1, 2]', ...twice])).toMatchObject({
+    code: 2,
+    stderr: 'Error: The start is given twice: with --countdown and with --eta. Keep one.\n',
+  });
+});
 
 test('a module that waits for ever is no success', async () => {
   expect(await shop.run(['-A', 'endless.ts', 'queues'])).toMatchObject({
