@@ -4,7 +4,7 @@ import type { Delivery, Message } from '../seam.ts';
 import type { HeldDelivery } from './held.ts';
 import { startsOf } from './letters.ts';
 import type { Line } from './line.ts';
-import { spend, ticketOf } from './tickets.ts';
+import { rememberInVain, spend, ticketOf } from './tickets.ts';
 
 /** Seconds in which a ticket has to be spent. */
 const TICKET_TIMEOUT = 10;
@@ -33,7 +33,7 @@ export class Starts {
   /** A start that was to be noted is not made. Whether RabbitMQ has taken the ticket we may not know. */
   noteInVain(delivery: Delivery): void {
     const ticket = ticketOf(delivery);
-    if (ticket !== undefined) this.#inVain.add(ticket);
+    if (ticket !== undefined) rememberInVain(this.#inVain, ticket);
   }
 
   /** A copy that goes back: after a start it needs a ticket that is not spent, or it would count once more when it comes again without one. Answers once. */

@@ -122,8 +122,13 @@ export class AmqpSubscription implements Subscription {
   async start(queues: readonly string[]): Promise<void> {
     await this.#consuming(queues, this.#consumers.start(queues));
     const { signal } = this.#options.subscribe;
-    signal?.addEventListener('abort', () => void this.cancel().catch(() => undefined), { once: true });
+    if (signal?.aborted) this.#abort();
+    else signal?.addEventListener('abort', this.#abort, { once: true });
   }
+
+  readonly #abort = (): void => {
+    this.cancel().catch(() => undefined);
+  };
 
   async #consuming(queues: readonly string[], step: Promise<void>): Promise<void> {
     const release = this.#line.connection.busy();
@@ -311,6 +316,8 @@ export class AmqpSubscription implements Subscription {
   }
 
   async #release(): Promise<void> {
+    // Whoever subscribes again and again does so with one signal.
+    this.#options.subscribe.signal?.removeEventListener('abort', this.#abort);
     this.#batches.end();
     const release = this.#line.connection.busy();
     using limit = deadline(DISPOSE_TIMEOUT, () => new BrokerError('Giving back took too long.'), undefined, { ref: true });

@@ -12,6 +12,8 @@ const TICKET_PREFIX = 'lovage.ticket.';
 /** A ticket that nobody has asked for so long (ms) is gone; its message then counts as started when it comes again. */
 const TICKET_LIFE = 86_400_000;
 const TICKET = /^[0-9a-f-]{36}$/;
+/** Most tickets that are remembered because nothing started on them. Their messages may come to another worker, and nobody says so here. */
+const MOST_IN_VAIN = 10_000;
 
 const log = logger('broker', 'amqp');
 const queueOf = (ticket: string): string => TICKET_PREFIX + ticket;
@@ -90,6 +92,13 @@ export async function ticketed<Copy extends Message>(
   if (wanting.size === 0) return copies;
   const fresh = [...(await issue(connection, wanting.size))];
   return copies.map((copy) => (wanting.has(copy) ? withTicket(copy, fresh.pop()) : copy));
+}
+
+/** Remembers it among `inVain`. Of many the oldest is forgotten; its message counts as started if it comes here after all. */
+export function rememberInVain(inVain: Set<string>, ticket: string, most: number = MOST_IN_VAIN): void {
+  inVain.add(ticket);
+  const [oldest] = inVain;
+  if (inVain.size > most && oldest !== undefined) inVain.delete(oldest);
 }
 
 function withTicket<Copy extends Message>(copy: Copy, ticket: string | undefined): Copy {

@@ -1,5 +1,6 @@
 // A channel that is being closed when its line breaks: whoever waits for that close must learn of it, or a worker that declares its
 // queues at that moment stays deaf for ever.
+import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { openBroker } from '../../../src/broker/index.ts';
 import { connectAmqp, uuid } from '../../../src/util/index.ts';
@@ -39,4 +40,26 @@ test('a server that says nothing is waited for once, whatever is open to it', as
   expect((performance.now() - began) / 1000).toBeLessThan(5);
   proxy.thaw();
   expect(heard).toHaveLength(2);
+});
+
+test('a subscription leaves no listener on the signal that ends it, and one that is aborted already ends it', async () => {
+  await using broker = await openBroker({
+    url: amqpUrl(),
+    appName: 'close',
+    connectTimeout: 5,
+    heartbeat: 10,
+    transportOptions: {},
+    deadLetters: { mode: 'off', ttl: 60, maxLength: 10 },
+  });
+  const queue = { name: `close-${uuid()}`, durable: false, arguments: { 'x-expires': 60_000 } };
+  await broker.declare({ exchanges: [], queues: [queue], bindings: [] });
+  const stop = new AbortController();
+  const subscribe = () => broker.subscribe([queue.name], { prefetch: 1, node: 'n@h', signal: stop.signal });
+  const subscription = await subscribe();
+  expect(getEventListeners(stop.signal, 'abort')).toHaveLength(1);
+  await subscription[Symbol.asyncDispose]();
+  expect(getEventListeners(stop.signal, 'abort')).toEqual([]);
+  stop.abort();
+  await using late = await subscribe();
+  expect(await late[Symbol.asyncIterator]().next()).toMatchObject({ done: true });
 });
