@@ -56,12 +56,14 @@ export class Copies {
 
   /** Publishes the copies and acks the originals; resolves to those whose line broke before they could be acked. */
   async write(copies: readonly Copy[]): Promise<readonly Delivery[]> {
-    const { line, held } = this.#options;
+    const { line, held, stillness } = this.#options;
     const lost = (): readonly Delivery[] => copies.map((copy) => copy.held.delivery);
     await this.#declareDead(copies);
     const messages = await this.#messages(copies);
     if (!line.isOpen) return lost();
     const failures = await this.#send(messages);
+    // The quiet may have begun meanwhile.
+    await stillness.over;
     if (!line.isOpen) return lost();
     const written = copies.filter((_, index) => !failures.has(index));
     held.ack(written.map((copy) => copy.held));
