@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findBinary, installPackages, startRedis } from '../../../../scripts/servers/index.ts';
+import { ensureBuilt } from '../support/program.ts';
 
 const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../../../..');
@@ -45,7 +46,7 @@ async function worker(env: NodeJS.ProcessEnv): Promise<void> {
 }
 
 beforeAll(async () => {
-  await run(process.execPath, [join(ROOT, 'scripts/build.mjs')]);
+  ensureBuilt();
   writeFileSync(join(folder, 'package.json'), '{ "type": "module", "private": true }');
   writeFileSync(join(folder, 'package-lock.json'), '{}');
   mkdirSync(join(folder, 'node_modules'));

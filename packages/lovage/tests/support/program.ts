@@ -3,17 +3,28 @@ import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_pro
 import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 
 const ROOT = resolve(import.meta.dirname, '../../../..');
 const PACKAGE = join(ROOT, 'packages/lovage');
 export const LOVAGE: string = join(PACKAGE, 'bin/lovage.js');
 
-/** Builds the package when a source is newer than what was built. */
-export function ensureBuilt(): void {
+/** Milliseconds that a build elsewhere may take. */
+const BUILD_MS = 300_000;
+
+function isStale(): boolean {
   const stamp = join(PACKAGE, 'dist/.built');
   const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
-  const stale = globSync('src/**/*.ts', { cwd: PACKAGE }).some((file) => statSync(join(PACKAGE, file)).mtimeMs > built);
-  if (stale) execFileSync(process.execPath, [join(ROOT, 'scripts/build.mjs')]);
+  return globSync('src/**/*.ts', { cwd: PACKAGE }).some((file) => statSync(join(PACKAGE, file)).mtimeMs > built);
+}
+
+/** Builds the package when a source is newer than what was built. One process builds; the others, which test in parallel, wait for it. */
+export function ensureBuilt(): void {
+  if (!isStale()) return;
+  // The lock of a transaction ends with its process.
+  using lock = new DatabaseSync(join(ROOT, 'node_modules/.lovage-build.db'), { timeout: BUILD_MS });
+  lock.exec('BEGIN EXCLUSIVE');
+  if (isStale()) execFileSync(process.execPath, [join(ROOT, 'scripts/build.mjs')]);
 }
 
 export interface Ran {
