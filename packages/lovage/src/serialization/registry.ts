@@ -127,7 +127,10 @@ class Registry implements Serialization {
     const found = this.#compressions.get(name);
     if (found !== undefined) return found;
     const foreign = FOREIGN_COMPRESSIONS.some((known) => known.mime === name || known.names.includes(name));
-    if (foreign) throw new ConfigurationError(`The compression '${name}' is not part of Node; add one with registerCompression`);
+    if (foreign)
+      throw new ConfigurationError(
+        `The compression '${name}' is not part of Node; add one with app.serialization.registerCompression({ names, mime, compress, decompress }), or let the sender use zlib, brotli or zstd`,
+      );
     const names = [...this.#compressions.keys()].filter((known) => !known.includes('/'));
     throw new ConfigurationError(`No compression is called '${name}'.${didYouMean(name, names)} Known: ${names.join(', ')}`);
   }
