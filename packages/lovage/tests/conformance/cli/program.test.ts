@@ -32,7 +32,8 @@ let refusing: RedisServer;
 let secure: RedisServer;
 
 beforeAll(async () => {
-  [refusing, secure] = await Promise.all([startRedis({ password: 'right' }), startRedis({ tls: true }), ensureBuilt()]);
+  ensureBuilt();
+  [refusing, secure] = await Promise.all([startRedis({ password: 'right' }), startRedis({ tls: true })]);
 }, 60_000);
 afterAll(async () => {
   shop[Symbol.dispose]();
