@@ -1,5 +1,5 @@
 // Dead letters: which queue a message goes to that no worker can finish, and the header that says why. All drivers use this.
-import type { DeadLetterPolicy, DeathReason, Delivery, Message, QueueDeclaration, Settlement } from './seam.ts';
+import type { DeadLetterPolicy, DeathReason, Delivery, Message, Outgoing, QueueDeclaration, Settlement } from './seam.ts';
 
 /** Names of dead-letter queues start with this. */
 export const DEAD_LETTER_PREFIX = 'lovage.dead.';
@@ -17,6 +17,11 @@ export function startedBefore(headers: Readonly<Record<string, unknown>> | null)
 /** May the same message have been sent before? Who cannot know says so by that header alone, whatever its count: beat, and a publish whose confirm was lost. */
 export function isRepeat(headers: Readonly<Record<string, unknown>> | null): boolean {
   return headers?.[ATTEMPTS_HEADER] !== undefined;
+}
+
+/** The message as one that may have been sent before. */
+export function asRepeat({ headersText: _, ...message }: Outgoing): Outgoing {
+  return isRepeat(message.headers) ? message : { ...message, headers: { ...message.headers, [ATTEMPTS_HEADER]: 0 } };
 }
 
 /** How long dead letters are kept, and how many, when nothing else is said. */

@@ -89,7 +89,9 @@ export type Settlement =
       readonly node?: string;
     }
   /** Kept by the broker until `until` (epoch seconds), then delivered as if new. */
-  | { readonly verdict: 'park'; readonly delivery: Delivery; readonly until: number };
+  | { readonly verdict: 'park'; readonly delivery: Delivery; readonly until: number }
+  /** It is over, and what follows it lies in its place from now on, held by whoever held it. Only where successors are made. */
+  | { readonly verdict: 'become'; readonly delivery: Delivery; readonly successor: Delivery };
 
 /** A write that a store can apply in the same transaction as others of the same `database`. Opaque to all but the drivers of that database. */
 export interface JointWrite {
@@ -259,6 +261,14 @@ export interface Broker extends AsyncDisposable {
 export interface Subscription extends AsyncIterable<readonly Delivery[]>, AsyncDisposable {
   /** Settles a batch, with the writes of others in the same transaction. Resolves to the deliveries that were no longer ours (their lease had ended): nothing was done for those. */
   settle(settlements: readonly Settlement[], writes?: readonly JointWrite[]): Promise<readonly Delivery[]>;
+  /**
+   * The message `next` as a delivery in the place of `delivery`, which it follows: said with the verdict `become`, it is held without
+   * having been in its queue. Undefined where that cannot be, or where enough have followed one another by now that others should have
+   * their turn: then `next` is published. Absent where no broker could do it.
+   */
+  successor?(delivery: Delivery, next: Outgoing): Delivery | undefined;
+  /** Hands out successors that have just been settled for, before the broker has heard of them. One that ends at once it never hears of. */
+  handOut?(successors: readonly Delivery[]): void;
   /**
    * To be awaited before the start of a delivery with `attempts` above 1: from then on its loss is counted. Absent where whatever was held
    * counts. Rejects when the line fails; then the task must not start.

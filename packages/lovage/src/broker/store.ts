@@ -53,6 +53,8 @@ export interface Holder extends AsyncDisposable {
    * latency only. A store that can do so takes up to `take` along with the wake-up, and resolves to them.
    */
   idle(queues: readonly string[], signal: AbortSignal, take: number): Promise<readonly Delivery[]>;
+  /** As a subscription's; absent where a place cannot be handed on. */
+  successor?(delivery: Delivery, next: Outgoing): Delivery | undefined;
   /** True while `idle` takes by itself what comes, so that a turn need not look. */
   readonly takesIdly?: boolean;
   /** Resolves (never rejects) with the error when the holder can no longer be used: line lost, lease ended. */

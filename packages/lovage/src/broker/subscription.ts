@@ -4,7 +4,7 @@
 // A turn runs when there are verdicts, or when somebody asks for a batch, slots are free and the last look was not in vain.
 // A look in vain → Holder.idle; when that resolves, look again.
 import { Bag, BrokerConnectionError, BrokerError, BrokerFullError, logger } from '../util/index.ts';
-import type { Delivery, JointWrite, Settlement, Subscription } from './seam.ts';
+import type { Delivery, JointWrite, Outgoing, Settlement, Subscription } from './seam.ts';
 import type { Holder, TurnResult } from './store.ts';
 
 /** Most that one turn takes, however many slots are free: keeps transactions and replies short. */
@@ -17,6 +17,10 @@ const FULL_RETRY_MS = 1000;
 const DISPOSE_MS = 5000;
 /** Of these, how long a turn under way may take. */
 const TURN_PATIENCE_MS = 3000;
+
+/** Most messages that follow one another in one place between two turns, and how long that may take (ms): what they follow is not settled before. */
+const MAX_DEPTH = 16;
+const SUCCESSION_MS = 1;
 
 /** Most broadcasts that wait for a reader who does not come; the server sends them without being asked. */
 const MAX_WAITING = 100_000;
@@ -82,6 +86,8 @@ export class VirtualSubscription implements Subscription {
   /** Everything was given back. */
   #closed = false;
   #overflowed = false;
+  /** How many have followed one another since the last turn was sent, and since when. */
+  readonly #succession = { depth: 0, since: 0 };
   #error: Error | undefined;
   #errorTold = false;
   lastHeard: number = performance.now();
@@ -124,6 +130,10 @@ export class VirtualSubscription implements Subscription {
   /** Gives what lies ready to whoever waits for it. */
   #deliver(deliveries: readonly Delivery[]): void {
     this.lastHeard = performance.now();
+    this.#offer(deliveries);
+  }
+
+  #offer(deliveries: readonly Delivery[]): void {
     if (deliveries.length === 0) return;
     // Only broadcasts come without demand, in small numbers each: appending keeps a flood from being copied again and again.
     if (this.#ready.length < MAX_WAITING) this.#ready.push(...deliveries);
@@ -163,6 +173,21 @@ export class VirtualSubscription implements Subscription {
       this.#calls.push({ settlements: mine, writes, lost, resolve, reject });
       this.#schedule();
     });
+  }
+
+  successor(delivery: Delivery, next: Outgoing): Delivery | undefined {
+    if (this.#cancelled || this.#closed || !this.#held.has(delivery) || !this.#queues.includes(delivery.queue)) return undefined;
+    const now = performance.now();
+    if (this.#succession.depth === 0) this.#succession.since = now;
+    else if (this.#succession.depth >= MAX_DEPTH || now - this.#succession.since > SUCCESSION_MS) return undefined;
+    return this.#holder.successor?.(delivery, next);
+  }
+
+  handOut(successors: readonly Delivery[]): void {
+    if (this.#error !== undefined || this.#closed) return;
+    this.#succession.depth++;
+    for (const successor of successors) this.#held.add(successor);
+    this.#offer(successors);
   }
 
   async prefetch(limit: number): Promise<void> {
@@ -261,6 +286,7 @@ export class VirtualSubscription implements Subscription {
     const loose = this.#loose;
     this.#calls = [];
     this.#loose = [];
+    this.#succession.depth = 0;
     const reply = this.#holder.turn({
       settle: joined(calls, loose),
       writes: calls.length === 1 && calls[0] !== undefined ? calls[0].writes : calls.flatMap((call) => call.writes),

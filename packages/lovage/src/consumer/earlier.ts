@@ -1,5 +1,6 @@
 // What an earlier attempt of the same message left behind: its record says whether the task is over, and learns the number of the
 // attempt that comes next. Asked by flow.ts for messages that somebody held before.
+import { asRepeat } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import { attemptNumber, READY_STATES, type StoredResult } from '../result/index.ts';
 import { logger } from '../util/index.ts';
@@ -73,7 +74,9 @@ const NOTHING: Written = { results: [], next: [] };
 export async function rest(entry: Entry, stored: StoredResult, app: WorkerApp): Promise<Rest> {
   const failed = stored.state === 'FAILURE';
   try {
-    const written = { ...NOTHING, ...(await app.followUp?.(entry.request, entry.original.body, stored)) };
+    const { next = [], ...rest } = { ...NOTHING, ...(await app.followUp?.(entry.request, entry.original.body, stored)) };
+    // The earlier attempt may have sent it, or have run it in its own place: whoever gets it asks first whether it is over.
+    const written = { ...rest, next: next.map(asRepeat) };
     return { written, answer: failed ? answerOf(entry, stored, app) : ACK };
   } catch (error) {
     const reason = failed ? unusableReason(error) : undefined;

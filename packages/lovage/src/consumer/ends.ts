@@ -26,6 +26,8 @@ export interface EndsOptions {
   readonly clock: Clock;
   readonly requests: Requests;
   readonly giveUp: AbortSignal;
+  /** Is a task of this name over at once, as far as is known? */
+  readonly isBrisk: (task: string) => boolean;
   /** Called after each end. */
   readonly changed: () => void;
 }
@@ -47,8 +49,8 @@ export class Ends {
 
   constructor(options: EndsOptions) {
     this.#options = options;
-    const { app, hostname, subscription, giveUp } = options;
-    this.#settler = new Settler({ app, node: hostname, subscription, giveUp });
+    const { app, hostname, subscription, giveUp, isBrisk } = options;
+    this.#settler = new Settler({ app, node: hostname, subscription, giveUp, isBrisk });
   }
 
   /** Ends that are being written. */

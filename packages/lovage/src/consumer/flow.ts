@@ -104,7 +104,8 @@ export class Flow {
     this.#clock = clock;
     this.#pace = new Pace(clock);
     this.#quarantine = new Quarantine({ after: app.settings.quarantineAfter ?? null, isolated: pool.can.kill, clock });
-    const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, changed });
+    const isBrisk = (task: string): boolean => this.#pace.isBrisk(task);
+    const ends = new Ends({ app, hostname, subscription, clock, requests, giveUp: this.#giveUp.signal, isBrisk, changed });
     const run = (entry: Entry): void => this.#run(entry);
     this.#ends = ends;
     this.#slots = new Slots({
@@ -539,7 +540,8 @@ export class Flow {
     }
     entry.state = 'settling';
     entry.run = undefined;
-    this.#pace.note();
+    // A task whose message is acked before it starts must not start again: what it follows has to be settled first.
+    this.#pace.note(entry.request.task, entry.acked ? Number.POSITIVE_INFINITY : outcome.runtime);
     this.ended.set(outcome.state, (this.ended.get(outcome.state) ?? 0) + 1);
     this.seconds += outcome.runtime;
     if (entry.terminated !== undefined) {

@@ -8,21 +8,33 @@ const QUICK = 50;
 /** Once quick, a worker stays so until that takes this many times as long: one that hesitates for a moment gives nothing back. */
 const SLACK = 4;
 
+/** Seconds within which a task is over at once. */
+const BRISK = 0.001;
+
 export class Pace {
   readonly #clock: Clock;
   /** Since when tasks are counted that end. */
   #since: number;
   #ended = 0;
   #isQuick = false;
+  /** Tasks that were over at once when they ran last. */
+  readonly #brisk = new Set<string>();
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
     this.#since = clock.monotonic();
   }
 
-  /** A task has ended. */
-  note(): void {
+  /** A task has ended, after so many seconds. */
+  note(task: string, runtime: number): void {
     this.#ended++;
+    if (runtime < BRISK) this.#brisk.add(task);
+    else this.#brisk.delete(task);
+  }
+
+  /** Was that task over at once when it ran last? */
+  isBrisk(task: string): boolean {
+    return this.#brisk.has(task);
   }
 
   /** How many messages to hold beside those of the slots. */

@@ -37,10 +37,14 @@ export interface SettlerOptions {
   readonly subscription: () => Subscription | undefined;
   /** Ends the retries of a store or broker that stays away. */
   readonly giveUp: AbortSignal;
+  /** Is a task of this name over at once, as far as is known? */
+  readonly isBrisk: (task: string) => boolean;
 }
 
 const MAX_BATCH = 256;
 const MAX_IN_FLIGHT = 4;
+/** Joint ones leave together in the next turn of the subscription, however many they are. */
+const MAX_JOINT_IN_FLIGHT = 32;
 const log = logger('consumer');
 
 /** Commits turns; those of one turn of the event loop together. */
@@ -76,7 +80,7 @@ export class Settler {
 
   readonly #flush = (): void => {
     this.#scheduled = false;
-    while (this.#waiting.length > 0 && this.#inFlight < MAX_IN_FLIGHT) {
+    while (this.#waiting.length > 0 && this.#inFlight < (this.#joint ? MAX_JOINT_IN_FLIGHT : MAX_IN_FLIGHT)) {
       const batch = this.#waiting.length <= MAX_BATCH ? this.#waiting : this.#waiting.slice(0, MAX_BATCH);
       this.#waiting = this.#waiting.length <= MAX_BATCH ? [] : this.#waiting.slice(MAX_BATCH);
       void this.#run(batch);
@@ -85,13 +89,35 @@ export class Settler {
 
   async #run(batch: readonly Turn[]): Promise<void> {
     this.#inFlight++;
-    const settled = await this.#commit(batch).catch((error: unknown) => {
+    const settled = await this.#commit(this.#inPlace(batch)).catch((error: unknown) => {
       if (!this.#options.giveUp.aborted) log.error('Settling failed: {error}', { error: String(error) });
       return undefined;
     });
     this.#inFlight--;
     for (const [index, turn] of batch.entries()) turn.done(settled?.[index] ?? 'given-up');
     this.#flush();
+  }
+
+  /**
+   * What follows a task and will be over at once runs here and now, in the place of its message: on one machine a chain of quick steps
+   * needs no round trip for each. What will take its time is sent, so that what it follows can be settled, and others may take it.
+   */
+  #inPlace(turns: readonly Writes[]): readonly Writes[] {
+    const subscription = this.#options.subscription();
+    if (!this.#joint || subscription?.successor === undefined) return turns;
+    return turns.map((turn) => {
+      const delivery = turn.settlement?.verdict === 'ack' ? turn.settlement.delivery : undefined;
+      const [next] = turn.next;
+      if (delivery === undefined || next === undefined || !this.#mayFollow(turn, next)) return turn;
+      const successor = subscription.successor?.(delivery, next);
+      return successor === undefined ? turn : { ...turn, next: [], settlement: { verdict: 'become', delivery, successor } };
+    });
+  }
+
+  /** Only a stored success tells whoever gets the message again what became of it. */
+  #mayFollow({ next, results: [own], openings, parts }: Writes, { headers }: Outgoing): boolean {
+    if (next.length > 1 || own?.state !== 'SUCCESS' || openings !== undefined || parts !== undefined) return false;
+    return typeof headers.task === 'string' && this.#options.isBrisk(headers.task);
   }
 
   async #commit(turns: readonly Writes[]): Promise<readonly Settled[]> {
@@ -101,7 +127,9 @@ export class Settler {
       const lost = await this.#commitJoint(turns, subscription);
       if (lost === undefined) return this.#commitApart(await this.#withoutDone(turns));
       if (lost.size > 0) await this.#writeLost(turns, lost);
-      return turns.map((turn) => (turn.settlement !== undefined && lost.has(turn.settlement.delivery) ? 'lost' : 'settled'));
+      return turns.map(({ settlement }) =>
+        settlement !== undefined && lost.has(settlement.delivery) ? lostAs(settlement) : 'settled',
+      );
     }
     return this.#commitApart(turns);
   }
@@ -125,7 +153,10 @@ export class Settler {
       const counted = turns.some(hasChords) ? this.#count(turns, writes) : undefined;
       if (next.length > 0 && broker.jointPublish !== undefined) writes.push(await broker.jointPublish(next));
       const settlements = turns.flatMap((turn) => turn.settlement ?? []);
-      const lost = new Set(await subscription.settle(settlements, writes));
+      const settling = subscription.settle(settlements, writes);
+      const successors = settlements.flatMap((settlement) => (settlement.verdict === 'become' ? settlement.successor : []));
+      if (successors.length > 0) subscription.handOut?.(successors);
+      const lost = new Set(await settling);
       if (counted !== undefined) await this.#counted(counted, lost.size > 0);
       return lost;
     } catch (error) {
@@ -232,7 +263,7 @@ export class Settler {
     if (settlements.length === 0) return turns.map(() => 'settled');
     const lost = await this.#verdicts(settlements);
     return turns.map(({ settlement }) =>
-      settlement !== undefined && (lost === 'all' || lost.has(settlement.delivery)) ? 'lost' : 'settled',
+      settlement !== undefined && (lost === 'all' || lost.has(settlement.delivery)) ? lostAs(settlement) : 'settled',
     );
   }
 
@@ -250,6 +281,11 @@ export class Settler {
       }
     });
   }
+}
+
+/** What was to be followed in its place has not been followed: its message must come again. */
+function lostAs({ verdict }: Settlement): Settled {
+  return verdict === 'become' ? 'given-up' : 'lost';
 }
 
 /** Turns that belong to another attempt write nothing more. Of two turns of one id here, which no store can tell apart, the first is not another's. */

@@ -234,6 +234,7 @@ export class AmqpSubscription implements Subscription {
   }
 
   #sort(settlement: Settlement, held: HeldDelivery, { acks, rejects, copies }: Verdicts): void {
+    if (settlement.verdict === 'become') throw new BrokerError('This subscription makes no successors.');
     if (settlement.verdict === 'ack') acks.push(held);
     else if (settlement.verdict === 'reject') rejects.push(held);
     else if (settlement.verdict !== 'deadLetter' || this.#options.deadLetters.mode === 'lovage')

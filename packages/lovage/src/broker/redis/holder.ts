@@ -6,16 +6,19 @@
 
 import type { Redis } from 'ioredis';
 import { after, BrokerConnectionError, isReplyError, logger, sleep, type Timer } from '../../util/index.ts';
-import type { Delivery } from '../seam.ts';
+import type { Delivery, Outgoing } from '../seam.ts';
 import type { Holder, TurnResult } from '../store.ts';
+import { isInPlace, withoutOver, withPredecessors } from '../succession.ts';
 import { brokerError, isAway, type RedisContext } from './context.ts';
 import { DeliveryReader } from './delivery.ts';
+import { writeEnvelope } from './envelope.ts';
 import { giveBack, incarnationOf } from './give-back.ts';
 import type { HeldPlace } from './held.ts';
 import type { Keeper } from './keeper.ts';
 import { LaneOrders, type Lanes } from './lanes.ts';
 import { createListener, type Listener } from './listener.ts';
 import { OPEN } from './scripts.ts';
+import type { HeldTag } from './settle.ts';
 import { adoptedBatch, type Batch, Brought, freshBatch, joined, lostOf, statusOf, type TurnReply } from './turn-reply.ts';
 import { feeds, type Request, type TurnCall, turnRequest } from './turn-request.ts';
 import { createWaiting, type Waiting } from './waiting.ts';
@@ -212,7 +215,8 @@ class RedisHolder implements Holder {
     this.#wake(NONE);
   }
 
-  async turn(call: TurnCall): Promise<TurnResult> {
+  async turn(whole: TurnCall): Promise<TurnResult> {
+    const call = { ...whole, settle: withoutOver(whole.settle) };
     if (this.#ended !== undefined) throw this.#ended;
     if (this.#opening === undefined) await this.#openLease();
     const turn = ++this.#turn;
@@ -224,13 +228,22 @@ class RedisHolder implements Holder {
     const reply = await (request === undefined ? this.#settleAndWait(turn, call, lanes) : this.#evaluate(request));
     this.#connectRest();
     const batch = this.#batch(turn, reply, lanes, request?.pushed);
-    if (batch === undefined) return { ...NOTHING, lost: call.settle.map(({ delivery }) => delivery) };
+    if (batch === undefined) return { ...NOTHING, lost: whole.settle.map(({ delivery }) => delivery) };
     this.#done = turn;
     const isFresh = statusOf(reply) === 'ok';
     const drained = isFresh && batch.count < call.take;
     if (call.take > 0) this.#drained = drained;
     if (isFresh) for (const { answered } of call.writes) answered?.(reply[4] ?? []);
-    return new Brought(joined(this.#brought.splice(0), batch), lostOf(call, reply), drained);
+    const lost = withPredecessors(whole.settle, lostOf(call, reply));
+    return new Brought(joined(this.#brought.splice(0), batch), lost, drained);
+  }
+
+  successor(delivery: Delivery, next: Outgoing): Delivery | undefined {
+    const { unacked, expiries, transport } = this.#context;
+    const { queue } = delivery;
+    if (!isInPlace(next, delivery) || unacked !== '' || expiries.has(queue)) return undefined;
+    const raw = writeEnvelope(next, transport.bodyEncoding);
+    return this.#reader.read({ raw, isPlain: !raw.includes('\\') }, delivery.tag as HeldTag, queue);
   }
 
   /** The messages of an answer; undefined when the lease had ended. */

@@ -155,6 +155,10 @@ function SETTLE.move(at)
   if not release(ARGV[at]) then lost[#lost + 1] = ARGV[at] return end
   redis.call(ARGV[at + 2], ARGV[at + 1], ARGV[at + 3])
 end
+function SETTLE.become(at)
+  if redis.call('HEXISTS', HELD, ARGV[at]) == 0 then lost[#lost + 1] = ARGV[at] return end
+  redis.call('HSET', HELD, ARGV[at], ARGV[at + 1])
+end
 function SETTLE.park(at)
   if not release(ARGV[at]) then lost[#lost + 1] = ARGV[at] return end
   -- Promoting goes by the server's clock, so the wait is counted from there: by the worker's it could come back at once, again and again.

@@ -82,6 +82,7 @@ function settle(settlement: Settlement, context: RedisContext): Argument[] | und
     // As Celery: what was refused goes to the back, what was never finished to the front.
     return ['move', 4, field, tag.list, counted ? 'LPUSH' : 'RPUSH', envelope];
   }
+  if (settlement.verdict === 'become') return ['become', 2, field, (settlement.successor.tag as HeldTag).raw];
   if (settlement.verdict === 'park') {
     const { queue } = settlement.delivery;
     context.parking.tell(settlement.until);

@@ -10,7 +10,9 @@ import {
 } from '../../util/index.ts';
 import type { DeadLetterPolicy, Delivery } from '../seam.ts';
 import type { Holder, TurnResult } from '../store.ts';
+import { isInPlace } from '../succession.ts';
 import { DeliveryReader } from './delivery.ts';
+import { writeEnvelope } from './envelope.ts';
 import { type Keeper, lostHolder } from './keeper.ts';
 import { promoteDue } from './messages.ts';
 import { settle } from './settle.ts';
@@ -120,6 +122,11 @@ export async function openHolder({ file, keeper, policy, node, generation }: Sql
     closed,
     turn,
     idle: (_queues, signal) => idle(signal),
+    successor: (delivery, next) => {
+      if (!isInPlace(next, delivery)) return undefined;
+      const { queue, tag } = delivery;
+      return reader.read(writeEnvelope(next), next.body, { queue, redelivered: false, attempts: 1, generation, tag });
+    },
     [Symbol.asyncDispose]: async () => {
       listening[Symbol.dispose]();
       close(undefined);

@@ -1,7 +1,8 @@
 // Verdicts in the file, and giving back what a holder held. Runs inside a transaction.
 import { type SqliteConnection, systemClock } from '../../util/index.ts';
 import { type DeadLetterSettlement, deadLetter, deadLetterDeclaration, deadLetterQueue } from '../dead-letters.ts';
-import type { DeadLetterPolicy, Settlement } from '../seam.ts';
+import type { DeadLetterPolicy, Delivery, Settlement } from '../seam.ts';
+import { withoutOver } from '../succession.ts';
 import { writeEnvelope } from './envelope.ts';
 import { pushRows } from './messages.ts';
 import { declareQueue, findQueue } from './queues.ts';
@@ -18,13 +19,16 @@ interface Sorted {
 /** Applies the verdicts of a holder that still has its row. */
 export function settle(db: SqliteConnection, holder: number, settlements: readonly Settlement[], policy: DeadLetterPolicy): void {
   const sorted: Sorted = { gone: [], counted: [], uncounted: [], queues: new Set() };
-  for (const settlement of settlements) {
+  for (const settlement of withoutOver(settlements)) {
     const { delivery } = settlement;
     const id = delivery.tag as number;
     switch (settlement.verdict) {
       case 'requeue':
         (settlement.counted ? sorted.counted : sorted.uncounted).push(id);
         sorted.queues.add(delivery.queue);
+        break;
+      case 'become':
+        succeed(db, holder, id, settlement.successor);
         break;
       case 'park':
         park(db, holder, id, settlement.until);
@@ -59,6 +63,15 @@ function forget(db: SqliteConnection, holder: number, ids: readonly number[]): v
   const list = JSON.stringify(ids);
   db.statement('DELETE FROM lovage_held WHERE holder = ? AND id IN (SELECT value FROM json_each(?))').run(holder, list);
   db.statement('DELETE FROM lovage_messages WHERE id IN (SELECT value FROM json_each(?))').run(list);
+}
+
+/** The row of a message becomes that of what follows it. */
+function succeed(db: SqliteConnection, holder: number, id: number, successor: Delivery): void {
+  db.statement(
+    `UPDATE lovage_messages SET envelope = ?, body = ?, expires = (SELECT ? + message_ttl FROM lovage_queues AS q WHERE q.id = queue)
+     WHERE id = ? AND EXISTS (SELECT 1 FROM lovage_held AS h WHERE h.holder = ? AND h.id = ?)`,
+  ).run(writeEnvelope(successor), successor.body, systemClock.now(), id, holder, id);
+  db.statement('UPDATE lovage_held SET attempts = 0 WHERE holder = ? AND id = ?').run(holder, id);
 }
 
 function park(db: SqliteConnection, holder: number, id: number, until: number): void {

@@ -15,7 +15,7 @@ function worker() {
     end: (tasks: number, milliseconds: number): readonly number[] =>
       Array.from({ length: tasks }, () => {
         now += milliseconds / tasks;
-        pace.note();
+        pace.note('add', 0.5);
         return pace.ahead(SLOTS);
       }),
   };
