@@ -28,7 +28,6 @@ import type {
   WaitingRoom,
 } from './seam.ts';
 import type { Holder, QueueEntry, QueueStore, StoredBinding } from './store.ts';
-import { isInPlace } from './succession.ts';
 import { virtualBroker } from './virtual.ts';
 import { taskIdOf, waitingOf, withEta } from './waiting.ts';
 
@@ -360,21 +359,6 @@ function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetter
     }
   }
 
-  /** What follows a message takes its place. */
-  function succeed(delivery: Delivery, successor: Delivery): void {
-    const place = held.get(delivery);
-    if (place === undefined) return;
-    const { queue, entry } = place;
-    const { exchange, routingKey, headers, properties, body } = successor;
-    const { messageTtl } = queueLimits(queue.declaration);
-    const message = kept({ exchange, routingKey, headers, properties, body });
-    const next = { message, expires: expiresAt(messageTtl, systemClock.now()), attempts: 0, redelivered: false, due: 0 };
-    held.delete(delivery);
-    queue.held.delete(entry);
-    held.set(successor, { queue, entry: next });
-    queue.held.add(next);
-  }
-
   /** The next of one queue and priority that has not expired. */
   function next(name: string, priority: number): Delivery | undefined {
     const queue = space.queues.get(name);
@@ -415,9 +399,7 @@ function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetter
     turn: async (call) => {
       // A write that throws must find nothing settled.
       for (const write of call.writes) (write as JointWrite & { readonly payload: () => void }).payload();
-      for (const settlement of call.settle)
-        if (settlement.verdict === 'become') succeed(settlement.delivery, settlement.successor);
-      for (const settlement of call.settle.toReversed()) if (settlement.verdict !== 'become') settle(settlement);
+      for (const settlement of call.settle.toReversed()) settle(settlement);
       return { taken: take(call.queues, call.take), lost: [] };
     },
     idle: (queues, signal) =>
@@ -435,11 +417,6 @@ function memoryHolder(space: MemorySpace, generation: number, policy: DeadLetter
         space.waiters.add(waiter);
         signal.addEventListener('abort', waiter.wake, { once: true });
       }),
-    successor: (delivery, next) => {
-      if (!isInPlace(next, delivery)) return undefined;
-      const { headersText: _text, ...message } = next;
-      return { ...message, queue: delivery.queue, redelivered: false, attempts: 1, generation, tag: undefined };
-    },
     [Symbol.asyncDispose]: async () => {
       for (const delivery of [...held.keys()].toReversed()) settle({ verdict: 'requeue', delivery, counted: false });
     },

@@ -18,9 +18,8 @@ const DISPOSE_MS = 5000;
 /** Of these, how long a turn under way may take. */
 const TURN_PATIENCE_MS = 3000;
 
-/** Most messages that follow one another in one place between two turns, and how long that may take (ms): what they follow is not settled before. */
+/** Most messages that follow one another in one place between two turns: what they follow is not settled before, and they would run again. */
 const MAX_DEPTH = 16;
-const SUCCESSION_MS = 1;
 
 /** Most broadcasts that wait for a reader who does not come; the server sends them without being asked. */
 const MAX_WAITING = 100_000;
@@ -86,8 +85,8 @@ export class VirtualSubscription implements Subscription {
   /** Everything was given back. */
   #closed = false;
   #overflowed = false;
-  /** How many have followed one another since the last turn was sent, and since when. */
-  readonly #succession = { depth: 0, since: 0 };
+  /** How many have followed one another since the last turn was sent. */
+  #depth = 0;
   #error: Error | undefined;
   #errorTold = false;
   lastHeard: number = performance.now();
@@ -176,16 +175,14 @@ export class VirtualSubscription implements Subscription {
   }
 
   successor(delivery: Delivery, next: Outgoing): Delivery | undefined {
-    if (this.#cancelled || this.#closed || !this.#held.has(delivery) || !this.#queues.includes(delivery.queue)) return undefined;
-    const now = performance.now();
-    if (this.#succession.depth === 0) this.#succession.since = now;
-    else if (this.#succession.depth >= MAX_DEPTH || now - this.#succession.since > SUCCESSION_MS) return undefined;
+    const isOver = this.#cancelled || this.#closed || this.#depth >= MAX_DEPTH;
+    if (isOver || !this.#held.has(delivery) || !this.#queues.includes(delivery.queue)) return undefined;
     return this.#holder.successor?.(delivery, next);
   }
 
   handOut(successors: readonly Delivery[]): void {
     if (this.#error !== undefined || this.#closed) return;
-    this.#succession.depth++;
+    this.#depth++;
     for (const successor of successors) this.#held.add(successor);
     this.#offer(successors);
   }
@@ -286,7 +283,7 @@ export class VirtualSubscription implements Subscription {
     const loose = this.#loose;
     this.#calls = [];
     this.#loose = [];
-    this.#succession.depth = 0;
+    this.#depth = 0;
     const reply = this.#holder.turn({
       settle: joined(calls, loose),
       writes: calls.length === 1 && calls[0] !== undefined ? calls[0].writes : calls.flatMap((call) => call.writes),

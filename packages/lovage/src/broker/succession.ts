@@ -4,13 +4,17 @@ import type { Delivery, Outgoing, Settlement } from './seam.ts';
 /** Is this, so far as a store of queues can tell, a message for the same queue and place as that one? */
 export function isInPlace(next: Outgoing, { queue, properties }: Delivery): boolean {
   const { exchange, routingKey, dueAt } = next;
-  return exchange === '' && routingKey === queue && dueAt === undefined && next.properties.priority === properties.priority;
+  const isAsUrgent = (next.properties.priority ?? 0) === (properties.priority ?? 0);
+  return exchange === '' && routingKey === queue && dueAt === undefined && isAsUrgent;
 }
 
-/** A successor that ended in the same turn has the last word for its place. */
+/** Verdicts after which a message lies in its place no more, whatever lay there before them. */
+const FINAL = new Set<Settlement['verdict']>(['ack', 'reject', 'deadLetter', 'become']);
+
+/** Without those whose successor is over in the same turn as well: its end is the end of their place. */
 export function withoutOver(settlements: readonly Settlement[]): readonly Settlement[] {
   if (settlements.every(({ verdict }) => verdict !== 'become')) return settlements;
-  const ended = new Set(settlements.map(({ delivery }) => delivery));
+  const ended = new Set(settlements.flatMap(({ verdict, delivery }) => (FINAL.has(verdict) ? delivery : [])));
   return settlements.filter((settlement) => settlement.verdict !== 'become' || !ended.has(settlement.successor));
 }
 

@@ -79,6 +79,8 @@ export function soon<T>(check: () => T | Promise<T>, timeout = 5000): Promise<T>
 const encoder = new TextEncoder();
 
 export interface HarnessOptions {
+  /** Of broker and store. @default a memory: URL of its own */
+  readonly url?: string;
   readonly settings?: Partial<ConsumerSettings>;
   readonly concurrency?: number;
   readonly broker?: (broker: Broker) => Broker;
@@ -93,7 +95,7 @@ export async function peekHeaders(broker: Broker, queue: string): Promise<readon
 
 export async function harness(options: HarnessOptions = {}): Promise<Harness> {
   const name = uuid();
-  const url = `memory://${name}`;
+  const url = options.url ?? `memory://${name}`;
   const plain = await openBroker({
     url,
     appName: name,

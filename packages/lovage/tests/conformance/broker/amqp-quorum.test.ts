@@ -37,6 +37,7 @@ describeBroker('amqp with quorum queues', setup, {
   remembersQueues: true,
   countsParked: false,
   looksInside: false,
+  handsOn: false,
   expires: true,
   earliness: 1,
   peekReorders: true,

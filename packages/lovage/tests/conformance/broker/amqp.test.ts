@@ -19,6 +19,7 @@ describeBroker('amqp', setup, {
   remembersQueues: true,
   countsParked: false,
   looksInside: false,
+  handsOn: false,
   expires: true,
   // RabbitMQ's delay queues count whole seconds; the worker holds the rest.
   earliness: 1,

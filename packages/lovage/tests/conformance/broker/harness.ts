@@ -26,6 +26,8 @@ export interface BrokerTraits {
   readonly peekReorders?: boolean;
   /** Can what waits be listed, deleted and rescheduled by id? */
   readonly looksInside: boolean;
+  /** Can what follows a message lie in its place? */
+  readonly handsOn: boolean;
   /** Arguments that a queue needs for priorities. */
   readonly priorityArguments: Readonly<Record<string, unknown>>;
 }

@@ -11,5 +11,13 @@ describeBroker(
       [Symbol.asyncDispose]: async () => undefined,
     };
   },
-  { remembersQueues: true, countsParked: true, looksInside: true, expires: false, earliness: 0.01, priorityArguments: {} },
+  {
+    remembersQueues: true,
+    countsParked: true,
+    looksInside: true,
+    handsOn: false,
+    expires: false,
+    earliness: 0.01,
+    priorityArguments: {},
+  },
 );

@@ -10,6 +10,7 @@ export const REDIS_TRAITS: BrokerTraits = {
   remembersQueues: false,
   countsParked: true,
   looksInside: true,
+  handsOn: true,
   expires: false,
   earliness: 0.01,
   priorityArguments: {},

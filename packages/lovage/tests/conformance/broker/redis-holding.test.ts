@@ -10,7 +10,7 @@ import { openBroker } from '../../../src/broker/index.ts';
 import { BrokerConnectionError } from '../../../src/util/index.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { redisUrl } from '../../support/servers.ts';
-import { brokerOptions, freshQueue, message, publish, read, text, unique } from './harness.ts';
+import { brokerOptions, freshQueue, message, publish, Reader, read, text, unique } from './harness.ts';
 import { plainLine } from './redis-harness.ts';
 
 const CHILD = fileURLToPath(new URL('./redis-child.ts', import.meta.url));
@@ -146,6 +146,27 @@ test('a holder without its lease settles nothing', async () => {
   expect(leases).toHaveLength(1);
   await line.call('DEL', leases);
   expect(await subscription.settle([{ verdict: 'ack', delivery: delivery! }])).toEqual([delivery]);
+  await using again = await read(broker, queue);
+  const back = await again.one();
+  expect([text(back), back.attempts]).toEqual(['one', 2]);
+  await again.ack(back);
+});
+
+test('a holder without its lease has lost all that followed one another in one place', async () => {
+  await using broker = await openBroker(brokerOptions(redisUrl()));
+  await using line = plainLine(redisUrl());
+  const queue = unique('lease');
+  await publish(broker, message(queue, 'one'));
+  const node = unique('node');
+  await using reader = new Reader(await broker.subscribe([queue], { prefetch: 1, node }));
+  const one = await reader.one();
+  const successor = reader.subscription.successor?.(one, message(queue, 'two'));
+  await line.call('DEL', (await line.call('KEYS', [`lovage.lease.*${node}*`])) as string[]);
+  const settled = reader.subscription.settle([{ verdict: 'become', delivery: one, successor: successor! }]);
+  reader.subscription.handOut?.([successor!]);
+  expect(await reader.one()).toBe(successor);
+  const ended = reader.ack(successor!);
+  expect(await Promise.all([settled, ended])).toEqual([[one], [successor]]);
   await using again = await read(broker, queue);
   const back = await again.one();
   expect([text(back), back.attempts]).toEqual(['one', 2]);

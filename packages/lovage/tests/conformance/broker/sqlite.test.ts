@@ -30,6 +30,7 @@ describeBroker('sqlite', setup, {
   remembersQueues: true,
   countsParked: true,
   looksInside: true,
+  handsOn: true,
   expires: false,
   earliness: 0.01,
   priorityArguments: {},

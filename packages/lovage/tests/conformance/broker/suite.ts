@@ -8,6 +8,7 @@ import type { BrokerHarness, BrokerTraits } from './harness.ts';
 import { describeQueues } from './queues.ts';
 import { describeRouting } from './routing.ts';
 import { describeSettling } from './settling.ts';
+import { describeSuccession } from './succession.ts';
 import { describeWaiting } from './waiting.ts';
 
 export type { BrokerHarness, BrokerTraits } from './harness.ts';
@@ -24,6 +25,7 @@ export function describeBroker(name: string, setup: () => Promise<BrokerHarness>
     describeRouting(suite);
     describeDelivery(suite);
     describeSettling(suite);
+    describeSuccession(suite);
     describeQueues(suite);
     describeDelays(suite);
     describeFaults(suite);

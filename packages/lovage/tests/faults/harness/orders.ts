@@ -26,6 +26,8 @@ export interface Load {
   readonly args?: readonly unknown[];
   /** Seconds until it is due. */
   readonly countdown?: number;
+  /** Each is a chain of so many steps of `task`, whose ids are `<prefix>-<number>.<step>`. @default no chain */
+  readonly steps?: number;
 }
 
 /** See app.ts. */

@@ -2,7 +2,7 @@
 // confirmed all of it. What was not confirmed is sent again under the same id.
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Lovage } from '../../../src/index.ts';
+import { chain, Lovage } from '../../../src/index.ts';
 import { PublishError } from '../../../src/util/index.ts';
 import { configureLogging } from '../../../src/worker/index.ts';
 import { openAppender, PUBLISHED, type PublishMark, publishLine } from './ledger.ts';
@@ -28,16 +28,36 @@ function markOf(error: unknown): PublishMark {
   return error instanceof PublishError && error.safeToRepeat ? 'no' : 'maybe';
 }
 
-async function publish(id: string, { task = 'fault.work', args = [5], countdown }: Load): Promise<void> {
+/** The ids of the tasks that one call sends. */
+function idsOf(id: string, { steps }: Load): readonly string[] {
+  return steps === undefined ? [id] : Array.from({ length: steps }, (_, step) => `${id}.${step}`);
+}
+
+async function send(id: string, load: Load): Promise<void> {
+  const { task = 'fault.work', args = [5], countdown, steps } = load;
+  if (steps === undefined) await app.sendTask(task, { args, taskId: id, ...(countdown === undefined ? {} : { countdown }) });
+  else
+    await chain(
+      ...idsOf(id, load).map((taskId) =>
+        app
+          .remote(task)
+          .si(...args)
+          .set({ taskId }),
+      ),
+    ).delay();
+}
+
+async function publish(id: string, load: Load): Promise<void> {
+  const ids = idsOf(id, load);
   for (;;) {
     const began = performance.now();
     const took = (): number => (performance.now() - began) / 1000;
     try {
-      await app.sendTask(task, { args, taskId: id, ...(countdown === undefined ? {} : { countdown }) });
-      confirmed.push(publishLine('ok', id, took()));
+      await send(id, load);
+      confirmed.push(...ids.map((one) => publishLine('ok', one, took())));
       return;
     } catch (error) {
-      ledger.append([publishLine(markOf(error), id, took())]);
+      ledger.append(ids.map((one) => publishLine(markOf(error), one, took())));
       process.stderr.write(`${id}: ${error}\n`);
       await delay(AGAIN_MS);
     }
@@ -51,7 +71,7 @@ async function produce(load: Load): Promise<void> {
   const all: Promise<void>[] = [];
   for (let sent = 0; sent < load.count; sent += each) {
     const ids = Array.from({ length: Math.min(each, load.count - sent) }, (_, at) => `${load.prefix}-${sent + at}`);
-    ledger.append(ids.map((id) => publishLine('try', id)));
+    ledger.append(ids.flatMap((id) => idsOf(id, load).map((one) => publishLine('try', one))));
     all.push(...ids.map((id) => publish(id, load)));
     // By the clock, so that a slow turn is made up for.
     await delay(Math.max(0, began + (sent / each + 1) * pause - performance.now()));

@@ -23,6 +23,8 @@ async function noted(log: Appender, orders: Orders, ctx: TaskContext, work: () =
 export function defineTasks(app: Lovage, orders: Orders): void {
   const log = openAppender(orders.folder, RUNS);
   app.task('fault.work', { bind: true }, (ctx: TaskContext, ms: number) => noted(log, orders, ctx, () => delay(ms)));
+  // Is over at once, so that of a chain of them several run in one place.
+  app.task('fault.step', { bind: true }, (ctx: TaskContext) => noted(log, orders, ctx, () => undefined));
   // Is long only where it starts first: what comes back is quick, so that the moments of its starts tell when it was taken over.
   app.task('fault.once', { bind: true }, (ctx: TaskContext, ms: number) =>
     noted(log, orders, ctx, () => delay(ctx.request.attempts === 1 ? ms : 10)),

@@ -4,6 +4,7 @@ import { clientsKilled, wiped } from './admin.ts';
 import { brokerAway } from './broker-away.ts';
 import { brokerKill, brokerKillEverysec } from './broker-kill.ts';
 import { brokerLongStall, brokerStall } from './broker-stall.ts';
+import { chains } from './chains.ts';
 import { cuts } from './cuts.ts';
 import { damagedFile, diskFull } from './damaged-file.ts';
 import { etaVisibility, parked } from './eta.ts';
@@ -55,6 +56,7 @@ export const scenarios: readonly Scenario[] = [
   publishCut,
   settleCut,
   settleKill,
+  chains,
   slotDeaths,
   threadDeaths,
   slotBroken,
