@@ -74,7 +74,7 @@ const NOTHING: Written = { results: [], next: [] };
 export async function rest(entry: Entry, stored: StoredResult, app: WorkerApp): Promise<Rest> {
   const failed = stored.state === 'FAILURE';
   try {
-    const { next = [], ...rest } = { ...NOTHING, ...(await app.followUp?.(entry.request, entry.original.body, stored)) };
+    const { next, ...rest } = { ...NOTHING, ...(await app.followUp?.(entry.request, entry.original.body, stored)) };
     // The earlier attempt may have sent it, or have run it in its own place: whoever gets it asks first whether it is over.
     const written = { ...rest, next: next.map(asRepeat) };
     return { written, answer: failed ? answerOf(entry, stored, app) : ACK };
