@@ -17,7 +17,9 @@ if (major < 22 || (major === 22 && minor < 22) || (major === 24 && minor < 15) |
   process.exitCode = 1;
 } else if (process.argv.length === 3 && (process.argv[2] === '--version' || process.argv[2] === '-V')) {
   // Asked by scripts at every step: nothing is loaded for it.
-  process.stdout.write(`${require('../package.json').version}\n`);
+  const { readFileSync } = process.getBuiltinModule('node:fs');
+  const { version } = JSON.parse(readFileSync(`${__dirname}/../package.json`, 'utf8'));
+  process.stdout.write(`${version}\n`);
 } else if (process.argv.includes('inspect') || process.argv.includes('control')) {
   // Ends the process where it can answer.
   void require('../dist/chunks/plain.cjs').plainly().then(program);
