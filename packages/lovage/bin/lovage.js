@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The `lovage` command. Plain JavaScript, so that an old Node gets one clear line instead of a syntax error, and CommonJS, which Node
-// starts two milliseconds sooner than a module.
+// The `lovage` command. Plain JavaScript, so that an old Node gets one clear line instead of a syntax error, and CommonJS, as what a plain
+// question loads is.
 const [major, minor] = process.versions.node.split('.').map(Number);
 
 /** Every command line. */

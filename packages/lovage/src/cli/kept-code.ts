@@ -1,5 +1,5 @@
 // Compiled code of a short command, kept by one run for the next. Node's own compile cache is filled before code runs, so it lacks every
-// function that V8 compiles at its first call, which is a fifth of what such a command takes; what V8 gives after a run has them.
+// function that V8 compiles at its first call, which is a seventh of what such a command takes; what V8 gives after a run has them.
 import {
   accessSync,
   closeSync,
