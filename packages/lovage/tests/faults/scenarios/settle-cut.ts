@@ -7,7 +7,7 @@ import type { Scenario } from '../harness/scenario.ts';
 
 const CONCURRENCY = 6;
 /** What takes and settles on Redis: scripts, and Celery's transaction. */
-const SETTLES = /^(EVALSHA|EXEC)$/;
+const SETTLES = /^(EVALSHA|EVAL|EXEC)$/;
 
 export const settleCut: Scenario = {
   id: 'settle-cut',
