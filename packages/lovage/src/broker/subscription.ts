@@ -184,7 +184,8 @@ export class VirtualSubscription implements Subscription {
     if (this.#error !== undefined || this.#closed) return;
     this.#depth++;
     for (const successor of successors) this.#held.add(successor);
-    this.#offer(successors);
+    if (this.#cancelled) this.#giveBack(successors);
+    else this.#offer(successors);
   }
 
   async prefetch(limit: number): Promise<void> {

@@ -89,7 +89,7 @@ export class Settler {
 
   async #run(batch: readonly Turn[]): Promise<void> {
     this.#inFlight++;
-    const settled = await this.#commit(this.#inPlace(batch)).catch((error: unknown) => {
+    const settled = await this.#commit(batch).catch((error: unknown) => {
       if (!this.#options.giveUp.aborted) log.error('Settling failed: {error}', { error: String(error) });
       return undefined;
     });
@@ -102,14 +102,14 @@ export class Settler {
    * What follows a task and will be over at once runs here and now, in the place of its message: on one machine a chain of quick steps
    * needs no round trip for each. What will take its time is sent, so that what it follows can be settled, and others may take it.
    */
-  #inPlace(turns: readonly Writes[]): readonly Writes[] {
-    const subscription = this.#options.subscription();
-    if (!this.#joint || subscription?.successor === undefined) return turns;
+  #inPlace(turns: readonly Writes[], subscription: Subscription): readonly Writes[] {
+    if (subscription.successor === undefined) return turns;
     return turns.map((turn) => {
       const delivery = turn.settlement?.verdict === 'ack' ? turn.settlement.delivery : undefined;
       const [next] = turn.next;
       if (delivery === undefined || next === undefined || !this.#mayFollow(turn, next)) return turn;
-      const successor = subscription.successor?.(delivery, next);
+      // What was started before may have been the death of a worker, and the next death must be counted against whoever it is.
+      const successor = delivery.attempts > 1 ? undefined : subscription.successor?.(delivery, next);
       return successor === undefined ? turn : { ...turn, next: [], settlement: { verdict: 'become', delivery, successor } };
     });
   }
@@ -123,15 +123,8 @@ export class Settler {
   async #commit(turns: readonly Writes[]): Promise<readonly Settled[]> {
     const writes = turns.some((turn) => turn.results.length > 0 || turn.next.length > 0 || turn.parts !== undefined);
     const subscription = this.#options.subscription();
-    if (this.#joint && writes && subscription !== undefined && turns.every((turn) => turn.settlement !== undefined)) {
-      const lost = await this.#commitJoint(turns, subscription);
-      if (lost === undefined) return this.#commitApart(await this.#withoutDone(turns));
-      if (lost.size > 0) await this.#writeLost(turns, lost);
-      return turns.map(({ settlement }) =>
-        settlement !== undefined && lost.has(settlement.delivery) ? lostAs(settlement) : 'settled',
-      );
-    }
-    return this.#commitApart(turns);
+    const isJoint = this.#joint && writes && turns.every((turn) => turn.settlement !== undefined);
+    return isJoint && subscription !== undefined ? this.#commitJoint(turns, subscription) : this.#commitApart(turns);
   }
 
   /** A transaction does nothing for messages that were not ours any more; what they led to is still written, if it is not yet. */
@@ -142,27 +135,35 @@ export class Settler {
     await this.#commitApart(await this.#withoutDone(apart));
   }
 
-  /** Resolves to the lost deliveries. Undefined: the transaction failed, or nobody knows whether it was made. */
-  async #commitJoint(turns: readonly Writes[], subscription: Subscription): Promise<ReadonlySet<Delivery> | undefined> {
+  /** One transaction for all of it; where that fails, or nobody knows whether it was made, one part after the other. */
+  async #commitJoint(turns: readonly Writes[], subscription: Subscription): Promise<readonly Settled[]> {
     const { broker, backend } = this.#options.app;
+    const placed = this.#inPlace(turns, subscription);
+    /** What its parts would say: nobody follows in a place before the broker is told of it. */
+    let said = turns;
+    let lost: ReadonlySet<Delivery>;
     try {
-      const results = turns.flatMap((turn) => turn.results);
-      const next = turns.flatMap((turn) => turn.next);
+      const results = placed.flatMap((turn) => turn.results);
+      const next = placed.flatMap((turn) => turn.next);
       const writes: JointWrite[] = [];
       if (results.length > 0 && backend?.jointPut !== undefined) writes.push(backend.jointPut(results));
-      const counted = turns.some(hasChords) ? this.#count(turns, writes) : undefined;
+      const counted = placed.some(hasChords) ? this.#count(placed, writes) : undefined;
       if (next.length > 0 && broker.jointPublish !== undefined) writes.push(await broker.jointPublish(next));
-      const settlements = turns.flatMap((turn) => turn.settlement ?? []);
+      const settlements = placed.flatMap((turn) => turn.settlement ?? []);
+      said = placed;
       const settling = subscription.settle(settlements, writes);
       const successors = settlements.flatMap((settlement) => (settlement.verdict === 'become' ? settlement.successor : []));
       if (successors.length > 0) subscription.handOut?.(successors);
-      const lost = new Set(await settling);
+      lost = new Set(await settling);
       if (counted !== undefined) await this.#counted(counted, lost.size > 0);
-      return lost;
     } catch (error) {
       log.warning('A joint commit failed, its parts are written one by one: {error}', { error: String(error) });
-      return undefined;
+      return this.#commitApart(await this.#withoutDone(said));
     }
+    if (lost.size > 0) await this.#writeLost(placed, lost);
+    return placed.map(({ settlement }) =>
+      settlement !== undefined && lost.has(settlement.delivery) ? lostAs(settlement) : 'settled',
+    );
   }
 
   /** Adds what the turns have for chords to a joint commit. */

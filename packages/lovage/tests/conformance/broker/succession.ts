@@ -102,6 +102,25 @@ export function describeSuccession({ setup, traits }: Suite): void {
     }
   });
 
+  test('a successor of which nobody would hear any more goes back at once', async () => {
+    await using harness = await setup();
+    await using broker = await harness.open();
+    const queue = await freshQueue(broker);
+    await publish(broker, message(queue, 'first'));
+    await using reader = await read(broker, queue);
+    const first = await reader.one();
+    const successor = reader.subscription.successor?.(first, message(queue, 'next'));
+    if (successor === undefined) throw new Error('No successor was made.');
+    await reader.subscription.cancel();
+    const settled = reader.subscription.settle([{ verdict: 'become', delivery: first, successor }]);
+    reader.subscription.handOut?.([successor]);
+    expect(await settled).toEqual([]);
+    await using second = await read(broker, queue);
+    const back = await second.one();
+    expect([text(back), back.attempts]).toEqual(['next', 1]);
+    await second.ack(back);
+  });
+
   test('what belongs elsewhere, comes later or is more urgent is no successor', async () => {
     await using harness = await setup();
     await using broker = await harness.open();

@@ -132,4 +132,33 @@ describe.each(places.filter(([name]) => WHERE.has(name)))('%s', (_name, place) =
     await soon(async () => expect(await h.state(`${id}s`)).toBe('SUCCESS'));
     expect(sent).toEqual([`${id}s`]);
   });
+
+  it('what a task leads to that was started before is sent, so that the death of a worker is counted against its cause', async () => {
+    await using here = await watched(place);
+    const { h, sent } = here;
+    define(h, () => ({}));
+    await h.start();
+    await learn(h, 'second');
+    const id = await h.call('first', { 'x-lovage-attempts': 1 });
+    await soon(async () => expect(await h.state(`${id}s`)).toBe('SUCCESS'));
+    expect(sent).toEqual([`${id}s`]);
+  });
+
+  it('what follows a task runs although the end of another task, of the same moment, is written apart', async () => {
+    await using here = await watched(place);
+    const { h } = here;
+    define(h, () => ({}));
+    h.task('early', (job) => success(job, { runtime: 0 }), { acksLate: false });
+    h.task('astray', (job) => success(job, { runtime: 0, next: [{ ...messageOf(h, 'second', 'a1'), exchange: 'nowhere' }] }));
+    await h.start();
+    await learn(h, 'second');
+    for (const other of ['early', 'astray']) {
+      const ids = [`${other}-other`, `${other}-first`];
+      await h.publish(
+        ...[other, 'first'].map((task, index) => ({ headers: { lang: 'py', task, id: ids[index], root_id: ids[index], retries: 0 } })),
+      );
+      await soon(async () => expect(await h.state(`${other}-firsts`)).toBe('SUCCESS'));
+    }
+    await soon(async () => expect(await h.counts()).toMatchObject({ ready: 0, held: 0 }));
+  });
 });
