@@ -155,7 +155,9 @@ describe.each(places.filter(([name]) => WHERE.has(name)))('%s', (_name, place) =
     for (const other of ['early', 'astray']) {
       const ids = [`${other}-other`, `${other}-first`];
       await h.publish(
-        ...[other, 'first'].map((task, index) => ({ headers: { lang: 'py', task, id: ids[index], root_id: ids[index], retries: 0 } })),
+        ...[other, 'first'].map((task, index) => ({
+          headers: { lang: 'py', task, id: ids[index], root_id: ids[index], retries: 0 },
+        })),
       );
       await soon(async () => expect(await h.state(`${other}-firsts`)).toBe('SUCCESS'));
     }
