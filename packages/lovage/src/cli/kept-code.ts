@@ -21,9 +21,11 @@ import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { Script, constants as vm } from 'node:vm';
+import { crc32 } from 'node:zlib';
 
 /** What other versions left behind is deleted after so many days. */
 const KEPT_DAYS = 60;
+const SUM_BYTES = 4;
 
 /** Modules whose compiled code is kept. */
 export interface KeptCode {
@@ -63,11 +65,25 @@ function isPrivate(folder: string): boolean {
   }
 }
 
+/** What V8 gave, with the sum of its bytes behind it: V8 looks at the length only, and one wrong bit ends the process or changes an answer. */
+function summed(code: Buffer): Buffer {
+  const sum = Buffer.alloc(SUM_BYTES);
+  sum.writeUInt32LE(crc32(code));
+  return Buffer.concat([code, sum]);
+}
+
+/** The code of such a file; undefined when a byte of it changed. */
+function unspoilt(data: Buffer): Buffer | undefined {
+  if (data.length < SUM_BYTES) return undefined;
+  const code = data.subarray(0, -SUM_BYTES);
+  return crc32(code) === data.readUInt32LE(code.length) ? code : undefined;
+}
+
 function read(path: string): Buffer | undefined {
   let file: number | undefined;
   try {
     file = openSync(path, 'r');
-    return isOurs(fstatSync(file)) ? readFileSync(file) : undefined;
+    return isOurs(fstatSync(file)) ? unspoilt(readFileSync(file)) : undefined;
   } catch {
     // Nothing was kept yet.
     return undefined;
@@ -76,7 +92,7 @@ function read(path: string): Buffer | undefined {
   }
 }
 
-/** Whole, or not at all: V8 looks at the length of what it is given, but not at every byte. */
+/** Whole, or not at all. */
 function write(path: string, data: Uint8Array): void {
   const fresh = `${path}.${process.pid}`;
   try {
@@ -143,7 +159,7 @@ export function keptCode(folder: string | undefined): KeptCode | undefined {
     load,
     save: () => {
       if (fresh.length === 0) return;
-      for (const { path, script } of fresh.splice(0)) write(path, script.createCachedData());
+      for (const { path, script } of fresh.splice(0)) write(path, summed(script.createCachedData()));
       deleteOld(folder);
     },
   };

@@ -59,6 +59,8 @@ test('functions that were called are kept, too', () => {
 test.each<[what: string, spoilt: (good: Buffer) => Buffer, mode: number]>([
   ['of something else', () => Buffer.from('not what V8 wrote'), 0o600],
   ['cut short', (good) => good.subarray(0, 200), 0o600],
+  ['of which one bit changed', (good) => good.map((byte, at) => (at === good.length >> 1 ? byte ^ 1 : byte)) as Buffer, 0o600],
+  ['without a byte', () => Buffer.alloc(0), 0o600],
   ['that others may write', (good) => good, 0o666],
 ])('a file %s is not used, and written anew', (_what, spoilt, mode) => {
   const other = setup();
@@ -68,8 +70,10 @@ test.each<[what: string, spoilt: (good: Buffer) => Buffer, mode: number]>([
   place.open();
   writeFileSync(place.kept, spoilt(readFileSync(other.kept)));
   chmodSync(place.kept, mode);
+  const { ino } = statSync(place.kept);
   expect(run(place)).toEqual(SAID);
   expect(statSync(place.kept)).toMatchObject({ size: statSync(other.kept).size });
+  expect(statSync(place.kept).ino).not.toBe(ino);
   expect(statSync(place.kept).mode & 0o777).toBe(0o600);
 });
 
