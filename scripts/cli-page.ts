@@ -90,7 +90,7 @@ written is kept beside it as \`.orig\`, \`.orig.1\` and so on. The exit code is 
   purge: `Asks first. Without a terminal there is nobody to ask, so it needs \`--force\`. Waiting and parked messages go; what a worker
 holds stays. \`--dead\` deletes the dead letters instead. Killed in between, it has deleted a part; run again, it deletes the rest.`,
   status: `Broker and result backend are asked at once, then all workers, Celery's too. The exit code is 69 when one of the two, or every
-worker, does not answer in time.`,
+worker, does not answer in time, and 1 when one of the two refuses the login.`,
   inspect: `Questions go to all workers, Celery's too, and each answers for itself; a worker that is busy or gone is only missing. The exit
 code is 69 when nobody answered, 1 when one answered with an error. Celery's names of commands hold; \`lovage inspect --list\` shows them, and
 those of your app. [guide-control.md](guide-control.md) says what they do.`,

@@ -1,7 +1,14 @@
 // What a person reads when something goes wrong: one line, and for a mistake in a module of their own the place in it.
 import { fileURLToPath } from 'node:url';
 import { debuglog } from 'node:util';
-import { ArgumentsError, ConfigurationError, LovageError, ResultTimeoutError, redactText } from '../util/index.ts';
+import {
+  ArgumentsError,
+  ConfigurationError,
+  isRefusedLogin,
+  LovageError,
+  ResultTimeoutError,
+  redactText,
+} from '../util/index.ts';
 import { PidFileHeldError } from './daemon/pid-file.ts';
 import { EXIT } from './define.ts';
 import { printable } from './output.ts';
@@ -70,7 +77,11 @@ export function describeError(error: unknown): readonly string[] {
     const words = shown(error.message.slice(0, error.message.length - picture.length).replaceAll(/\s*\n\s*/g, ' '));
     return text === undefined || mark === undefined ? [words] : [words, shown(text), mark];
   }
-  if (error instanceof Error) return [shown(`${error.name}: ${error.message.replaceAll(/\s*\n\s*/g, ' ')}`)];
+  if (error instanceof Error) {
+    // The line begins with "Error:" by itself.
+    const name = error.name === 'Error' ? '' : `${error.name}: `;
+    return [shown(`${name}${error.message.replaceAll(/\s*\n\s*/g, ' ')}`)];
+  }
   return [shown(String(error))];
 }
 
@@ -79,7 +90,7 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof ModuleFailure || error instanceof ConfigurationError || error instanceof ArgumentsError) return EXIT.usage;
   if (error instanceof PidFileHeldError) return EXIT.held;
   if (error instanceof ResultTimeoutError) return EXIT.failure;
-  return error instanceof LovageError && error.transient ? EXIT.unavailable : EXIT.failure;
+  return error instanceof LovageError && error.transient && !isRefusedLogin(error) ? EXIT.unavailable : EXIT.failure;
 }
 
 /** The stable code of an error, for programs. */

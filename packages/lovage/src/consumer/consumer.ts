@@ -9,6 +9,7 @@ import {
   backoff,
   type Clock,
   deadline,
+  isRefusedLogin,
   LovageError,
   logger,
   orAborted,
@@ -390,9 +391,15 @@ export class Consumer implements AsyncDisposable {
   #judge(error: unknown, failures: number): void {
     const { settings, broker } = this.#options.app;
     const onStart = settings.brokerConnectionRetryOnStartup ?? settings.brokerConnectionRetry;
-    const hopeless = error instanceof LovageError && !error.transient;
-    if (!this.#isReady && hopeless) throw error;
     const reason = reasonOf(error);
+    if (!this.#isReady) {
+      if (error instanceof LovageError && !error.transient) throw error;
+      // Later it is tried again: passwords are changed while workers run.
+      if (isRefusedLogin(error)) {
+        const message = `The broker ${redactUrl(broker.url)} refuses this login: ${reason}. Check user, password and database in its URL.`;
+        throw new BrokerConnectionError(message, { cause: error, transient: false });
+      }
+    }
     if (!(this.#isReady ? settings.brokerConnectionRetry : onStart)) {
       const setting = this.#isReady || typeof settings.brokerConnectionRetryOnStartup !== 'boolean' ? '' : 'OnStartup';
       throw new BrokerConnectionError(

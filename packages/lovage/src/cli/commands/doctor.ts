@@ -4,7 +4,7 @@ import { message } from '@optique/core/message';
 import { optional } from '@optique/core/modifiers';
 import { option } from '@optique/core/primitives';
 import { brokerOptions, brokerUrl, type Lovage, resultUrl, topologyOf } from '../../app/index.ts';
-import { LovageError, reasonOf, version } from '../../util/index.ts';
+import { reasonOf, version } from '../../util/index.ts';
 import { type Command, defineCommand, EXIT } from '../define.ts';
 import { askEmbedded } from '../doctor/embedded.ts';
 import { type Finding, Findings } from '../doctor/finding.ts';
@@ -13,7 +13,7 @@ import { askRabbit } from '../doctor/rabbit.ts';
 import { askRedis } from '../doctor/redis.ts';
 import { seconds } from '../options.ts';
 import { type Output, printable, wrapped } from '../output.ts';
-import { type Reachable, reach } from './reach.ts';
+import { isRefusal, type Reachable, reach } from './reach.ts';
 
 /** A check that itself fails is a finding. */
 async function guarded(area: string, check: () => Promise<readonly Finding[]> | readonly Finding[]): Promise<readonly Finding[]> {
@@ -34,8 +34,7 @@ async function within(area: string, part: () => Promise<Reachable>, patience: nu
     await reach(opened, patience);
     findings.ok(`${opened.url} answers in ${(performance.now() - began).toFixed(1)} ms`);
   } catch (error) {
-    const isDown = !(error instanceof LovageError) || error.transient;
-    findings[isDown ? 'down' : 'fail'](`it cannot be used: ${reasonOf(error)}`, cure);
+    findings[isRefusal(error) ? 'fail' : 'down'](`it cannot be used: ${reasonOf(error)}`, cure);
   }
   return findings.list;
 }

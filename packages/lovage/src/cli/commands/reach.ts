@@ -39,6 +39,11 @@ const WHY: Readonly<Record<string, string>> = {
   NOPERM: 'this user may not do what is needed',
 };
 
+/** Does it answer, and says no for good? */
+export function isRefusal(error: unknown): boolean {
+  return isRefusedLogin(error) || (error instanceof LovageError && !error.transient);
+}
+
 /** Resolves when it answers; rejects with the reason in one line by the end of the time. */
 export async function reach(part: Reachable, seconds: number): Promise<void> {
   const late = (): BrokerConnectionError => new BrokerConnectionError(`no answer within ${seconds} s`);

@@ -5,7 +5,7 @@ import { type Command, defineCommand, EXIT } from '../define.ts';
 import { columns, type Output, printable, wrapped } from '../output.ts';
 import { NOBODY, onlineLine, repliesByNode, replyLines } from './ask-workers.ts';
 import { queueTable, reportQueues } from './queues.ts';
-import { type Reachable, reach } from './reach.ts';
+import { isRefusal, type Reachable, reach } from './reach.ts';
 import { askParser } from './remote.ts';
 
 interface Part {
@@ -15,13 +15,16 @@ interface Part {
   readonly error?: string;
 }
 
-async function probe(part: Reachable, seconds: number): Promise<Part> {
+/** What was found, and whether it was refused. */
+type Probed = readonly [part: Part, isRefused: boolean];
+
+async function probe(part: Reachable, seconds: number): Promise<Probed> {
   const began = performance.now();
   try {
     await reach(part, seconds);
-    return { url: part.url, ok: true, milliseconds: Math.round((performance.now() - began) * 100) / 100 };
+    return [{ url: part.url, ok: true, milliseconds: Math.round((performance.now() - began) * 100) / 100 }, false];
   } catch (error) {
-    return { url: part.url, ok: false, error: reasonOf(error) };
+    return [{ url: part.url, ok: false, error: reasonOf(error) }, isRefusal(error)];
   }
 }
 
@@ -43,7 +46,7 @@ export const status: Command = defineCommand({
   run: async ({ timeout, destination }, { loadApp, out }) => {
     const app = await loadApp();
     const patience = timeout ?? app.settings.brokerConnectionTimeout;
-    const [broker, results] = await Promise.all([
+    const [[broker, isBrokerRefused], [results, isStoreRefused]] = await Promise.all([
       app.openBroker('read').then((part) => probe(part, patience)),
       app.openBackend().then((part) => probe(part, patience)),
     ]);
@@ -58,6 +61,7 @@ export const status: Command = defineCommand({
       ...(workers.length > 0 && !out.quiet ? ['', onlineLine(workers.length)] : []),
     ]);
     if (broker.ok && workers.length === 0) out.warn(`${out.style('red', 'Error:')} ${NOBODY}`);
+    if (isBrokerRefused || isStoreRefused) return EXIT.failure;
     return broker.ok && results.ok && workers.length > 0 ? EXIT.ok : EXIT.unavailable;
   },
 });
