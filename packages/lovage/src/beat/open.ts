@@ -1,5 +1,6 @@
 // Which schedule store an app has: the one that is named, else the database of its broker, or of its results, or a file.
 import { brokerUrl, type Lovage, resultUrl } from '../app/index.ts';
+import { ConfigurationError, redactUrl } from '../util/index.ts';
 import { keepsSchedules, openStore } from './drivers.ts';
 import type { ScheduleStore, StoreOptions } from './store.ts';
 
@@ -16,6 +17,10 @@ const CELERYS = /^(celery\.beat:|django_celery_beat|redbeat)/;
 
 function choose(app: Lovage, { store, filename }: StoreChoice): string {
   const { beatScheduler, beatScheduleFilename } = app.settings;
+  if (filename !== undefined && /^[a-z][a-z0-9+.-]*:\/\//i.test(filename))
+    throw new ConfigurationError(
+      `The schedule file '${redactUrl(filename)}' is an address. Name a file (option -s), or the store (option -S, setting beatScheduler).`,
+    );
   const file = `sqlite:${encodeURI(filename ?? beatScheduleFilename)}`;
   const named = store ?? (filename === undefined ? beatScheduler : 'file');
   if (named !== null && !CELERYS.test(named)) return named === 'file' ? file : named === 'memory' ? 'memory://' : named;
