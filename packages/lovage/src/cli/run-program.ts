@@ -1,9 +1,26 @@
 // The process around a command line: its streams, its outcome, and its repetition.
+import { EXIT } from './define.ts';
 import { leaveFirstPlace } from './init.ts';
 
+/** What could not be written of the answer. */
+let unwritten: NodeJS.ErrnoException | undefined;
+
 /** A reader that went away (`lovage queues | head -1`) is no error of ours. */
-function onStreamError(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+const isGone = ({ code }: NodeJS.ErrnoException): boolean => code === 'EPIPE' || code === 'EIO';
+
+/** A full disk, say: told at the end. A program that runs on (a worker) must not end by it. */
+function onUnwritten(error: NodeJS.ErrnoException): void {
+  if (!isGone(error)) unwritten ??= error;
+}
+
+/** Where errors are told: there is no other place to say so, and the next line may find room. */
+const onUntold = (): void => undefined;
+
+/** The outcome of what went well, if all of it came through. */
+function written(): number {
+  if (unwritten === undefined) return EXIT.ok;
+  process.stderr.write(`Error: The output cannot be written: ${unwritten.message}\n`);
+  return EXIT.failure;
 }
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
@@ -22,8 +39,8 @@ function sayUnfinished(code: number): void {
 
 /** Runs this process's command line. Resolves to the exit code when everything was written; ending the process is left to the caller. */
 export async function runProgram(argv: readonly string[], run: (again: () => void) => Promise<number>): Promise<number> {
-  process.stdout.on('error', onStreamError);
-  process.stderr.on('error', onStreamError);
+  process.stdout.on('error', onUnwritten);
+  process.stderr.on('error', onUntold);
   leaveFirstPlace(argv);
   let anew = false;
   process.once('exit', sayUnfinished);
@@ -32,8 +49,11 @@ export async function runProgram(argv: readonly string[], run: (again: () => voi
   });
   process.off('exit', sayUnfinished);
   process.exitCode = code;
-  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  await flushed(process.stdout);
+  const outcome = code === EXIT.ok ? written() : code;
+  process.exitCode = outcome;
+  await flushed(process.stderr);
   // The same process id: whoever watches over it sees no end.
   if (anew) process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
-  return code;
+  return outcome;
 }

@@ -1,5 +1,8 @@
 // The program as a shell sees it: exit codes, the two streams, and that it ends by itself. What needs a worker is in conformance/cli.
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RedisServer, startRedis } from '../../../../../scripts/servers/index.ts';
 import { ensureBuilt, LOVAGE, project } from '../../support/program.ts';
@@ -122,6 +125,49 @@ test.concurrent.each([
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toMatch(words);
   expect(stderr).not.toMatch(/Start it|wrong@/);
+});
+
+test.concurrent.each([
+  ['Redis', () => refusing.url.replace('right', 'wrong')],
+  ['RabbitMQ', () => amqpUrl().replace(/:[^:@/]+@/, ':wrong@')],
+])('whatever asks %s with a refused login fails at once, workers too', async (_, url) => {
+  const lines: readonly (readonly string[])[] = [['status', '--json'], ['worker'], ['inspect', 'ping'], ['doctor']];
+  const ends = await Promise.all(lines.map((line) => shop.run(['-b', url(), '--result-backend', 'memory://', ...line])));
+  expect(ends.map(({ code }) => code)).toEqual([1, 1, 1, 1]);
+  for (const { stdout, stderr } of ends) {
+    expect(stdout + stderr).toMatch(/refuse[sd] th(e|is) login/);
+    expect(stdout + stderr).not.toContain('Trying again');
+  }
+});
+
+test.concurrent('a schedule in a Redis that refuses the login fails, too; a file is no address', async () => {
+  const url = refusing.url.replace('right', 'wrong');
+  const asked = (option: string) => shop.run(['-b', 'memory://', 'schedule', 'list', option, url]);
+  const [store, file] = await Promise.all([asked('-S'), asked('-s')]);
+  expect(store).toMatchObject({ code: 1, stderr: expect.stringContaining('refused the login') as unknown });
+  expect(file).toMatchObject({ code: 2, stderr: expect.stringContaining('is an address. Name a file') as unknown });
+  expect(file.stderr).not.toContain('wrong');
+});
+
+/** A program whose output goes to a disk without room. */
+function unheard(streams: string, ...words: readonly string[]): ChildProcess {
+  const line = ['-c', `exec "$0" "$@" ${streams}`, process.execPath, LOVAGE, ...words];
+  return spawn('/bin/sh', line, { cwd: shop.folder, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+test.concurrent('an answer that cannot be written is no success, and is told in one line', async () => {
+  const child = unheard('> /dev/full', '-b', 'memory://', 'queues');
+  const [said, [code]] = await Promise.all([text(child.stderr as Readable), once(child, 'exit')]);
+  expect([code, said]).toEqual([1, 'Error: The output cannot be written: ENOSPC: no space left on device, write\n']);
+});
+
+test.concurrent('a worker whose log cannot be written works on', async () => {
+  const broker = ['-A', 'tasks.ts', '-b', 'sqlite:./unheard.db', '--result-backend', 'sqlite:./unheard.db'];
+  const worker = unheard('> /dev/full 2>&1', ...broker, 'worker', '-c', '1', '-l', 'debug');
+  const ended = once(worker, 'exit');
+  expect(await shop.run([...broker, 'call', 'shop.add', '[1, 2]', '--wait'])).toMatchObject({ code: 0, stdout: '3\n' });
+  worker.kill('SIGTERM');
+  expect(await ended).toEqual([1, null]);
 });
 
 test.concurrent.each([
