@@ -3,7 +3,7 @@
 import { ConfigurationError, LovageError, readOptionNames, redactUrl } from '../util/index.ts';
 import { type Connection, connectSql, type Db, sqlError, sqlPlace } from '../util/sql-connect.ts';
 import { celeryTables } from './database/celery-tables.ts';
-import { ownTables } from './database/own-tables.ts';
+import { type OwnNames, ownTables } from './database/own-tables.ts';
 import type { ResultTables } from './database/tables.ts';
 import type { GroupStore } from './group-seam.ts';
 import { POLL_INTERVAL } from './kv-backend.ts';
@@ -100,6 +100,7 @@ export function open(options: BackendOptions): ResultBackend {
     read: async (ids) => (await get(ids)).values(),
   });
   const { fence } = tables;
+  const read = <T>(work: (connected: Connection) => Promise<T>): Promise<T> => patiently(async () => work(await connection()));
   return {
     name,
     url: redactUrl(options.url),
@@ -119,6 +120,7 @@ export function open(options: BackendOptions): ResultBackend {
             return stored === undefined ? undefined : { ...stored, id };
           },
         }),
+    ...(tables.chords === undefined ? {} : { chords: tables.chords({ within, read, expires: options.expires }) }),
     ...(tables.revokes === undefined ? {} : { revokes: patientRevokes(tables.revokes(connection), patiently) }),
     ...(tables.groups === undefined ? {} : { groups: patientGroups(tables.groups(connection), patiently) }),
     cleanup: () => {
@@ -142,14 +144,20 @@ export function open(options: BackendOptions): ResultBackend {
   };
 }
 
-/** Two processes that make one table at once: PostgreSQL refuses the second, who then finds it there. */
+/** Times that tables are made: as many as there are. */
+const CREATIONS = 5;
+
+/** Two processes that make one table at once: PostgreSQL refuses the second, who then finds it there, and may meet the first at the next. */
 async function createOnce(tables: ResultTables, connected: Connection, wanted: boolean): Promise<void> {
   if (!wanted) return;
-  try {
-    await tables.create(connected);
-  } catch {
-    await tables.create(connected);
+  for (let left = CREATIONS; left > 0; left--) {
+    try {
+      return await tables.create(connected);
+    } catch {
+      // Whoever was quicker has made it.
+    }
   }
+  await tables.create(connected);
 }
 
 /** The tables that the options ask for, and the longest id that their columns take. */
@@ -159,7 +167,7 @@ function tablesOf(given: Readonly<Record<string, unknown>>): { readonly tables: 
     throw new ConfigurationError(
       `The transport option tables is ${JSON.stringify(kind)}. Use 'own' for Lovage's tables, or 'celery' for those shared with Python.`,
     );
-  const placed = (key: 'task' | 'group' | 'revokes', fallback: string): readonly string[] => {
+  const placed = (key: keyof OwnNames, fallback: string): readonly string[] => {
     const [name, schema] = [entry(given.tableNames, key), entry(given.tableSchemas, key)];
     return [...(schema === undefined ? [] : [schema]), name ?? fallback];
   };
@@ -171,6 +179,8 @@ function tablesOf(given: Readonly<Record<string, unknown>>): { readonly tables: 
     task: placed('task', 'lovage_results'),
     group: placed('group', 'lovage_result_groups'),
     revokes: placed('revokes', 'lovage_revokes'),
+    chords: placed('chords', 'lovage_result_chords'),
+    chordParts: placed('chordParts', 'lovage_result_chord_parts'),
   };
   return { tables: ownTables(names), maxId: 255 };
 }

@@ -5,6 +5,7 @@ import type { Connection, Db, SqlKind } from '../../util/sql-connect.ts';
 import type { GroupStore, StoredGroup } from '../group-seam.ts';
 import { isStored, mayStore } from '../rules.ts';
 import type { StoredResult } from '../seam.ts';
+import { type ChordNames, createChords, ownChords, trimChords } from './own-chords.ts';
 import { createRevokes, ownRevokes } from './own-revokes.ts';
 import { type ResultTables, sqlTime, sqlUntil } from './tables.ts';
 
@@ -13,6 +14,8 @@ export interface OwnNames {
   readonly task: readonly string[];
   readonly group: readonly string[];
   readonly revokes: readonly string[];
+  readonly chords: readonly string[];
+  readonly chordParts: readonly string[];
 }
 
 interface Row {
@@ -42,6 +45,7 @@ const NO_JSON = /\b(?:NaN|Infinity)\b|\\u0000/;
 
 /** The tables, under these names. */
 export function ownTables(names: OwnNames): ResultTables {
+  const chordNames: ChordNames = { chords: names.chords.join('.'), parts: names.chordParts.join('.') };
   const selectFrom = ({ sql, kind }: Connection, table: readonly string[], columns: string): RawBuilder<Row> =>
     // Text either way: the client package would parse PostgreSQL's json.
     sql<Row>`select id, ${sql.raw(kind === 'postgresql' ? 'record::text as record' : 'record')}, record_bytes, content_type, content_encoding${sql.raw(columns)} from ${sql.table(table.join('.'))}`;
@@ -79,6 +83,7 @@ export function ownTables(names: OwnNames): ResultTables {
         (${id}, state varchar(50), attempt bigint, fence bigint, ${columns})`.execute(db);
       await sql`create table if not exists ${sql.table(names.group.join('.'))} (${id}, ${columns})`.execute(db);
       await createRevokes(connection, names.revokes.join('.'));
+      await createChords(connection, chordNames);
     },
     put: async (connection, db, results) => {
       const rows = await lock(
@@ -120,12 +125,15 @@ export function ownTables(names: OwnNames): ResultTables {
       else await sql`update ${task} set fence = ${fence} where id = ${id}`.execute(db);
       return row === undefined ? undefined : resultOf(row);
     },
-    cleanup: async ({ sql, db }) => {
+    cleanup: async (connection) => {
+      const { sql, db } = connection;
       const now = sqlTime(new Date());
       const results = await sql`delete from ${sql.table(names.task.join('.'))} where expires_at <= ${now}`.execute(db);
       await sql`delete from ${sql.table(names.group.join('.'))} where expires_at <= ${now}`.execute(db);
+      await trimChords(connection, chordNames);
       return Number(results.numAffectedRows ?? 0);
     },
+    chords: (runs) => ownChords({ ...runs, names: chordNames }),
     revokes: (connect) => ownRevokes(connect, names.revokes.join('.')),
     groups: (connect) => ownGroups(connect, names, (connection) => selectFrom(connection, names.group, '')),
   };

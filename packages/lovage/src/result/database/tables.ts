@@ -1,9 +1,18 @@
 // What the SQL backend needs of a set of tables: its own (own-tables.ts), or those that it shares with Celery (celery-tables.ts).
 
 import type { Connection, Db } from '../../util/sql-connect.ts';
+import type { ChordStore } from '../chord-seam.ts';
 import type { GroupStore } from '../group-seam.ts';
 import type { RevokeStore } from '../revokes.ts';
 import type { StoredResult } from '../seam.ts';
+
+/** How work reaches the database: again while it is away, or asks for it. */
+export interface SqlRuns {
+  /** In a transaction. */
+  readonly within: <T>(work: (connection: Connection, db: Db) => Promise<T>) => Promise<T>;
+  /** Without one. */
+  readonly read: <T>(work: (connection: Connection) => Promise<T>) => Promise<T>;
+}
 
 /** Tables of results. Everything that writes runs inside a transaction that its caller opened. */
 export interface ResultTables {
@@ -20,6 +29,7 @@ export interface ResultTables {
   ): Promise<StoredResult | undefined>;
   /** Deletes what has expired, or was done before `limit`; gives how many results. */
   cleanup(connection: Connection, limit: Date | undefined): Promise<number>;
+  chords?(runs: SqlRuns & { readonly expires: number | undefined }): ChordStore;
   groups?(connection: () => Promise<Connection>): GroupStore;
   revokes?(connection: () => Promise<Connection>): RevokeStore;
 }

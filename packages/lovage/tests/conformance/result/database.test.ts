@@ -9,6 +9,7 @@ import { type BackendOptions, openBackend } from '../../../src/result/index.ts';
 import { connectSql, sqlPlace } from '../../../src/util/sql-connect.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { describeBackend } from './describe-backend.ts';
+import { describeChords } from './describe-chords.ts';
 import { bodyOf, eventually, maker, never, optionsFor, untilEnd } from './harness.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lovage-sql-'));
@@ -45,6 +46,7 @@ for (const [name, url] of Object.entries(databases)) {
     for (const proxy of proxies) proxy.cut();
   };
   describeBackend(name, { options: () => onDatabase(url(), 'own'), cut });
+  describeChords(name, { options: () => onDatabase(url(), 'own') });
   describeBackend(`${name}, Celery's tables`, { options: () => onDatabase(url(), 'celery'), cut, rewrites: true });
 
   describe(name, () => {
