@@ -187,7 +187,8 @@ export const resultSettings: SettingRows = {
     kind: 'map',
     default: null,
     old: 'CELERY_RESULT_DB_TABLENAMES',
-    about: 'Table names of a SQL result store, by the keys task and group.',
+    about:
+      'Table names of a SQL result store, by the keys task and group; of its own tables also revokes, chords and chordParts.',
   },
   databaseTableSchemas: {
     kind: 'map',

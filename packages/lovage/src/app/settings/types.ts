@@ -650,7 +650,7 @@ export interface Settings {
    */
   readonly redisSocketKeepalive: boolean;
   /**
-   * Table names of a SQL result store, by the keys task and group.
+   * Table names of a SQL result store, by the keys task and group; of its own tables also revokes, chords and chordParts.
    * @default null
    */
   readonly databaseTableNames: Readonly<Record<string, unknown>> | null;

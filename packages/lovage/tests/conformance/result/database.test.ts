@@ -3,9 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type SqlServer, startMariadb, startPostgres } from '../../../../../scripts/servers/index.ts';
-import { type BackendOptions, openBackend } from '../../../src/result/index.ts';
+import { type BackendOptions, type ChordPart, type ChordStore, openBackend } from '../../../src/result/index.ts';
 import { connectSql, sqlPlace } from '../../../src/util/sql-connect.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { describeBackend } from './describe-backend.ts';
@@ -114,6 +114,97 @@ for (const [name, url] of Object.entries(databases)) {
       const ids = [`${id}-a`, `${id}-A`, `${id}${'x'.repeat(300)}`, `${id}\0zero`, `${id}'; drop table lovage_results; --`];
       expect(await backend.put(ids.map((one) => make(one, 'SUCCESS')))).toEqual([]);
       expect(new Set((await backend.get(ids)).keys())).toEqual(new Set(ids));
+    });
+
+    it('tells one of many clients that a chord is complete, each part of which came twice and at once', async () => {
+      const clients = await Promise.all(Array.from({ length: 6 }, () => openBackend(onDatabase(url(), 'own'))));
+      const stores = clients.map((client) => untilEnd(client).chords as ChordStore);
+      const groupIds = [randomUUID(), randomUUID(), randomUUID()];
+      const size = 60;
+      const callback = '{"body":{}}';
+      const part = (groupId: string, index: number): ChordPart => {
+        const body = Buffer.from(`[1,"${index}","SUCCESS",${index}]`);
+        return { groupId, index, id: String(index), state: 'SUCCESS', body, head: 4, callback, expires: 60 };
+      };
+      await stores[0]?.open(groupIds.map((groupId) => ({ groupId, size, callback, structure: undefined, expires: 60 })));
+      const lasts = stores.map((_, index) => size - 1 - index);
+      const early = groupIds.flatMap((groupId) =>
+        Array.from({ length: size - lasts.length }, (_, index) => part(groupId, index)),
+      );
+      // Every part is in two batches of other clients, and their chords come in any order.
+      const batches = stores.map((_, at) => {
+        const own = early.filter((__, index) => index % stores.length === at || (index + 1) % stores.length === at);
+        return at % 2 === 0 ? own : own.toReversed();
+      });
+      const told = await Promise.all(
+        batches.flatMap((batch, at) =>
+          [0, 1, 2].map((third) => stores[at]?.join(batch.filter((_, index) => index % 3 === third))),
+        ),
+      );
+      expect(told.flat()).toEqual([]);
+      const complete = await Promise.all(
+        stores.map((store, at) => store.join(groupIds.map((groupId) => part(groupId, lasts[at] ?? 0)))),
+      );
+      expect(
+        complete
+          .flat()
+          .map(({ groupId }) => groupId)
+          .sort(),
+      ).toEqual(groupIds.toSorted());
+      for (const { parts } of complete.flat())
+        expect(parts.map((body) => (JSON.parse(Buffer.from(body).toString()) as unknown[])[3])).toEqual(
+          Array.from({ length: size }, (_, n) => n),
+        );
+      await Promise.all(stores.map((store) => store.close(groupIds)));
+      expect((await Promise.all(stores.map((store) => store.join(early)))).flat()).toEqual([]);
+    });
+
+    it('gives a chord that is left behind to one of many janitors', async () => {
+      const clients = await Promise.all([0, 1, 2, 3].map(() => openBackend(onDatabase(url(), 'own'))));
+      const stores = clients.map((client) => untilEnd(client).chords as ChordStore);
+      const groupId = randomUUID();
+      await stores[0]?.open([{ groupId, size: 1, callback: '{}', structure: undefined, expires: 60 }]);
+      const body = Buffer.from('[1,"a","SUCCESS",1]');
+      await stores[0]?.join([{ groupId, index: 0, id: 'a', state: 'SUCCESS', body, head: 4, callback: '{}', expires: 60 }]);
+      const mine = async (): Promise<number> => {
+        const found = await Promise.all(stores.map((store) => store.stale?.(0.5) ?? []));
+        return found.flat().filter((chord) => chord.groupId === groupId).length;
+      };
+      expect(await mine()).toBe(0);
+      await vi.waitFor(async () => expect(await mine()).toBe(1), { interval: 50 });
+    });
+
+    it('deletes expired chords when it cleans up, with their parts, and no others', async () => {
+      const backend = untilEnd(await openBackend(onDatabase(url(), 'own')));
+      const [gone, kept, odd] = [randomUUID(), randomUUID(), `${randomUUID()}\0 `];
+      const groupIds = [gone, kept, odd];
+      const body = Buffer.from('[1,"a","SUCCESS",1]');
+      const complete = await Promise.all(
+        groupIds.map(async (groupId) => {
+          const expires = groupId === gone ? 0.01 : 60;
+          await backend.chords?.open([{ groupId, size: 1, callback: '{}', structure: undefined, expires }]);
+          return backend.chords?.join([
+            { groupId, index: 0, id: 'a \0', state: 'SUCCESS', body, head: 4, callback: '{}', rootId: 'r\0', expires },
+          ]);
+        }),
+      );
+      expect(complete.flat().map((chord) => chord?.groupId)).toEqual(groupIds);
+      expect(complete[2]?.[0]?.root).toEqual({ id: 'a \0', rootId: 'r\0' });
+      await using database = await look(url());
+      const { sql, db } = database;
+      const ids = async (table: string, column: string): Promise<readonly unknown[]> => {
+        const name = sql.ref(column);
+        const found = await sql<{ id: string }>`select ${name} as id from ${sql.table(table)}
+          where ${name} in (${sql.join([gone, kept])})`.execute(db);
+        return found.rows.map(({ id }) => id);
+      };
+      await vi.waitFor(async () => {
+        await backend.cleanup?.();
+        expect(await ids('lovage_result_chords', 'id')).toEqual([kept]);
+      });
+      expect(await ids('lovage_result_chord_parts', 'chord')).toEqual([kept]);
+      await backend.chords?.close([kept]);
+      expect(await ids('lovage_result_chord_parts', 'chord')).toEqual([]);
     });
 
     it('says in words what Python alone can read', async () => {

@@ -6,16 +6,40 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { type SqlServer, startMariadb, startPostgres } from '../../../../../scripts/servers/index.ts';
 import type { Lovage } from '../../../src/app/index.ts';
+import { joinable } from '../../../src/canvas/index.ts';
 import * as canvas from '../../../src/index.ts';
 import { type CanvasResult, type SignatureLike, sendPlan, startSignature, type TaskContext } from '../../../src/task/index.ts';
 import { uuid } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
+import { redisUrl } from '../../support/servers.ts';
 import { places, setup } from './places.ts';
 
-const WHERE = places.filter(([name]) =>
-  ['memory', 'sqlite, one file', 'sqlite, two files', 'redis', 'amqp with redis'].includes(name),
-);
+const databases = new AsyncDisposableStack();
+let postgres: SqlServer;
+let mariadb: SqlServer;
+beforeAll(async () => {
+  [postgres, mariadb] = await Promise.all([startPostgres(), startMariadb()]);
+  databases.use(postgres);
+  databases.use(mariadb);
+});
+afterAll(() => databases.disposeAsync());
+
+const SQL: typeof places = [
+  ['redis with PostgreSQL', () => ({ brokerUrl: redisUrl(), resultBackend: `db+${postgres.url}` })],
+  ['redis with MariaDB', () => ({ brokerUrl: redisUrl(), resultBackend: `db+${mariadb.url}` })],
+  [
+    'redis with a file of SQL',
+    async (stack) => {
+      const folder = await mkdtemp(join(tmpdir(), 'lovage-joins-'));
+      stack.defer(() => rm(folder, { recursive: true, force: true }));
+      return { brokerUrl: redisUrl(), resultBackend: `db+sqlite:///${folder}/results.db` };
+    },
+  ],
+];
+const COUNTING = ['memory', 'sqlite, one file', 'sqlite, two files', 'redis', 'amqp with redis'];
+const WHERE: typeof places = [...places.filter(([name]) => COUNTING.includes(name)), ...SQL];
 const CHILD = join(import.meta.dirname, '../../support/dying-worker.ts');
 
 /** Types stand aside here: what may be sent at all is the business of tests/types. */
@@ -261,6 +285,27 @@ describe.each(places.filter(([name]) => ['sqlite, one file', 'redis', 'amqp with
     expect(await result?.get({ timeout: 50 })).toBe(true);
     expect(seen).toEqual([[10_000]]);
     expect(list.name).toBe('list');
+  });
+});
+
+describe.each(SQL)('on %s', (_, place) => {
+  it('a chord that was begun when celery.chord_unlock had to look ends, once', async () => {
+    await using made = await setup(place, { resultChordRetryInterval: 0.05 });
+    const { app } = made;
+    const { add, seen } = tasksOf(app);
+    const end = app.task('end', (values: unknown) => {
+      seen.push([values]);
+      return values;
+    });
+    const environment = app.environment();
+    const id = uuid();
+    const input = { args: [], rootId: id, parentId: id, chain: [], seed: id };
+    const plan = startSignature(environment, chord([add.s(1, 1), add.s(2, 2)], end.s()).toWire(), input);
+    // Before, the store said no more of itself than that it keeps results.
+    await sendPlan(environment, joinable(plan, { name: 'before', features: { persistent: true } }));
+    await using _worker = await startWorker(app);
+    expect(await app.result(plan.result?.id ?? '').get({ timeout: 20 })).toEqual([2, 4]);
+    expect(seen).toEqual([[[2, 4]]]);
   });
 });
 
