@@ -138,7 +138,7 @@ for (const [name, url] of Object.entries(databases)) {
       });
       const told = await Promise.all(
         batches.flatMap((batch, at) =>
-          [0, 1, 2].map((third) => stores[at]?.join(batch.filter((_, index) => index % 3 === third))),
+          [0, 1, 2].map((third) => (stores[at] as ChordStore).join(batch.filter((_, index) => index % 3 === third))),
         ),
       );
       expect(told.flat()).toEqual([]);
@@ -167,7 +167,7 @@ for (const [name, url] of Object.entries(databases)) {
       const body = Buffer.from('[1,"a","SUCCESS",1]');
       await stores[0]?.join([{ groupId, index: 0, id: 'a', state: 'SUCCESS', body, head: 4, callback: '{}', expires: 60 }]);
       const mine = async (): Promise<number> => {
-        const found = await Promise.all(stores.map((store) => store.stale?.(0.5) ?? []));
+        const found = await Promise.all(stores.map(async (store) => (await store.stale?.(0.5)) ?? []));
         return found.flat().filter((chord) => chord.groupId === groupId).length;
       };
       expect(await mine()).toBe(0);
