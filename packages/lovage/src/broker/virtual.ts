@@ -34,6 +34,8 @@ interface Routed {
 const NONE: readonly never[] = [];
 const TRANSIENT = 1;
 const MAX_AUDIENCES = 1000;
+/** How long broadcasts that go with a transaction may take (ms). */
+const BROADCAST_MS = 10_000;
 
 /** The usual case: every message goes straight to its queue, and no table needs to be asked. */
 function straight(messages: readonly Outgoing[]): readonly QueueEntry[] | undefined {
@@ -57,8 +59,9 @@ export function virtualBroker(store: QueueStore): Broker {
       ? {}
       : {
           jointPublish: async (messages) => {
-            const { entries, failures } = await virtual.route(messages);
+            const { entries, broadcasts, failures } = await virtual.route(messages);
             if (failures.length > 0) throw publishError(failures, messages.length);
+            await virtual.tellAll(messages, broadcasts);
             return jointPush.call(store, entries);
           },
         }),
@@ -169,6 +172,13 @@ class VirtualBroker {
     } catch (error) {
       return this.#failures(error, routed.origins);
     }
+  }
+
+  /** What goes to all is part of no transaction: it goes before, so that a death in between repeats it and does not lose it. */
+  async tellAll(messages: readonly Outgoing[], broadcasts: readonly Outgoing[]): Promise<void> {
+    if (broadcasts.length === 0) return;
+    const failures = await this.#broadcast(messages, broadcasts, AbortSignal.timeout(BROADCAST_MS));
+    if (failures.length > 0) throw publishError(failures, messages.length);
   }
 
   async #broadcast(

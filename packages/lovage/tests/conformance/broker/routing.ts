@@ -94,6 +94,32 @@ export function describeRouting({ setup, traits }: Suite): void {
     await one.ack(await both.then(([delivery]) => delivery));
   });
 
+  test('a message for a fanout exchange, sent with the end of another, is heard by every listening queue', async () => {
+    await using harness = await setup();
+    await using broker = await harness.open();
+    if (broker.jointPublish === undefined) {
+      expect(broker.database).toBeUndefined();
+      return;
+    }
+    const queue = await freshQueue(broker);
+    const { exchange, queues } = await freshExchange(broker, 'fanout', { a: [''], b: [''] });
+    await using one = await read(broker, queues.a!);
+    await using two = await read(broker, queues.b!);
+    await using reader = await read(broker, queue);
+    const both = Promise.all([one.one(), two.one()]);
+    let heard = false;
+    void both.finally(() => {
+      heard = true;
+    });
+    for (let tries = 0; !heard && tries < 50; tries++) {
+      await publish(broker, message(queue, 'first'));
+      const write = await broker.jointPublish([message('', 'all', { exchange })]);
+      await reader.subscription.settle([{ verdict: 'ack', delivery: await reader.one() }], [write]);
+      await Promise.race([both, new Promise((resolve) => setTimeout(resolve, 100))]);
+    }
+    expect((await both).map(text)).toEqual(['all', 'all']);
+  });
+
   test('news that nobody watches vanish without an error', async () => {
     await using harness = await setup();
     await using broker = await harness.open();
