@@ -1,6 +1,6 @@
 // Jobs that wait in a slot that is busy, one in each, so that a slot that ends a job has the next at hand while the worker still learns of
-// the end. Only behind tasks that have been short lately; whatever waits behind one that turns out long is taken back after a moment and
-// goes wherever there is room.
+// the end. Only behind tasks that have been short lately; whatever waits while another slot becomes free is taken back at once, and whatever
+// waits behind one that turns out long after a moment. It goes wherever there is room.
 import { after, type Timer } from '../util/index.ts';
 import type { Assignment } from './assignment.ts';
 import type { Slot as SlotOf } from './slot.ts';
@@ -74,6 +74,18 @@ export class Ahead implements Disposable {
   /** Wants back what waits in a slot, whose job is not over when it seems to be, or not as short as others were. */
   wantBack({ next, link }: Slot): void {
     if (next !== undefined) link.takeBack(next.lane, next.seq);
+  }
+
+  /** So many slots are free: as many of those that wait in others, behind what has run longest, are wanted back. */
+  recall(free: number): void {
+    if (this.#waiting === 0 || free <= 0) return;
+    const behind = this.#slots().filter(({ next }) => next !== undefined);
+    behind.sort((a, b) => begunAt(a) - begunAt(b));
+    for (const slot of behind.slice(0, free)) {
+      if (slot.next === undefined || slot.next.recalled) continue;
+      slot.next.recalled = true;
+      this.wantBack(slot);
+    }
   }
 
   [Symbol.dispose](): void {

@@ -18,6 +18,8 @@ export class Assignment {
   /** Milliseconds of the monotonic clock. */
   handedAt = 0;
   startedAt: number | undefined;
+  /** It waits in a slot and was asked for, because another is free. */
+  recalled = false;
   /** It was asked to stop. */
   stopping: Error | undefined;
   /** Slots that were gone before its task had begun. */

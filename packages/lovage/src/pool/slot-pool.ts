@@ -13,7 +13,7 @@ import { type OpenLink, type SlotEnd, type SlotProgram, STOP } from './link.ts';
 import { lost, lostWith } from './lost.ts';
 import type { PoolDriverOptions, SlotLine } from './request.ts';
 import type { Pool, PoolPowers, RunOptions } from './seam.ts';
-import { roomiest, type Slot as SlotOf, vacate } from './slot.ts';
+import { hasRoom, roomiest, type Slot as SlotOf, vacate } from './slot.ts';
 import type { EndOutside } from './slots.ts';
 import { statisticsOf } from './statistics.ts';
 import { Supervisor } from './supervisor.ts';
@@ -159,6 +159,8 @@ class SlotPool implements Pool {
       if (slot !== undefined) this.#hand(slot, first);
       else if (busy !== undefined) this.#letWait(busy, first);
     }
+    if (this.#ahead.waiting > 0)
+      this.#ahead.recall(Math.min(this.#limit - this.#running, this.#supervisor.slots.filter(hasRoom).length));
   }
 
   #hand(slot: Slot, assignment: Assignment): void {

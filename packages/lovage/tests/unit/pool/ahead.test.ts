@@ -194,6 +194,42 @@ describe('a job beyond the limit', () => {
     await pool[Symbol.asyncDispose]();
   });
 
+  it('is wanted back at once, and once, when another slot is free, from behind what has run longest', async () => {
+    const { pool, slots } = await quick(3);
+    const [one, two, three] = slots as readonly [Hand, Hand, Hand];
+    const jobs: Sent[] = [];
+    for (const id of ['a', 'b', 'c', 'd', 'e', 'f']) {
+      await vi.advanceTimersByTimeAsync(1);
+      jobs.push(send(pool, id));
+    }
+    const waiting = slots.map(({ jobs: [, next] }) => next?.seq ?? 0);
+    const [longest, other, last] = [...slots].sort((a, b) => (a.ids[0] ?? '').localeCompare(b.ids[0] ?? '')) as [
+      Hand,
+      Hand,
+      Hand,
+    ];
+    expect(longest.ids[0]).toBe('a');
+    expect([one, two, three].map(({ wanted }) => wanted)).toEqual([[], [], []]);
+    last.end();
+    expect([longest.wanted, other.wanted]).toEqual([[], []]);
+    last.end();
+    const wanted = waiting[slots.indexOf(longest)] ?? 0;
+    expect([longest.wanted, other.wanted]).toEqual([[wanted], []]);
+    // Asked again by nobody, and the slot that is free gets it.
+    const more = send(pool, 'g');
+    last.end();
+    expect([longest.wanted, other.wanted]).toEqual([[wanted], []]);
+    longest.giveBack(wanted);
+    expect(jobs.filter(({ returned }) => returned.mock.calls.length > 0)).toHaveLength(1);
+    for (const slot of slots) for (const _ of [...slot.jobs]) slot.end();
+    await Promise.all([
+      more.outcome,
+      ...jobs.filter(({ returned }) => returned.mock.calls.length === 0).map(({ outcome }) => outcome),
+    ]);
+    expect([pool.running, pool.ahead]).toEqual([0, 0]);
+    await pool[Symbol.asyncDispose]();
+  });
+
   it('may be given back when it had the lane by then, and the one behind it has it', async () => {
     const { pool, slots } = await quick(1);
     const slot = only(slots);
