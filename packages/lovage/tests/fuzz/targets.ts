@@ -3,13 +3,20 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Config, crontab, globMatch, sealsOf, settingsTable } from '../../src/app/index.ts';
+import { commandLineLayer } from '../../src/app/sources.ts';
 import { readEdit, readSealed, readState } from '../../src/beat/state.ts';
 import { readDeath } from '../../src/broker/index.ts';
 import { readEnvelope, returnedEnvelope, unackedEnvelope } from '../../src/broker/redis/envelope.ts';
 import { expanded, explain, signatureOf } from '../../src/canvas/index.ts';
+import { readCall, splitWords } from '../../src/cli/broker-shell/grammar.ts';
 import { allCommands } from '../../src/cli/commands/index.ts';
+import { recordOf, taskLineOf } from '../../src/cli/log/records.ts';
+import { expandFor, nodesOf } from '../../src/cli/multi/nodes.ts';
 import { parse } from '../../src/cli/parse.ts';
 import { quickly } from '../../src/cli/quick.ts';
+import { upgradeSettings } from '../../src/cli/upgrade/settings.ts';
+import { PythonSyntaxError } from '../../src/cli/upgrade/tokens.ts';
+import { configFile } from '../../src/cli/upgrade/write.ts';
 import {
   createErrorRegistry,
   parseBody,
@@ -193,6 +200,43 @@ const LINES: readonly (readonly string[])[] = [
   ['inspect', 'query_task', 'a', '--json', '--timeout', '1', '-d', 'w@h'],
   ['worker', 'task_acks_late=true', '--autoscale', '10,3', '--max-memory-per-child', '100000'],
 ];
+/** Settings of a Python program, with what `upgrade settings` reads of the language. */
+const PYTHON = [
+  `from kombu import Queue
+broker_url = "amqp://a:b@" + 'host' + r"//"  # a comment
+task_queues = (Queue("a", routing_key="a.#"), Queue('b'),)
+task_routes = {'a.*': {"queue": 'x', 'priority': -3},  "b": 'y'}
+CELERY_TASK_SERIALIZER = u'json'
+`,
+  `import os
+from datetime import timedelta
+from celery.schedules import crontab
+app.conf.update(
+    result_expires=timedelta(days=1, hours=2),
+    beat_schedule={"n": {"task": "t", "schedule": crontab(minute="*/5", hour=[1, 2]), "args": (1, None, True)}},
+)
+worker_concurrency = int(os.environ.get("N", 4)) * 2
+TEXT = """three
+lines \\x41""" 'more'
+if True:
+    timezone = f"Europe/{1}"
+`,
+];
+const SHELL_LINES = [
+  'queue.declare q no yes no x-max-length=10',
+  `basic.publish "a \\"text\\"" '' 'a key' yes`,
+  'basic.ack 1',
+  'exchange.delete e true',
+];
+const LOG_LINES = [
+  '[2026-11-29 20:58:40,123: INFO/MainProcess] Task shop.add[0f-1] succeeded in 0.0012s: 3',
+  '{"time":"2026-11-29T20:58:40.123Z","level":"INFO","process":"MainProcess","message":"Task a[b] received\\nmore"}',
+  '[2020-01-01 00:00:00,1: WARNING/Fork-1] Discarding revoked task: a[b]',
+];
+const NODES: readonly (readonly string[])[] = [
+  ['start', '3', '-c', '2', '-c:1-2', '10', '-Q:2,3', 'a,b', '-l', 'INFO'],
+  ['a', 'b@host', '--pidfile=/run/%n.pid', '--logfile:a=/log/%n%I.log', '-n', '%h', '--', 'worker.x=1'],
+];
 const commands = await allCommands();
 const CALLBACKS: readonly unknown[] = [
   { task: 'shop.sum', args: [], kwargs: {}, options: { task_id: 'b', queue: 'q' }, subtask_type: null, immutable: false },
@@ -222,6 +266,14 @@ const ofValue = (name: string, seeds: readonly unknown[], act: (value: unknown) 
   name,
   run: (random) => void act(brokenValue(random.pick(seeds), random)),
 });
+
+/** One word is broken, or in between, or in the place of two. */
+function brokenWords(words: readonly string[], random: Random): string[] {
+  const broken = [...words];
+  const at = random.int(0, broken.length - 1);
+  broken.splice(at, random.int(0, 2), brokenBytes(Buffer.from(broken[at] ?? ''), random).toString());
+  return broken;
+}
 
 function deliveryOf({ headers, properties, contentType, contentEncoding, body }: Wire): Parameters<typeof parseTask>[0] {
   const { correlation_id: correlationId, reply_to: replyTo, priority } = properties;
@@ -343,6 +395,20 @@ export const targets: readonly Target[] = [
   ofText('crontabs', CRONTABS, (text) => crontab(text)),
   ofText('masked texts', [...URLS, ...raws], (value) => [redactUrl(value), redactText(value)]),
   ofValue('masked values', values, (value) => redact(value)),
+  ofText(
+    'settings in Python',
+    PYTHON,
+    (source) => configFile(upgradeSettings(source), 'celeryconfig.py'),
+    (error) => error instanceof PythonSyntaxError,
+  ),
+  ofText('lines of the broker shell', SHELL_LINES, (line) => readCall(splitWords(line))),
+  ofText('lines of logs', LOG_LINES, (line) => {
+    const record = recordOf(line);
+    return record === undefined ? undefined : taskLineOf(record);
+  }),
+  ofText('settings on a command line', ['task_acks_late=true', 'worker.prefetch_multiplier=4', '.concurrency=1'], (pair) =>
+    commandLineLayer([pair]),
+  ),
   ofText('log formats', FORMATS, (format) => lineFormat(format)),
   {
     name: 'globs',
@@ -369,11 +435,18 @@ export const targets: readonly Target[] = [
     },
   },
   {
+    name: 'nodes of multi',
+    run: (random) => {
+      const words = brokenWords(random.pick(NODES), random);
+      const context = { host: 'h', pidfile: '%n.pid', logfile: '%n%I.log', rangePrefix: 'celery' };
+      const nodes = nodesOf(words, { ...context, takesValue: (name) => name !== '--verbose' });
+      for (const { name, logfile } of nodes.slice(0, 3)) expandFor(name)(logfile);
+    },
+  },
+  {
     name: 'command lines',
     run: (random) => {
-      const argv = [...random.pick(LINES)];
-      const at = random.int(0, argv.length - 1);
-      argv.splice(at, random.int(0, 2), brokenBytes(Buffer.from(argv[at] ?? ''), random).toString());
+      const argv = brokenWords(random.pick(LINES), random);
       quickly(argv, {});
       parse(argv, {}, { commands, colors: false, width: 80 });
     },

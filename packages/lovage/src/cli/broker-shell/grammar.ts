@@ -119,7 +119,8 @@ function readNumber(name: string, word: string): number {
 function readExtra(word: string): readonly [string, unknown] {
   const at = word.indexOf('=');
   const value = word.slice(at + 1);
-  return [word.slice(0, at), /^(\d+|true|false)$/.test(value) ? (JSON.parse(value) as unknown) : value];
+  // A number as JSON has it: one that begins with a zero, or is larger than a broker's, is a text.
+  return [word.slice(0, at), /^(0|[1-9]\d{0,14}|true|false)$/.test(value) ? (JSON.parse(value) as unknown) : value];
 }
 
 /** Flags may be named: `durable=no`. */
