@@ -27,7 +27,10 @@ export function suggest(word: string, known: Iterable<string>): string | undefin
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of known) {
-    const gap = distance(wanted, plain(candidate));
+    const other = plain(candidate);
+    // At least so many letters are missing: a long name, which may come from a message, costs nothing.
+    if (Math.abs(other.length - wanted.length) >= bestDistance) continue;
+    const gap = distance(wanted, other);
     if (gap < bestDistance) {
       best = candidate;
       bestDistance = gap;
