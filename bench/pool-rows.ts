@@ -41,9 +41,9 @@ export const POOL_ROWS: readonly Row[] = [
     unit: 'perSecond',
     measure: drain,
     peers: [
-      { name: 'Lovage', program: 'lovage-hash.ts', broker: 'redis', count: 1000, options: { concurrency: 2 } },
+      { name: 'Lovage', program: 'lovage-hash.ts', broker: 'redis', count: 3000, options: { concurrency: 2 } },
       { name: 'Celery prefork', program: 'celery_peer.py', broker: 'redis', count: 1000, options: { task: 'hash' } },
-      { name: 'two bare loops', program: 'raw-hash.ts', broker: 'redis', count: 1000, options: { concurrency: 2 } },
+      { name: 'two bare loops', program: 'raw-hash.ts', broker: 'redis', count: 3000, options: { concurrency: 2 } },
     ],
     goals: [
       { peer: 'two bare loops', ratio: 0.95 },
