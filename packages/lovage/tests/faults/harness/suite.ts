@@ -20,7 +20,8 @@ export function describeFaults(stacks: readonly StackName[], which: 'all' | 'few
       const result = await scenario.run({ stack, seed, scale: 'short' });
       const where = `FAULT_SEED=${seed} repeats it; the ledger is in ${result.folder}`;
       expect(brokenPromises(result), where).toEqual([]);
-      if (result.folder !== undefined) rmSync(result.folder, { recursive: true, force: true });
+      // A process that is just ending may still write there.
+      if (result.folder !== undefined) rmSync(result.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     });
   });
 }
