@@ -1,13 +1,9 @@
 // Revokes in a SQL database, in a table of Lovage's own: any program that can reach it finds them. Called by own-tables.ts.
 import { createHash } from 'node:crypto';
-import type { Connection, SqlKind } from '../../util/sql-connect.ts';
+import type { Connection } from '../../util/sql-connect.ts';
 import type { RevokeStore } from '../revokes.ts';
+import { TEXT } from './tables.ts';
 
-const TEXT: Readonly<Record<SqlKind, string>> = {
-  postgresql: 'text',
-  mysql: 'longtext character set utf8mb4 collate utf8mb4_bin',
-  sqlite: 'text',
-};
 /** Rows in one statement at most. */
 const CHUNK = 300;
 

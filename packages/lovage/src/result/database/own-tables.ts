@@ -5,9 +5,10 @@ import type { Connection, Db, SqlKind } from '../../util/sql-connect.ts';
 import type { GroupStore, StoredGroup } from '../group-seam.ts';
 import { isStored, mayStore } from '../rules.ts';
 import type { StoredResult } from '../seam.ts';
-import { type ChordNames, createChords, ownChords, trimChords } from './own-chords.ts';
+import { type ChordNames, createChords } from './chord-rows.ts';
+import { ownChords, trimChords } from './own-chords.ts';
 import { createRevokes, ownRevokes } from './own-revokes.ts';
-import { type ResultTables, sqlTime, sqlUntil } from './tables.ts';
+import { BYTES, ID, MOMENT, type ResultTables, sqlTime, sqlUntil } from './tables.ts';
 
 /** Names of the tables, by the keys of the setting databaseTableNames, and their schemas. */
 export interface OwnNames {
@@ -29,16 +30,8 @@ interface Row {
   readonly fence: number | string | null;
 }
 
-const BYTES: Readonly<Record<SqlKind, string>> = { postgresql: 'bytea', mysql: 'longblob', sqlite: 'blob' };
 // PostgreSQL's json, not jsonb: it keeps the text as it was written. MySQL's json would not, so it is text there.
 const JSON_TEXT: Readonly<Record<SqlKind, string>> = { postgresql: 'json', mysql: 'longtext', sqlite: 'text' };
-const MOMENT: Readonly<Record<SqlKind, string>> = { postgresql: 'timestamp(3)', mysql: 'datetime(3)', sqlite: 'text' };
-// Ids are compared letter by letter, which MySQL's usual collations do not.
-const ID: Readonly<Record<SqlKind, string>> = {
-  postgresql: 'varchar(255)',
-  mysql: 'varchar(255) character set utf8mb4 collate utf8mb4_bin',
-  sqlite: 'text',
-};
 
 /** Tokens that JSON.parse of Node and Python writes, but no database takes for JSON. */
 const NO_JSON = /\b(?:NaN|Infinity)\b|\\u0000/;

@@ -1,6 +1,6 @@
 // What the SQL backend needs of a set of tables: its own (own-tables.ts), or those that it shares with Celery (celery-tables.ts).
 
-import type { Connection, Db } from '../../util/sql-connect.ts';
+import type { Connection, Db, SqlKind } from '../../util/sql-connect.ts';
 import type { ChordStore } from '../chord-seam.ts';
 import type { GroupStore } from '../group-seam.ts';
 import type { RevokeStore } from '../revokes.ts';
@@ -43,3 +43,18 @@ export function sqlTime(moment: Date): string {
 export function sqlUntil(expires: number | undefined): string | null {
   return expires === undefined ? null : sqlTime(new Date(Date.now() + expires * 1000));
 }
+
+/** Types of columns. */
+export const BYTES: Readonly<Record<SqlKind, string>> = { postgresql: 'bytea', mysql: 'longblob', sqlite: 'blob' };
+// Compared letter by letter, which MySQL's usual collations do not.
+export const TEXT: Readonly<Record<SqlKind, string>> = {
+  postgresql: 'text',
+  mysql: 'longtext character set utf8mb4 collate utf8mb4_bin',
+  sqlite: 'text',
+};
+export const ID: Readonly<Record<SqlKind, string>> = {
+  postgresql: 'varchar(255)',
+  mysql: 'varchar(255) character set utf8mb4 collate utf8mb4_bin',
+  sqlite: 'text',
+};
+export const MOMENT: Readonly<Record<SqlKind, string>> = { postgresql: 'timestamp(3)', mysql: 'datetime(3)', sqlite: 'text' };
