@@ -3,7 +3,7 @@ import type { Outgoing } from '../broker/index.ts';
 import { sentFields } from '../protocol/index.ts';
 import type { AsyncResult, ChordOpening } from '../result/index.ts';
 import { SIGNATURE_HEADER } from '../security/index.ts';
-import type { Call, CanvasPlan, PreparedCall, Publisher, PublishPayload, Signals } from '../task/index.ts';
+import type { Call, CanvasPlan, PreparedCall, Publisher, PublishPayload, PublishWatch, Signals } from '../task/index.ts';
 import { type Middleware, wrapPublish } from '../task/index.ts';
 import { LovageError, redactText } from '../util/index.ts';
 import { createOutbox, deliver, type Fate, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
@@ -149,21 +149,33 @@ export function createProducer(host: () => ProducerHost): Producer {
     await tell('beforeTaskPublish', messages);
     const parcels = messages.map((message): Parcel => ({ message, queue: queueOf(message, app) }));
     const fates = await deliver(parcels, app, { signal: options.signal, retry: app.state.settings.taskPublishRetry });
-    if (app.state.settings.taskSendSentEvent) {
-      tellSent(
-        parcels.filter((_, index) => fates[index] === undefined),
-        app,
-      );
-    }
-    await tell(
-      'afterTaskPublish',
-      messages.filter((_, index) => fates[index] === undefined),
-    );
+    await tellStored(messages.filter((_, index) => fates[index] === undefined));
     const error = publishError('A message', fates);
     if (error !== undefined) throw error;
   };
 
-  return { send, publish, prepare: (asked) => asked.map(prepareOne), idle };
+  /** The event and the signal of messages that were made elsewhere and that the broker has. */
+  const tellStored = async (messages: readonly Outgoing[]): Promise<void> => {
+    const app = host();
+    if (app.state.settings.taskSendSentEvent) {
+      tellSent(
+        messages.map((message) => ({ message, queue: queueOf(message, app) })),
+        app,
+      );
+    }
+    await tell('afterTaskPublish', messages);
+  };
+  const watch: PublishWatch = { before: (messages) => tell('beforeTaskPublish', messages), after: tellStored };
+
+  return {
+    send,
+    publish,
+    prepare: (asked) => asked.map(prepareOne),
+    idle,
+    get watch() {
+      return isObserved() || host().state.settings.taskSendSentEvent ? watch : undefined;
+    },
+  };
 }
 
 /** Last of all, so that nothing changes what was signed. */

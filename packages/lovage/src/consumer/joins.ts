@@ -136,8 +136,11 @@ export class Joins {
       if (results.length > 0 && app.backend?.jointPut !== undefined) writes.push(app.backend.jointPut(results));
       const join = parts.length === 0 ? undefined : chords.jointJoin(parts);
       if (join !== undefined) writes.push(join.write);
+      const watch = next.length > 0 ? app.publisher.watch : undefined;
+      await watch?.before(next);
       if (next.length > 0 && app.broker.jointPublish !== undefined) writes.push(await app.broker.jointPublish(next));
       await subscription.settle([], [chords.jointClose(groupId, writes)]);
+      await watch?.after(next);
       if (join === undefined) return [];
       const complete = join.complete() ?? (await this.count([], parts));
       return complete.map((chord) => withOwnCallback(chord, parts));

@@ -138,7 +138,7 @@ export interface WorkerApp {
   readonly broker: Broker;
   /** Absent: results are not kept. */
   readonly backend: ResultBackend | undefined;
-  readonly publisher: Pick<Publisher, 'publish'>;
+  readonly publisher: Pick<Publisher, 'publish' | 'watch'>;
   readonly records: RecordWriter;
   readonly observer: ConsumerObserver;
   /** Absent: nobody hears of events. */

@@ -137,7 +137,10 @@ export class Settler {
 
   /** One transaction for all of it; where that fails, or nobody knows whether it was made, one part after the other. */
   async #commitJoint(turns: readonly Writes[], subscription: Subscription): Promise<readonly Settled[]> {
-    const { broker, backend } = this.#options.app;
+    const { broker, backend, publisher } = this.#options.app;
+    const { watch } = publisher;
+    const following = watch === undefined ? [] : turns.flatMap((turn) => turn.next);
+    if (following.length > 0) await watch?.before(following);
     const placed = this.#inPlace(turns, subscription);
     /** What its parts would say: nobody follows in a place before the broker is told of it. */
     let said = turns;
@@ -161,6 +164,8 @@ export class Settler {
       return this.#commitApart(await this.#withoutDone(said));
     }
     if (lost.size > 0) await this.#writeLost(placed, lost);
+    // What was lost was told of when it was sent apart, or comes again.
+    else if (following.length > 0) await watch?.after(following);
     return placed.map(({ settlement }) =>
       settlement !== undefined && lost.has(settlement.delivery) ? lostAs(settlement) : 'settled',
     );

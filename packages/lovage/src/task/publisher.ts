@@ -21,4 +21,13 @@ export interface Publisher {
   prepare(calls: readonly Call[]): readonly PreparedCall[];
   /** The second half: declares what is needed and publishes. */
   publish(messages: readonly Outgoing[], options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Absent while nobody observes what is sent. */
+  readonly watch?: PublishWatch | undefined;
+}
+
+/** Tells whoever observes what is sent of messages that somebody else sends: a worker, with the end of the task that they follow. */
+export interface PublishWatch {
+  before(messages: readonly Outgoing[]): Promise<void>;
+  /** The broker has them. */
+  after(messages: readonly Outgoing[]): Promise<void>;
 }

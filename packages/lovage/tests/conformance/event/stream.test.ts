@@ -1,6 +1,7 @@
 // `app.events` on every broker: what a worker and a publisher say is heard, through lost lines too, and nothing is left behind.
 import { describe, expect, test } from 'vitest';
 import type { Lovage } from '../../../src/app/index.ts';
+import { chain } from '../../../src/canvas/index.ts';
 import type { EventStream, StreamEvent } from '../../../src/event/index.ts';
 import { uuid } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
@@ -27,6 +28,28 @@ const types = (events: readonly StreamEvent[]): string[] =>
   events.map((event) => (event.type === 'custom' ? event.name : event.type));
 
 describe.each(chosen)('events on %s', (_, place) => {
+  test('what follows a task is told of as sent, once, wherever it was sent from', async () => {
+    await using it = await open(place);
+    const { app } = it;
+    const told: string[] = [];
+    for (const name of ['beforeTaskPublish', 'afterTaskPublish'] as const)
+      app.signals[name].connect(({ task }) => void told.push(`${name} ${task}`));
+    const [first, second, third] = ['first', 'second', 'third'].map((name) => app.task(name, (x: number) => x + 1));
+    await using stream = app.events({ types: ['task-sent', 'task-succeeded'] });
+    await stream.ready();
+    const worker = await startWorker(app, { hostname: 'w@h', taskEvents: true });
+    // Whoever is quick follows in the place of what it follows, where that can be.
+    for (let time = 0; time < 2; time++) {
+      const { id } = await chain(first!.s(1), second!.s(), third!.s()).delay();
+      const seen = await until(stream, isOf('task-succeeded', id));
+      const sent = seen.flatMap((event) => (event.type === 'task-sent' && 'name' in event ? [event.name] : []));
+      expect(sent.sort()).toEqual(['first', 'second', 'third']);
+    }
+    await worker.stop();
+    const all = ['first', 'second', 'third'].flatMap((task) => [`beforeTaskPublish ${task}`, `afterTaskPublish ${task}`]);
+    expect(told.sort()).toEqual([...all, ...all].sort());
+  });
+
   test('a stream hears publisher, worker and task; a live state makes a picture of it', async () => {
     await using it = await open(place);
     const { app } = it;
