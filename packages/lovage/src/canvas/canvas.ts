@@ -266,10 +266,17 @@ function withImmutable(wire: WireSignature, immutable: boolean): WireSignature {
 /** The handles of what will be there in the end, with all that comes before it. */
 function resultOf(environment: ExecuteEnvironment, node: ResultNode, made: CanvasPlan): CanvasResult {
   const ignored = new Set(made.calls.filter(({ options }) => options.ignoreResult === true).map(({ options }) => options.taskId));
-  const handle = ({ id, members, parent: before }: ResultNode): CanvasResult => {
-    const parent = before === undefined ? undefined : handle(before);
-    if (members === undefined) return environment.results.result(id, { parent, ignored: ignored.has(id) });
-    return environment.results.group(id, members.map(handle), { parent });
+  const handleBehind = ({ id, members }: ResultNode, parent: CanvasResult | undefined): CanvasResult =>
+    members === undefined
+      ? environment.results.result(id, { parent, ignored: ignored.has(id) })
+      : environment.results.group(id, members.map(handle), { parent });
+  // A loop, since a chain may have more steps than the stack has room for.
+  const handle = (last: ResultNode): CanvasResult => {
+    const line = [last];
+    for (let before = last.parent; before !== undefined; before = before.parent) line.push(before);
+    let parent: CanvasResult | undefined;
+    for (const one of line.slice(1).toReversed()) parent = handleBehind(one, parent);
+    return handleBehind(last, parent);
   };
   return handle(node);
 }

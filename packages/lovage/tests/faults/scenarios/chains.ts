@@ -14,7 +14,7 @@ export const chains: Scenario = {
   id: 'chains',
   title: 'Chains of quick steps while workers die (`kill -9`) and lines are cut',
   applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
-  daily: ['sqlite', 'redis', 'rabbitmq-classic'],
+  daily: ['sqlite', 'redis'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack, isShort, random } = arena;

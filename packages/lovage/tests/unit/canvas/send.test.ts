@@ -35,6 +35,14 @@ test('the result of a chord knows its header, and what was before it', async () 
   expect(header?.parent?.parent).toBeUndefined();
 });
 
+test('a chain of fifty thousand steps is sent, and its result knows them all', async () => {
+  const { add } = project();
+  const result = await chain(Array.from({ length: 50_000 }, (_, n) => (n === 0 ? add.s(1, 1) : add.s(1)))).delay();
+  let steps = 1;
+  for (let before = result.parent; before !== undefined; before = before.parent) steps++;
+  expect(steps).toBe(50_000);
+});
+
 test('a chord is open before its header is sent', async () => {
   const tasks = project();
   const publishes = await watched(tasks);
