@@ -40,6 +40,11 @@ export interface DeliverOptions {
 
 /** Messages in one publish: so many that its own cost is shared out, so few that the broker works on the first while the next are encoded. */
 const MAX_BATCH = 250;
+/**
+ * So many leave at once while nothing is under way: the broker has its first work early, and calls that answers let go come in two halves.
+ * Not before the broker has answered once: what waits for it to open could be overtaken.
+ */
+const FIRST_BATCH = 64;
 /** Publishes under way before what is no full batch waits, and joins. */
 const MAX_UNDER_WAY = 2;
 /** Messages whose ages differ by no more than this part of the time they have go out together. */
@@ -236,6 +241,7 @@ export function createOutbox(
   const idlers: (() => void)[] = [];
   let current: Batch | undefined;
   let underWay = 0;
+  let answered = false;
   let scheduled = false;
 
   async function leave({ parcels, told, since }: Batch): Promise<void> {
@@ -249,6 +255,7 @@ export function createOutbox(
       fates = unsent(parcels, error);
     }
     underWay--;
+    answered = true;
     for (let index = 0; index < told.length; index++) told[index]?.(fates[index]);
     if (underWay < MAX_UNDER_WAY) leaveAll();
     tellIdlers();
@@ -293,7 +300,7 @@ export function createOutbox(
       current ??= open();
       current.parcels.push(parcel);
       current.told.push(told);
-      if (current.parcels.length >= MAX_BATCH) leaveAll();
+      if (current.parcels.length >= (answered && underWay === 0 ? FIRST_BATCH : MAX_BATCH)) leaveAll();
       else schedule();
     },
     idle: () =>

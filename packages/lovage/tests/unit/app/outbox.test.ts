@@ -1,5 +1,5 @@
 // The broker here is a scripted peer: it fails as brokers fail, which the memory broker never does.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { createDeclarations } from '../../../src/app/declarations.ts';
 import { createOutbox, deliver, type OutboxHost, pause, publishDeadline, publishError } from '../../../src/app/outbox.ts';
 import type { Broker, Outgoing } from '../../../src/broker/index.ts';
@@ -115,6 +115,27 @@ test('every call is answered by its own deadline, also those that wait behind a 
   // A batch goes by its oldest, so a younger one may be answered an eighth earlier; nobody waits for twice the time.
   expect(Math.min(...answers.map(({ took }) => took))).toBeGreaterThan(timeout * 0.8);
   expect(Math.max(...answers.map(({ took }) => took))).toBeLessThan(timeout * 2);
+});
+
+test('of many calls of one turn a few leave at once, the others in full batches while they are under way', async () => {
+  const answers: (() => void)[] = [];
+  const held: Script = () => new Promise((resolve) => answers.push(resolve));
+  const peer = host([() => Promise.resolve(), held, held]);
+  const outbox = createOutbox(
+    () => peer,
+    () => ({ timeout: 10, retry: true }),
+  );
+  await new Promise((resolve) => parcels('first').map((parcel) => outbox.post(parcel, resolve)));
+  const names = Array.from({ length: 400 }, (_, index) => `${index}`);
+  const told = parcels(...names).map((parcel) => new Promise((resolve) => outbox.post(parcel, resolve)));
+  await vi.waitFor(() => expect(answers).toHaveLength(2));
+  expect(peer.sent.map(({ length }) => length)).toEqual([1, 64, 250]);
+  answers[0]?.();
+  await Promise.all(told.slice(0, 64));
+  await vi.waitFor(() => expect(peer.sent.map(({ length }) => length)).toEqual([1, 64, 250, 86]));
+  answers[1]?.();
+  expect(await Promise.all(told)).toEqual(names.map(() => undefined));
+  expect(peer.sent.flat().slice(1)).toEqual(names);
 });
 
 test('a broker that cannot be reached was told nothing', async () => {

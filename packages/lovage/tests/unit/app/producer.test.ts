@@ -132,19 +132,21 @@ test('protocol 1 has empty headers and everything in the body', async () => {
   expect(bodyOf(message)).toMatchObject({ task: 't', id: 'id-1', args: [1], utc: true });
 });
 
-test('calls of one turn leave in one publish', async () => {
+test('calls of one turn leave in few publishes, in their order', async () => {
   await using app = setup();
   const broker = await app.openBroker('write');
-  const sizes: number[] = [];
+  const publishes: unknown[][] = [];
   const publish = broker.publish.bind(broker);
   broker.publish = (messages, options) => {
-    sizes.push(messages.length);
+    publishes.push(messages.map(({ headers }) => headers.id));
     return publish(messages, options);
   };
   const task = app.task('t', (n: number) => n);
-  const results = await Promise.all(Array.from({ length: 100 }, (_, n) => task.delay(n)));
-  expect(new Set(results.map(({ id }) => id)).size).toBe(100);
-  expect(sizes).toEqual([100]);
+  const call = (queue: string) => Promise.all(Array.from({ length: 100 }, (_, n) => task.applyAsync([n], { queue })));
+  const results = [...(await call('a')), ...(await call('a')), ...(await call('new'))];
+  expect(new Set(results.map(({ id }) => id)).size).toBe(300);
+  expect(publishes.map(({ length }) => length)).toEqual([100, 64, 36, 64, 36]);
+  expect(publishes.flat()).toEqual(results.map(({ id }) => id));
 });
 
 test('a queue is declared before its first message, once', async () => {
