@@ -43,6 +43,7 @@ export const POOL_ROWS: readonly Row[] = [
     peers: [
       { name: 'Lovage', program: 'lovage-hash.ts', broker: 'redis', count: 3000, options: { concurrency: 2 } },
       { name: 'Celery prefork', program: 'celery_peer.py', broker: 'redis', count: 1000, options: { task: 'hash' } },
+      { name: 'raw loop', program: 'raw-prefork.ts', broker: 'redis', count: 3000, options: { concurrency: 2 } },
       { name: 'two bare loops', program: 'raw-hash.ts', broker: 'redis', count: 3000, options: { concurrency: 2 } },
     ],
     goals: [

@@ -1,18 +1,7 @@
 // The least that a queue can do on Redis with the same client: the limit that rows on Redis are held against.
-import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { ARGUMENTS, counter, type Options, serve, timeCalls, timeGets } from './protocol.ts';
-
-const id = (): string => randomUUID({ disableEntropyCache: false });
-
-/** A message of Celery's shape and size, from a template: only its ids and body change. */
-function message(): string {
-  const task = id();
-  const body = Buffer.from(
-    JSON.stringify([ARGUMENTS, {}, { callbacks: null, errbacks: null, chain: null, chord: null }]),
-  ).toString('base64');
-  return `{"body": "${body}", "content-encoding": "utf-8", "content-type": "application/json", "headers": {"lang": "js", "task": "bench.noop", "id": "${task}", "shadow": null, "eta": null, "expires": null, "group": null, "group_index": null, "retries": 0, "timelimit": [null, null], "root_id": "${task}", "parent_id": null, "argsrepr": "('order-000001', {'amount': 12.5, 'currency': 'EUR'})", "kwargsrepr": "{}", "origin": "bench@host", "ignore_result": true, "replaced_task_nesting": 0, "stamped_headers": null, "stamps": {}}, "properties": {"correlation_id": "${task}", "reply_to": "${task}", "delivery_mode": 2, "delivery_info": {"exchange": "", "routing_key": "bench"}, "priority": 0, "body_encoding": "base64", "delivery_tag": "${id()}"}}`;
-}
+import { counter, type Options, serve, timeCalls, timeGets } from './protocol.ts';
+import { message } from './raw-message.ts';
 
 /** Calls of one turn become one LPUSH. */
 function joined(redis: Redis, queue: string): () => Promise<unknown> {
