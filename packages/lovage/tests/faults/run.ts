@@ -4,6 +4,7 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { COMPILED } from '../support/compiled.ts';
 import { hasStack } from './harness/arena.ts';
 import { closeSharedServers } from './harness/lovage-stack.ts';
 import { type Row, renderTable, withTable } from './harness/report.ts';
@@ -11,6 +12,7 @@ import { brokenPromises, PEERS, type Scenario, type ScenarioContext, type StackN
 import { addPeers } from './peers/index.ts';
 import { scenarios } from './scenarios/index.ts';
 
+Object.assign(process.env, COMPILED);
 const ROOT = resolve(import.meta.dirname, '../../../..');
 const PAGE = join(ROOT, 'docs/reliability.md');
 

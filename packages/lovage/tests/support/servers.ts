@@ -1,8 +1,10 @@
 // The shared servers of a test run. As vitest's globalSetup it starts what the environment does not name; in a test file it gives their URLs.
 // A test that kills, stops or floods a server starts a private one from scripts/servers instead.
 import { startRabbit, startRedis } from '../../../../scripts/servers/index.ts';
+import { COMPILED } from './compiled.ts';
 
 export default async function setup(): Promise<() => Promise<void>> {
+  Object.assign(process.env, COMPILED);
   const stack = new AsyncDisposableStack();
   if (process.env.LOVAGE_TEST_REDIS_URL === undefined) {
     const redis = stack.use(await startRedis());

@@ -1,6 +1,5 @@
 // Opens any pool on the tasks of tasks.ts, as a worker does, and runs them by name.
 
-import { resolve } from 'node:path';
 import {
   openPool,
   type Pool,
@@ -54,11 +53,6 @@ export async function bench(
       ...(heap === undefined ? {} : { heap }),
       ...(execArgv === undefined ? {} : { execArgv }),
       ...described,
-      // What the first slot compiled the others load.
-      environment: {
-        ...described.environment,
-        NODE_COMPILE_CACHE: resolve(import.meta.dirname, '../../../../../node_modules/.cache/slots'),
-      },
       // Nobody has set logging up here.
       data: { ...described.data, level: 'debug' },
     },
