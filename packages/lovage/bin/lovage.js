@@ -19,6 +19,12 @@ if (major < 22 || (major === 22 && minor < 22) || (major === 24 && minor < 15) |
   // Asked by scripts at every step: nothing is loaded for it.
   const { readFileSync } = process.getBuiltinModule('node:fs');
   const { version } = JSON.parse(readFileSync(`${__dirname}/../package.json`, 'utf8'));
+  process.stdout.once('error', ({ code, message }) => {
+    // A reader that went away is no error of ours.
+    if (code === 'EPIPE' || code === 'EIO') return;
+    process.stderr.write(`Error: The output cannot be written: ${message}\n`);
+    process.exitCode = 1;
+  });
   process.stdout.write(`${version}\n`);
 } else if (process.argv.includes('inspect') || process.argv.includes('control')) {
   // Ends the process where it can answer.

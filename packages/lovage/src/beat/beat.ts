@@ -7,7 +7,17 @@
 // 4. sleep: until the next run, an edit, or the next turn of the lease, whichever comes first.
 import { hostname } from 'node:os';
 import type { Lovage } from '../app/index.ts';
-import { after, deadline, logger, orAborted, reasonOf, uuid } from '../util/index.ts';
+import {
+  after,
+  BrokerConnectionError,
+  deadline,
+  isRefusedLogin,
+  LovageError,
+  logger,
+  orAborted,
+  reasonOf,
+  uuid,
+} from '../util/index.ts';
 import { Leadership } from './leadership.ts';
 import { openScheduleStore, type StoreChoice } from './open.ts';
 import { nowOf } from './roster.ts';
@@ -41,6 +51,8 @@ export interface Beat extends AsyncDisposable {
   readonly isLeader: boolean;
   /** Resolves when it has looked who leads for the first time. */
   readonly ready: Promise<void>;
+  /** Resolves, to the reason, when its store refuses it before it could look once (its login, say). It is tried again all the same. */
+  readonly refused: Promise<Error>;
 }
 
 /** Starts a beat for an app, whose task modules should be loaded by then. Dispose it to stop. Throws ConfigurationError. */
@@ -54,6 +66,14 @@ export async function startBeat(app: Lovage, options: BeatOptions = {}): Promise
   return new RunningBeat({ app, store, sender, longest: options.maxInterval });
 }
 
+/** What no second try can help. */
+function refusalOf(error: unknown, store: string): Error | undefined {
+  if (error instanceof LovageError && !error.transient) return error;
+  if (!isRefusedLogin(error)) return undefined;
+  const message = `The schedule store ${store} refuses this login: ${reasonOf(error)}. Check user, password and database in its URL.`;
+  return new BrokerConnectionError(message, { cause: error, transient: false });
+}
+
 interface RunningOptions {
   readonly app: Lovage;
   readonly store: ScheduleStore;
@@ -64,6 +84,7 @@ interface RunningOptions {
 class RunningBeat implements Beat {
   readonly store: string;
   readonly ready: Promise<void>;
+  readonly refused: Promise<Error>;
   readonly #app: Lovage;
   readonly #store: ScheduleStore;
   readonly #leadership: Leadership;
@@ -96,16 +117,19 @@ class RunningBeat implements Beat {
       isFresh: () => this.#leadership.isFresh,
       lost: () => this.#leadership.lose(),
     });
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.ready = promise;
-    this.#ended = this.#run(resolve);
+    const ready = Promise.withResolvers<void>();
+    const refused = Promise.withResolvers<Error>();
+    this.ready = ready.promise;
+    this.refused = refused.promise;
+    this.#ended = this.#run(ready.resolve, refused.resolve);
   }
 
   get isLeader(): boolean {
     return this.#leadership.token !== undefined;
   }
 
-  async #run(isReady: () => void): Promise<void> {
+  async #run(isReady: () => void, isRefused: (error: Error) => void): Promise<void> {
+    let served = false;
     using _ = this.#store.onEdit?.(() => this.#poke());
     using _down = this.#store.onDown?.((error) => this.#complain(error));
     while (!this.#stopping.signal.aborted) {
@@ -114,8 +138,12 @@ class RunningBeat implements Beat {
         this.#isPoked = false;
         await this.#turn();
         this.#praise();
+        served = true;
         isReady();
       } catch (error) {
+        // Later it is no refusal: passwords are changed while beats run.
+        const refusal = served ? undefined : refusalOf(error, this.store);
+        if (refusal !== undefined) isRefused(refusal);
         if (!this.#stopping.signal.aborted) this.#complain(error);
       } finally {
         silence.cancel();

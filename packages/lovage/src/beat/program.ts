@@ -20,7 +20,10 @@ export interface BeatProgramOptions extends BeatOptions {
 
 const STOPS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGQUIT'];
 
-/** Runs a beat until a signal ends it. Resolves to the exit code. Task modules should be loaded by then. */
+/**
+ * Runs a beat until a signal ends it. Resolves to the exit code. Task modules should be loaded by then. Throws ConfigurationError, and what
+ * its store says when it refuses it at the start; a store that is away is tried again.
+ */
 export async function runBeatProgram(app: Lovage, options: BeatProgramOptions = {}): Promise<number> {
   const { signals = process, started, ...own } = options;
   const { promise: stopped, resolve: stop } = Promise.withResolvers<NodeJS.Signals>();
@@ -29,7 +32,8 @@ export async function runBeatProgram(app: Lovage, options: BeatProgramOptions = 
     await using beat = await startBeat(app, own);
     started?.(beat.store);
     log.info('beat: Starting... ({store})', { store: beat.store });
-    const signal = await stopped;
+    const signal = await Promise.race([stopped, beat.refused]);
+    if (signal instanceof Error) throw signal;
     log.warning('beat: Shutting down ({signal})...', { signal });
   } finally {
     for (const signal of STOPS) signals.off(signal, stop);

@@ -150,7 +150,7 @@ export class ResultStore implements AsyncDisposable {
     if (backend.chordsNeed !== undefined) throw new ConfigurationError(backend.chordsNeed);
     if (backend.features.persistent) return 'polled';
     throw new ConfigurationError(
-      `A chord needs results that any worker can read, and the result backend '${backend.name}' keeps none. Use redis://, sqlite:// or memory://, or a chain in its place.`,
+      `A chord needs results that any worker can read, and the result backend '${backend.name}' keeps none. Use redis://, sqlite:// or another store of results (db+postgresql:// …), or a chain in its place.`,
     );
   }
 
@@ -165,7 +165,7 @@ export class ResultStore implements AsyncDisposable {
     const { backend } = await this.#opened();
     if (backend.chords === undefined) {
       throw new ConfigurationError(
-        `The result backend '${backend.name}' does not count the members of a chord, so none can be added. Use redis://, sqlite:// or memory://.`,
+        `The result backend '${backend.name}' does not count the members of a chord, so none can be added. Use redis://, sqlite://, db+postgresql:// or db+mysql://.`,
       );
     }
     await this.#alive.during(backend.chords.extend(groupId, ids, this.chords.expires));

@@ -143,8 +143,12 @@ test.concurrent.each([
 test.concurrent('a schedule in a Redis that refuses the login fails, too; a file is no address', async () => {
   const url = refusing.url.replace('right', 'wrong');
   const asked = (option: string) => shop.run(['-b', 'memory://', 'schedule', 'list', option, url]);
-  const [store, file] = await Promise.all([asked('-S'), asked('-s')]);
+  const beat = shop.run(['-A', 'tasks.ts', '-b', 'memory://', 'beat', '-S', url]);
+  const [store, file, program] = await Promise.all([asked('-S'), asked('-s'), beat]);
   expect(store).toMatchObject({ code: 1, stderr: expect.stringContaining('refused the login') as unknown });
+  expect(program.code).toBe(1);
+  expect(program.stderr).toMatch(/^Error: The schedule store redis:\S+ refuses this login: [^\n]+\. Check user, password/m);
+  expect(program.stdout + program.stderr).not.toContain('wrong@');
   expect(file).toMatchObject({ code: 2, stderr: expect.stringContaining('is an address. Name a file') as unknown });
   expect(file.stderr).not.toContain('wrong');
 });
@@ -155,11 +159,14 @@ function unheard(streams: string, ...words: readonly string[]): ChildProcess {
   return spawn('/bin/sh', line, { cwd: shop.folder, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-test.concurrent('an answer that cannot be written is no success, and is told in one line', async () => {
-  const child = unheard('> /dev/full', '-b', 'memory://', 'queues');
-  const [said, [code]] = await Promise.all([text(child.stderr as Readable), once(child, 'exit')]);
-  expect([code, said]).toEqual([1, 'Error: The output cannot be written: ENOSPC: no space left on device, write\n']);
-});
+test.concurrent.each([['-b', 'memory://', 'queues'], ['--version']])(
+  'an answer that cannot be written is no success, and is told in one line: %s',
+  async (...words) => {
+    const child = unheard('> /dev/full', ...words);
+    const [said, [code]] = await Promise.all([text(child.stderr as Readable), once(child, 'exit')]);
+    expect([code, said]).toEqual([1, 'Error: The output cannot be written: ENOSPC: no space left on device, write\n']);
+  },
+);
 
 test.concurrent('a worker whose log cannot be written works on', async () => {
   const broker = ['-A', 'tasks.ts', '-b', 'sqlite:./unheard.db', '--result-backend', 'sqlite:./unheard.db'];
