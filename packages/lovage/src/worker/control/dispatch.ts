@@ -4,7 +4,7 @@ import type { ControlRequest } from '../../protocol/index.ts';
 import { logger } from '../../util/index.ts';
 import { builtInCommands } from './commands/index.ts';
 import { controlledWorker } from './controlled.ts';
-import { type Command, type CommandArguments, type CommandContext, CommandError, errorReply } from './seam.ts';
+import { type Command, type CommandArguments, type CommandContext, CommandError, errorReply, isAllowed } from './seam.ts';
 
 const log = logger('worker', 'control');
 
@@ -47,15 +47,6 @@ export function findCommand(name: string, { port }: Pick<CommandContext, 'port'>
   if (own !== undefined) return own;
   const custom = port.custom.find(name);
   return custom === undefined ? undefined : adopted(custom);
-}
-
-/** May it be run here? The setting remoteControl says so. */
-export function isAllowed(
-  { name, kind = 'control' }: Command,
-  allowed: CommandContext['port']['settings']['remoteControl'],
-): boolean {
-  if (allowed === 'all') return true;
-  return allowed === 'inspect' ? kind === 'inspect' : allowed.includes(name);
 }
 
 /** Runs a request. Resolves to its answer; never rejects. */

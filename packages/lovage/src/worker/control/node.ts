@@ -117,7 +117,7 @@ export class ControlNode implements AsyncDisposable {
         lookForPauses(host);
         return;
       }
-      if (isStale(delivery.headers, systemClock.now())) {
+      if (isStale(request, delivery.headers, systemClock.now())) {
         log.debug('The control command {method} came too late: nobody waits for it any more.', { method: request.method });
         return;
       }

@@ -25,6 +25,15 @@ export interface Command extends CommandShape {
   run(context: CommandContext, args: CommandArguments): unknown;
 }
 
+/** May it be run here? The setting remoteControl says so. */
+export function isAllowed(
+  { name, kind = 'control' }: Pick<Command, 'name' | 'kind'>,
+  allowed: CommandContext['port']['settings']['remoteControl'],
+): boolean {
+  if (allowed === 'all') return true;
+  return allowed === 'inspect' ? kind === 'inspect' : allowed.includes(name);
+}
+
 /** Celery's answer to a command that failed is the repr of Python's exception; its name and message are part of the wire. */
 export class CommandError extends Error {
   readonly type: string;

@@ -140,6 +140,15 @@ describe('a worker that obeys', () => {
     expect(worker.state).toBe('running');
   });
 
+  it('questions only is told of no revokes by one that asks', async () => {
+    await using s = await setup(place('memory'), { remoteControl: 'inspect' });
+    await using _worker = await startWorker(s.app, { hostname: 'w@h', mingle: false });
+    const args = { from_node: 'x@h', revoked: { 'some-id': [1.5, 'some-id'] } };
+    const asked = s.app.control.inspect({ destination: ['w@h'] });
+    expect(await asked.call('hello', args)).toMatchObject({ 'w@h': { revoked: {} } });
+    expect(await asked.revoked()).toEqual({ 'w@h': [] });
+  });
+
   it('nobody has no ear', async () => {
     await using s = await setup(place('memory'), { workerEnableRemoteControl: false });
     await using _worker = await startWorker(s.app, { hostname: 'w@h' });
@@ -168,9 +177,12 @@ it('broken control messages are dropped, and the next is answered', async () => 
   for (const text of ['{', '[]', '{"method": 1}', '{"method": "ping", "pattern": "x", "matcher": "none"}']) await send(text);
   // Its sender stopped waiting long ago.
   await send('{"method": "shutdown"}', { expires: 1 });
+  // The worker was busy for too long; what must not run must not run all the same.
+  await send('{"method": "revoke", "arguments": {"task_id": "late-id"}}', { expires: 1 });
   // It asks for its answer in a queue of tasks.
   await send(`{"method": "ping", "ticket": "t", "reply_to": {"exchange": "", "routing_key": "${s.queue}"}}`);
   expect(await s.app.control.ping({ destination: ['w@h'] })).toEqual({ 'w@h': { ok: 'pong' } });
+  expect(await s.app.control.inspect({ destination: ['w@h'] }).revoked()).toEqual({ 'w@h': ['late-id'] });
   expect((await s.counts()).ready).toBe(0);
 });
 

@@ -82,6 +82,10 @@ describe('a request is for', () => {
     ['a glob is no regular expression', { pattern: 'w.@h', matcher: 'glob' }, false],
     ['names that begin as a regular expression says', { pattern: 'w[12]', matcher: 'pcre' }, true],
     ['an expression begins at the start', { pattern: '@h', matcher: 'pcre' }, false],
+    ['names that a glob with many stars matches', { pattern: '**1**@***', matcher: 'glob' }, true],
+    ['nobody whom the end of a glob leaves out', { pattern: '*@h?', matcher: 'glob' }, false],
+    ['names that a glob matches later than at first', { pattern: 'w*1*h', matcher: 'glob' }, true],
+    ['nobody for an empty glob', { pattern: '', matcher: 'glob' }, false],
     ['all when a pattern has no matcher, as for Celery', { pattern: 'nobody' }, true],
   ])('%s', (_, fields, expected) => {
     expect(isAddressed(request(fields), 'w1@h')).toBe(expected);
@@ -90,6 +94,7 @@ describe('a request is for', () => {
   it.each([
     { pattern: 'x', matcher: 'soundex' },
     { pattern: '(', matcher: 'pcre' },
+    { pattern: 'w[z-a]', matcher: 'glob' },
     { pattern: 'x'.repeat(501), matcher: 'glob' },
   ])('a pattern that nobody understands is an error: %o', (fields) => {
     expect(() => isAddressed(request(fields), 'w1@h')).toThrow(DecodeError);
@@ -118,11 +123,32 @@ it.each([null, [], {}, { a: 1, b: 2 }, 'x'])('what is no answer is refused: %o',
   expect(() => parseControlReply(body)).toThrow(DecodeError);
 });
 
-it('a command is stale once its sender stopped waiting', () => {
-  expect(isStale({ expires: 99 }, 100)).toBe(true);
-  expect(isStale({ expires: 101 }, 100)).toBe(false);
-  expect(isStale({ expires: 0 }, 100)).toBe(false);
-  expect(isStale({}, 100)).toBe(false);
+describe('no pattern holds up a worker:', () => {
+  const node = 'celery@a-machine-with-a-long-name.example.org';
+
+  it('a glob of many stars is read at once', () => {
+    expect(isAddressed(request({ pattern: `${'*'.repeat(200)}!`, matcher: 'glob' }), node)).toBe(false);
+    expect(isAddressed(request({ pattern: `${'*e'.repeat(200)}!`, matcher: 'glob' }), node)).toBe(false);
+  });
+
+  it('an expression that looks back without end is given up', () => {
+    expect(() => isAddressed(request({ pattern: '(.+)+!', matcher: 'pcre' }), node)).toThrow(/cannot be used.*timed out/);
+  });
+});
+
+describe('a command is stale', () => {
+  it.each([
+    ['once its sender stopped waiting', 'shutdown', { expires: 40 }, true],
+    ['not while its sender waits', 'shutdown', { expires: 101 }, false],
+    ["not because its sender's clock is some seconds late", 'ping', { expires: 98 }, false],
+    ['never without a limit', 'shutdown', { expires: 0 }, false],
+    ['never without the header', 'shutdown', {}, false],
+    ['never when it revokes: the worker was busy, and the id must not run', 'revoke', { expires: 40 }, false],
+    ['never when it terminates', 'terminate', { expires: 40 }, false],
+    ['never when it revokes by stamp', 'revoke_by_stamped_headers', { expires: 40 }, false],
+  ])('%s', (_, method, headers, expected) => {
+    expect(isStale({ method }, headers, 100)).toBe(expected);
+  });
 });
 
 it("texts are Python's", () => {

@@ -1,6 +1,6 @@
 import { isRecord } from '../../../protocol/index.ts';
 import { Float } from '../../../serialization/index.ts';
-import type { Command } from '../seam.ts';
+import { type Command, isAllowed } from '../seam.ts';
 
 /** Ids that a neighbour tells of: a list, or an object with what it knows of each. */
 function idsOf(revoked: unknown): readonly string[] {
@@ -18,7 +18,9 @@ export const hello: Command = {
   open: true,
   run: ({ host, port }, { from_node: from, revoked }) => {
     if (from === host.hostname) return null;
-    const ids = idsOf(revoked).filter((id) => !host.revoked.has(id));
+    // It is a question, but what it brings is a revoke: whose setting remoteControl allows none gets none this way either.
+    const mayRevoke = isAllowed({ name: 'revoke' }, port.settings.remoteControl);
+    const ids = mayRevoke ? idsOf(revoked).filter((id) => !host.revoked.has(id)) : [];
     for (const id of ids) host.revoked.add(id);
     if (ids.length > 0) host.consumer?.flow.revokeWaiting();
     return { revoked: helloRevoked(host.revoked.ids()), clock: port.clock.forward() };
