@@ -58,7 +58,7 @@ export interface CameraOptions {
   readonly maxRate?: string | number;
   /** Takes a snapshot: called with the state, which does not change before this has resolved. */
   readonly take: (state: ClusterState) => unknown;
-  /** Forget what was seen after each snapshot: tasks that have ended, and counts. @default false */
+  /** Forget what was seen after each snapshot: tasks that have ended, and counts. Workers stay. @default false */
   readonly clearAfter?: boolean;
   /** Seconds between two cleanups. @default 3600 */
   readonly cleanupEvery?: number;
@@ -104,7 +104,9 @@ export function startCamera(live: Pick<LiveState, 'state' | 'freezeWhile'>, opti
       last = now;
       await live.freezeWhile(async () => {
         await attempt('A snapshot', () => take(state));
-        if (clearAfter) state.clearTasks();
+        if (!clearAfter) return;
+        state.clearTasks();
+        state.clearCounts();
       });
       taken++;
     }

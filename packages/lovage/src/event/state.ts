@@ -1,6 +1,6 @@
 // A picture of the cluster in memory, made of its events: workers, alive or not, and the last tasks. Bounded, and the same whatever the
 // order in which events came. A monitor feeds it; it asks nobody.
-import type { CeleryEvent, WorkerEvent } from '../protocol/index.ts';
+import { type CeleryEvent, eventGroup, type WorkerEvent } from '../protocol/index.ts';
 import { type Clock, logger, systemClock } from '../util/index.ts';
 import type { StreamEvent } from './receiver.ts';
 import { type AboutTask, addEvent, foldTask, type TaskView } from './task-view.ts';
@@ -86,8 +86,9 @@ export class ClusterState {
     if (event.type === 'gap') return;
     this.eventCount++;
     const heard = 'localReceived' in event ? event.localReceived : this.#clock.now();
-    if (event.type.startsWith('worker-')) this.#addWorker(event as CeleryEvent & { type: `worker-${string}` }, heard);
-    else if ('uuid' in event && event.uuid !== undefined) this.#addTask(event as AboutTask, heard);
+    const group = eventGroup(event.type === 'custom' ? event.name : event.type);
+    if (group === 'worker') this.#addWorker(event, heard);
+    else if (group === 'task' && 'uuid' in event && event.uuid !== undefined) this.#addTask(event as AboutTask, heard);
   }
 
   // --- workers ---
@@ -170,13 +171,14 @@ export class ClusterState {
 
   forgetWorker(hostname: string): void {
     this.#workers.delete(hostname);
+    this.#drifted.delete(hostname);
   }
 
   /** Forgets workers that have not been heard for so many seconds. Answers them. */
   forgetWorkers(silentSeconds: number): readonly WorkerView[] {
     const limit = this.#clock.now() - silentSeconds;
     const gone = [...this.#workers.values()].filter(({ heartbeats }) => (heartbeats.at(-1) ?? 0) < limit);
-    for (const { hostname } of gone) this.#workers.delete(hostname);
+    for (const { hostname } of gone) this.forgetWorker(hostname);
     return gone;
   }
 
@@ -263,6 +265,12 @@ export class ClusterState {
   clear(options: { readonly ready?: boolean } = {}): void {
     this.clearTasks(options);
     this.#workers.clear();
+    this.#drifted.clear();
+    this.clearCounts();
+  }
+
+  /** Begins to count events and tasks anew. */
+  clearCounts(): void {
     this.eventCount = 0;
     this.taskCount = 0;
   }

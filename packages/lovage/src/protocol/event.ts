@@ -130,7 +130,7 @@ export interface CustomEvent extends EventEnvelope {
   readonly type: 'custom';
   /** As it was sent: `task-progress`. */
   readonly name: string;
-  /** Set for events about a task. */
+  /** Set for events about a task, which are called `task-…`. */
   readonly uuid?: string;
   /** As they were sent. */
   readonly fields: Readonly<Record<string, unknown>>;
@@ -151,8 +151,8 @@ export type TaskEvent =
 /** An event as it came. */
 export type CeleryEvent = TaskEvent | WorkerEvent | WorkerElectEvent | WorkerElectAckEvent | CustomEvent;
 
-type Kind = 'text' | 'number' | 'boolean' | 'numbers' | 'any';
-/** camelCase name, name on the wire, what it must be. `null` passes everywhere but in lists of numbers. */
+type Kind = 'text' | 'textOrNull' | 'number' | 'boolean' | 'numbers' | 'any';
+/** camelCase name, name on the wire, what it must be. */
 type Field = readonly [name: string, wire: string, kind: Kind];
 
 const same = (kind: Kind, ...names: readonly string[]): readonly Field[] => names.map((name) => [name, name, kind]);
@@ -168,11 +168,11 @@ const WORKER: readonly Field[] = [
   ...SOFTWARE,
 ];
 const IDS: readonly Field[] = [
-  ['rootId', 'root_id', 'text'],
-  ['parentId', 'parent_id', 'text'],
+  ['rootId', 'root_id', 'textOrNull'],
+  ['parentId', 'parent_id', 'textOrNull'],
 ];
 const UUID = same('text', 'uuid');
-const ERROR = [...UUID, ...same('text', 'exception', 'traceback')];
+const ERROR = [...UUID, ...same('text', 'exception'), ...same('textOrNull', 'traceback')];
 
 /** Fields of each type, in the order in which Celery writes them. */
 const FIELDS: Readonly<Record<Exclude<CeleryEvent['type'], 'custom'>, readonly Field[]>> = {
@@ -186,15 +186,15 @@ const FIELDS: Readonly<Record<Exclude<CeleryEvent['type'], 'custom'>, readonly F
     ...IDS,
     ...same('text', 'name', 'args', 'kwargs'),
     ...same('number', 'retries'),
-    ...same('text', 'eta', 'expires', 'queue', 'exchange'),
-    ['routingKey', 'routing_key', 'text'],
+    ...same('textOrNull', 'eta', 'expires', 'queue', 'exchange'),
+    ['routingKey', 'routing_key', 'textOrNull'],
   ],
   'task-received': [
     ...UUID,
     ...same('text', 'name', 'args', 'kwargs'),
     ...IDS,
     ...same('number', 'retries'),
-    ...same('text', 'eta', 'expires'),
+    ...same('textOrNull', 'eta', 'expires'),
   ],
   'task-started': UUID,
   'task-succeeded': [...UUID, ...same('text', 'result'), ...same('number', 'runtime')],
@@ -231,9 +231,13 @@ export function utcOffset(date: Date = new Date()): number {
 
 function fits(value: unknown, kind: Kind): boolean {
   if (kind === 'numbers') return Array.isArray(value) && value.every((entry) => typeof entry === 'number');
-  if (value === null || kind === 'any') return true;
+  if (kind === 'any') return true;
+  if (kind === 'textOrNull') return value === null || typeof value === 'string';
   return kind === 'text' ? typeof value === 'string' : typeof value === kind;
 }
+
+/** The farthest moment that a Date holds, in seconds. What lies beyond is in other units, or made to end whoever shows it. */
+const LAST_MOMENT = 8.64e12;
 
 const numberIn = (wire: Readonly<Record<string, unknown>>, key: string): number | undefined => {
   const value = own(wire, key);
@@ -247,7 +251,7 @@ export function parseEvent(wire: unknown): CeleryEvent {
   const hostname = own(wire, 'hostname');
   const timestamp = numberIn(wire, 'timestamp');
   if (typeof type !== 'string' || type === '') throw new DecodeError('An event has no type.');
-  if (typeof hostname !== 'string' || timestamp === undefined)
+  if (typeof hostname !== 'string' || timestamp === undefined || Math.abs(timestamp) > LAST_MOMENT)
     throw new DecodeError(`An event '${type}' does not say who sent it, or when.`);
   const envelope: EventEnvelope = {
     hostname,
@@ -261,7 +265,7 @@ export function parseEvent(wire: unknown): CeleryEvent {
 }
 
 function custom(name: string, wire: Readonly<Record<string, unknown>>, envelope: EventEnvelope): CustomEvent {
-  const uuid = own(wire, 'uuid');
+  const uuid = eventGroup(name) === 'task' ? own(wire, 'uuid') : undefined;
   const fields = Object.fromEntries(Object.entries(wire).filter(([key]) => !ENVELOPE.has(key)));
   return { ...envelope, type: 'custom', name, ...(typeof uuid === 'string' ? { uuid } : {}), fields };
 }

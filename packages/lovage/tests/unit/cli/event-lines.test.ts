@@ -36,6 +36,18 @@ test('later events of a task show its name and arguments', () => {
   expect(line(at('worker-offline'))).toContain('] shutdown: ');
 });
 
+test('fields of an event of the user are all there, whatever they are called, and name no task', () => {
+  const line = createDump();
+  expect(line(at('shop-opened', { name: 'Main St', uuid: 'u9', args: [1] }))).toBe(
+    'w1@h [2026-11-23 18:02:16.375000+00:00] shop opened: args=[1], clock=129, name=Main St, pid=1, utcoffset=0, uuid=u9',
+  );
+  line(at('task-received', { uuid: 'u1', name: 'proj.copy', args: '()', kwargs: '{}' }));
+  expect(line(at('task-progress', { uuid: 'u1', name: 'a.txt' }))).toBe(
+    'w1@h [2026-11-23 18:02:16.375000+00:00] task progress: proj.copy(u1) args=() kwargs={} clock=129, name=a.txt, pid=1, utcoffset=0',
+  );
+  expect(line(at('constructor'))).toContain('] constructor: clock=129');
+});
+
 test('names are remembered for so many tasks only, and nothing in an event reaches the terminal raw', () => {
   const line = createDump();
   line(at('task-received', { uuid: 'first', name: 'a', args: '()', kwargs: '{}' }));

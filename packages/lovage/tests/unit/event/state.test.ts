@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ClusterState, type ReceivedEvent, ratePerSecond } from '../../../src/event/index.ts';
+import { ClusterState, type ReceivedEvent, ratePerSecond, startCamera } from '../../../src/event/index.ts';
 import { parseEvent } from '../../../src/protocol/index.ts';
 
 const at = (type: string, timestamp: number, fields: Record<string, unknown> = {}): ReceivedEvent => ({
@@ -120,6 +120,47 @@ test('tasks are found by name, worker, state and parent, also when the name come
   expect(state.children('p').map(({ uuid }) => uuid)).toEqual(['a', 'b']);
   expect(state.taskTypes()).toEqual(['add', 'mul']);
   expect(Object.fromEntries(state.counts())).toEqual({ STARTED: 1, RECEIVED: 1 });
+});
+
+test('what a program tells of its own things makes no task and no worker, whatever fields it has', () => {
+  const state = new ClusterState({ clock: clockAt(10) });
+  state.add(at('order-paid', 1, { uuid: 'order-1', hostname: 'gen1@h' }));
+  expect([state.tasks(), state.workers(), state.eventCount]).toEqual([[], [], 1]);
+  state.add(at('task-progress', 2, { uuid: 'a' }));
+  state.add(at('worker-moved', 3, { hostname: 'x@h' }));
+  expect(state.tasks().map(({ state: of }) => of)).toEqual(['PROGRESS']);
+  expect(state.workers().map(({ hostname }) => hostname)).toEqual(['w@h', 'x@h']);
+});
+
+test('a worker of which a peer knows no numbers keeps those that it had', () => {
+  const state = new ClusterState({ clock: clockAt(10) });
+  state.add(at('worker-online', 1, { freq: 2, active: 1 }));
+  state.add(at('worker-heartbeat', 2, { freq: null, active: null }));
+  expect(state.worker('w@h')).toMatchObject({ freq: 2, active: 1 });
+});
+
+test('a camera that clears keeps workers and what is under way, and begins to count anew', async () => {
+  const state = new ClusterState({ clock: clockAt(10) });
+  state.add(at('worker-heartbeat', 1, { freq: 2 }));
+  state.add(at('task-received', 2, { uuid: 'a' }));
+  state.add(at('task-received', 3, { uuid: 'b' }));
+  state.add(at('task-succeeded', 4, { uuid: 'b' }));
+  const shots: unknown[] = [];
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const live = { state, freezeWhile: async <T>(work: () => T | Promise<T>): Promise<T> => work() };
+  await using _camera = startCamera(live, {
+    every: 0.001,
+    clearAfter: true,
+    take: ({ eventCount, taskCount }) => {
+      shots.push([eventCount, taskCount, state.tasks().map(({ uuid }) => uuid), state.workers().length]);
+      if (shots.length === 2) resolve();
+    },
+  });
+  await promise;
+  expect(shots.slice(0, 2)).toEqual([
+    [4, 2, ['b', 'a'], 1],
+    [0, 0, ['a'], 1],
+  ]);
 });
 
 test('the oldest tasks and workers go, with all that points to them', () => {

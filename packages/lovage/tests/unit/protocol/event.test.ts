@@ -66,12 +66,40 @@ test('a field of a wrong kind, or one that is missing, is left out', () => {
   expect(event).toEqual({ ...envelope, type: 'worker-heartbeat', active: 3 });
 });
 
-test.each([null, 7, 'x', [], {}, { type: 'task-started' }, { ...envelope, type: 7 }, { ...envelope, type: 'task-started' }])(
-  'what is no event is refused: %j',
-  (wire) => {
-    expect(() => parseEvent(wire)).toThrow(DecodeError);
-  },
-);
+test('null is left out too, but where it says that there is none', () => {
+  const nothing = { runtime: null, result: null, name: null, args: null, retries: null, freq: null, active: null };
+  expect(parseEvent({ ...envelope, type: 'task-succeeded', uuid: 'i', ...nothing })).toEqual({
+    ...envelope,
+    type: 'task-succeeded',
+    uuid: 'i',
+  });
+  expect(parseEvent({ ...envelope, type: 'worker-heartbeat', ...nothing })).toEqual({ ...envelope, type: 'worker-heartbeat' });
+  expect(parseEvent({ ...envelope, type: 'task-received', uuid: 'i', ...nothing, eta: null, parent_id: null })).toEqual({
+    ...envelope,
+    type: 'task-received',
+    uuid: 'i',
+    eta: null,
+    parentId: null,
+  });
+});
+
+test('an event of a program is about a task only when its name says so', () => {
+  expect(parseEvent({ ...envelope, type: 'order-paid', uuid: 'i' })).toEqual({
+    ...envelope,
+    type: 'custom',
+    name: 'order-paid',
+    fields: { uuid: 'i' },
+  });
+});
+
+test.each([
+  ...[null, 7, 'x', [], {}, { type: 'task-started' }, { ...envelope, type: 7 }, { ...envelope, type: 'task-started' }],
+  // Microseconds, and a moment before all calendars.
+  { ...envelope, type: 'worker-online', timestamp: 1_795_455_835_079_618 },
+  { ...envelope, type: 'worker-online', timestamp: -1e300 },
+])('what is no event is refused: %j', (wire) => {
+  expect(() => parseEvent(wire)).toThrow(DecodeError);
+});
 
 test('an array loses only what is no event', () => {
   const { events, refused } = parseEvents([
