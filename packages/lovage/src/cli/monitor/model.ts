@@ -68,14 +68,20 @@ export interface Lists {
 
 /** Tasks newest first and workers by name, as far as the filter lets them through. */
 export function listsOf(state: ClusterState, { filter }: Pick<Model, 'filter'>): Lists {
+  return filtered({ tasks: state.tasks(), workers: state.workers() }, filter);
+}
+
+/** Of these what the filter lets through. */
+export function filtered({ tasks, workers }: Lists, filter: string): Lists {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length === 0) return { tasks, workers };
   const takes = (...texts: readonly (string | undefined)[]): boolean => {
     const all = texts.join(' ').toLowerCase();
     return words.every((word) => all.includes(word));
   };
   return {
-    tasks: state.tasks().filter(({ name, uuid, state: of, worker, args }) => takes(name, uuid, of, worker, args)),
-    workers: state.workers().filter(({ hostname }) => takes(hostname)),
+    tasks: tasks.filter(({ name, uuid, state: of, worker, args }) => takes(name, uuid, of, worker, args)),
+    workers: workers.filter(({ hostname }) => takes(hostname)),
   };
 }
 
@@ -152,12 +158,20 @@ function asked(model: Model, task: TaskView | undefined, kind: 'revoke' | 'rate'
   return { ...model, question: { kind, name: task.name, typed: '' } };
 }
 
-/** What a key does. `page` is how many lines a list or detail shows. */
-export function press(before: Model, key: Key, { state, page }: { readonly state: ClusterState; readonly page: number }): Press {
+/** What is on the screen when a key is pressed. */
+export interface Shown {
+  readonly state: ClusterState;
+  /** How many lines a list or detail shows. */
+  readonly page: number;
+  /** What was drawn: a key means what its user sees, not what came since. @default what the state has now */
+  readonly lists?: Lists;
+}
+
+/** What a key does. */
+export function press(before: Model, key: Key, { state, page, lists = listsOf(state, before) }: Shown): Press {
   if (key === 'interrupt') return { model: before, action: { kind: 'quit' } };
   if (before.question !== undefined) return answered(before, before.question, key);
   const model = { ...before, message: '' };
-  const lists = listsOf(state, model);
   const step = STEPS[key];
   if (step !== undefined) return { model: moved(model, lists, step(page)) };
   const isDetail = model.view !== 'tasks' && model.view !== 'workers';

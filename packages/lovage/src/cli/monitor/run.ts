@@ -3,7 +3,7 @@
 import type { Lovage } from '../../app/index.ts';
 import { ClusterState } from '../../event/index.ts';
 import { after, type Timer } from '../../util/index.ts';
-import { type Action, type Lists, listsOf, type Model, press, START } from './model.ts';
+import { type Action, filtered, type Lists, listsOf, type Model, press, START } from './model.ts';
 import { draw, pageOf } from './screen.ts';
 import { openScreen } from './terminal.ts';
 
@@ -26,7 +26,9 @@ export async function runMonitor({ app, broker, color, input, output, act }: Mon
   const state = new ClusterState();
   const quit = new AbortController();
   let model: Model = START;
+  /** All there was when the picture was told to stand still. */
   let frozen: Lists | undefined;
+  let lists: Lists = listsOf(state, model);
   let line = 'connecting';
   let timer: Timer | undefined;
   let isUrgent = false;
@@ -42,8 +44,8 @@ export async function runMonitor({ app, broker, color, input, output, act }: Mon
   using screen = openScreen(input, output, {
     key: (key) => {
       const page = pageOf({ ...size(), color });
-      const { model: next, action } = press(model, key, { state, page });
-      if (next.paused !== model.paused) frozen = next.paused ? listsOf(state, next) : undefined;
+      const { model: next, action } = press(model, key, { state, page, lists });
+      if (next.paused !== model.paused) frozen = next.paused ? listsOf(state, { filter: '' }) : undefined;
       model = next;
       if (action?.kind === 'quit') quit.abort();
       else if (action !== undefined) void carryOut(action);
@@ -63,15 +65,8 @@ export async function runMonitor({ app, broker, color, input, output, act }: Mon
       rate = { at: now, count: state.eventCount, value };
     }
     drawn = now;
-    screen.show(
-      draw(
-        model,
-        state,
-        { app: app.name, broker, line, rate: rate.value },
-        { ...size(), color },
-        frozen ?? listsOf(state, model),
-      ),
-    );
+    lists = frozen === undefined ? listsOf(state, model) : filtered(frozen, model.filter);
+    screen.show(draw(model, state, { app: app.name, broker, line, rate: rate.value }, { ...size(), color }, lists));
     if (!quit.signal.aborted) timer = after(MOST, paint, { ref: true });
   }
 

@@ -24,6 +24,7 @@ export interface Head {
 type Paint = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan' | 'reverse';
 const CODES: Readonly<Record<Paint, number>> = { bold: 1, dim: 2, green: 32, red: 31, yellow: 33, cyan: 36, reverse: 7 };
 const LEAST_ROWS = 6;
+const LEAST_COLUMNS = 20;
 
 interface Column<Row> {
   readonly title: string;
@@ -53,6 +54,20 @@ const seconds = (value: number | undefined): string => {
   return value < 10 ? `${value.toFixed(3)}s` : `${value.toFixed(1)}s`;
 };
 
+/** Cells of a name at least. */
+const LEAST_NAME = 8;
+
+/** Columns beside a name, without the last of them that do not fit; the mark and the name stand before them. */
+function fitting<Row>(
+  columns: number,
+  wanted: readonly Column<Row>[],
+): { readonly shown: readonly Column<Row>[]; readonly name: number } {
+  const shown = [...wanted];
+  const left = (): number => columns - shown.reduce((sum, { width }) => sum + width + 1, 2);
+  while (left() < LEAST_NAME && shown.length > 1) shown.pop();
+  return { shown, name: left() };
+}
+
 /** The columns that fit, the most telling first; what is left over goes to the name. */
 function taskColumns(columns: number): readonly Column<TaskView>[] {
   const time: Column<TaskView> = { title: 'TIME', width: 8, text: ({ timestamp }) => clock(timestamp) };
@@ -71,16 +86,17 @@ function taskColumns(columns: number): readonly Column<TaskView>[] {
   };
   const args: Column<TaskView> = { title: 'ARGS', width: columns < 150 ? 20 : 40, text: (task) => redactText(task.args ?? '') };
   const wanted =
-    columns < 60
-      ? [time, state]
-      : columns < 90
-        ? [time, state, uuid(8), runtime]
-        : columns < 130
-          ? [time, state, uuid(36), worker]
-          : [time, state, uuid(36), worker, runtime, args];
-  const used = wanted.reduce((sum, { width }) => sum + width + 1, 2);
-  const name: Column<TaskView> = { title: 'TASK', width: Math.max(8, columns - used), text: (task) => task.name ?? '?' };
-  return [wanted[0] ?? time, wanted[1] ?? state, name, ...wanted.slice(2)];
+    columns < 28
+      ? [state]
+      : columns < 60
+        ? [time, state]
+        : columns < 90
+          ? [time, state, uuid(8), runtime]
+          : columns < 130
+            ? [time, state, uuid(36), worker]
+            : [time, state, uuid(36), worker, runtime, args];
+  const { shown, name } = fitting(columns, wanted);
+  return [...shown.slice(0, 2), { title: 'TASK', width: name, text: (task) => task.name ?? '?' }, ...shown.slice(2)];
 }
 
 function workerColumns(columns: number, state: ClusterState): readonly Column<WorkerView>[] {
@@ -105,9 +121,8 @@ function workerColumns(columns: number, state: ClusterState): readonly Column<Wo
     rest.push(number('PID', 8, ({ pid }) => pid));
     rest.push({ title: 'SOFTWARE', width: 20, text: ({ swIdent = '', swVer = '' }) => `${swIdent} ${swVer}`.trim() });
   }
-  const used = [alive, ...rest].reduce((sum, { width }) => sum + width + 1, 2);
-  const name: Column<WorkerView> = { title: 'WORKER', width: Math.max(8, columns - used), text: ({ hostname }) => hostname };
-  return [alive, name, ...rest];
+  const { shown, name } = fitting(columns, [alive, ...rest]);
+  return [alive, { title: 'WORKER', width: name, text: ({ hostname }) => hostname }, ...shown.slice(1)];
 }
 
 class Canvas {
@@ -190,7 +205,7 @@ function taskLines(task: TaskView | undefined, state: ClusterState, width: numbe
   const fields = TASK_FIELDS.flatMap(([name, of]) => {
     const value = of(task);
     if (value === undefined || value === null || value === '') return [];
-    return wrap(redactText(String(value)), Math.max(10, width - label)).map(
+    return wrap(redactText(String(value)), width - label).map(
       (text, index) => `${fit(index === 0 ? name : '', label)}${text}`,
     );
   });
@@ -268,7 +283,7 @@ export function draw(
   lists: Lists = listsOf(state, model),
 ): readonly string[] {
   const canvas = new Canvas(terminal);
-  if (terminal.rows < LEAST_ROWS || terminal.columns < 20) {
+  if (terminal.rows < LEAST_ROWS || terminal.columns < LEAST_COLUMNS) {
     canvas.line('Too small a window.');
     return canvas.lines.slice(0, terminal.rows);
   }

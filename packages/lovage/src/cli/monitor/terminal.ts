@@ -3,8 +3,9 @@
 import { keysOf } from './keys.ts';
 import type { Key } from './model.ts';
 
-const ENTER = '\u001b[?1049h\u001b[?25l\u001b[2J';
-const LEAVE = '\u001b[?25h\u001b[?1049l';
+// Lines are as wide as the screen. Where a terminal takes a character for wider than we do, the end is cut and the next line stays whole.
+const ENTER = '\u001b[?1049h\u001b[?25l\u001b[?7l\u001b[2J';
+const LEAVE = '\u001b[?7h\u001b[?25h\u001b[?1049l';
 
 export interface Screen extends Disposable {
   readonly columns: number;

@@ -2,7 +2,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
 import { keysOf } from '../../../src/cli/monitor/keys.ts';
-import { type Key, listsOf, type Model, type Press, press, START } from '../../../src/cli/monitor/model.ts';
+import { filtered, type Key, listsOf, type Model, type Press, press, START } from '../../../src/cli/monitor/model.ts';
 import { draw, type Terminal } from '../../../src/cli/monitor/screen.ts';
 import { fit, widthOf, wrap } from '../../../src/cli/monitor/text.ts';
 import { ClusterState } from '../../../src/event/index.ts';
@@ -50,6 +50,7 @@ test('texts are cut and padded by the cells that they take, and cannot move the 
   expect(fit('abc', 5)).toBe('abc  ');
   expect(fit('abcdef', 4)).toBe('abc…');
   expect(fit('日本語', 5)).toBe('日本…');
+  expect(fit('✅⚡ ok', 5)).toBe('✅⚡…');
   expect(fit('7', 3, 'right')).toBe('  7');
   expect(widthOf(fit('a\u001b[2Jb\nc', 12))).toBe(12);
   expect(fit('a\u001b[2Jb', 3)).toBe('ab ');
@@ -61,6 +62,8 @@ test.each([
   [{ columns: 100, rows: 12, color: false }, ['TIME', 'STATE', 'TASK', 'UUID', 'WORKER']],
   [{ columns: 80, rows: 24, color: true }, ['TIME', 'STATE', 'TASK', 'UUID', 'RUNTIME']],
   [{ columns: 40, rows: 10, color: true }, ['TIME', 'STATE', 'TASK']],
+  [{ columns: 27, rows: 10, color: true }, ['STATE', 'TASK']],
+  [{ columns: 20, rows: 6, color: false }, ['STATE', 'TASK']],
 ])('every line of a screen of %j is as wide as the screen, and the most telling columns are there', (terminal, columns) => {
   const state = stateWith(30);
   for (const view of ['tasks', 'workers', 'task', 'worker', 'help'] as const) {
@@ -95,6 +98,29 @@ test('keys move the selection, which stays on its task when others come', () => 
   expect(picture(model, state).find((line) => line.startsWith('>'))).toContain('id-2');
   expect(typed(state, ['end']).model.selected.tasks).toBe('id-1');
   expect(typed(state, ['end', 'home']).model.selected.tasks).toBe('new');
+});
+
+test('keys mean what is on the screen, not what came since', () => {
+  const state = stateWith();
+  const lists = listsOf(state, START);
+  state.add(parseEvent({ hostname: 'w1@h', timestamp: NOW, clock: 99, type: 'task-received', uuid: 'new', name: 'shop.new' }));
+  const seen = { state, page: 5, lists };
+  expect(press(START, 'c', seen).model.question).toMatchObject({ uuid: 'id-0' });
+  expect(press(START, 'enter', seen).model.selected.tasks).toBe('id-0');
+  expect(press(START, 'down', seen).model.selected.tasks).toBe('id-2');
+  // A filter thins a picture that stands still, too.
+  expect(filtered(lists, 'shop.task').tasks).toHaveLength(3);
+  expect(filtered(lists, 'shop.new').tasks).toEqual([]);
+});
+
+test('events with values that no worker sends are drawn as well', () => {
+  const state = stateWith();
+  const odd = { hostname: 'w1@h', clock: 50, uuid: 'odd', runtime: null, result: null, name: null, args: null };
+  state.add(parseEvent({ ...odd, timestamp: 8.64e12, type: 'task-succeeded' }));
+  for (const view of ['tasks', 'task', 'workers', 'worker'] as const) {
+    const model = { ...START, view, selected: { tasks: 'odd', workers: 'w1@h' } };
+    expect(draw(model, state, HEAD, wide)).toHaveLength(wide.rows);
+  }
 });
 
 test('a detail shows all that is known, the traceback too, and gives no control to what a task wrote', () => {
