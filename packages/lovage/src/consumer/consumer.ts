@@ -147,15 +147,17 @@ export class Consumer implements AsyncDisposable {
     };
   }
 
-  /** Takes from this queue too, from now on and after each reconnect. Throws when it cannot be declared; then it is not among them. */
+  /** Takes from this queue too, from now on and after each reconnect. Throws when it cannot be declared; then all is as it was. */
   async addQueue(queue: AddedQueue): Promise<void> {
     const { app } = this.#options;
+    const before = app.queues().names;
     const added = app.addQueue?.(queue);
     if (added === undefined) return;
     try {
       await app.broker.declare(added.topology);
     } catch (error) {
-      app.cancelQueue?.(queue.name);
+      // One that was taken from before goes on.
+      if (!before.includes(added.name)) app.cancelQueue?.(queue.name);
       throw error;
     }
     const isPaused = (await this.#pausedAmong([added.name])).length > 0;

@@ -34,10 +34,15 @@ export function effective(own: WorkerOptions, settings: ProgramSettings): Effect
 }
 
 /** Refuses options that contradict each other, before anything is opened. */
-export function checkOptions({ queues, excludeQueues }: WorkerOptions): void {
+export function checkOptions({ queues, excludeQueues, heartbeatInterval }: WorkerOptions): void {
   if (isSlotLoading()) {
     throw new ConfigurationError(
       'A slot of a worker loads its app once more, and the module of the app starts a worker: each of its slots would start others. Ask app.isSlot before, or name a file that only makes the app (-A, the option module or slotEntry of startWorker).',
+    );
+  }
+  if (heartbeatInterval !== undefined && !(heartbeatInterval > 0)) {
+    throw new ConfigurationError(
+      `heartbeatInterval is a number of seconds above 0, not ${heartbeatInterval}; without heartbeats: --without-heartbeat, option withoutHeartbeat.`,
     );
   }
   if (queues === undefined) return;

@@ -72,6 +72,7 @@ describe('a worker', () => {
     await using s = setup();
     await expect(startWorker(s.app, { queues: ['a'], excludeQueues: ['a'] })).rejects.toThrow(ConfigurationError);
     await expect(startWorker(s.app, { queues: [] })).rejects.toThrow('empty');
+    await expect(startWorker(s.app, { heartbeatInterval: 0 })).rejects.toThrow('--without-heartbeat');
   });
 
   it('says why a pool cannot start, and what to do', async () => {
