@@ -72,6 +72,10 @@ describe('a worker', () => {
     await using s = setup();
     await expect(startWorker(s.app, { queues: ['a'], excludeQueues: ['a'] })).rejects.toThrow(ConfigurationError);
     await expect(startWorker(s.app, { queues: [] })).rejects.toThrow('empty');
+  });
+
+  it('refuses heartbeats without a pause, by which no monitor takes it for alive', async () => {
+    await using s = setup();
     await expect(startWorker(s.app, { heartbeatInterval: 0 })).rejects.toThrow('--without-heartbeat');
   });
 
