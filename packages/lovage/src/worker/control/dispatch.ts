@@ -4,7 +4,7 @@ import type { ControlRequest } from '../../protocol/index.ts';
 import { logger } from '../../util/index.ts';
 import { builtInCommands } from './commands/index.ts';
 import { controlledWorker } from './controlled.ts';
-import { type Command, type CommandArguments, type CommandContext, CommandError, errorReply, isAllowed } from './seam.ts';
+import { type Command, type CommandArguments, type CommandContext, CommandError, errorReply, isAllowed, Refusal } from './seam.ts';
 
 const log = logger('worker', 'control');
 
@@ -61,7 +61,10 @@ export async function dispatch({ method, arguments: args }: ControlRequest, cont
     checkArguments(command, args);
     return await command.run(context, args);
   } catch (error) {
-    log.error('The control command {method} failed: {error}', { method, error });
-    return errorReply(error);
+    const reply = errorReply(error);
+    // Of what was asked wrongly a stack tells nothing, and it would keep the line ends that came in.
+    const isOurs = error instanceof CommandError || error instanceof Refusal;
+    log.error('The control command {method} failed: {error}', { method, error: isOurs ? reply.error : error });
+    return reply;
   }
 }
