@@ -130,7 +130,7 @@ export interface CustomEvent extends EventEnvelope {
   readonly type: 'custom';
   /** As it was sent: `task-progress`. */
   readonly name: string;
-  /** Set for events about a task, which are called `task-…`. */
+  /** Set for events about a task. */
   readonly uuid?: string;
   /** As they were sent. */
   readonly fields: Readonly<Record<string, unknown>>;
@@ -265,7 +265,7 @@ export function parseEvent(wire: unknown): CeleryEvent {
 }
 
 function custom(name: string, wire: Readonly<Record<string, unknown>>, envelope: EventEnvelope): CustomEvent {
-  const uuid = eventGroup(name) === 'task' ? own(wire, 'uuid') : undefined;
+  const uuid = own(wire, 'uuid');
   const fields = Object.fromEntries(Object.entries(wire).filter(([key]) => !ENVELOPE.has(key)));
   return { ...envelope, type: 'custom', name, ...(typeof uuid === 'string' ? { uuid } : {}), fields };
 }

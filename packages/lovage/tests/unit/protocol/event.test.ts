@@ -83,15 +83,6 @@ test('null is left out too, but where it says that there is none', () => {
   });
 });
 
-test('an event of a program is about a task only when its name says so', () => {
-  expect(parseEvent({ ...envelope, type: 'order-paid', uuid: 'i' })).toEqual({
-    ...envelope,
-    type: 'custom',
-    name: 'order-paid',
-    fields: { uuid: 'i' },
-  });
-});
-
 test.each([
   ...[null, 7, 'x', [], {}, { type: 'task-started' }, { ...envelope, type: 7 }, { ...envelope, type: 'task-started' }],
   // Microseconds, and a moment before all calendars.
