@@ -159,7 +159,7 @@ function asked(model: Model, task: TaskView | undefined, kind: 'revoke' | 'rate'
 }
 
 /** What is on the screen when a key is pressed. */
-export interface Shown {
+interface Shown {
   readonly state: ClusterState;
   /** How many lines a list or detail shows. */
   readonly page: number;
