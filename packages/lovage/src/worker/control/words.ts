@@ -1,5 +1,6 @@
 // Arguments of commands from outside, read leniently where Celery is lenient, and refused with its words where it is not.
 import { pythonText, saferepr } from '../../protocol/index.ts';
+import { nameFault } from '../../util/names.ts';
 import { CommandError } from './seam.ts';
 
 /** One text or a list of them. */
@@ -19,6 +20,19 @@ export function textOf(value: unknown, name: string): string {
 /** A text, or undefined for Python's None. */
 export function maybeText(value: unknown, name: string): string | undefined {
   return value === undefined || value === null || value === '' ? undefined : textOf(value, name);
+}
+
+/** A name that every broker takes: one that it does not would be declared again, in vain, whenever the line comes back. */
+export function nameOf(value: unknown, name: string): string {
+  const text = textOf(value, name);
+  const fault = nameFault(text);
+  if (fault !== undefined) throw new CommandError('ValueError', `'${name}' ${fault}`);
+  return text;
+}
+
+/** Such a name, or undefined for Python's None. */
+export function maybeName(value: unknown, name: string): string | undefined {
+  return maybeText(value, name) === undefined ? undefined : nameOf(value, name);
 }
 
 /** A whole number, also as a text, as command lines send it. */

@@ -58,6 +58,18 @@ test('control commands are answered in the same words', async () => {
   }
 });
 
+test('names that no broker takes are refused before anything is declared', async () => {
+  await using it = await world();
+  const long = 'x'.repeat(256);
+  const error = (name: string): Json => ({
+    error: `ValueError("'${name}' has 256 bytes, and brokers take names of 255 at most")`,
+  });
+  expect(await it.ask('add_consumer', { queue: long })).toEqual(error('queue'));
+  expect(await it.ask('add_consumer', { queue: 'q', exchange: long })).toEqual(error('exchange'));
+  expect(await it.ask('add_consumer', { queue: 'q', routing_key: long })).toEqual(error('routing_key'));
+  expect(await it.ask('active_queues')).toHaveLength(1);
+});
+
 /** The keys of a value, all the way down; of a list those of its first element. */
 function shape(value: unknown): unknown {
   if (Array.isArray(value)) return value.length === 0 ? [] : [shape(value[0])];

@@ -1,6 +1,6 @@
 import { consumerOf } from '../parts.ts';
 import { type Command, CommandError, ok } from '../seam.ts';
-import { maybeText, textOf } from '../words.ts';
+import { maybeName, maybeText, nameOf } from '../words.ts';
 
 const TYPES = ['direct', 'topic', 'fanout'] as const;
 
@@ -15,15 +15,15 @@ export const addConsumer: Command = {
   ],
   open: true,
   run: async (context, { queue, exchange, exchange_type: type, routing_key: key, ...options }) => {
-    const name = textOf(queue, 'queue');
+    const name = nameOf(queue, 'queue');
     const asked = maybeText(type, 'exchange_type') ?? 'direct';
     const exchangeType = TYPES.find((known) => known === asked);
     if (exchangeType === undefined) throw new CommandError('ValueError', `exchange_type is ${TYPES.join(', ')}, not '${asked}'`);
     await consumerOf(context).addQueue({
       name,
-      exchange: maybeText(exchange, 'exchange'),
+      exchange: maybeName(exchange, 'exchange'),
       exchangeType,
-      routingKey: maybeText(key, 'routing_key'),
+      routingKey: maybeName(key, 'routing_key'),
       options,
     });
     return ok(`add consumer ${name}`);
