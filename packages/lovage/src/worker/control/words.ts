@@ -1,6 +1,6 @@
 // Arguments of commands from outside, read leniently where Celery is lenient, and refused with its words where it is not.
 import { pythonText, saferepr } from '../../protocol/index.ts';
-import { nameFault } from '../../util/names.ts';
+import { nameFault } from '../../util/index.ts';
 import { CommandError } from './seam.ts';
 
 /** One text or a list of them. */
