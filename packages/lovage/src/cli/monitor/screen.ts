@@ -205,9 +205,7 @@ function taskLines(task: TaskView | undefined, state: ClusterState, width: numbe
   const fields = TASK_FIELDS.flatMap(([name, of]) => {
     const value = of(task);
     if (value === undefined || value === null || value === '') return [];
-    return wrap(redactText(String(value)), width - label).map(
-      (text, index) => `${fit(index === 0 ? name : '', label)}${text}`,
-    );
+    return wrap(redactText(String(value)), width - label).map((text, index) => `${fit(index === 0 ? name : '', label)}${text}`);
   });
   const children = state
     .children(task.uuid)

@@ -4,7 +4,15 @@ import type { ControlRequest } from '../../protocol/index.ts';
 import { logger } from '../../util/index.ts';
 import { builtInCommands } from './commands/index.ts';
 import { controlledWorker } from './controlled.ts';
-import { type Command, type CommandArguments, type CommandContext, CommandError, errorReply, isAllowed, Refusal } from './seam.ts';
+import {
+  type Command,
+  type CommandArguments,
+  type CommandContext,
+  CommandError,
+  errorReply,
+  isAllowed,
+  Refusal,
+} from './seam.ts';
 
 const log = logger('worker', 'control');
 

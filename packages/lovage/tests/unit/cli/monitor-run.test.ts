@@ -34,7 +34,11 @@ function terminal(): FakeTerminal {
 }
 
 test('a picture that stands still is what keys mean, however many tasks come; the terminal is given back as it was', async () => {
-  await using app = new Lovage('shop', { brokerUrl: `memory://${uuid()}`, resultBackend: `memory://${uuid()}` }, { environment: {} });
+  await using app = new Lovage(
+    'shop',
+    { brokerUrl: `memory://${uuid()}`, resultBackend: `memory://${uuid()}` },
+    { environment: {} },
+  );
   const { input, output, press, shows, written } = terminal();
   const actions: Action[] = [];
   const act = async (action: Action): Promise<string> => {
@@ -42,7 +46,8 @@ test('a picture that stands still is what keys mean, however many tasks come; th
     return 'w1@h: told';
   };
   const running = runMonitor({ app, broker: 'memory', color: false, input, output, act });
-  const tell = (name: string): void => app.events.send('task-received', { uuid: `id-of-${name}`, name, args: '()', kwargs: '{}' });
+  const tell = (name: string): void =>
+    app.events.send('task-received', { uuid: `id-of-${name}`, name, args: '()', kwargs: '{}' });
   await shows('listening');
   tell('first');
   await shows('tasks 1');
@@ -58,5 +63,6 @@ test('a picture that stands still is what keys mean, however many tasks come; th
   press('q');
   await running;
   const [begin = '', end = ''] = [written().slice(0, 40), written().slice(-40)];
-  for (const mode of ['?1049', '?25', '?7']) expect([begin, end].map((text) => text.includes(`\u001b[${mode}`))).toEqual([true, true]);
+  for (const mode of ['?1049', '?25', '?7'])
+    expect([begin, end].map((text) => text.includes(`\u001b[${mode}`))).toEqual([true, true]);
 });
