@@ -62,7 +62,7 @@ test('a picture that stands still is what keys mean, however many tasks come; th
   expect(actions).toEqual([{ kind: 'revoke', uuid: 'id-of-first', terminate: false }]);
   press('q');
   await running;
-  const [begin = '', end = ''] = [written().slice(0, 40), written().slice(-40)];
+  const [begin, end] = [written().slice(0, 40), written().slice(-40)];
   for (const mode of ['?1049', '?25', '?7'])
     expect([begin, end].map((text) => text.includes(`\u001b[${mode}`))).toEqual([true, true]);
 });
