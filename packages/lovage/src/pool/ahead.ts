@@ -1,6 +1,6 @@
 // Jobs that wait in a slot that is busy, one in each, so that a slot that ends a job has the next at hand while the worker still learns of
-// the end. Only behind tasks that have been short lately; whatever waits while another slot becomes free is taken back at once, and whatever
-// waits behind one that turns out long after a moment. It goes wherever there is room.
+// the end. Only behind tasks that have been short lately, and are not long already; whatever waits while another slot becomes free is taken
+// back at once, and whatever waits behind one that turns out long after a moment. It goes wherever there is room.
 import { after, type Timer } from '../util/index.ts';
 import type { Assignment } from './assignment.ts';
 import type { Slot as SlotOf } from './slot.ts';
@@ -35,15 +35,17 @@ export class Ahead implements Disposable {
   /** How many may wait in slots, with those that do. */
   get room(): number {
     let room = this.#waiting;
-    for (const slot of this.#slots()) if (this.#suits(slot)) room++;
+    const since = patient();
+    for (const slot of this.#slots()) if (this.#suits(slot, since)) room++;
     return room;
   }
 
   /** A slot whose job will soon have ended, and behind which nothing waits: of several the one that ends first, as far as one can know. */
   slot(): Slot | undefined {
     let best: Slot | undefined;
+    const since = patient();
     for (const slot of this.#slots()) {
-      if (this.#suits(slot) && (best === undefined || begunAt(slot) < begunAt(best))) best = slot;
+      if (this.#suits(slot, since) && (best === undefined || begunAt(slot) < begunAt(best))) best = slot;
     }
     return best;
   }
@@ -92,9 +94,11 @@ export class Ahead implements Disposable {
     this.#timer?.cancel();
   }
 
-  #suits({ state, retired, next, lanes }: Slot): boolean {
+  /** Behind what began before `since` nothing waits: it would be taken back, and sent there again, and so on. */
+  #suits({ state, retired, next, lanes }: Slot, since: number): boolean {
     const [now] = lanes;
     if (next !== undefined || now === undefined || retired || state !== 'up' || lanes.length > 1) return false;
+    if (now.handedAt < since) return false;
     return !now.settled && now.stopping === undefined && (this.#took.get(now.job.request.task) ?? UNKNOWN) <= SHORT;
   }
 
@@ -104,10 +108,15 @@ export class Ahead implements Disposable {
 
   #look(): void {
     this.#timer = undefined;
-    const limit = performance.now() - PATIENCE * 1000;
-    for (const slot of this.#slots()) if (slot.next !== undefined && begunAt(slot) < limit) this.wantBack(slot);
+    const since = patient();
+    for (const slot of this.#slots()) if (slot.next !== undefined && begunAt(slot) < since) this.wantBack(slot);
     if (this.#waiting > 0) this.#watch();
   }
+}
+
+/** Nothing waits behind what began before that. */
+function patient(): number {
+  return performance.now() - PATIENCE * 1000;
 }
 
 function begunAt({ lanes: [now] }: Slot): number {

@@ -194,6 +194,26 @@ describe('a job beyond the limit', () => {
     await pool[Symbol.asyncDispose]();
   });
 
+  it('does not wait behind the same one again once it was given back', async () => {
+    const { pool, slots } = await quick(1);
+    const slot = only(slots);
+    const long = send(pool, 'long');
+    const short = send(pool, 'short');
+    await vi.advanceTimersByTimeAsync(50);
+    slot.giveBack(slot.jobs[1]?.seq ?? 0);
+    expect(short.returned).toHaveBeenCalledOnce();
+    expect(pool.ahead).toBe(0);
+    const again = send(pool, 'again');
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(slot.ids).toEqual(['long']);
+    slot.end();
+    expect(slot.ids).toEqual(['again']);
+    slot.end();
+    expect(await Promise.all([long.outcome, again.outcome])).toHaveLength(2);
+    expect(again.returned).not.toHaveBeenCalled();
+    await pool[Symbol.asyncDispose]();
+  });
+
   it('is wanted back at once, and once, when another slot is free, from behind what has run longest', async () => {
     const { pool, slots } = await quick(3);
     const [one, two, three] = slots as readonly [Hand, Hand, Hand];
