@@ -97,6 +97,8 @@ export class Run implements RunOptions {
 
   follow(stop: (reason: Error) => void): void {
     this.#stop = stop;
+    // It was asked to stop while the process that it runs in was started.
+    if (this.interrupted) stop(this.signal.reason as Error);
   }
 
   get signal(): AbortSignal {

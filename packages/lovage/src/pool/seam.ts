@@ -24,7 +24,7 @@ export interface RunOptions extends Interruptible {
    * once, when it waited there for too long, or its slot is gone: it has not begun and is the caller's again. @default it waits in the pool
    */
   readonly returned?: (() => void) | undefined;
-  /** Where listening to `signal` costs more than it has to: calls back when that aborts, with its reason. Asked once for each run. */
+  /** Where listening to `signal` costs more than it has to: calls back when that aborts, or has, with its reason. Asked once for each run. */
   follow?(stop: (reason: Error) => void): void;
 }
 
