@@ -109,9 +109,20 @@ function hearWatchdog(watch: Duplex, events: LinkEvents): void {
   });
 }
 
+type Streams = readonly [null, Readable, Readable, Duplex, Duplex];
+
+/** Out of file descriptors Node makes no pipes, and says so a moment later. */
+function stillborn(child: ChildProcess, events: LinkEvents): Link {
+  const nothing = (): void => undefined;
+  child.once('error', (error) => events.gone({ code: null, signal: null, error }));
+  return { pid: 0, send: nothing, stop: nothing, ask: nothing, takeBack: nothing, kill: nothing };
+}
+
 function openChild(options: LinkOptions, events: LinkEvents): Link {
   const child = start(options);
-  const [, stdout, stderr, frames, watch] = child.stdio as unknown as [null, Readable, Readable, Duplex, Duplex];
+  const streams = child.stdio as unknown as Streams | undefined;
+  if (streams === undefined) return stillborn(child, events);
+  const [, stdout, stderr, frames, watch] = streams;
   const reader = new FrameReader((frame) => events.frame(frame));
   const writer = new FrameWriter(writingTo(frames));
   for (const stream of [stdout, stderr, frames, watch]) quiet(stream);

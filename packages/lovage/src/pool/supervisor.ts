@@ -5,7 +5,7 @@
 // once. One that is gone and was neither has died: then the next waits longer and longer, until there is no point in it (storm.ts).
 import { after, Condition, ConfigurationError, logger, type Timer } from '../util/index.ts';
 import { FRAME, type Frame } from './frames.ts';
-import type { OpenLink, OutputStream, SlotEnd, SlotProgram } from './link.ts';
+import type { Link, LinkEvents, OpenLink, OutputStream, SlotEnd, SlotProgram } from './link.ts';
 import { describeEnd } from './lost.ts';
 import type { PoolRequest } from './request.ts';
 import { byIdleness, type Slot, slotOf } from './slot.ts';
@@ -149,7 +149,7 @@ export class Supervisor<Occupant> implements AsyncDisposable {
   #startSoon(count: number): void {
     const { delay } = this.#guard;
     if (delay === 0) {
-      for (let started = 0; started < count; started++) this.#start();
+      for (let started = 0; started < count && this.#guard.delay === 0; started++) this.#start();
       return;
     }
     this.#retry ??= after(
@@ -178,20 +178,34 @@ export class Supervisor<Occupant> implements AsyncDisposable {
     const index = this.#freeIndex();
     const name = `${this.#name}-${index}`;
     beforeStart?.();
-    const link = this.#openLink(
-      { name, index, program, width, watchMemory: maxMemoryPerChild !== undefined },
-      {
-        frame: (frame) => this.#frame(slot, frame),
-        line: (stream, text) => this.#owner.line(slot, stream, text),
-        begun: (seq) => this.#owner.begun(slot, seq),
-        returned: (seq) => this.#owner.returned(slot, seq),
-        memory: (kib) => this.#memory(slot, kib),
-        gone: (end) => this.#gone(slot, end),
-      },
-    );
+    const events: LinkEvents = {
+      frame: (frame) => this.#frame(slot, frame),
+      line: (stream, text) => this.#owner.line(slot, stream, text),
+      begun: (seq) => this.#owner.begun(slot, seq),
+      returned: (seq) => this.#owner.returned(slot, seq),
+      memory: (kib) => this.#memory(slot, kib),
+      gone: (end) => this.#gone(slot, end),
+    };
+    let link: Link;
+    try {
+      link = this.#openLink({ name, index, program, width, watchMemory: maxMemoryPerChild !== undefined }, events);
+    } catch (error) {
+      this.#refused(name, error);
+      return;
+    }
     const slot: Slot<Occupant> = slotOf(link, { name, index, width });
     this.#slots = [...this.#slots, slot];
     slot.timer = after(startTimeout, () => this.#late(slot, startTimeout), { ref: true });
+  }
+
+  /** The system has no process or thread to spare, or not the memory for one. It may have later. */
+  #refused(name: string, error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    log.error('{slot} could not start: {why}', { slot: name, why });
+    this.#guard.death();
+    this.#giveUp('can start', why);
+    this.#maintain();
+    this.#condition.changed();
   }
 
   #freeIndex(): number {
@@ -267,7 +281,11 @@ export class Supervisor<Occupant> implements AsyncDisposable {
     if (wasStarting) log.error('{slot} (pid {pid}) could not start: {why}', { slot: name, pid: link.pid, why });
     else log.error("{slot} (pid {pid}) exited with '{how}'.", { slot: name, pid: link.pid, how });
     if (accepted === 0) this.#guard.death();
-    const what = wasStarting ? 'can start' : 'lives long enough to begin a task';
+    this.#giveUp(wasStarting ? 'can start' : 'lives long enough to begin a task', why);
+  }
+
+  /** Is there no point in another? */
+  #giveUp(what: string, why: string): void {
     const error = new ConfigurationError(`No slot of the pool '${this.#name}' ${what}: ${why}`);
     if (!this.#everUp) this.#firstFailure ??= error;
     else if (this.#guard.hopeless) {

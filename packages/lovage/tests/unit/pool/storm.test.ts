@@ -1,5 +1,6 @@
 // Slots that die: how soon another is started, and when there is no point in it any more. The slots here do what the test says.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { OpenLink } from '../../../src/pool/link.ts';
 import { openSlotPool } from '../../../src/pool/slot-pool.ts';
 import { StormGuard } from '../../../src/pool/storm.ts';
 import { jobOf, outcomeOf } from '../../support/jobs.ts';
@@ -78,5 +79,34 @@ describe('a pool whose slots die before they begin a task', () => {
     started.at(-1)?.die();
     expect(started).toHaveLength(before + 1);
     started.at(-1)?.up();
+  });
+
+  it('tries again where the system has no process for another', async () => {
+    const { started, open } = puppets();
+    let refused = 0;
+    const scarce: OpenLink = (link, events) => {
+      if (started.length === 0 || refused === 3) return open(link, events);
+      refused++;
+      throw new Error('spawn ENOMEM');
+    };
+    const opening = openSlotPool('prefork', { limit: 1, program, ended: async () => outcomeOf('FAILURE') }, scarce);
+    started[0]?.up();
+    await using pool = await opening;
+    expect(await pool.run(jobOf('t'), { signal: never })).toMatchObject({ state: 'SUCCESS' });
+    started[0]?.die();
+    const outcome = pool.run(jobOf('u'), { signal: never });
+    expect([refused, started.length]).toEqual([1, 1]);
+    await vi.advanceTimersByTimeAsync(700);
+    expect([refused, started.length]).toEqual([3, 2]);
+    started[1]?.up();
+    expect(await outcome).toMatchObject({ state: 'SUCCESS' });
+  });
+
+  it('says so where the system has none for the first', async () => {
+    const none: OpenLink = () => {
+      throw new Error('spawn ENOMEM');
+    };
+    const opening = openSlotPool('prefork', { limit: 2, program, ended: async () => outcomeOf('FAILURE') }, none);
+    await expect(opening).rejects.toThrow("No slot of the pool 'prefork' can start: spawn ENOMEM");
   });
 });
