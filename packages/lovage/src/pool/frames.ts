@@ -197,7 +197,13 @@ export class FrameWriter {
   }
 }
 
-/** Cuts a stream of bytes into frames again, wherever it was cut. */
+function lengthAt(bytes: Buffer, at: number): number {
+  const length = bytes.readUInt32BE(at);
+  if (length < PREFIX - 4) throw new RangeError(`A frame has ${PREFIX - 4} bytes at least, not ${length}.`);
+  return length;
+}
+
+/** Cuts a stream of bytes into frames again, wherever it was cut. Throws for what is none. */
 export class FrameReader {
   readonly #onFrame: (frame: Frame) => void;
   /** The beginning of a frame whose rest has not come. */
@@ -218,7 +224,7 @@ export class FrameReader {
   /** At the start of a frame. Returns how far it read. */
   #begin(chunk: Buffer, at: number): number {
     if (this.#started === 0 && chunk.length - at >= 4) {
-      const length = chunk.readUInt32BE(at);
+      const length = lengthAt(chunk, at);
       const end = at + 4 + length;
       if (end <= chunk.length) {
         this.#onFrame(new Frame(chunk, at + 4, end));
@@ -233,7 +239,7 @@ export class FrameReader {
     this.#started += take;
     if (this.#started === 4) {
       this.#started = 0;
-      this.#open = Buffer.allocUnsafeSlow(this.#start.readUInt32BE(0));
+      this.#open = Buffer.allocUnsafeSlow(lengthAt(this.#start, 0));
       this.#filled = 0;
     }
     return at + take;
@@ -249,4 +255,19 @@ export class FrameReader {
     }
     return at + take;
   }
+}
+
+/** Reads frames up to what is none, or has nothing in it that can be read: nothing behind that is heard, and `broken` is told. */
+export function readingFrames(onFrame: (frame: Frame) => void, broken: (error: unknown) => void): (bytes: Buffer) => void {
+  const reader = new FrameReader(onFrame);
+  let isBroken = false;
+  return (bytes) => {
+    if (isBroken) return;
+    try {
+      reader.push(bytes);
+    } catch (error) {
+      isBroken = true;
+      broken(error);
+    }
+  };
 }

@@ -1,6 +1,9 @@
 // What a pool of slots needs of one slot, whatever it runs in: frames to it and from it, a word that is seen even while it computes, its
 // end. prefork.ts makes links of child processes, threads.ts of worker threads.
-import type { Frame, SendFrame } from './frames.ts';
+import { logger } from '../util/index.ts';
+import { type Frame, readingFrames, type SendFrame } from './frames.ts';
+
+const log = logger('pool');
 
 /** How a slot ended. */
 export interface SlotEnd {
@@ -134,6 +137,15 @@ export interface SlotProgram {
   readonly execArgv?: readonly string[];
   /** Megabytes of JavaScript that a thread may hold; more ends it. @default what Node allows */
   readonly heap?: number;
+}
+
+/** Reads what a slot says. Code of a task can reach the line, too: whoever spoils it ends its slot. */
+export function framesOf(slot: string, events: LinkEvents, kill: () => void): (bytes: Buffer) => void {
+  const broken = (error: unknown): void => {
+    log.error('What {slot} sent cannot be read, so it is ended: {error}', { slot, error: String(error) });
+    kill();
+  };
+  return readingFrames((frame) => events.frame(frame), broken);
 }
 
 export type OpenLink = (options: LinkOptions, events: LinkEvents) => Link;

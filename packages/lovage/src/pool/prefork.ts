@@ -8,10 +8,11 @@ import { getCompileCacheDir } from 'node:module';
 import type { Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { after } from '../util/index.ts';
-import { FRAME, FrameReader, FrameWriter, writingTo } from './frames.ts';
+import { FRAME, FrameWriter, writingTo } from './frames.ts';
 import {
   ANSWER,
   ANSWER_RECORD,
+  framesOf,
   inheritedEnvironment,
   inheritedOptions,
   Lines,
@@ -123,21 +124,24 @@ function openChild(options: LinkOptions, events: LinkEvents): Link {
   const streams = child.stdio as unknown as Streams | undefined;
   if (streams === undefined) return stillborn(child, events);
   const [, stdout, stderr, frames, watch] = streams;
-  const reader = new FrameReader((frame) => events.frame(frame));
+  const { name, width, watchMemory, program } = options;
+  const kill = (): void => {
+    child.kill('SIGKILL');
+    killGroup(child.pid);
+  };
   const writer = new FrameWriter(writingTo(frames));
   for (const stream of [stdout, stderr, frames, watch]) quiet(stream);
-  frames.on('data', (chunk: Buffer) => reader.push(chunk));
-  for (const [name, stream] of [
+  frames.on('data', framesOf(name, events, kill));
+  for (const [output, stream] of [
     ['stdout', stdout],
     ['stderr', stderr],
   ] as const) {
-    const lines = new Lines((line) => events.line(name, line));
+    const lines = new Lines((line) => events.line(output, line));
     stream.on('data', (chunk: Buffer) => lines.push(chunk));
     stream.once('close', () => lines.end());
   }
   hearWatchdog(watch, events);
   endOf(child, [stdout, stderr, frames], events);
-  const { name, width, watchMemory, program } = options;
   writer.send(FRAME.init, 0, writeValue({ name, width, watchMemory, data: program.data }));
   return {
     pid: child.pid ?? 0,
@@ -145,10 +149,7 @@ function openChild(options: LinkOptions, events: LinkEvents): Link {
     stop: (lane, seq, code) => tellWatchdog(watch, lane, seq, code),
     ask: (lane) => tellWatchdog(watch, lane, 0, WATCH.ask),
     takeBack: (lane, seq) => tellWatchdog(watch, lane, seq, WATCH.takeBack),
-    kill: () => {
-      child.kill('SIGKILL');
-      killGroup(child.pid);
-    },
+    kill,
   };
 }
 

@@ -1,10 +1,12 @@
 // Slots that are worker threads: JavaScript in parallel, started in a third of the time of a process and with a fifth of its memory. What
 // JavaScript does in one can be ended; native code cannot, and a crash there takes the whole worker along.
+import { inspect } from 'node:util';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import { FrameReader, FrameWriter } from './frames.ts';
+import { FrameWriter } from './frames.ts';
 import {
   FLAG,
   flagBytes,
+  framesOf,
   inheritedOptions,
   LANE_FLAGS,
   Lines,
@@ -77,7 +79,8 @@ function openThread(options: LinkOptions, events: LinkEvents): Link {
   const buffer = new SharedArrayBuffer(flagBytes(options.width));
   const flags = new Int32Array(buffer);
   const thread = start(options, buffer);
-  const reader = new FrameReader((frame) => events.frame(frame));
+  const kill = (): void => void thread.terminate();
+  const read = framesOf(options.name, events, kill);
   const writer = new FrameWriter((bytes) => {
     // Only the bytes that are used: a port takes the whole of the memory behind a view.
     const copy = new Uint8Array(bytes);
@@ -90,18 +93,19 @@ function openThread(options: LinkOptions, events: LinkEvents): Link {
     thread[name].once('end', () => lines.end());
   }
   const timer = options.watchMemory ? watchMemory(thread, events) : undefined;
-  let error: Error | undefined;
-  thread.on('message', (message: Uint8Array | string) => {
+  let outOfMemory = false;
+  // Tasks may post to their parent what they like, and throw what they like.
+  thread.on('message', (message: unknown) => {
     if (typeof message === 'string') events.line('stderr', message);
-    else reader.push(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
+    else if (message instanceof Uint8Array) read(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
   });
-  thread.on('error', (thrown: Error) => {
-    error = thrown;
-    events.line('stderr', thrown.stack ?? String(thrown));
+  thread.on('error', (thrown: unknown) => {
+    outOfMemory = (thrown as NodeJS.ErrnoException | null | undefined)?.code === 'ERR_WORKER_OUT_OF_MEMORY';
+    const stack: unknown = thrown instanceof Error ? thrown.stack : undefined;
+    events.line('stderr', typeof stack === 'string' ? stack : inspect(thrown));
   });
   thread.once('exit', (code) => {
     clearInterval(timer);
-    const outOfMemory = (error as NodeJS.ErrnoException | undefined)?.code === 'ERR_WORKER_OUT_OF_MEMORY';
     const end: SlotEnd = { code, signal: null, outOfMemory };
     // What it wrote last comes with the next turn.
     setImmediate(() => events.gone(end));
@@ -117,7 +121,7 @@ function openThread(options: LinkOptions, events: LinkEvents): Link {
     takeBack: (lane, seq) => {
       if (unclaim(flags, lane, seq)) events.returned(seq);
     },
-    kill: () => void thread.terminate(),
+    kill,
   };
 }
 

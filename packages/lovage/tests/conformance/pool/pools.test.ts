@@ -235,11 +235,18 @@ describe.each(ROWS)('the pool $name', ({ name, separate, processes, fixed = fals
     ['exit', [0], 'exitcode 0'],
     ['exit', [3], 'exitcode 3'],
     ['uncaught', [], 'exitcode 1'],
+    ['throws-nothing', [], 'exitcode 1'],
     ['unhandled', [], 'exitcode 1'],
   ])('loses a task that ends its slot by %s(%j), and runs the next', async (task, args, how) => {
     const outcome = await b.run(task, args);
     expect(outcome).toMatchObject({ state: 'LOST', error: { type: 'WorkerLostError' } });
     expect(outcome.error?.message).toMatch(new RegExp(`^Worker exited prematurely: ${how} Job: \\d+\\.$`));
+    expect(await b.value('add', [1, 2])).toBe(3);
+  });
+
+  test('ends the slot of a task that spoils its line, and takes no notice of what tasks say to their parent', async () => {
+    expect(await b.run('post')).toMatchObject({ state: 'SUCCESS' });
+    expect(await b.run('garble')).toMatchObject({ state: 'LOST', died: true });
     expect(await b.value('add', [1, 2])).toBe(3);
   });
 

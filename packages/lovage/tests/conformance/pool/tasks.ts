@@ -1,4 +1,6 @@
 // What the tests of pools run: a task for each way to end, loaded by the slots as any app is.
+import { writeSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
 import { Lovage } from '../../../src/index.ts';
 
 export const app: Lovage = new Lovage('pools', { brokerUrl: 'sqlite://:memory:', resultBackend: 'disabled' });
@@ -57,6 +59,19 @@ app.task('uncaught', () => {
   setTimeout(() => {
     throw new Error('out of nowhere');
   });
+  return never();
+});
+app.task('throws-nothing', () => {
+  setTimeout(() => {
+    throw null as unknown as Error;
+  });
+  return never();
+});
+app.task('post', () => parentPort?.postMessage({ for: 'whoever listens' }));
+app.task('garble', () => {
+  const bytes = new Uint8Array([0, 0, 0, 1, 8]);
+  if (parentPort === null) writeSync(3, bytes);
+  else parentPort.postMessage(bytes);
   return never();
 });
 app.task('unhandled', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FRAME, FrameReader, FrameWriter } from '../../../src/pool/frames.ts';
+import { FRAME, type Frame, FrameReader, FrameWriter, readingFrames } from '../../../src/pool/frames.ts';
 import { inheritedEnvironment, inheritedOptions, Lines, MAX_LINE } from '../../../src/pool/link.ts';
 
 interface Seen {
@@ -69,6 +69,40 @@ describe('frames', () => {
     for (let seq = 1; seq <= 3; seq++) writer.send(FRAME.accept, seq);
     await new Promise((next) => setImmediate(next));
     expect(writes).toHaveLength(1);
+  });
+});
+
+describe('what is no frame', () => {
+  const written: Buffer[] = [];
+  const writer = new FrameWriter((bytes) => {
+    written.push(Buffer.from(bytes));
+    return false;
+  });
+  writer.send(FRAME.accept, 7, 'text');
+  writer.flush();
+  const good = Buffer.concat(written);
+
+  /** What was told and how many frames were seen of these bytes, in pieces of that size, and of a good frame behind them. */
+  function tell(bytes: Buffer, piece: number, onFrame: (frame: Frame) => void): readonly [number, readonly unknown[]] {
+    const broken: unknown[] = [];
+    let frames = 0;
+    const read = readingFrames(
+      (frame) => {
+        frames++;
+        onFrame(frame);
+      },
+      (error) => broken.push(error),
+    );
+    for (let at = 0; at < bytes.length; at += piece) read(bytes.subarray(at, at + piece));
+    read(good);
+    return [frames, broken];
+  }
+
+  test('is told of once, and nothing behind it is read', () => {
+    const short = Buffer.from([0, 0, 0, 1, 8]);
+    for (const piece of [1, 5]) expect(tell(short, piece, () => undefined)).toEqual([0, [expect.any(RangeError)]]);
+    expect(tell(good, 5, (frame) => void JSON.parse(frame.text))).toEqual([1, [expect.any(SyntaxError)]]);
+    expect(tell(good, 5, () => undefined)).toEqual([2, []]);
   });
 });
 
