@@ -17,6 +17,8 @@ export interface InsideOptions {
   readonly send: SendFrame;
   /** Writes what was sent, now. */
   readonly flush: () => void;
+  /** Is something that was written still here, because the worker does not read? Resolves when it is not. @default it never is */
+  readonly written?: (() => Promise<void> | undefined) | undefined;
   readonly place: SlotPlace;
   /** Numbers for each lane, as FLAG says. */
   readonly flags: Int32Array;
@@ -109,9 +111,22 @@ export class Inside {
     if (how.waits && !this.#isFirst(frame, how.lane)) return;
     const run = new InsideRun(this.#options, seq, how);
     this.#runs.set(seq, run);
+    const said = how.waits ? this.#say() : undefined;
+    if (said === undefined) this.#begin(run, job, how.announce);
+    else void said.then(() => this.#begin(run, job, how.announce));
+  }
+
+  /** What ended before a job is said before that begins: whatever it does to this process is its own. */
+  #say(): Promise<void> | undefined {
+    this.#options.flush();
+    return this.#options.written?.();
+  }
+
+  #begin(run: InsideRun, job: Job, announce: boolean): void {
+    const { seq } = run;
     const outcome = this.#options.execute(job, run);
     if (outcome instanceof Promise) {
-      if (run.began && !how.announce) this.#options.send(FRAME.accept, seq);
+      if (run.began && !announce) this.#options.send(FRAME.accept, seq);
       void outcome.then((ended) => this.#done(run, ended));
     } else {
       this.#done(run, outcome);
@@ -125,13 +140,9 @@ export class Inside {
       this.#waiting.set(lane, frame);
       return false;
     }
-    // What ended before it is said before it begins: whatever it does to this process is its own.
-    if (claim(this.#options.flags, lane, frame.seq)) this.#options.flush();
-    else {
-      this.#options.send(FRAME.skipped, frame.seq);
-      return false;
-    }
-    return true;
+    if (claim(this.#options.flags, lane, frame.seq)) return true;
+    this.#options.send(FRAME.skipped, frame.seq);
+    return false;
   }
 
   #isBusy(lane: number): boolean {

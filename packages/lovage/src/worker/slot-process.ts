@@ -64,6 +64,11 @@ function main(): void {
     writer.flush();
     frames.end(() => process.exit(code));
   };
+  const written = (): Promise<void> | undefined => {
+    if (frames.destroyed || frames.writableLength === 0) return undefined;
+    // Called when all before it is written, or never will be.
+    return new Promise((done) => frames.write('', () => done()));
+  };
   let serving: Serving | undefined;
   process.on('exit', () => {
     // Nothing may come into the middle of a frame.
@@ -84,6 +89,7 @@ function main(): void {
       data,
       send: (type, seq, head, body) => writer.send(type, seq, head, body),
       flush: () => writer.flush(),
+      written,
       flags: new Int32Array(flags),
       report: (line) => void stderr(`${line}\n`),
       exit,

@@ -3,7 +3,7 @@
 // it runs (sending tasks, storing progress), and keeps it.
 import { isMainThread } from 'node:worker_threads';
 import { findApp, type Lovage, tellSlot } from '../app/index.ts';
-import { FRAME, type Frame, Inside, type SendFrame, writeValue } from '../pool/index.ts';
+import { FRAME, type Frame, Inside, type InsideOptions, type SendFrame, writeValue } from '../pool/index.ts';
 import { execute } from '../task/index.ts';
 import { ConfigurationError, deadline, orAborted, ShutdownError } from '../util/index.ts';
 import { type RedirectLevel, redirectConsole } from './redirect.ts';
@@ -38,6 +38,7 @@ export interface Served {
   readonly data: SlotData;
   readonly send: SendFrame;
   readonly flush: () => void;
+  readonly written?: InsideOptions['written'];
   readonly flags: Int32Array;
   /** Where log records and whole lines of tasks go. */
   readonly report: RecordSink;
@@ -109,7 +110,7 @@ function textOf(error: unknown): string {
   return `${text}\nMany native modules can be loaded by one thread of a process only: use the pool 'prefork', whose slots are processes.`;
 }
 
-async function begin({ name, pid, data, send, flush, flags, report, exit }: Served): Promise<Inside> {
+async function begin({ name, pid, data, send, flush, written, flags, report, exit }: Served): Promise<Inside> {
   const { hostname, level, ownsLogging, redirectLevel } = data;
   tellSlot('loading');
   if (ownsLogging) await reportRecords(report, level, { always: true });
@@ -123,6 +124,7 @@ async function begin({ name, pid, data, send, flush, flags, report, exit }: Serv
     execute: (job, options) => execute(job, environment, options),
     send,
     flush,
+    written,
     place: { pid, name },
     flags,
     leave: () => void leave(app, pid).then(() => exit(0)),

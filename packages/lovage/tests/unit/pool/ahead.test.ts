@@ -323,7 +323,7 @@ describe('whose it is', () => {
 });
 
 describe('inside a slot, a job that waits', () => {
-  function inside(): {
+  function inside(written?: () => Promise<void> | undefined): {
     readonly run: (seq: number, id: string) => void;
     readonly end: (id: string) => void;
     readonly said: string[];
@@ -339,6 +339,7 @@ describe('inside a slot, a job that waits', () => {
       },
       send: (type, seq) => void said.push(`${type === FRAME.done ? 'done' : 'skipped'} ${seq}`),
       flush: () => void said.push('flush'),
+      written,
       place: { pid: 1, name: 'slot' },
       flags,
       leave: () => undefined,
@@ -364,6 +365,23 @@ describe('inside a slot, a job that waits', () => {
     end('a');
     await vi.advanceTimersByTimeAsync(0);
     expect(said).toEqual(['runs a', 'done 1', 'flush', 'runs b']);
+  });
+
+  it('does not begin while the end of the one before is on its way, nor does one behind it', async () => {
+    const line = Promise.withResolvers<void>();
+    const { run, end, said } = inside(() => line.promise);
+    run(1, 'a');
+    run(2, 'b');
+    end('a');
+    await vi.advanceTimersByTimeAsync(0);
+    run(3, 'c');
+    expect(said).toEqual(['runs a', 'done 1', 'flush']);
+    line.resolve();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(said.slice(3)).toEqual(['runs b']);
+    end('b');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(said.slice(4)).toEqual(['done 2', 'flush', 'runs c']);
   });
 
   it('is skipped once it was taken back', async () => {
