@@ -3,7 +3,18 @@
 export { openPool, poolNameOf, poolNames } from './drivers.ts';
 export { FRAME, Frame, FrameReader, type FrameType, FrameWriter, type SendFrame, writingTo } from './frames.ts';
 export { type ExecuteInside, Inside, type InsideOptions } from './inside.ts';
-export { FRAMES_FD, flagBytes, LANE_FLAGS, type SlotProgram, type ThreadData, WATCH_FD, WATCH_RECORD } from './link.ts';
+export {
+  FRAMES_FD,
+  flagBytes,
+  LANE_FLAGS,
+  MAX_LINE,
+  MAX_RECORD,
+  RECORD_MARK,
+  type SlotProgram,
+  type ThreadData,
+  WATCH_FD,
+  WATCH_RECORD,
+} from './link.ts';
 export type * from './request.ts';
 export type * from './seam.ts';
 export type { EndOutside, Execute, PoolOptions } from './slots.ts';

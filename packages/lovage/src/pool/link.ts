@@ -170,6 +170,11 @@ export function inheritedEnvironment({ NODE_OPTIONS: options }: NodeJS.ProcessEn
 
 /** Longest line, in units of text; the rest of a longer one is a line of its own. */
 export const MAX_LINE = 16_384;
+/** Begins a line that is a record of the log, and the longest of these: it may hold a line twice, in the letters of JSON. */
+export const RECORD_MARK = '\u001e';
+export const MAX_RECORD: number = 16 * MAX_LINE;
+
+const longest = (line: string): number => (line.startsWith(RECORD_MARK) ? MAX_RECORD : MAX_LINE);
 
 /** Whole lines of a stream of bytes. */
 export class Lines {
@@ -186,9 +191,9 @@ export class Lines {
     const lines = text.split('\n');
     this.#rest = lines.pop() ?? '';
     for (const line of lines) this.#say(line);
-    while (this.#rest.length > MAX_LINE) {
-      this.#onLine(this.#rest.slice(0, MAX_LINE));
-      this.#rest = this.#rest.slice(MAX_LINE);
+    for (let most = longest(this.#rest); this.#rest.length > most; most = longest(this.#rest)) {
+      this.#onLine(this.#rest.slice(0, most));
+      this.#rest = this.#rest.slice(most);
     }
   }
 
@@ -200,6 +205,7 @@ export class Lines {
   }
 
   #say(line: string): void {
-    for (let at = 0; at === 0 || at < line.length; at += MAX_LINE) this.#onLine(line.slice(at, at + MAX_LINE));
+    const most = longest(line);
+    for (let at = 0; at === 0 || at < line.length; at += most) this.#onLine(line.slice(at, at + most));
   }
 }

@@ -1,5 +1,6 @@
 // The console of tasks as log lines (setting workerRedirectStdouts). Only what is written inside a task is taken; everything else, the
 // banner too, goes where it always went.
+import { MAX_LINE } from '../pool/index.ts';
 import { type CurrentTask, currentTask } from '../task/index.ts';
 import { logger } from '../util/index.ts';
 
@@ -22,6 +23,14 @@ export function redirectConsole(level: RedirectLevel): Disposable {
   };
 }
 
+/** The rest of a long line is a line of its own. */
+function piecesOf(line: string): readonly string[] {
+  if (line.length <= MAX_LINE) return [line];
+  return Array.from({ length: Math.ceil(line.length / MAX_LINE) }, (_, index) =>
+    line.slice(index * MAX_LINE, (index + 1) * MAX_LINE),
+  );
+}
+
 function redirect(stream: NodeJS.WriteStream, level: RedirectLevel): () => void {
   const { write } = stream;
   const written = new WeakMap<CurrentTask, Written>();
@@ -38,7 +47,7 @@ function redirect(stream: NodeJS.WriteStream, level: RedirectLevel): () => void 
   };
   const take = (task: CurrentTask, text: string): void => {
     const open = written.get(task);
-    const lines = `${open?.text ?? ''}${text}`.split('\n');
+    const lines = `${open?.text ?? ''}${text}`.split('\n').flatMap(piecesOf);
     const rest = { text: lines.pop() ?? '' };
     for (const line of lines) if (line.trim() !== '') say(task, line);
     written.set(task, rest);

@@ -1,10 +1,8 @@
 // Log records of a slot on their way to the worker, which writes them: each a line of JSON behind a mark. Written at once and in order with
 // everything else that the slot writes, so that the last words of a process that dies arrive, too.
 import type { LogRecord, Sink } from '@logtape/logtape';
+import { MAX_RECORD, RECORD_MARK } from '../pool/index.ts';
 import { logger, loggerOf } from '../util/index.ts';
-
-/** Begins a line that is a record. */
-export const RECORD_MARK = '\u001e';
 
 /** Takes one line. */
 export type RecordSink = (line: string) => void;
@@ -33,14 +31,36 @@ function received(value: unknown): unknown {
   return error;
 }
 
-function writeRecord({ category, level, timestamp, message, properties }: LogRecord): string {
+/** In a record that is too long: each text in it is cut. */
+function cutTo(most: number): (key: string, value: unknown) => unknown {
+  return (_, value) => (typeof value === 'string' && value.length > most ? `${value.slice(0, most)}…` : value);
+}
+
+type Replacer = ReturnType<typeof cutTo>;
+
+function asText({ category, level, timestamp, message, properties }: LogRecord, replacer?: Replacer): string {
   const plain = Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, sent(value)]));
   try {
-    return JSON.stringify({ category, level, timestamp, message: message.map(sent), properties: plain });
+    return JSON.stringify({ category, level, timestamp, message: message.map(sent), properties: plain }, replacer);
   } catch {
     // Something in it goes round in circles; its words are kept.
-    return JSON.stringify({ category, level, timestamp, message: message.map(String), properties: {} });
+    return JSON.stringify({ category, level, timestamp, message: message.map(String), properties: {} }, replacer);
   }
+}
+
+/** Longest text in a record that is too long as it is: it may be there twice, each of its units as six letters. */
+const LONG_TEXT = MAX_RECORD / 16;
+
+/** At most MAX_RECORD units, with the mark. */
+function writeRecord(record: LogRecord): string {
+  const most = MAX_RECORD - RECORD_MARK.length;
+  const whole = asText(record);
+  if (whole.length <= most) return whole;
+  const cut = asText(record, cutTo(LONG_TEXT));
+  if (cut.length <= most) return cut;
+  // Many things in it: its words are kept, as far as there is room.
+  const words = record.message.map(String).join('').slice(0, LONG_TEXT);
+  return asText({ ...record, message: [`${words}…`], properties: {} });
 }
 
 /** The lowest level at which anybody reads what Lovage logs here. */

@@ -299,6 +299,12 @@ describe.each(ROWS)('the pool $name', ({ name, separate, processes, fixed = fals
     const said = (): string => b.lines.map(({ text }) => text).join('\n');
     await until(() => said().includes('and hello'));
     expect(b.lines.filter(({ text }) => text.includes('hello')).every(({ text }) => text.includes('"task":"print"'))).toBe(true);
+    b.lines.length = 0;
+    await b.run('print', ['y'.repeat(20_000)]);
+    const long = (): readonly string[] => b.lines.flatMap(({ text }) => (text.includes('yyy') ? [text.slice(1)] : []));
+    await until(() => long().length === 4);
+    const lengths = long().map((text) => (JSON.parse(text) as { properties: { line: string } }).properties.line.length);
+    expect(lengths.toSorted((x, y) => x - y)).toEqual([3616, 3620, 16_384, 16_384]);
   });
 
   test('starts a slot that throws as it loads, or hangs, never: the start fails and says why', async () => {
