@@ -1,16 +1,26 @@
 // Health over HTTP: three pages for probes and Prometheus, on loopback unless somebody says otherwise. Nothing here reads a body or knows a secret.
-import { createServer, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ConfigurationError } from '../util/index.ts';
+import { ConfigurationError, logger } from '../util/index.ts';
 import type { Health, Verdict } from './health.ts';
+
+const log = logger('worker');
 
 /** Connections at once; probes need one. */
 const MAX_CONNECTIONS = 64;
 /** Milliseconds in which a request must have come. */
 const REQUEST_MS = 5000;
+/** Milliseconds between two looks for connections whose request has not. */
+const LOOK_MS = 1000;
 
 /** A server that listens. */
 export interface HealthServer extends AsyncDisposable {
+  readonly port: number;
+}
+
+interface Address {
+  readonly host: string;
   readonly port: number;
 }
 
@@ -34,13 +44,31 @@ function tell(response: ServerResponse, verdict: Verdict, health: Health): void 
   answer(response, verdict.ok ? 200 : 503, 'application/json', `${body}\n`);
 }
 
-/** Listens. Throws ConfigurationError when the port cannot be had. */
+async function listening(server: Server, { host, port }: Address): Promise<void> {
+  try {
+    await once(server.listen(port, host), 'listening');
+  } catch (error) {
+    const why = String(error instanceof Error ? error.message : error).replace(/\.$/, '');
+    throw new ConfigurationError(
+      `The health server cannot listen on ${host}:${port}: ${why}. Give another port (--health-port, healthPort).`,
+      { cause: error },
+    );
+  }
+}
+
+/** Listens, and gives up on requests that take longer than `patience` (ms) to come. Throws ConfigurationError when the port cannot be had. */
 export async function serveHealth(
   health: Health,
-  address: { readonly host: string; readonly port: number },
+  address: Address,
+  patience: number = REQUEST_MS,
 ): Promise<HealthServer> {
   const server = createServer(
-    { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, keepAliveTimeout: REQUEST_MS },
+    {
+      requestTimeout: patience,
+      headersTimeout: patience,
+      keepAliveTimeout: patience,
+      connectionsCheckingInterval: Math.min(patience, LOOK_MS),
+    },
     (request, response) => {
       request.resume();
       if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -56,20 +84,9 @@ export async function serveHealth(
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
-  await new Promise<void>((done, fail) => {
-    server.once('error', (error) => {
-      const where = `${address.host}:${address.port}`;
-      fail(
-        new ConfigurationError(
-          `The health server cannot listen on ${where}: ${error.message}. Give another port (--health-port, healthPort).`,
-          {
-            cause: error,
-          },
-        ),
-      );
-    });
-    server.listen(address.port, address.host, done);
-  });
+  await listening(server, address);
+  // A connection that cannot be taken (no file descriptor is free) is no reason to end.
+  server.on('error', (error) => log.warning('The health server could not take a connection: {error}', { error }));
   return {
     port: (server.address() as AddressInfo).port,
     [Symbol.asyncDispose]: async () => {

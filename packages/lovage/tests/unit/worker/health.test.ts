@@ -1,11 +1,14 @@
 // How a worker is, over HTTP and in a file.
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Lovage, type SettingsInput } from '../../../src/app/index.ts';
 import { ConfigurationError, uuid } from '../../../src/util/index.ts';
+import type { Health } from '../../../src/worker/health.ts';
+import { serveHealth } from '../../../src/worker/health-server.ts';
 import { startWorker, type Worker } from '../../../src/worker/index.ts';
 import { testFolder } from '../../support/folder.ts';
 
@@ -83,7 +86,27 @@ describe('the health of a worker', () => {
     await using taken = createServer();
     await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done));
     const other = (taken.address() as AddressInfo).port;
-    await expect(startWorker(app, { healthPort: other })).rejects.toThrow(ConfigurationError);
+    for (const bad of [other, 70_000])
+      await expect(startWorker(app, { healthPort: bad })).rejects.toThrow(ConfigurationError);
+  });
+
+  it('is told although others hold all connections and ask nothing', async () => {
+    const fine = { ok: true, reasons: [] };
+    const health: Health = {
+      alive: () => fine,
+      ready: () => fine,
+      ages: () => ({ lastMessage: undefined, brokerAnswer: undefined, leaseRenewal: undefined }),
+      metrics: () => '',
+      [Symbol.dispose]: () => undefined,
+    };
+    await using server = await serveHealth(health, { host: '127.0.0.1', port: 0 }, 50);
+    const idle = Array.from({ length: 64 }, async () => {
+      const socket = connect(server.port, '127.0.0.1').resume();
+      await once(socket, 'connect');
+      return once(socket, 'close');
+    });
+    await Promise.all(idle);
+    expect((await ask(server.port, '/livez')).status).toBe(200);
   });
 
   it('is a file too, which goes away with the worker', async () => {
