@@ -166,19 +166,34 @@ class SlotPool implements Pool {
   #hand(slot: Slot, assignment: Assignment): void {
     this.#last = this.#supervisor.slots.indexOf(slot);
     this.#occupies(slot, assignment);
-    this.#send(slot, assignment, false);
+    if (this.#send(slot, assignment, false)) return;
+    this.#vacate(slot, assignment.lane);
+    this.#supervisor.rest(slot);
   }
 
   /** Sends it to a slot whose job will soon have ended. */
   #letWait(slot: Slot, assignment: Assignment): void {
     this.#ahead.put(slot, assignment);
-    this.#send(slot, assignment, true);
+    if (this.#send(slot, assignment, true)) return;
+    this.#ahead.take(slot);
+    this.#settled.changed();
   }
 
-  #send(slot: Slot, { seq, job, lane, options }: Assignment, waits: boolean): void {
-    const { head, body } = writeJob(job, { lane, announce: options.announce === true, waits });
-    if (body.length > LARGE_FRAME) this.#large.tell(job.request.task, 'arguments', body.length);
-    slot.link.send(FRAME.job, seq, head, body);
+  /** Whether it could be written: V8 has not the stack for headers that are thousands of lists deep. Then the job is over. */
+  #send(slot: Slot, assignment: Assignment, waits: boolean): boolean {
+    const { seq, job, lane, options } = assignment;
+    try {
+      const { head, body } = writeJob(job, { lane, announce: options.announce === true, waits });
+      if (body.length > LARGE_FRAME) this.#large.tell(job.request.task, 'arguments', body.length);
+      slot.link.send(FRAME.job, seq, head, body);
+      return true;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const outcome = lost(`The message of ${job.request.task} cannot be handed to a slot: ${why}`, 0);
+      if (waits) assignment.settle(outcome);
+      else this.#settle(assignment, outcome);
+      return false;
+    }
   }
 
   /** It has a lane of the slot from now on. */

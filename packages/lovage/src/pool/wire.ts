@@ -105,7 +105,20 @@ export interface HowEnded {
   readonly began: boolean;
 }
 
-export function writeOutcome(outcome: Outcome, { left, began }: HowEnded): Parts {
+export function writeOutcome(outcome: Outcome, how: HowEnded): Parts {
+  try {
+    return written(outcome, how);
+  } catch {
+    return written({ ...outcome, next: outcome.next.map(asData) }, how);
+  }
+}
+
+/** A message whose headers somebody made of what is no data, as JSON has them. */
+function asData(message: Outcome['next'][number]): Outcome['next'][number] {
+  return { ...message, headers: JSON.parse(JSON.stringify(message.headers)) as typeof message.headers };
+}
+
+function written(outcome: Outcome, { left, began }: HowEnded): Parts {
   const { results, next, openings, parts } = outcome;
   const [result] = results;
   const isShort =

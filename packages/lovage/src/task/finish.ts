@@ -69,12 +69,13 @@ const textOf = (attempt: Attempt, value: unknown): string =>
 /** The class of an error as people know it. */
 function typeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'Error';
-  return error.name === 'Error' ? error.constructor.name : error.name;
+  // Whatever is a name or a message there, it is text from here on.
+  return String(error.name === 'Error' ? error.constructor.name : error.name);
 }
 
 function messageOf(error: unknown): string {
   try {
-    return error instanceof Error ? error.message : String(error);
+    return String(error instanceof Error ? error.message : error);
   } catch {
     return 'something that has no text';
   }

@@ -84,6 +84,14 @@ describe('an outcome', () => {
   });
 });
 
+test('what follows a task and has headers that are no data goes on with those that are', () => {
+  const headers = { kept: { deep: [1] }, lost: () => 1 };
+  const message = { exchange: '', routingKey: 'q', headers, properties: {}, body: bytes('next') };
+  const outcome = outcomeOf('RETRY', { next: [message] as unknown as Outcome['next'] });
+  const [next] = readOutcome(arrived(writeOutcome(outcome, { left: false, began: true }))).outcome.next;
+  expect(next?.headers).toEqual({ kept: { deep: [1] } });
+});
+
 test('a reason to stop is an error of the same class on the other side', () => {
   const killed = new TaskRevokedError('no', { signal: 'SIGKILL' });
   expect(errorOf(abortReasonOf(killed))).toMatchObject({ name: 'TaskRevokedError', message: 'no', signal: 'SIGKILL' });

@@ -116,6 +116,16 @@ describe('a task that throws', () => {
     expect(meta?.traceback).toContain('TypeError: no good');
   });
 
+  test('has a name and a message that are texts, whatever they are', async () => {
+    const { task, run } = world();
+    task('odd', () => {
+      throw Object.assign(new Error(), { name: 7n, message: () => 'no text' });
+    });
+    const outcome = await run('odd');
+    expect(outcome).toMatchObject({ state: 'FAILURE', error: { type: '7', message: "() => 'no text'" } });
+    expect(outcome.results).toHaveLength(1);
+  });
+
   test('is expected when the class is among its throws', async () => {
     const { task, run } = world();
     task('boom', { throws: [RangeError] }, () => {
