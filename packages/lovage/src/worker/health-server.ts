@@ -57,11 +57,7 @@ async function listening(server: Server, { host, port }: Address): Promise<void>
 }
 
 /** Listens, and gives up on requests that take longer than `patience` (ms) to come. Throws ConfigurationError when the port cannot be had. */
-export async function serveHealth(
-  health: Health,
-  address: Address,
-  patience: number = REQUEST_MS,
-): Promise<HealthServer> {
+export async function serveHealth(health: Health, address: Address, patience: number = REQUEST_MS): Promise<HealthServer> {
   const server = createServer(
     {
       requestTimeout: patience,

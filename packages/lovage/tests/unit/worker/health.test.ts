@@ -86,8 +86,7 @@ describe('the health of a worker', () => {
     await using taken = createServer();
     await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done));
     const other = (taken.address() as AddressInfo).port;
-    for (const bad of [other, 70_000])
-      await expect(startWorker(app, { healthPort: bad })).rejects.toThrow(ConfigurationError);
+    for (const bad of [other, 70_000]) await expect(startWorker(app, { healthPort: bad })).rejects.toThrow(ConfigurationError);
   });
 
   it('is told although others hold all connections and ask nothing', async () => {
