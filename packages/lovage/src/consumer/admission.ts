@@ -113,8 +113,9 @@ export class Admission implements Disposable {
   }
 
   #hold(entry: Entry, until: number, why: 'eta' | 'rate'): void {
-    // A suspect has the worker for itself, so it does not wait here.
+    // A suspect has the worker for itself, so it does not wait here. When it comes again its turn has come, and it needs no other.
     if (entry.request.attempts > 1 && this.#gates.parks) {
+      if (why === 'rate') this.#gates.rates.reserve(entry.request.task, entry.key, until);
       this.#park(entry, until);
       return;
     }

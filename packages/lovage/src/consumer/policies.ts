@@ -22,9 +22,11 @@ export class Policies {
   of(definition: TaskDefinition): TaskPolicy {
     let policy = this.#made.get(definition);
     if (policy === undefined) {
+      const { settings } = this.#app;
       policy = {
-        ...policyOf(definition.name, this.#app.options(definition), this.#app.settings),
+        ...policyOf(definition.name, this.#app.options(definition), settings),
         ...this.#changes.get(definition.name),
+        ...(settings.workerDisableRateLimits ? { rate: undefined } : {}),
       };
       this.#made.set(definition, policy);
     }

@@ -230,6 +230,26 @@ describe('a rate limit', () => {
     expect(starts.map((at, index) => at - began >= 50 * index - 5)).toEqual([true, true, true, true, true]);
   });
 
+  it('lets a message that was started before run in its turn, although it waits for that in the broker', async () => {
+    await using h = await harness();
+    h.task('limited', (job) => success(job), { rateLimit: 4 });
+    await h.start();
+    const first = await h.call('limited');
+    await soon(async () => expect(await h.state(first)).toBe('SUCCESS'));
+    const suspect = await h.call('limited', { 'x-lovage-attempts': 1 });
+    await soon(async () => expect(await h.state(suspect)).toBe('SUCCESS'));
+    await soon(async () => expect(await h.counts()).toEqual(empty));
+  });
+
+  it('is none with workerDisableRateLimits, whatever a command says', async () => {
+    await using h = await harness({ settings: { workerDisableRateLimits: true } });
+    h.task('limited', (job) => success(job), { rateLimit: '1/h' });
+    const consumer = await h.start();
+    consumer.flow.change('limited', { rate: 1 / 3600 });
+    const ids = [await h.call('limited'), await h.call('limited'), await h.call('limited')];
+    for (const id of ids) await soon(async () => expect(await h.state(id)).toBe('SUCCESS'));
+  });
+
   it('parks what is far from its turn, so that memory and slots stay free', async () => {
     await using h = await harness();
     h.task('limited', (job) => success(job), { rateLimit: '1/m' });
