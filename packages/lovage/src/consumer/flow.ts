@@ -440,7 +440,8 @@ export class Flow {
       log.debug('The start of task {id} was not noted: {error}', { id: entry.request.id, error: String(error) });
       return;
     }
-    if (entry.state === 'done' || entry.delivery === undefined) return;
+    // Given back meanwhile, or revoked.
+    if (!isWaiting(entry.state) || entry.delivery === undefined) return;
     this.#slots.add(entry);
     this.#adjust();
   }
