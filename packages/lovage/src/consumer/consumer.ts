@@ -164,8 +164,8 @@ export class Consumer implements AsyncDisposable {
     const others = [...this.#paused].filter((name) => name !== added.name);
     this.#paused = new Set(isPaused ? [...others, added.name] : others);
     this.flow.closeTo(this.#paused);
-    // Without a line, the next one takes it along.
-    if (!isPaused) await this.#subscription?.add(added.name);
+    // Without a line, the next one takes it along. A worker that stops takes nothing more.
+    if (!isPaused && !this.#stopping) await this.#subscription?.add(added.name);
   }
 
   /** Takes nothing more from this queue; what is in hand of it goes on. */
