@@ -109,6 +109,8 @@ export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}
       if (workerRedirectStdouts) closing.use(redirectConsole(workerRedirectStdoutsLevel));
     },
     facts: (facts) => {
+      // Before the first task, and after the modules: what those leave behind is an error of the start.
+      closing.use(catchStrays());
       if (wanted) print(`${bannerOf(worker, source, { facts, version, listTasks })}\n`);
       prepared?.();
     },
@@ -116,7 +118,6 @@ export async function runWorkerProgram(app: Lovage, options: ProgramOptions = {}
   closing.use(installSignals(worker, signals));
   try {
     await worker.start(moments);
-    closing.use(catchStrays());
   } catch (error) {
     // A stop during the start is no error of the start.
     if (worker.failure !== undefined) {

@@ -113,7 +113,7 @@ export class Worker implements AsyncDisposable {
    */
   terminate(cause = 'terminate'): Promise<void> {
     const seconds = this.#settings?.workerSoftShutdownTimeout ?? 0;
-    const soft = this.#soft === undefined && !this.#cold && seconds > 0 && (this.#host?.pool?.running ?? 0) > 0;
+    const soft = this.#soft === undefined && !this.#cold && seconds > 0 && this.#runs;
     if (!soft) return this.#terminateNow(cause);
     log.warning('worker: Soft shutdown ({cause}): running tasks are aborted in {seconds} seconds.', { cause, seconds });
     this.#soft = after(seconds, () => void this.#terminateNow(cause), { ref: true });
@@ -135,8 +135,7 @@ export class Worker implements AsyncDisposable {
   #terminateNow(cause: string): Promise<void> {
     if (!this.#cold && this.#state !== 'stopped') {
       this.#cold = true;
-      const running = this.#host?.pool?.running ?? 0;
-      const expected = running > 0 ? WORKER_EXIT.interrupted : WORKER_EXIT.clean;
+      const expected = this.#runs ? WORKER_EXIT.interrupted : WORKER_EXIT.clean;
       this.#tellStopping(cause, 'cold', this.#failure === undefined ? expected : WORKER_EXIT.failure);
       this.#abort.abort(new ShutdownError('The worker was told to stop at once.'));
     }
@@ -153,6 +152,11 @@ export class Worker implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop('dispose');
+  }
+
+  /** Does a task run, in the pool or beside it in a process of its own? */
+  get #runs(): boolean {
+    return this.#host?.consumer?.flow.runs === true;
   }
 
   get #exitCode(): number {
@@ -193,8 +197,10 @@ export class Worker implements AsyncDisposable {
       };
       const steps = workerSteps([...this.#source.steps(), ...(this.#options.steps ?? [])]);
       this.#blueprint = withParts(await startOrdered(withFacts(steps, told), host, this.#abort.signal), parts);
-      await settled(host.beforeReady, this.#abort.signal);
+      // It has taken its first tasks, perhaps: a stop lets them end, and an error that ends a part ends the worker.
       this.#state = 'running';
+      await settled(host.beforeReady, this.#abort.signal);
+      if (this.#stopping !== undefined) return;
       this.#started.resolve();
       log.info('{hostname} ready.', { hostname: this.hostname });
       signals.workerReady.emit(() => ({ hostname: this.hostname }));
@@ -235,6 +241,7 @@ export class Worker implements AsyncDisposable {
       peers: undefined,
       consumerSteps: [...lineSteps, ...this.#source.consumerSteps(), ...(this.#options.consumerSteps ?? [])],
       fail: (error) => {
+        if (this.#state === 'starting') this.#failStart(error);
         if (this.#state !== 'running') return;
         this.#failure = error;
         log.fatal('Unrecoverable error: {error}', { error });
@@ -249,6 +256,13 @@ export class Worker implements AsyncDisposable {
     };
   }
 
+  /** A part failed while others still start: there is nothing to start for. Whoever waits for the start is told. */
+  #failStart(error: Error): void {
+    if (this.#stopping !== undefined || this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#abort.abort(error);
+  }
+
   #tellStopping(cause: string, how: 'warm' | 'cold', exitCode: number): void {
     log.warning('worker: {how} shutdown ({cause})', { how: how === 'warm' ? 'Warm' : 'Cold', cause });
     const { hostname } = this;
@@ -261,7 +275,7 @@ export class Worker implements AsyncDisposable {
       this.#closed.resolve(this.#exitCode);
       return;
     }
-    if (!this.#cold) this.#tellStopping(cause, 'warm', 0);
+    if (!this.#cold) this.#tellStopping(cause, 'warm', this.#failure === undefined ? WORKER_EXIT.clean : WORKER_EXIT.failure);
     if (this.#state === 'starting') {
       // Nothing was taken yet: the start is broken off, and takes down what it had started.
       this.#abort.abort(new ShutdownError('The worker was stopped while it started.'));

@@ -5,12 +5,15 @@ import { describe, expect, it, vi } from 'vitest';
 import { Lovage, type SettingsInput } from '../../../src/app/index.ts';
 import { uuid } from '../../../src/util/index.ts';
 import {
+  type Bootstep,
   type ProgramOptions,
+  type RunOptions,
   runWorkerProgram,
   type SignalOptions,
   type SignalSource,
   startWorker,
   WORKER_EXIT,
+  type WorkerHost,
 } from '../../../src/worker/index.ts';
 import { soon } from '../../support/worker-app.ts';
 
@@ -20,6 +23,8 @@ interface Program extends AsyncDisposable {
   /** `how cause exitCode` of each announcement. */
   readonly told: readonly string[];
   send(signal: NodeJS.Signals): void;
+  /** Has the task begun? */
+  started(): boolean;
   /** Messages that wait. */
   waiting(): Promise<number>;
 }
@@ -59,6 +64,7 @@ async function program(
     exit,
     told,
     send: (signal) => void source.emit(signal, signal),
+    started: () => started.mock.calls.length > 0,
     waiting: async () => (await (await app.openBroker('read')).count('celery'))?.ready ?? 0,
     [Symbol.asyncDispose]: () => app.close(),
   };
@@ -105,6 +111,32 @@ describe('a worker program', () => {
   it('waits softly before it is cold, until the next signal', async () => {
     await using p = await program({ settings: { workerSoftShutdownTimeout: 3600 } });
     p.send('SIGQUIT');
+    p.send('SIGQUIT');
+    expect(await p.exit).toBe(WORKER_EXIT.interrupted);
+    expect(p.told).toEqual(['warm SIGQUIT 0', 'cold SIGQUIT 3']);
+  });
+
+  it('waits softly for a task that runs beside the pool, too', async () => {
+    const beside: Bootstep<WorkerHost> = {
+      name: 'beside',
+      requires: ['pool'],
+      start: async ({ pool, parts }) => {
+        if (pool !== undefined)
+          Object.assign(pool, {
+            alone: async (job: Parameters<typeof pool.run>[0], { signal, onStart }: RunOptions) =>
+              parts.execute(job, { signal, ...(onStart === undefined ? {} : { onStart }) }),
+          });
+      },
+    };
+    await using p = await program({
+      idle: true,
+      settings: { workerSoftShutdownTimeout: 3600 },
+      more: { steps: [beside] },
+    });
+    await p.app.sendTask('busy', { headers: { 'x-lovage-attempts': 1 } });
+    await soon(() => expect(p.started()).toBe(true));
+    p.send('SIGQUIT');
+    expect(p.told).toEqual(['warm SIGQUIT 0']);
     p.send('SIGQUIT');
     expect(await p.exit).toBe(WORKER_EXIT.interrupted);
     expect(p.told).toEqual(['warm SIGQUIT 0', 'cold SIGQUIT 3']);
