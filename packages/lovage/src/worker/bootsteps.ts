@@ -1,13 +1,17 @@
 // Bootsteps: the parts of a program, started in a stable order and stopped in the reverse one. The order is that of declaration, bent
 // only where `requires` says so. When one part fails to start, those before it are stopped.
-import { ConfigurationError, didYouMean, logger } from '../util/index.ts';
+import { after, ConfigurationError, didYouMean, logger, orAborted, type Timer } from '../util/index.ts';
 
 const log = logger('worker');
+/** Seconds that a part gets to heed that its start is broken off. */
+const START_GRACE = 5;
 
 /** What a started part leaves behind. */
 export interface Running extends AsyncDisposable {
   /** Its stop is waited for even when the worker is in a hurry: it is bounded by itself, and what it leaves behind would do harm. @default false */
   readonly isAwaited?: boolean;
+  /** Its drain is waited for beyond the abort of its signal: it ends by itself soon after. @default false */
+  readonly isDrainAwaited?: boolean;
   /** Take nothing more and finish what runs, until the signal aborts. */
   drain?(signal: AbortSignal): Promise<void>;
   /** Merged into the worker's statistics. */
@@ -61,7 +65,7 @@ interface Started {
 export interface Blueprint extends AsyncDisposable {
   /** Names of the steps that were started, in order. */
   readonly names: readonly string[];
-  /** Drains in reverse order, one after the other. Rejects with the signal's reason. */
+  /** Drains in reverse order, one after the other; whoever has not drained when the signal aborts is left behind. Never rejects. */
   drain(signal: AbortSignal): Promise<void>;
   info(): Readonly<Record<string, unknown>>;
   /** Stops all in reverse order. A part that has not stopped when the signal aborts is left to itself; those behind it get their moment. */
@@ -82,6 +86,47 @@ async function stopAll(started: readonly Started[], program: string, hurry?: Abo
       // One part that cannot stop must not keep the others open.
       log.error('Error on stopping {name}: {error}', { name, error });
     }
+  }
+}
+
+/** One part that cannot drain, or does not end it, must not keep the others from it. */
+async function drainAll(started: readonly Started[], program: string, limit: AbortSignal): Promise<void> {
+  for (const { name, running } of started.toReversed()) {
+    try {
+      const draining = running.drain?.(limit);
+      if (draining === undefined) continue;
+      await (running.isDrainAwaited === true ? draining : orLeft(draining, limit));
+    } catch (error) {
+      if (error === LEFT) log.warning('{name} did not drain in time, and is left to itself.', { name });
+      else if (limit.aborted) log.debug('| {program}: Draining {name} ended early.', { program, name });
+      else log.error('Error on draining {name}: {error}', { name, error });
+    }
+  }
+}
+
+/** The start of one step. One that never ends must not keep a worker from stopping: it is left behind, and stopped should it start after all. */
+async function begun<Host>(step: Bootstep<Host>, host: Host, signal: AbortSignal): Promise<Running | undefined> {
+  const starting = Promise.resolve(step.start(host, signal));
+  const left = new AbortController();
+  let timer: Timer | undefined;
+  const hurry = (): void => {
+    timer = after(START_GRACE, () => left.abort(signal.reason), { ref: true });
+  };
+  if (signal.aborted) hurry();
+  else signal.addEventListener('abort', hurry, { once: true });
+  try {
+    return (await orAborted(starting, left.signal)) ?? undefined;
+  } catch (error) {
+    if (left.signal.aborted) {
+      log.warning('{name} did not end its start, and is left to itself.', { name: step.name });
+      starting
+        .then((late) => late?.[Symbol.asyncDispose]())
+        .catch((cause: unknown) => log.debug('A start ended late: {error}', { error: String(cause) }));
+    }
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', hurry);
+    timer?.cancel();
   }
 }
 
@@ -127,7 +172,7 @@ export async function startOrdered<Host>(
     try {
       signal.throwIfAborted();
       log.debug('| {program}: Starting {name}', { program, name: step.name });
-      const running = await step.start(host, signal);
+      const running = await begun(step, host, signal);
       names.push(step.name);
       if (running) started.push({ name: step.name, running });
     } catch (error) {
@@ -138,9 +183,7 @@ export async function startOrdered<Host>(
   let stopping: Promise<void> | undefined;
   return {
     names,
-    drain: async (limit) => {
-      for (const { running } of started.toReversed()) await running.drain?.(limit);
-    },
+    drain: (limit) => drainAll(started, program, limit),
     info: () => Object.assign({}, ...started.map(({ running }) => running.info?.() ?? {})) as Readonly<Record<string, unknown>>,
     stop: (hurry) => {
       stopping ??= stopAll(started, program, hurry);

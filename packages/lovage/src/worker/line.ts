@@ -2,7 +2,7 @@
 // built in and only mark places: `connection` (the broker answers, the queues are declared) and `tasks` (the first take is armed). A
 // step comes between them unless it requires `tasks`, or a step that does; so what tasks need is there before the first one comes.
 import type { LineSteps } from '../consumer/index.ts';
-import { ConfigurationError, LovageError } from '../util/index.ts';
+import { ConfigurationError, deadline, LovageError, ShutdownError } from '../util/index.ts';
 import { type Blueprint, type Bootstep, orderSteps, startOrdered } from './bootsteps.ts';
 import type { ConsumerHost, WorkerHost } from './host.ts';
 
@@ -10,6 +10,8 @@ import type { ConsumerHost, WorkerHost } from './host.ts';
 export const CONNECTION = 'connection';
 /** Name of the step that stands for the taking of tasks. */
 export const TASKS = 'tasks';
+/** Seconds that the steps of a line that is gone get to stop. */
+const CLOSE_PATIENCE = 5;
 
 const mark = (name: string, requires: readonly string[] = []): Bootstep<ConsumerHost> => ({
   name,
@@ -70,7 +72,9 @@ export function createLine(own: readonly Bootstep<ConsumerHost>[], worker: Worke
     lost: async () => {
       const ending = open.toReversed();
       open = [];
-      for (const blueprint of ending) await blueprint[Symbol.asyncDispose]();
+      // What hangs with a line that is dead must not keep the next one from being opened.
+      using limit = deadline(CLOSE_PATIENCE, () => new ShutdownError('The line is gone.'));
+      for (const blueprint of ending) await blueprint.stop(limit.signal);
     },
     info: () => Object.assign({}, ...open.map((blueprint) => blueprint.info())) as Readonly<Record<string, unknown>>,
   };

@@ -1,9 +1,8 @@
 // The end of a worker's parts: they drain, as long as they may, and are closed, in a time that is bounded: a broker that is dead must not
 // keep a worker.
-import { deadline, logger, ShutdownError } from '../util/index.ts';
+import { deadline, ShutdownError } from '../util/index.ts';
 import type { Blueprint } from './bootsteps.ts';
 
-const log = logger('worker');
 /** Seconds that closing gets at least, after a drain in time and after one that was not. */
 const CLOSING = { inTime: 2, late: 1 };
 
@@ -30,8 +29,6 @@ async function drain(blueprint: Blueprint, seconds: number | undefined, signal: 
   const late = (): Error =>
     new ShutdownError(`The worker stops, and the task did not end within ${seconds} seconds (shutdownTimeout).`);
   using limit = deadline(seconds, late, signal, { ref: true });
-  await blueprint
-    .drain(limit.signal)
-    .catch((error: unknown) => log.warning('Draining ended early: {error}', { error: String(error) }));
+  await blueprint.drain(limit.signal);
   return limit.signal.aborted;
 }

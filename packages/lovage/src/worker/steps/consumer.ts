@@ -40,6 +40,7 @@ export const consumerStep: Bootstep<WorkerHost> = {
     }
     return {
       info: () => ({ ...consumer.info(), ...line?.info() }),
+      isDrainAwaited: true,
       drain: async (limit) => {
         try {
           await consumer.drain(limit);

@@ -1,5 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type Bootstep, orderSteps, startSteps } from '../../../src/worker/bootsteps.ts';
+
+afterEach(() => void vi.useRealTimers());
 
 type Log = string[];
 const signal = new AbortController().signal;
@@ -64,6 +66,66 @@ describe('a blueprint', () => {
     const blueprint = await startSteps([step('a'), stuck, step('c')], log, signal);
     await blueprint[Symbol.asyncDispose]();
     expect(log).toEqual(['start a', 'start c', 'stop c', 'stop a']);
+  });
+
+  it('drains the others although one cannot drain', async () => {
+    const log: Log = [];
+    const stuck = step('b', [], {
+      start: async () => ({
+        drain: () => Promise.reject(new Error('stuck')),
+        [Symbol.asyncDispose]: async () => void log.push('stop b'),
+      }),
+    });
+    const blueprint = await startSteps([step('a'), stuck, step('c')], log, signal);
+    await blueprint.drain(signal);
+    await blueprint[Symbol.asyncDispose]();
+    expect(log).toEqual(['start a', 'start c', 'drain c', 'drain a', 'stop c', 'stop b', 'stop a']);
+  });
+
+  it('leaves a part behind that does not end its drain, but for one that ends it by itself', async () => {
+    const log: Log = [];
+    const limit = new AbortController();
+    const last = Promise.withResolvers<void>();
+    const hangs = step('b', [], {
+      start: async () => ({ drain: () => new Promise(() => undefined), [Symbol.asyncDispose]: async () => undefined }),
+    });
+    const finishes = step('c', [], {
+      start: async () => ({
+        isDrainAwaited: true,
+        drain: async () => {
+          await last.promise;
+          log.push('drain c');
+        },
+        [Symbol.asyncDispose]: async () => undefined,
+      }),
+    });
+    const blueprint = await startSteps([step('a'), hangs, finishes], log, signal);
+    const drained = blueprint.drain(limit.signal);
+    limit.abort(new Error('late'));
+    last.resolve();
+    await drained;
+    expect(log).toEqual(['start a', 'drain c', 'drain a']);
+  });
+
+  it('leaves a step behind that never ends its start, and stops it should it start after all', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const log: Log = [];
+    const stop = new AbortController();
+    const late = Promise.withResolvers<void>();
+    const hangs = step('b', [], {
+      start: async () => {
+        await late.promise;
+        return { [Symbol.asyncDispose]: async () => void log.push('stop b') };
+      },
+    });
+    const starting = startSteps([step('a'), hangs, step('c')], log, stop.signal);
+    stop.abort(new Error('enough'));
+    const told = expect(starting).rejects.toThrow('enough');
+    await vi.advanceTimersByTimeAsync(6000);
+    await told;
+    expect(log).toEqual(['start a', 'stop a']);
+    late.resolve();
+    await vi.waitFor(() => expect(log).toEqual(['start a', 'stop a', 'stop b']));
   });
 
   it('leaves out steps that are not enabled', async () => {

@@ -1,9 +1,17 @@
 // Steps that live as long as a line to the broker, in whole workers on the memory drivers.
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Lovage } from '../../../src/app/index.ts';
 import { uuid } from '../../../src/util/index.ts';
-import { type Bootstep, type ConsumerHost, describeBlueprints, startWorker } from '../../../src/worker/index.ts';
-import { orderConsumerSteps } from '../../../src/worker/line.ts';
+import {
+  type Bootstep,
+  type ConsumerHost,
+  describeBlueprints,
+  startWorker,
+  type WorkerHost,
+} from '../../../src/worker/index.ts';
+import { createLine, orderConsumerSteps } from '../../../src/worker/line.ts';
+
+afterEach(() => void vi.useRealTimers());
 
 function appOf(): Lovage {
   const name = uuid();
@@ -44,6 +52,22 @@ describe('the order of the steps of a consumer', () => {
   it('refuses a step that requires what is not there', () => {
     expect(() => names(step([], 'a', ['conection']))).toThrow("Did you mean 'connection'");
   });
+});
+
+it('a step that hangs with its line does not keep the next one from being opened', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const log: string[] = [];
+  const hangs: Bootstep<ConsumerHost> = {
+    name: 'hangs',
+    start: async () => ({ [Symbol.asyncDispose]: () => new Promise(() => undefined) }),
+  };
+  const line = createLine([step(log, 'a'), hangs, step(log, 'b')], { hostname: 'w1@box' } as WorkerHost);
+  await line?.connected(new AbortController().signal);
+  const lost = line?.lost();
+  await vi.advanceTimersByTimeAsync(6000);
+  await lost;
+  await line?.connected(new AbortController().signal);
+  expect(log).toEqual(['start a 1', 'start b 1', 'stop b', 'stop a', 'start a 2', 'start b 2']);
 });
 
 describe('steps of a consumer', () => {
