@@ -10,8 +10,9 @@ type Kwargs = Readonly<Record<string, unknown>>;
 
 /**
  * A message about to leave, or gone. Told in the process that makes the call, for everything that it publishes itself. What follows
- * a task (retries, callbacks, the next step of a chain) is not told where broker and results are one database: it leaves with the
- * task's result in one transaction, and there is no moment before or after it. Middleware that wraps the publish sees every call.
+ * a task (retries, callbacks, the next step of a chain) leaves with the task's result, and is told of where the task ran on the worker's
+ * own event loop; of a task in a process or thread of the pool only the event task-sent tells. Middleware that wraps the publish sees
+ * every call.
  */
 export interface PublishPayload {
   readonly task: string;
