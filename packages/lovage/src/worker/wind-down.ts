@@ -11,7 +11,7 @@ export async function windDown(blueprint: Blueprint, seconds: number | null, sig
   const began = performance.now();
   const isLate = await drain(blueprint, seconds ?? undefined, signal);
   if (seconds === null && !isLate) {
-    await blueprint[Symbol.asyncDispose]();
+    await blueprint.stop(signal);
     return;
   }
   const rest = (seconds ?? 0) - (performance.now() - began) / 1000;
