@@ -1,7 +1,7 @@
 // The line to the broker, one explicit state machine; every change of state is in #run, and nobody else connects:
 //   connecting → subscribed → lost → (waiting →) connecting … → stopped
 // What runs goes on across a reconnect. A watchdog breaks a line on which nothing comes although there is something to do.
-import type { Subscription } from '../broker/index.ts';
+import type { Subscription, Topology } from '../broker/index.ts';
 import type { Pool } from '../pool/index.ts';
 import {
   after,
@@ -69,6 +69,11 @@ export interface ConsumerOptions {
 }
 
 const DEFAULT_WATCHDOG = 15;
+
+/** Does RabbitMQ give this queue's messages to one consumer at a time? To all others nothing comes, however many wait. */
+function feedsOneOnly(name: string, { queues }: Topology): boolean {
+  return queues.some((queue) => queue.name === name && queue.arguments['x-single-active-consumer'] === true);
+}
 
 function lostForGood(cause: unknown): BrokerConnectionError {
   return new BrokerConnectionError(
@@ -508,7 +513,8 @@ export class Consumer implements AsyncDisposable {
       this.#subscription === subscription && this.flow.hungry && this.#clock.monotonic() - this.#lastBatch > patience * 1000;
     if (subscription === undefined || !silent()) return;
     const { broker } = this.#options.app;
-    const names = this.#options.app.queues().names.filter((name) => !this.#paused.has(name));
+    const { names: all, topology } = this.#options.app.queues();
+    const names = all.filter((name) => !this.#paused.has(name) && !feedsOneOnly(name, topology));
     const counts = await orAborted(Promise.all(names.map((name) => broker.count(name))), AbortSignal.timeout(patience * 1000));
     const waiting = counts.reduce((sum, count) => sum + (count?.ready ?? 0), 0);
     if (waiting === 0 || !silent()) return;

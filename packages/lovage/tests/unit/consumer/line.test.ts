@@ -1,9 +1,9 @@
 // The line to the broker: lost, refused, deaf; and a store that is away.
 import { describe, expect, it } from 'vitest';
 import { deadLetterQueue } from '../../../src/broker/index.ts';
-import type { LineState } from '../../../src/consumer/index.ts';
+import { Consumer, type LineState, type WorkerApp } from '../../../src/consumer/index.ts';
 import { attemptNumber } from '../../../src/result/index.ts';
-import { BackendError, BrokerConnectionError, EncodeError, TopologyMismatchError } from '../../../src/util/index.ts';
+import { BackendError, BrokerConnectionError, EncodeError, TopologyMismatchError, uuid } from '../../../src/util/index.ts';
 import { cuttable, failingPuts } from '../../support/faulty.ts';
 import { outcomeOf } from '../../support/jobs.ts';
 import { harness, soon, success } from '../../support/worker-app.ts';
@@ -163,6 +163,33 @@ describe('a lost line', () => {
     await soon(() => expect(line.opened()).toBe(3));
     const id = await h.call('add');
     await soon(async () => expect(await h.state(id)).toBe('SUCCESS'));
+  });
+
+  it('on which nothing comes is left alone where RabbitMQ feeds another consumer of the queue only', async () => {
+    const asked: string[] = [];
+    const other = `other-${uuid()}`;
+    const sole = `sole-${uuid()}`;
+    await using h = await harness({
+      broker: (broker) => ({
+        ...broker,
+        count: (queue) => {
+          asked.push(queue);
+          return broker.count(queue);
+        },
+      }),
+    });
+    const queues = [
+      { name: sole, durable: true, arguments: { 'x-single-active-consumer': true } },
+      { name: other, durable: true, arguments: {} },
+    ];
+    const app: WorkerApp = {
+      ...h.app,
+      queues: () => ({ names: [sole, other], topology: { exchanges: [], queues, bindings: [] } }),
+    };
+    await using consumer = new Consumer({ app, pool: h.pool, hostname: 'celery@test', watchdog: 0.03 });
+    await consumer.ready;
+    await soon(() => expect(asked.length).toBeGreaterThan(1));
+    expect([consumer.connections, new Set(asked)]).toEqual([1, new Set([other])]);
   });
 
   it('that is deaf is noticed: slots are free, tasks wait, and nothing comes', async () => {
