@@ -114,18 +114,20 @@ describe('a blueprint', () => {
     const late = Promise.withResolvers<void>();
     const hangs = step('b', [], {
       start: async () => {
+        log.push('start b');
         await late.promise;
         return { [Symbol.asyncDispose]: async () => void log.push('stop b') };
       },
     });
     const starting = startSteps([step('a'), hangs, step('c')], log, stop.signal);
-    stop.abort(new Error('enough'));
     const told = expect(starting).rejects.toThrow('enough');
+    await vi.waitFor(() => expect(log).toContain('start b'));
+    stop.abort(new Error('enough'));
     await vi.advanceTimersByTimeAsync(6000);
     await told;
-    expect(log).toEqual(['start a', 'stop a']);
+    expect(log).toEqual(['start a', 'start b', 'stop a']);
     late.resolve();
-    await vi.waitFor(() => expect(log).toEqual(['start a', 'stop a', 'stop b']));
+    await vi.waitFor(() => expect(log).toEqual(['start a', 'start b', 'stop a', 'stop b']));
   });
 
   it('leaves out steps that are not enabled', async () => {
