@@ -2,13 +2,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Lovage } from '../../../src/app/index.ts';
 import { uuid } from '../../../src/util/index.ts';
-import {
-  type Bootstep,
-  type ConsumerHost,
-  describeBlueprints,
-  startWorker,
-  type WorkerHost,
-} from '../../../src/worker/index.ts';
+import { type Bootstep, type ConsumerHost, describeBlueprints, startWorker, type WorkerHost } from '../../../src/worker/index.ts';
 import { createLine, orderConsumerSteps } from '../../../src/worker/line.ts';
 
 afterEach(() => void vi.useRealTimers());
