@@ -15,11 +15,15 @@ export interface Output {
   style(format: 'bold' | 'dim' | 'green' | 'red' | 'yellow', text: string): string;
 }
 
+/** Line ends of Unicode, and what lets a terminal show the text behind it in another order than it has. */
+const isMisleading = (code: number): boolean => (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+
 /** Text from a message, a name or an error, made safe for one line of a terminal. */
 export function printable(text: string): string {
   return Array.from(stripVTControlCharacters(text), (character) => {
     const code = character.codePointAt(0) ?? 0;
-    return code < 32 || (code >= 127 && code < 160) ? `\\x${code.toString(16).padStart(2, '0')}` : character;
+    if (code < 32 || (code >= 127 && code < 160)) return `\\x${code.toString(16).padStart(2, '0')}`;
+    return isMisleading(code) ? `\\u${code.toString(16)}` : character;
   }).join('');
 }
 
@@ -38,9 +42,9 @@ function forJson(this: unknown, key: string, value: unknown): unknown {
   return value;
 }
 
-/** C1 control characters are valid in JSON and drive some terminals. */
+/** C1 control characters, and those that turn the order of a text, are valid in JSON and drive some terminals. */
 function escapeC1(text: string): string {
-  return text.replaceAll(/[\u007f-\u009f\u2028\u2029]/g, (character) => {
+  return text.replaceAll(/[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }

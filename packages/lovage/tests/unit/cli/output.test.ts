@@ -12,6 +12,15 @@ test('control characters never reach the terminal raw', () => {
   }
 });
 
+test('nothing in a name turns the order of the text behind it', () => {
+  const turned = 'safe\u202egnp.exe\u2066\u2028';
+  expect(printable(turned)).toBe(String.raw`safe\u202egnp.exe\u2066\u2028`);
+  expect(toJson(turned)).toBe(String.raw`"safe\u202egnp.exe\u2066\u2028"`);
+  expect(JSON.parse(toJson(turned))).toBe(turned);
+  // Hebrew, and the marks that people write themselves, stay.
+  expect(printable('\u05e9\u200f')).toBe('\u05e9\u200f');
+});
+
 test('integers of any size are numbers in JSON, bytes are base64', () => {
   expect(toJson({ big: 2n ** 80n, bytes: new Uint8Array([1, 2, 3]), buffer: Buffer.from('hi') })).toBe(
     '{"big":1208925819614629174706176,"bytes":"AQID","buffer":"aGk="}',
