@@ -46,6 +46,7 @@ export class Ends {
   readonly #options: EndsOptions;
   readonly #settler: Settler;
   #commits = 0;
+  #unwritten = 0;
 
   constructor(options: EndsOptions) {
     this.#options = options;
@@ -56,6 +57,11 @@ export class Ends {
   /** Ends that are being written. */
   get pending(): number {
     return this.#commits;
+  }
+
+  /** Ends of tasks that could not be written before the worker left: their messages come again. */
+  get unwritten(): number {
+    return this.#unwritten;
   }
 
   /** A verdict, and nothing else. */
@@ -122,6 +128,7 @@ export class Ends {
     entry.state = 'done';
     const newer = entry.acked || entry.delivery === settlement?.delivery ? undefined : entry.delivery;
     if (settled === 'given-up') {
+      if (this.#options.giveUp.aborted) this.#unwritten++;
       this.#options.app.guard?.returned(entry.original);
       if (newer !== undefined) this.say(newer, GIVE_BACK);
     } else if (newer !== undefined) this.say(newer, countedOnce(answer, newer, entry));

@@ -247,9 +247,9 @@ export class Flow {
     await Promise.all([...late, ...unstarted.map(({ delivery }) => delivery)].map((delivery) => this.#ends.giveBack(delivery)));
   }
 
-  /** Running tasks that a shutdown broke off. */
+  /** Running tasks that a shutdown broke off, and those whose ends it left unwritten. */
   get interrupted(): number {
-    return this.#interrupted;
+    return this.#interrupted + this.#ends.unwritten;
   }
 
   /** What comes from these queues, and what has not started of them, is given back. */

@@ -6,6 +6,6 @@ export const WORKER_EXIT = {
   clean: 0,
   /** An error ended it, or nobody waited for it to give back what it held: the broker does that, by lease or connection. */
   failure: 1,
-  /** Running tasks were broken off and their messages given back, by a cold shutdown or at the end of `shutdownTimeout`. */
+  /** Running tasks were broken off and their messages given back, by a cold shutdown or at the end of `shutdownTimeout`; or the ends of some could not be written by then, so that they run again. */
   interrupted: 3,
 } as const;

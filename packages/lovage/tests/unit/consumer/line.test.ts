@@ -273,6 +273,20 @@ describe('a store that is away', () => {
     expect(h.started).toEqual([id]);
   });
 
+  it('until the worker ends leaves the end of a task unwritten, which counts as broken off', async () => {
+    const store = failingPuts();
+    await using h = await harness({ backend: store.wrap });
+    h.task('add', (job) => success(job));
+    await h.start();
+    await h.call('add');
+    await soon(() => expect(store.tries()).toBeGreaterThan(1));
+    expect(h.consumer.flow.interrupted).toBe(0);
+    await expect(h.consumer.drain(AbortSignal.abort(new Error('late')))).rejects.toThrow('late');
+    await h.consumer[Symbol.asyncDispose]();
+    expect(h.consumer.flow.interrupted).toBe(1);
+    expect(await h.counts()).toEqual({ ...empty, ready: 1 });
+  });
+
   it('or that refuses one result for good sends its message to the dead letters and lets the others through', async () => {
     const store = failingPuts();
     store.failing = undefined;
