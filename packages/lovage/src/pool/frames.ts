@@ -27,6 +27,8 @@ export const FRAME = {
   log: 10,
   /** Slot: that job was taken back and is not run. */
   skipped: 11,
+  /** Slot: it ends because of the task with the id in the head, an error of which nobody caught, or which left the process. */
+  culprit: 12,
 } as const;
 
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];

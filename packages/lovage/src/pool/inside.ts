@@ -176,9 +176,10 @@ export class Inside {
     this.#run(frame);
   }
 
-  /** This process ends, and nobody asked it to: says which tasks had begun. */
-  lastWords(): void {
+  /** This process ends, and nobody asked it to: says which tasks had begun, and, where that is known, the id of the one that it ends of. */
+  lastWords(culprit?: string): void {
     for (const { seq, began } of this.#runs.values()) if (began) this.#options.send(FRAME.accept, seq);
+    if (culprit !== undefined) this.#options.send(FRAME.culprit, 0, JSON.stringify(culprit));
     this.#options.flush();
   }
 

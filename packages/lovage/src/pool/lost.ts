@@ -25,13 +25,19 @@ export function lost(message: string, runtime: number, blame?: 'innocent' | 'die
   };
 }
 
-/** The same of one that may have begun in a slot that is gone; `alone`: nothing else ran there. */
+/** The same of one that may have begun in a slot that is gone, which may have said of what; `alone`: nothing else ran there. */
 export function lostWith(
-  { ended }: Slot,
+  { ended, culprit }: Slot,
   end: SlotEnd,
-  { seq, runtime }: Assignment,
+  { seq, job, runtime }: Assignment,
   { alone }: { readonly alone: boolean },
 ): Outcome {
+  if (culprit !== undefined && culprit !== job.request.id)
+    return lost('Its slot was ended by another task: an error that nobody caught, or process.exit.', runtime, 'innocent');
   if (ended) return lost('Its slot was ended because of another task in it.', runtime, 'innocent');
-  return lost(`Worker exited prematurely: ${describeEnd(end)} Job: ${seq}.`, runtime, alone ? 'died' : undefined);
+  return lost(
+    `Worker exited prematurely: ${describeEnd(end)} Job: ${seq}.`,
+    runtime,
+    alone || culprit !== undefined ? 'died' : undefined,
+  );
 }

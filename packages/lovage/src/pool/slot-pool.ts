@@ -18,7 +18,7 @@ import type { EndOutside } from './slots.ts';
 import { statisticsOf } from './statistics.ts';
 import { Supervisor } from './supervisor.ts';
 import { Unbegun } from './unbegun.ts';
-import { abortReasonOf, readOutcome, writeJob } from './wire.ts';
+import { abortReasonOf, readOutcome, readValue, writeJob } from './wire.ts';
 
 /** What a pool of slots is made of. */
 export interface SlotPoolOptions extends Omit<PoolDriverOptions, 'execute'> {
@@ -214,6 +214,7 @@ class SlotPool implements Pool {
     const assignment = this.#open.get(frame.seq);
     if (frame.type === FRAME.free) this.#free(slot, frame.seq);
     else if (frame.type === FRAME.skipped) this.#returned(slot, frame.seq);
+    else if (frame.type === FRAME.culprit) slot.culprit = String(readValue(frame));
     else if (assignment === undefined || assignment.slot !== slot) return;
     else if (frame.type === FRAME.accept) this.#accepted(slot, assignment);
     else if (frame.type === FRAME.done) this.#ended(slot, assignment, frame);

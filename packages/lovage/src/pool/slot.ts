@@ -24,6 +24,8 @@ export interface Slot<Occupant = unknown> {
   jobs: number;
   /** Jobs that began. */
   accepted: number;
+  /** The id of the task that it ends of, in its own words. */
+  culprit: string | undefined;
   /** Why it could not begin, in its own words. */
   failure: string | undefined;
   /** Runs out when it takes too long to start, or to leave. */
@@ -47,6 +49,7 @@ export function slotOf<Occupant>(
     taken: 0,
     jobs: 0,
     accepted: 0,
+    culprit: undefined,
     failure: undefined,
     timer: undefined,
   };

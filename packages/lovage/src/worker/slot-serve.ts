@@ -4,7 +4,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { findApp, type Lovage, tellSlot } from '../app/index.ts';
 import { FRAME, type Frame, Inside, type InsideOptions, type SendFrame, writeValue } from '../pool/index.ts';
-import { execute } from '../task/index.ts';
+import { currentTask, execute } from '../task/index.ts';
 import { ConfigurationError, deadline, orAborted, ShutdownError } from '../util/index.ts';
 import { type RedirectLevel, redirectConsole } from './redirect.ts';
 import { type RecordSink, reportRecords } from './slot-log.ts';
@@ -82,6 +82,14 @@ export interface Serving {
 export function serve(served: Served): Serving {
   const early: Frame[] = [];
   let inside: Inside | undefined;
+  let culprit: string | undefined;
+  // It ends this slot, and another task may run here by now. Where somebody catches it after all, the next turn comes.
+  process.on('uncaughtExceptionMonitor', () => {
+    culprit = currentTask()?.request.id;
+    setImmediate(() => {
+      culprit = undefined;
+    });
+  });
   begin(served).then(
     (begun) => {
       inside = begun;
@@ -97,7 +105,8 @@ export function serve(served: Served): Serving {
       if (inside === undefined) early.push(frame);
       else inside.receive(frame);
     },
-    lastWords: () => inside?.lastWords(),
+    // Whoever calls process.exit is heard here, too.
+    lastWords: () => inside?.lastWords(culprit ?? currentTask()?.request.id),
   };
 }
 

@@ -250,6 +250,22 @@ describe.each(ROWS)('the pool $name', ({ name, separate, processes, fixed = fals
     expect(await b.value('add', [1, 2])).toBe(3);
   });
 
+  test('does not blame a task for an end that another left behind', async () => {
+    await using one = await bench(name, { concurrency: 1 });
+    for (const careless of ['bomb', 'exits-later']) {
+      expect(await one.run(careless)).toMatchObject({ state: 'SUCCESS' });
+      const outcome = await one.run('hang');
+      expect(outcome).toMatchObject({ state: 'LOST', innocent: true });
+      expect(outcome).not.toHaveProperty('died');
+    }
+    await using shared = await bench(name, { concurrency: 1, width: 2 });
+    const both = await Promise.all([shared.run('hang'), shared.run('uncaught')]);
+    expect(both).toMatchObject([
+      { state: 'LOST', innocent: true },
+      { state: 'LOST', died: true },
+    ]);
+  });
+
   test('loses a task that takes more memory than there is', async () => {
     const small = await bench(name, {
       concurrency: 1,

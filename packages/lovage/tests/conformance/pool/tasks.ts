@@ -61,6 +61,12 @@ app.task('uncaught', () => {
   });
   return never();
 });
+app.task('bomb', () => {
+  setTimeout(() => {
+    throw new Error('long after');
+  }, 50);
+});
+app.task('exits-later', () => void setTimeout(() => process.exit(3), 50));
 app.task('throws-nothing', () => {
   setTimeout(() => {
     throw null as unknown as Error;
