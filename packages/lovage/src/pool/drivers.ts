@@ -142,10 +142,19 @@ function slotsOf(name: string, entry: PoolEntry, asked: number | undefined): num
   return asked;
 }
 
-/** What only slots that are processes or threads can keep. */
-const SLOT_OPTIONS = { maxTasksPerChild: true, maxMemoryPerChild: true, spare: true, width: true } as const;
+/** What only slots that are processes or threads can keep, and the least of each. */
+const SLOT_OPTIONS = { maxTasksPerChild: 1, maxMemoryPerChild: 1, spare: 0, width: 1 } as const;
+/** As a worker calls them, where that is another name. */
+const CALLED: Readonly<Record<string, string>> = { spare: 'spareSlots', width: 'slotConcurrency' };
 
 function checkLimits(name: string, entry: PoolEntry, request: PoolRequest): void {
+  for (const option of Object.keys(SLOT_OPTIONS) as (keyof typeof SLOT_OPTIONS)[]) {
+    const value = request[option];
+    if (value === undefined || (Number.isInteger(value) && value >= SLOT_OPTIONS[option])) continue;
+    throw new ConfigurationError(
+      `${CALLED[option] ?? option} must be a whole number of at least ${SLOT_OPTIONS[option]}, not ${value}.`,
+    );
+  }
   if (entry.separate === true) return;
   for (const option of Object.keys(SLOT_OPTIONS) as (keyof typeof SLOT_OPTIONS)[]) {
     const value = request[option];

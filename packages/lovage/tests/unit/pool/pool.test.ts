@@ -204,6 +204,15 @@ describe('pools by name', () => {
     await expect(openPool('custom', { execute })).rejects.toThrow('-P ./my-pool.ts, not -P custom');
   });
 
+  it.each([
+    [{ width: 0 }, 'slotConcurrency must be a whole number of at least 1, not 0'],
+    [{ maxTasksPerChild: 0 }, 'maxTasksPerChild must be'],
+    [{ maxMemoryPerChild: Number.NaN }, 'maxMemoryPerChild must be'],
+    [{ spare: -1 }, 'spareSlots must be a whole number of at least 0, not -1'],
+  ])('refuses limits that are none: %o', async (limits, why) => {
+    await expect(openPool('prefork', { execute, ...limits })).rejects.toThrow(why);
+  });
+
   it('refuses limits that it cannot keep', async () => {
     await expect(openPool('async', { execute, maxTasksPerChild: 5 })).rejects.toThrow(ConfigurationError);
     await expect(openPool('solo', { execute, maxMemoryPerChild: 5 })).rejects.toThrow('maxMemoryPerChild');
