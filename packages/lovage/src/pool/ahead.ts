@@ -78,6 +78,11 @@ export class Ahead implements Disposable {
     if (next !== undefined) link.takeBack(next.lane, next.seq);
   }
 
+  /** Some slots get no more jobs, and what waits there is to run in those that take their place. */
+  leave(): void {
+    for (const slot of this.#slots()) if (slot.retired) this.wantBack(slot);
+  }
+
   /** So many slots are free: as many of those that wait in others, behind what has run longest, are wanted back. */
   recall(free: number): void {
     if (this.#waiting === 0 || free <= 0) return;

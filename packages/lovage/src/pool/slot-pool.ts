@@ -116,11 +116,14 @@ class SlotPool implements Pool {
     if (!Number.isInteger(limit) || limit < 1) throw new RangeError(`A pool has at least one slot, not ${limit}.`);
     this.#limit = limit;
     this.#supervisor.resize(limit);
+    this.#ahead.leave();
     this.#pump();
   }
 
   restart(): Promise<void> {
-    return this.#supervisor.restart();
+    const restarted = this.#supervisor.restart();
+    this.#ahead.leave();
+    return restarted;
   }
 
   info(): Readonly<Record<string, unknown>> {

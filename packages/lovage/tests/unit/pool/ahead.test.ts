@@ -250,6 +250,25 @@ describe('a job beyond the limit', () => {
     await pool[Symbol.asyncDispose]();
   });
 
+  it('is wanted back when its slot is to be replaced, and runs in the new one', async () => {
+    const { pool, slots } = await quick(1);
+    const slot = only(slots);
+    const first = send(pool, 'first');
+    const second = send(pool, 'second');
+    const { seq = 0 } = slot.jobs[1] ?? {};
+    const restarted = pool.restart?.();
+    expect(slot.wanted).toEqual([seq]);
+    slot.giveBack(seq);
+    expect(second.returned).toHaveBeenCalledOnce();
+    slot.end();
+    await Promise.all([first.outcome, restarted]);
+    const again = send(pool, 'second');
+    expect(slots[1]?.ids).toEqual(['second']);
+    slots[1]?.end();
+    expect(await again.outcome).toMatchObject({ state: 'SUCCESS' });
+    await pool[Symbol.asyncDispose]();
+  });
+
   it('may be given back when it had the lane by then, and the one behind it has it', async () => {
     const { pool, slots } = await quick(1);
     const slot = only(slots);
