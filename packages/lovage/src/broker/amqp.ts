@@ -133,8 +133,9 @@ class AmqpBroker implements Broker {
   }
 
   async declare(topology: Topology): Promise<void> {
-    this.#memory.remember(topology);
-    await this.#use((connection) => declareTopology(connection, withoutExclusive(topology)));
+    // Remembered first: a line that breaks meanwhile declares it when it is back.
+    const forget = this.#memory.remember(topology);
+    await this.#use((connection) => declareTopology(connection, withoutExclusive(topology), forget));
   }
 
   publish(messages: readonly Outgoing[], { signal }: { readonly signal: AbortSignal }): Promise<void> {
@@ -174,6 +175,8 @@ class AmqpBroker implements Broker {
         ended: () => this.#subscriptions.delete(subscription),
       });
       await subscription.start(queues);
+      // Whoever closes the broker closes the subscriptions that it knows.
+      this.#refuseClosed();
       this.#subscriptions.add(subscription);
       return subscription;
     } catch (error) {

@@ -23,6 +23,8 @@ const ASKED_AFTER = 0.75;
 const HEARTBEAT_MISSED = /heartbeat timeout/i;
 /** RabbitMQ's replies to a wrong password and to a vhost that is missing or closed to this user. */
 const REFUSALS = /ACCESS_REFUSED|ACCESS-REFUSED|NOT_ALLOWED|NOT-ALLOWED|\(403\)|\b403\b|\b530\b/;
+/** And to one connection more than an operator allows: after a restart the lines that are dead still count for a while. */
+const AT_LIMIT = /limit \(\d+\) is reached/i;
 
 export interface AmqpOptions {
   readonly url: string;
@@ -402,7 +404,7 @@ function refused(endpoint: AmqpEndpoint, isSecure: boolean, thrown: unknown): Lo
   if (thrown instanceof ConfigurationError) return thrown;
   const error = thrown instanceof Error ? tlsHinted(thrown, { isSecure, plain: 'amqp://', secure: 'amqps://' }) : thrown;
   const why = error instanceof Error ? error.message || error.name : String(error);
-  if (REFUSALS.test(why)) {
+  if (REFUSALS.test(why) && !AT_LIMIT.test(why)) {
     const message = `RabbitMQ at ${endpoint.label} refuses this login: ${why.replace(/\.+$/, '')}. Check user, password and the vhost "${endpoint.vhost}".`;
     return new BrokerConnectionError(message, { cause: error, transient: false });
   }

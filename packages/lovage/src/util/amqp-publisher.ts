@@ -86,6 +86,11 @@ function unroutable(letter: AmqpLetter): QueueNotFoundError {
   );
 }
 
+function unwritable(letter: AmqpLetter, cause: unknown): BrokerError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new BrokerError(`A message for ${describe(letter)} cannot be written for RabbitMQ: ${why}`, { cause });
+}
+
 function noExchange(name: string, cause: unknown): QueueNotFoundError {
   return new QueueNotFoundError(`There is no exchange "${name}" on RabbitMQ. Declare it first.`, { cause });
 }
@@ -170,7 +175,7 @@ function write(line: Line, entry: Entry, done: () => void): void {
   } catch (error) {
     line.inFlight.delete(entry);
     // With an open channel only the message itself can be at fault: headers too large, a name too long.
-    if (line.isOpen) fail(entry, error, entry.state === 'waiting');
+    if (line.isOpen) fail(entry, unwritable(letter, error), entry.state === 'waiting');
     done();
   }
 }

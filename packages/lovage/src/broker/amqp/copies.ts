@@ -1,19 +1,22 @@
 // Verdicts that RabbitMQ does not know: given back with a count, parked, dead. A copy is published, and when it is confirmed the original is
 // acked. What breaks between the two leaves a message there twice, never not at all.
-import { BrokerError, deadline, logger, PublishError, QueueNotFoundError, sleep } from '../../util/index.ts';
+import { BrokerError, BrokerFullError, deadline, logger, PublishError, QueueNotFoundError, sleep } from '../../util/index.ts';
 import { type DeadLetterSettlement, deadLetterDeclaration } from '../dead-letters.ts';
-import type { DeadLetterPolicy, Delivery, Outgoing, Settlement } from '../seam.ts';
+import type { DeadLetterPolicy, Delivery, Message, Outgoing, Settlement } from '../seam.ts';
 import type { HeldDeliveries, HeldDelivery } from './held.ts';
-import { copyOf, deadCopy, parkedCopy } from './letters.ts';
+import { copyOf, deadCopy, parkedCopy, startsOf } from './letters.ts';
 import type { Line } from './line.ts';
 import type { Starts } from './starts.ts';
 import type { Stillness } from './stillness.ts';
-import { recounted, spend, ticketed } from './tickets.ts';
+import { recounted, spend, ticketed, ticketOf } from './tickets.ts';
 
 /** Seconds in which a copy has to be confirmed; else the original goes back to the queue as it is. */
 const COPY_TIMEOUT = 30;
 /** Seconds before another try to write down that a message came again. */
 const RECOUNT_AGAIN = 1;
+
+/** How often a queue may have no room for the copies of what came again from it. */
+const FULL_TRIES = 2;
 
 const log = logger('broker', 'amqp');
 
@@ -37,6 +40,14 @@ export interface CopiesOptions {
   readonly declareDead: (queue: string) => Promise<void>;
   /** Tickets of messages that did not start: those of all subscriptions of the broker, since a message comes again to the next one. */
   readonly inVain: Set<string>;
+  /** Hands these to whoever iterates. */
+  readonly run: (deliveries: readonly Delivery[]) => void;
+}
+
+/** A message that came again, and the copy that is to lie in its place. */
+interface Again {
+  readonly one: HeldDelivery;
+  readonly copy: Message;
 }
 
 function outgoing(settlement: Copied): Outgoing {
@@ -113,15 +124,18 @@ export class Copies {
     for (const one of again) one.isSettling = true;
     const deliveries = again.map(({ delivery }) => delivery);
     const copies = await recounted(line.connection, deliveries, inVain);
-    let open = again.map((one, index) => ({ one, copy: copies[index] ?? copyOf(one.delivery, one.delivery.attempts) }));
-    while (open.length > 0 && line.isOpen) {
+    let open = again.map((one, index): Again => ({ one, copy: copies[index] ?? copyOf(one.delivery, one.delivery.attempts) }));
+    for (let tries = 1; open.length > 0 && line.isOpen; tries++) {
       const failures = await this.#send(open.map(({ copy }) => copy));
       // Without its queue a message has nowhere to go: the deletion took it.
       const isDone = (index: number): boolean => !failures.has(index) || failures.get(index) instanceof QueueNotFoundError;
+      const isRun = (index: number): boolean => tries >= FULL_TRIES && failures.get(index) instanceof BrokerFullError;
       const done = open.filter((_, index) => isDone(index));
-      open = open.filter((_, index) => !isDone(index));
+      const uncounted = open.filter((_, index) => isRun(index));
+      open = open.filter((_, index) => !isDone(index) && !isRun(index));
       await stillness.over;
       if (line.isOpen) held.ack(done.map(({ one }) => one));
+      if (line.isOpen) await this.#runUncounted(uncounted);
       if (open.length === 0) return;
       log.warn('{count} redelivered messages wait to be counted: {error}', {
         count: open.length,
@@ -129,6 +143,23 @@ export class Copies {
       });
       await sleep(RECOUNT_AGAIN, line.signal, { ref: false });
     }
+  }
+
+  /**
+   * A full queue takes no copies, and where they hold all slots nobody makes room in it: so these run as they are. If their death brings
+   * them back once more they are not counted any further, unless there is room by then.
+   */
+  async #runUncounted(again: readonly Again[]): Promise<void> {
+    if (again.length === 0) return;
+    const { run, line } = this.#options;
+    log.warn('{count} redelivered messages run without being counted: their queue is full', { count: again.length });
+    const idle = again.flatMap(({ one, copy }) => {
+      const ticket = ticketOf(copy);
+      return ticket === undefined || ticket === ticketOf(one.delivery) ? [] : [ticket];
+    });
+    for (const { one } of again) one.isSettling = false;
+    run(again.map(({ one, copy }) => ({ ...one.delivery, attempts: 1 + startsOf(copy) })));
+    if (idle.length > 0) await spend(line.connection, idle);
   }
 
   /** Which of them were not taken, and why; empty when all were. */

@@ -1,8 +1,11 @@
 // RabbitMQ's native delayed delivery as Celery lays it out: 28 levels, each holding a message for a power of two of seconds.
 // A message travels from level to level by the bits of its routing key and ends in the exchange celery_delayed_delivery.
+import { createHash } from 'node:crypto';
 import type { BindingDeclaration } from '../seam.ts';
 
 const LEVELS = 28;
+/** Bytes of a routing key. */
+const LONGEST_KEY = 255;
 /** The longest delay in seconds, about 8.5 years. */
 export const MAX_DELAY: number = 2 ** LEVELS - 1;
 export const DELIVERY_EXCHANGE = 'celery_delayed_delivery';
@@ -58,9 +61,15 @@ export function delayKey(seconds: number, key: string): string {
   return `${[...seconds.toString(2).padStart(LEVELS, '0')].join('.')}.${key}`;
 }
 
+/** What stands for a queue behind the bits: its name, or where a routing key has no room for both, a hash of it. */
+export function directName(queue: string): string {
+  if (Buffer.byteLength(queue) <= LONGEST_KEY - 2 * LEVELS) return queue;
+  return `lovage-${createHash('sha256').update(queue).digest('hex')}`;
+}
+
 /** Binding of a queue to the delivery exchange by its name alone; `#.name` would also catch `a.name`. */
 export function directKey(queue: string): string {
-  return `${'*.'.repeat(LEVELS)}${queue}`;
+  return `${'*.'.repeat(LEVELS)}${directName(queue)}`;
 }
 
 /** Did a message come out of a delay level? */

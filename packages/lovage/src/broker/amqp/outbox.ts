@@ -5,6 +5,7 @@ import {
   type AmqpLetter,
   type AmqpPublisher,
   BrokerConnectionError,
+  LovageError,
   PublishError,
   type PublishFailure,
   sleep,
@@ -18,6 +19,7 @@ import {
   delayKey,
   delayLevels,
   directKey,
+  directName,
   ENTRY_EXCHANGE,
   topicKey,
   wholeDelay,
@@ -134,7 +136,7 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
   function lettersOf(message: Outgoing, now: number): readonly AmqpLetter[] {
     const way = delayedWay(message, now);
     if (way === undefined) return [toLetter(message, mustArrive(message, memory))];
-    const keys = way.kind === 'queues' ? way.queues : [message.routingKey];
+    const keys = way.kind === 'queues' ? way.queues.map(directName) : [message.routingKey];
     return keys.map((key) => toDelayedLetter(message, ENTRY_EXCHANGE, delayKey(delayOf(message, now), key)));
   }
 
@@ -184,6 +186,7 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     const why = first instanceof Error ? first.message : String(first);
     throw new PublishError(`RabbitMQ did not take ${failures.length} of ${messages.length} messages: ${why}`, failures, {
       cause: first,
+      transient: failures.some(({ cause }) => !(cause instanceof LovageError) || cause.transient),
     });
   }
 

@@ -97,6 +97,7 @@ export class AmqpSubscription implements Subscription {
       deadLetters,
       send,
       declareDead,
+      run: (deliveries) => this.#run(deliveries),
     });
     this.#consumers = new Consumers(
       {
@@ -120,7 +121,13 @@ export class AmqpSubscription implements Subscription {
 
   /** Begins to consume. Throws QueueNotFoundError. */
   async start(queues: readonly string[]): Promise<void> {
-    await this.#consuming(queues, this.#consumers.start(queues));
+    try {
+      await this.#consuming(queues, this.#consumers.start(queues));
+    } catch (error) {
+      // Nobody disposes what did not start.
+      this.#consumers[Symbol.dispose]();
+      throw error;
+    }
     const { signal } = this.#options.subscribe;
     if (signal?.aborted) this.#abort();
     else signal?.addEventListener('abort', this.#abort, { once: true });
@@ -164,6 +171,11 @@ export class AmqpSubscription implements Subscription {
     this.#consumers.noteUse(delivery.queue);
     if (!fields.redelivered) this.#batches.add(delivery);
     else if (this.#again.push(held) === 1) setImmediate(() => this.#track(this.#copies.recount(this.#again.splice(0))));
+  }
+
+  #run(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) this.#batches.add(delivery);
+    this.#batches.offer();
   }
 
   /** Remembers work under way, so that the end can wait for it. */

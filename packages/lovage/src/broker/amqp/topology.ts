@@ -14,10 +14,28 @@ import type { BindingDeclaration, ExchangeDeclaration, ExchangeType, QueueDeclar
 const REFUSED = 403;
 const NOT_FOUND = 404;
 const LOCKED = 405;
-const MISMATCH = 406;
+const PRECONDITION = 406;
+/** Of RabbitMQ's 406 the one that a declaration gets which is not the one there. */
+const MISMATCH = /inequivalent/i;
+/** And the one for whoever holds a message for too long. */
+const HELD_TOO_LONG = /acknowledgement .*timed out/i;
 
 function codeOf(error: unknown): number | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'number' ? error.code : undefined;
+}
+
+function explainPrecondition(what: string, said: string, cause: unknown): BrokerError {
+  if (MISMATCH.test(said))
+    return new TopologyMismatchError(
+      `${what} exists with other arguments. Declare it as it is, or delete it. RabbitMQ says: ${said}`,
+      { cause },
+    );
+  if (HELD_TOO_LONG.test(said))
+    return new BrokerError(
+      `${what} held a message for longer than consumer_timeout. Raise it in rabbitmq.conf, or set taskTimeLimit below it. RabbitMQ says: ${said}`,
+      { cause },
+    );
+  return new BrokerError(`${what} is refused by RabbitMQ: ${said}`, { cause });
 }
 
 /** What RabbitMQ's refusal of `what` means. */
@@ -25,11 +43,8 @@ export function explain(what: string, error: unknown): Error {
   if (error instanceof BrokerError) return error;
   const said = error instanceof Error ? error.message : String(error);
   switch (codeOf(error)) {
-    case MISMATCH:
-      return new TopologyMismatchError(
-        `${what} exists with other arguments. Declare it as it is, or delete it. RabbitMQ says: ${said}`,
-        { cause: error },
-      );
+    case PRECONDITION:
+      return explainPrecondition(what, said, error);
     case NOT_FOUND:
       return new QueueNotFoundError(`${what} needs something that is not there. RabbitMQ says: ${said}`, { cause: error });
     case LOCKED:
@@ -41,22 +56,49 @@ export function explain(what: string, error: unknown): Error {
   }
 }
 
+/** On a channel that is open still, it is the client that could not write it: a name or a value that no frame can hold. */
+function isUnwritable(error: unknown): error is Error {
+  return error instanceof RangeError || error instanceof TypeError;
+}
+
+/** A channel, and whether it was closed by somebody. */
+class Watched {
+  readonly channel: AmqpChannel;
+  isOpen = true;
+
+  constructor(channel: AmqpChannel) {
+    this.channel = channel;
+    channel.once('close', () => {
+      this.isOpen = false;
+    });
+  }
+
+  /** One that waits for the answer to what it could not write answers nothing else any more. */
+  async close(): Promise<void> {
+    if (this.isOpen) await this.channel.close().catch(() => undefined);
+  }
+}
+
 /** Runs steps on one channel, on a new one after each refusal. */
 export async function onChannel<Out>(connection: AmqpConnection, steps: (run: Run) => Promise<Out>): Promise<Out> {
   const release = connection.busy();
-  let channel: AmqpChannel | undefined;
+  let watched: Watched | undefined;
   try {
     return await steps(async (what, step) => {
       try {
-        channel ??= await connection.channel();
-        return await step(channel);
+        watched ??= new Watched(await connection.channel());
+        return await step(watched.channel);
       } catch (error) {
-        channel = undefined;
-        throw explain(what, error);
+        const failed = watched;
+        watched = undefined;
+        if (failed?.isOpen !== true) throw explain(what, error);
+        await failed.close();
+        if (!isUnwritable(error)) throw explain(what, error);
+        throw new BrokerError(`${what} cannot be written for RabbitMQ: ${error.message}`, { cause: error });
       }
     });
   } finally {
-    await channel?.close().catch(() => undefined);
+    await watched?.close();
     release();
   }
 }
@@ -94,26 +136,44 @@ function declareBinding(run: Run, { queue, exchange, routingKey }: BindingDeclar
   return run(`The binding of "${queue}" to "${exchange}"`, (channel) => channel.bindQueue(queue, exchange, routingKey));
 }
 
-/** Declares all of it; what RabbitMQ refuses does not stop the rest, the first refusal is thrown at the end. */
-export function declareTopology(connection: AmqpConnection, topology: Topology): Promise<void> {
+type Declaration = ExchangeDeclaration | QueueDeclaration | BindingDeclaration;
+
+/** Declares all of it; what RabbitMQ refuses does not stop the rest, it is handed to `refused`, and the first refusal is thrown at the end. */
+export function declareTopology(
+  connection: AmqpConnection,
+  topology: Topology,
+  refused: (declaration: Declaration) => void = () => undefined,
+): Promise<void> {
   return onChannel(connection, async (run) => {
     const refusals: unknown[] = [];
-    const attempt = async (step: Promise<unknown>): Promise<void> => {
+    const attempt = async (declaration: Declaration, step: Promise<unknown>): Promise<void> => {
       try {
         await step;
       } catch (error) {
         if (error instanceof BrokerConnectionError) throw error;
         refusals.push(error);
+        refused(declaration);
       }
     };
-    for (const exchange of topology.exchanges) await attempt(declareExchange(run, exchange));
-    for (const queue of topology.queues) await attempt(declareQueue(run, queue));
-    for (const binding of topology.bindings) await attempt(declareBinding(run, binding));
+    for (const exchange of topology.exchanges) await attempt(exchange, declareExchange(run, exchange));
+    for (const queue of topology.queues) await attempt(queue, declareQueue(run, queue));
+    for (const binding of topology.bindings) await attempt(binding, declareBinding(run, binding));
     if (refusals.length > 0) throw refusals[0];
   });
 }
 
 const keyOf = (binding: BindingDeclaration): string => JSON.stringify([binding.queue, binding.exchange, binding.routingKey]);
+
+/** Keeps it, and remembers in `undo` how to go back to the one before. */
+function keep<Kind extends Declaration>(map: Map<string, Kind>, key: string, made: Kind, undo: Map<Declaration, () => void>): void {
+  const before = map.get(key);
+  map.set(key, made);
+  undo.set(made, () => {
+    if (map.get(key) !== made) return;
+    if (before === undefined) map.delete(key);
+    else map.set(key, before);
+  });
+}
 
 /** What this program has declared so far. */
 export class TopologyMemory {
@@ -121,10 +181,13 @@ export class TopologyMemory {
   readonly #queues = new Map<string, QueueDeclaration>();
   readonly #bindings = new Map<string, BindingDeclaration>();
 
-  remember(topology: Topology): void {
-    for (const exchange of topology.exchanges) this.#exchanges.set(exchange.name, exchange);
-    for (const queue of topology.queues) this.#queues.set(queue.name, queue);
-    for (const binding of topology.bindings) this.#bindings.set(keyOf(binding), binding);
+  /** Answers what takes one of them back that RabbitMQ refuses: then the declaration before it counts again. */
+  remember(topology: Topology): (refused: Declaration) => void {
+    const undo = new Map<Declaration, () => void>();
+    for (const exchange of topology.exchanges) keep(this.#exchanges, exchange.name, exchange, undo);
+    for (const queue of topology.queues) keep(this.#queues, queue.name, queue, undo);
+    for (const binding of topology.bindings) keep(this.#bindings, keyOf(binding), binding, undo);
+    return (refused) => undo.get(refused)?.();
   }
 
   forget(queue: string): void {

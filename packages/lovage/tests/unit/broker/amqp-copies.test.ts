@@ -28,6 +28,7 @@ test('the ack of what was copied waits until a consumer that is being cancelled 
     declareDead: async () => undefined,
     starts: new Starts(line, inVain),
     inVain,
+    run: () => undefined,
     send: async () => {
       happened.push('copy');
       cancelling = stillness.during(async () => void happened.push('cancelled'), new AbortController().signal);

@@ -1,0 +1,135 @@
+// What RabbitMQ or its client refuses, on a private node: full queues, names that are too long, limits on connections, declarations of others.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type RabbitServer, startRabbit } from '../../../../../scripts/servers/index.ts';
+import { type Broker, openBroker } from '../../../src/broker/index.ts';
+import { BrokerConnectionError, PublishError } from '../../../src/util/index.ts';
+import { brokerOptions, freshQueue, message, now, publish, queueOf, read, soon, text, unique } from './harness.ts';
+
+let rabbit: RabbitServer;
+beforeAll(async () => {
+  rabbit = await startRabbit();
+});
+afterAll(() => rabbit[Symbol.asyncDispose]());
+
+const openAt = (url: string): Promise<Broker> => openBroker(brokerOptions(url));
+const failure = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+const channels = async (): Promise<number> => {
+  const lines = await rabbit.ctl('list_channels', 'pid', '--quiet');
+  return lines.split('\n').filter((line) => line.startsWith('<')).length;
+};
+
+test('what came again from a queue that is full runs all the same: nothing else makes room in it', async () => {
+  await using broker = await openAt(rabbit.url);
+  const queue = await freshQueue(broker, { 'x-max-length': 2, 'x-overflow': 'reject-publish' });
+  await publish(broker, message(queue, 'a'));
+  const first = await read(broker, queue, 1);
+  await first.one();
+  await publish(broker, message(queue, 'b'), message(queue, 'c'));
+  const ending = failure(first.one());
+  await rabbit.ctl('close_all_connections', 'death');
+  await ending;
+  await first[Symbol.asyncDispose]();
+  await using reader = await read(broker, queue, 1);
+  const again = await reader.one();
+  expect([text(again), again.attempts, again.redelivered]).toEqual(['a', 2, true]);
+  await reader.ack(again);
+  for (const body of ['b', 'c']) {
+    const delivery = await reader.one();
+    expect(text(delivery)).toBe(body);
+    await reader.ack(delivery);
+  }
+  expect(await rabbit.ctl('list_queues', 'name')).not.toContain('lovage.ticket');
+});
+
+test('a declaration that was refused is not the one that counts from then on', async () => {
+  await using broker = await openAt(rabbit.url);
+  const queue = await freshQueue(broker);
+  const refused = broker.declare({ exchanges: [], queues: [queueOf(queue, { 'x-max-priority': 3 })], bindings: [] });
+  await expect(refused).rejects.toMatchObject({ code: 'LOVAGE_TOPOLOGY_MISMATCH' });
+  await publish(broker, message(queue, 'here'));
+  await using reader = await read(broker, queue);
+  expect(text(await reader.one())).toBe('here');
+});
+
+test('a name that no frame can hold is refused for what it is, and keeps nothing else from being declared', async () => {
+  await using broker = await openAt(rabbit.url);
+  await broker.check(soon());
+  const before = await channels();
+  const fine = unique('fine');
+  const long = 'n'.repeat(256);
+  const error = await failure(broker.declare({ exchanges: [], queues: [queueOf(long), queueOf(fine)], bindings: [] }));
+  expect(error).not.toBeInstanceOf(BrokerConnectionError);
+  expect(error).toMatchObject({ transient: false });
+  expect(await broker.count(fine)).toEqual({ ready: 0 });
+  expect(await channels()).toBe(before);
+});
+
+test('a queue whose name leaves no room for the bits of a delay gets its delayed messages', async () => {
+  await using broker = await openAt(rabbit.url);
+  const queue = unique('q').padEnd(230, 'q');
+  await broker.declare({ exchanges: [], queues: [queueOf(queue)], bindings: [] });
+  await using reader = await read(broker, queue);
+  // The ways of delayed messages are laid out with the first.
+  await publish(broker, message(await freshQueue(broker), 'first', { dueAt: now() + 1 }));
+  const dueAt = now() + 3;
+  await publish(broker, message(queue, 'later', { dueAt }));
+  const delivery = await reader.one();
+  expect([text(delivery), delivery.exchange, delivery.routingKey]).toEqual(['later', '', queue]);
+  expect(now()).toBeGreaterThan(dueAt - 1);
+});
+
+test('a delayed message whose key leaves no room for the bits is refused at once', async () => {
+  await using broker = await openAt(rabbit.url);
+  const [queue, exchange] = [unique('topical'), unique('topic')];
+  await broker.declare({
+    exchanges: [{ name: exchange, type: 'topic', durable: true }],
+    queues: [queueOf(queue)],
+    bindings: [{ queue, exchange, routingKey: 'k.#' }],
+  });
+  const sending = broker.publish([message('', 'x', { exchange, routingKey: `k.${'k'.repeat(220)}`, dueAt: now() + 60 })], {
+    signal: soon(),
+  });
+  const error = await failure(sending);
+  expect(error).toBeInstanceOf(PublishError);
+  expect(error).toMatchObject({ safeToRepeat: true, transient: false });
+});
+
+test('a limit on connections is no wrong login: it is tried again', async () => {
+  await rabbit.ctl('add_vhost', 'narrow');
+  await rabbit.ctl('set_permissions', '-p', 'narrow', 'guest', '.*', '.*', '.*');
+  await rabbit.ctl('set_vhost_limits', '-p', 'narrow', '{"max-connections": 0}');
+  await using broker = await openAt(rabbit.url.replace(/\/\/$/, '/narrow'));
+  const error = await failure(broker.check(AbortSignal.timeout(1000)));
+  expect(error).toMatchObject({ message: expect.stringContaining('limit'), transient: true });
+  expect(String(error)).not.toContain('password');
+  const sending = publish(broker, message('any', 'x'));
+  await rabbit.ctl('clear_vhost_limits', '-p', 'narrow');
+  expect(await failure(sending)).toMatchObject({ message: expect.stringContaining('There is no queue "any"') });
+});
+
+test('a subscription that begins while the broker closes is closed with it', async () => {
+  const broker = await openAt(rabbit.url);
+  const queue = await freshQueue(broker);
+  const beginning = failure(read(broker, queue));
+  await broker[Symbol.asyncDispose]();
+  expect(await beginning).toMatchObject({ message: expect.stringContaining('closed by the program') });
+  expect(await rabbit.ctl('list_consumers', 'queue_name')).not.toContain(queue);
+});
+
+test('a time-out of RabbitMQ is told as what it is', async () => {
+  for (const [name, value] of Object.entries({ consumer_timeout: 500, channel_tick_interval: 200 }))
+    await rabbit.ctl('eval', `application:set_env(rabbit, ${name}, ${value}).`);
+  await using broker = await openAt(rabbit.url);
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'slow'));
+  await using reader = await read(broker, queue);
+  await reader.one();
+  const error = await failure(reader.one());
+  expect(error).toBeInstanceOf(BrokerConnectionError);
+  expect(String(error)).toContain('timed out');
+  expect(String(error)).not.toContain('exists with other arguments');
+});
