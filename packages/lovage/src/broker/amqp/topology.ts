@@ -165,7 +165,12 @@ export function declareTopology(
 const keyOf = (binding: BindingDeclaration): string => JSON.stringify([binding.queue, binding.exchange, binding.routingKey]);
 
 /** Keeps it, and remembers in `undo` how to go back to the one before. */
-function keep<Kind extends Declaration>(map: Map<string, Kind>, key: string, made: Kind, undo: Map<Declaration, () => void>): void {
+function keep<Kind extends Declaration>(
+  map: Map<string, Kind>,
+  key: string,
+  made: Kind,
+  undo: Map<Declaration, () => void>,
+): void {
   const before = map.get(key);
   map.set(key, made);
   undo.set(made, () => {
