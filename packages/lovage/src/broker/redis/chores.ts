@@ -2,7 +2,7 @@
 // to their queues, and (in Celery's mode) sweep `unacked` as kombu does. Cheap, unref'ed, and never the reason of a failure.
 import { after, logger, type Timer, uuid } from '../../util/index.ts';
 import type { RedisContext } from './context.ts';
-import { returnedEnvelope, unackedEnvelope } from './envelope.ts';
+import { readEnvelope, returnedEnvelope, unackedEnvelope } from './envelope.ts';
 import { giveBackTheDead } from './give-back.ts';
 import { PROMOTE, RESTORE, TIMED_OUT, UNLOCK } from './scripts.ts';
 
@@ -148,12 +148,7 @@ async function restore(context: RedisContext, findQueues: FindQueues, tag: strin
   const queues = parts.exchange === '' ? [parts.routingKey] : await findQueues(parts.exchange, parts.routingKey);
   // Without a queue the entry stays where somebody can still find it; Python would drop it.
   if (queues.length === 0) return;
-  const priority = priorityOf(parts.raw);
+  const { priority } = readEnvelope(parts.raw, parts.routingKey).message.properties;
   const lists = queues.map((queue) => keys.list(queue, priority));
   await line.script(RESTORE, [keys.unackedIndex, keys.unacked, ...lists], [tag, returnedEnvelope(parts.raw, {})]);
-}
-
-function priorityOf(raw: string): unknown {
-  const envelope = JSON.parse(raw) as { readonly properties?: { readonly priority?: unknown } } | null;
-  return envelope?.properties?.priority;
 }

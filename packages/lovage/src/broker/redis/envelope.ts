@@ -1,6 +1,6 @@
 // Celery's envelope: one JSON text for each message in a list. Writing keeps Celery's order of keys; reading never throws; changing
 // one (redelivered, attempts, death) keeps every number and key of the text as it came, also those that JavaScript cannot hold.
-import { readHeaderJson, writeHeaderJson } from '../../serialization/index.ts';
+import { MAX_DEPTH, readHeaderJson, writeHeaderJson } from '../../serialization/index.ts';
 import { escaped, quoted, uuid } from '../../util/index.ts';
 import { ATTEMPTS_HEADER, DEATH_HEADER, type DeadLetterSettlement, deadLetter, isRepeat } from '../dead-letters.ts';
 import type { Message, MessageProperties, Outgoing } from '../seam.ts';
@@ -128,13 +128,19 @@ export function readEnvelope(raw: string, queue: string): ReadEnvelope {
   };
 }
 
+/** Undefined too when it is nested deeper than it could be written again: such a message would stay with whoever took it, and be in the way of others. */
 function parse(raw: string): Fields | undefined {
   try {
     const fields = readHeaderJson(raw);
-    return isRecord(fields) ? fields : undefined;
+    return isRecord(fields) && (raw.length < 2 * MAX_DEPTH || isWithin(fields, MAX_DEPTH)) ? fields : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isWithin(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return depth > 0 && Object.values(value).every((item) => isWithin(item, depth - 1));
 }
 
 function unreadable(raw: string, queue: string): Message {
@@ -193,7 +199,24 @@ export function unackedEnvelope(
     if (!Array.isArray(parts)) return undefined;
     return { raw: write(parts[0]), exchange: text(parts[1]), routingKey: text(parts[2]) };
   } catch {
-    return undefined;
+    return cutEntry(entry);
+  }
+}
+
+const ENTRY = /^\[([^]+), ("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*")\]$/;
+
+/** What is no JSON, or nested too deep, lies between the same marks. */
+function cutEntry(entry: string): ReturnType<typeof unackedEnvelope> {
+  const [, raw, exchange, routingKey] = ENTRY.exec(entry) ?? [];
+  if (raw === undefined || exchange === undefined || routingKey === undefined) return undefined;
+  return { raw, exchange: unquoted(exchange), routingKey: unquoted(routingKey) };
+}
+
+function unquoted(source: string): string {
+  try {
+    return text(JSON.parse(source));
+  } catch {
+    return '';
   }
 }
 

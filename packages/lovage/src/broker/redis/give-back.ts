@@ -68,8 +68,14 @@ function returned(
 export async function giveBackTheDead(context: RedisContext): Promise<void> {
   const { line, keys } = context;
   const dead = (await line.script(DEAD, [keys.holders], [keys.lease('')])) as string[];
+  let failure: { readonly error: unknown } | undefined;
   for (const incarnation of dead) {
-    const given = await giveBack(context, incarnation, { own: false, counted: true });
+    const given = await giveBack(context, incarnation, { own: false, counted: true }).catch((error: unknown) => {
+      failure ??= { error };
+      return 0;
+    });
     if (given > 0) log.warn('Gave back {given} messages of {incarnation}, whose lease has ended', { given, incarnation });
   }
+  // One whose messages cannot be given back keeps nobody else's from it.
+  if (failure !== undefined) throw failure.error;
 }

@@ -400,6 +400,7 @@ return given
  */
 export const PROMOTE: RedisScript = redisScript(`
 ${ENVELOPE_LUA}
+${FITS_LUA}
 local left = tonumber(ARGV[4])
 local now, next_due = server_now(), nil
 for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
@@ -430,8 +431,10 @@ end
 return out
 `);
 
-/** Second half: puts one back if nobody else did. KEYS: index, unacked, then the lists. ARGV: tag, envelope. */
+/** Second half: puts one back if nobody else did. It stays where a key is no list. KEYS: index, unacked, then the lists. ARGV: tag, envelope. */
 export const RESTORE: RedisScript = redisScript(`
+${FITS_LUA}
+for i = 3, #KEYS do if not fits(KEYS[i], 'list') then return 0 end end
 redis.call('ZREM', KEYS[1], ARGV[1])
 if redis.call('HDEL', KEYS[2], ARGV[1]) == 0 then return 0 end
 for i = 3, #KEYS do redis.call('RPUSH', KEYS[i], ARGV[2]) end

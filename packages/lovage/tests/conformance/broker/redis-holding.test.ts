@@ -11,7 +11,7 @@ import { BrokerConnectionError } from '../../../src/util/index.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { redisUrl } from '../../support/servers.ts';
 import { brokerOptions, freshQueue, message, publish, Reader, read, text, unique } from './harness.ts';
-import { plainLine } from './redis-harness.ts';
+import { endLeases, plainLine } from './redis-harness.ts';
 
 const CHILD = fileURLToPath(new URL('./redis-child.ts', import.meta.url));
 const MODES = ['lovage', 'celery'] as const;
@@ -263,6 +263,34 @@ test('elements that are no envelope are handed up, dead-lettered whole, and stop
   expect(text(dead[0]!)).toBe('no json');
   expect(dead.every(({ headers }) => typeof headers['x-lovage-death'] === 'object')).toBe(true);
 });
+
+for (const mode of MODES) {
+  test(`${mode}: an envelope nested deeper than could be written again is in nobody's way`, async () => {
+    const prefix = `${unique('deep')}:`;
+    await using broker = await openBroker(
+      brokerOptions(redisUrl(), { transportOptions: { inFlight: mode, leaseSeconds: 1, globalKeyprefix: prefix } }),
+    );
+    await using line = plainLine(redisUrl());
+    const queue = unique('deep');
+    const nested = `${'['.repeat(5000)}${']'.repeat(5000)}`;
+    const raw = `{"body":"W10=","headers":{"id":"deep","task":"t","x":${nested}},"properties":{"delivery_info":{"exchange":"","routing_key":"${queue}"},"delivery_tag":"t"}}`;
+    await line.call('LPUSH', [`${prefix}${queue}`, raw]);
+    await publish(broker, message(queue, 'good'));
+    {
+      await using reader = await read(broker, queue);
+      await reader.take(2);
+      await endLeases(line, prefix);
+    }
+    await using reader = await read(broker, queue);
+    const [first, second] = await reader.take(2);
+    expect([text(first!), text(second!)]).toEqual([raw, 'good']);
+    await reader.subscription.settle([
+      { verdict: 'deadLetter', delivery: first!, reason: 'malformed' },
+      { verdict: 'ack', delivery: second! },
+    ]);
+    expect((await broker.peek(`lovage.dead.${queue}`, 10)).map(text)).toEqual([raw]);
+  });
+}
 
 test('a key that is no list is left alone, and other queues are served', async () => {
   await using broker = await openBroker(brokerOptions(redisUrl()));
