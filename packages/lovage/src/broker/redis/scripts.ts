@@ -114,6 +114,8 @@ for _ = 1, settlements do
   at = at + 2 + tonumber(ARGV[at + 1])
 end
 local misfit = misfit_of_writes(at)
+if UNACKED ~= '' and not fits(UNACKED, 'hash') then misfit = 'WRONGTYPE ' .. UNACKED .. ' is no hash' end
+if UNACKED ~= '' and not fits(INDEX, 'zset') then misfit = 'WRONGTYPE ' .. INDEX .. ' is no zset' end
 if misfit then return redis.error_reply(misfit) end
 local _, _, answers = apply_writes(at)
 redis.call('SET', LEASE, waited and last_wait .. ' ' .. turn or turn .. ' ' .. last_wait, 'PX', lease_ms)
@@ -395,7 +397,7 @@ return given
 `);
 
 /**
- * Moves what is due from the parked sets to the lists. KEYS: the set of queues with parked messages.
+ * Moves what is due from the parked sets to the lists; it stays where a list is none. KEYS: the set of queues with parked messages.
  * ARGV: prefix of parked sets, prefix of keys, sep, most to move, then the priority steps. Answers seconds until the next is due, or ''.
  */
 export const PROMOTE: RedisScript = redisScript(`
@@ -406,15 +408,23 @@ local now, next_due = server_now(), nil
 for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   local parked = ARGV[1] .. queue
   local due = redis.call('ZRANGEBYSCORE', parked, '-inf', number_text(now), 'LIMIT', 0, left)
+  local free, stays = {}, false
   for _, raw in ipairs(due) do
-    redis.call('ZREM', parked, raw)
     local priority, step = priority_of(raw), tonumber(ARGV[5])
     for i = 5, #ARGV do if tonumber(ARGV[i]) <= priority then step = tonumber(ARGV[i]) end end
-    redis.call('LPUSH', ARGV[2] .. queue .. (step == 0 and '' or ARGV[3] .. step), raw)
+    local list = ARGV[2] .. queue .. (step == 0 and '' or ARGV[3] .. step)
+    if free[list] == nil then free[list] = fits(list, 'list') end
+    if free[list] then
+      redis.call('ZREM', parked, raw)
+      redis.call('LPUSH', list, raw)
+    else stays = true end
   end
   left = left - #due
   local head = redis.call('ZRANGE', parked, 0, 0, 'WITHSCORES')
-  if head[1] then next_due = math.min(next_due or tonumber(head[2]), tonumber(head[2])) else redis.call('SREM', KEYS[1], queue) end
+  -- What stays is due, and is looked at now and then: its key is another program's.
+  if stays then head = redis.call('ZRANGEBYSCORE', parked, '(' .. number_text(now), '+inf', 'WITHSCORES', 'LIMIT', 0, 1) end
+  if head[1] then next_due = math.min(next_due or tonumber(head[2]), tonumber(head[2]))
+  elseif not stays then redis.call('SREM', KEYS[1], queue) end
 end
 return next_due and number_text(math.max(0, next_due - now)) or ''
 `);
@@ -471,9 +481,14 @@ return { ready, held, redis.call('ZCARD', KEYS[2]), exist }
  */
 export const REPLACE: RedisScript = redisScript(`
 ${ENVELOPE_LUA}
+${FITS_LUA}
 local out = {}
 local fate = ARGV[2]
 local due = tonumber(fate) and number_text(server_now() + tonumber(fate))
+for at = 3, fate == '' and #ARGV or 0, 3 do
+  local list = KEYS[2 + tonumber(ARGV[at + 1])]
+  if not fits(list, 'list') then return redis.error_reply('WRONGTYPE ' .. list .. ' is no list') end
+end
 for at = 3, #ARGV, 3 do
   local raw = ARGV[at]
   local found = redis.call('ZSCORE', KEYS[1], raw)

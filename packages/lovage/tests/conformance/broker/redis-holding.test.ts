@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { startRedis } from '../../../../../scripts/servers/index.ts';
 import { openBroker } from '../../../src/broker/index.ts';
+import { writeEnvelope } from '../../../src/broker/redis/envelope.ts';
 import { BrokerConnectionError } from '../../../src/util/index.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { redisUrl } from '../../support/servers.ts';
@@ -189,6 +190,56 @@ test("what cannot go back yet, since its key is another program's now, is kept u
   await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { leaseSeconds: 1 } }));
   await using reader = await read(broker, queue);
   expect(text(await reader.one())).toBe('one');
+});
+
+test("what is parked stays parked while the key of its queue is another program's, and other queues get theirs", async () => {
+  await using line = plainLine(redisUrl());
+  const prefix = `${unique('p')}:`;
+  await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions: { globalKeyprefix: prefix } }));
+  const [taken, free] = [unique('taken'), unique('free')];
+  await line.call('SET', [prefix + taken, 'mine']);
+  const envelope = writeEnvelope({ ...message(taken, 'kept'), headers: { id: 'kept', task: 't' } });
+  await line.call('ZADD', [`${prefix}lovage.eta.${taken}`, 1, envelope]);
+  await line.call('ZADD', [`${prefix}lovage.eta.${free}`, 1, writeEnvelope(message(free, 'other'))]);
+  await line.call('SADD', [`${prefix}lovage.etas`, taken, free]);
+  await using reader = await read(broker, [taken, free]);
+  const other = await reader.one();
+  expect(text(other)).toBe('other');
+  await reader.ack(other);
+  await expect(broker.waiting?.reschedule(taken, ['kept'], undefined, 'parked')).rejects.toThrow('is no list');
+  expect(await line.call('ZRANGE', [`${prefix}lovage.eta.${taken}`, 0, -1])).toEqual([envelope]);
+  await line.call('DEL', [prefix + taken]);
+  const kept = await reader.one();
+  expect(text(kept)).toBe('kept');
+  await reader.ack(kept);
+});
+
+test("in Celery's mode nothing is taken while its entries have no place, and what timed out stays while its queue has none", async () => {
+  await using line = plainLine(redisUrl());
+  const prefix = `${unique('p')}:`;
+  const transportOptions = {
+    ...{ inFlight: 'celery', globalKeyprefix: prefix, visibilityTimeout: 1 },
+    ...{ unackedRestoreInterval: 0.05, unackedRestoreThrottle: 1 },
+  };
+  await using broker = await openBroker(brokerOptions(redisUrl(), { transportOptions }));
+  const [queue, taken] = [unique('queue'), unique('taken')];
+  await line.call('SET', [`${prefix}unacked`, 'mine']);
+  await publish(broker, message(queue, 'one'));
+  await using refused = await read(broker, queue);
+  await expect(refused.one()).rejects.toThrow(`WRONGTYPE ${prefix}unacked is no hash`);
+  expect(await line.call('LLEN', [prefix + queue])).toBe(1);
+  await line.call('DEL', [`${prefix}unacked`]);
+  // Not a number is what Python writes, and another's key is in no other's way.
+  const nan = writeEnvelope({ ...message(queue, 'two'), headers: { nan: Number.NaN } });
+  await line.call('SET', [prefix + taken, 'mine']);
+  await line.call('HSET', [`${prefix}unacked`, 'a', `[${writeEnvelope(message(taken, 'x'))}, "", "${taken}"]`]);
+  await line.call('HSET', [`${prefix}unacked`, 'b', `[${nan}, "", "${queue}"]`]);
+  await line.call('ZADD', [`${prefix}unacked_index`, 2, 'a', 1, 'b']);
+  await using reader = await read(broker, queue);
+  const all = await reader.take(2);
+  expect(all.map(text).toSorted()).toEqual(['one', 'two']);
+  await reader.ack(...all);
+  expect(await line.call('HKEYS', [`${prefix}unacked`])).toEqual(['a']);
 });
 
 test('a subscription is closed in a few seconds although its server is silent', async () => {
