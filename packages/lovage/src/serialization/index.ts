@@ -4,4 +4,12 @@ export { DateTime, Decimal, Float, PlainDate, PlainTime, Uuid } from '../protoco
 export { readHeaderJson, writeHeaderJson } from './header-json.ts';
 export type { JsonTypes } from './json.ts';
 export { createSerialization, type Serialization, type SerializationOptions } from './registry.ts';
-export { type BodyRead, type Compression, type Encoded, type EncodedInput, type JsonType, MAX_DEPTH, type Serializer } from './seam.ts';
+export {
+  type BodyRead,
+  type Compression,
+  type Encoded,
+  type EncodedInput,
+  type JsonType,
+  MAX_DEPTH,
+  type Serializer,
+} from './seam.ts';

@@ -203,7 +203,7 @@ export function unackedEnvelope(
   }
 }
 
-const ENTRY = /^\[([^]+), ("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*")\]$/;
+const ENTRY = /^\[([\s\S]+), ("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*")\]$/;
 
 /** What is no JSON, or nested too deep, lies between the same marks. */
 function cutEntry(entry: string): ReturnType<typeof unackedEnvelope> {
