@@ -123,13 +123,17 @@ class AmqpBroker implements Broker {
     return this.#publisher.trouble;
   }
 
-  /** Runs on the publishing connection, which is opened in `connectTimeout`. */
+  /** Runs on the publishing connection, which is opened in `connectTimeout`, or while an alarm blocks that on one of its own. */
   async #use<Out>(work: (connection: AmqpConnection) => Promise<Out>): Promise<Out> {
     const { connectTimeout } = this.#options;
     const late = (): Error =>
       new BrokerError(`RabbitMQ at ${this.url} did not answer within ${connectTimeout} s.`, { transient: true });
     using limit = deadline(connectTimeout, late, undefined, { ref: true });
-    return work(await this.#publisher.connection(limit.signal));
+    const connection = await this.#publisher.connection(limit.signal);
+    if (connection.blocked === undefined) return work(connection);
+    // RabbitMQ reads nothing more from a line that publishes during an alarm. Workers that go on are what ends an alarm.
+    await using other = await connectAmqp(this.#connectOptions('declare', this.#options.heartbeat));
+    return await work(other);
   }
 
   async declare(topology: Topology): Promise<void> {

@@ -224,8 +224,13 @@ async function round(line: Line, entries: readonly Entry[], signal: AbortSignal)
 function atDeadline(line: Line | undefined, lastError: unknown, signal: AbortSignal): unknown {
   const blocked = line?.connection.blocked;
   if (blocked === undefined) return lastError ?? signal.reason;
+  return blockedError(blocked, signal.reason);
+}
+
+/** What ends a wait for a line that RabbitMQ blocks. */
+export function blockedError(blocked: string, cause: unknown): BrokerFullError {
   const message = `RabbitMQ takes no messages: ${blocked || 'an alarm is on'} (memory or disk). Free some, or raise its limit.`;
-  return new BrokerFullError(message, { cause: signal.reason });
+  return new BrokerFullError(message, { cause });
 }
 
 function report(entries: readonly Entry[]): void {

@@ -5,7 +5,9 @@ import {
   type AmqpLetter,
   type AmqpPublisher,
   BrokerConnectionError,
+  blockedError,
   LovageError,
+  orAborted,
   PublishError,
   type PublishFailure,
   sleep,
@@ -119,9 +121,16 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     for (;;) {
       const connection = await publisher.connection(signal);
       try {
-        await once(connection, '', (run) => declareLevels(run, delayedQueueType));
-        return await once(connection, JSON.stringify(way), (run) => leadOut(run, way));
+        await orAborted(
+          once(connection, '', (run) => declareLevels(run, delayedQueueType)),
+          signal,
+        );
+        return await orAborted(
+          once(connection, JSON.stringify(way), (run) => leadOut(run, way)),
+          signal,
+        );
       } catch (error) {
+        if (signal.aborted && connection.blocked !== undefined) throw blockedError(connection.blocked, error);
         if (!(error instanceof BrokerConnectionError)) throw error;
         await sleep(DECLARE_AGAIN, signal);
       }

@@ -363,6 +363,28 @@ describe('alarms and restarts', () => {
     await publish(broker, message(queue, 'free again'));
   });
 
+  test('while RabbitMQ is out of memory queues are declared and counted, and a delayed publish ends by its deadline', async () => {
+    await using broker = await openAt(rabbit.url);
+    const queue = await freshQueue(broker);
+    await publish(broker, message(queue, 'held'));
+    await using reader = await read(broker, queue, 1);
+    const held = await reader.one();
+    await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1');
+    try {
+      // From now on the line that publishes is known to be blocked.
+      await failure(broker.publish([message(queue, 'late')], { signal: AbortSignal.timeout(1000) }));
+      const other = await freshQueue(broker);
+      expect(await broker.count(other)).toEqual({ ready: 0 });
+      const delayed = message(queue, 'delayed', { dueAt: Date.now() / 1000 + 60 });
+      const late = await failure(broker.publish([delayed], { signal: AbortSignal.timeout(300) }));
+      expect(late).toMatchObject({ safeToRepeat: true, cause: expect.any(BrokerFullError) });
+      await reader.ack(held);
+    } finally {
+      await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1000GB');
+    }
+    await publish(broker, message(queue, 'free again'));
+  });
+
   test('a publish waits out a restart; what was confirmed before it is still there', async () => {
     await using broker = await openAt(rabbit.url);
     const queue = lasting;
