@@ -1,13 +1,14 @@
 // Wake-ups between the processes of one SQLite file: each listens on a unix socket and sends one line per wake-up.
 // A lost line costs latency only, so nothing here is retried or confirmed. Called by sqlite-file.ts.
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { uuid } from './ids.ts';
+import { logger } from './logger.ts';
 
-/** Longest path that every system takes for a unix socket, less one for the end mark. */
+/** Longest path (in bytes) that every system takes for a unix socket, less one for the end mark. */
 const MAX_SOCKET_PATH = 100;
 /** A peer that does not read is not waited for. */
 const MAX_BACKLOG_BYTES = 1_000_000;
@@ -15,7 +16,7 @@ const MAX_BACKLOG_BYTES = 1_000_000;
 export type Listener = (payload: string | undefined) => void;
 
 export interface Mailbox extends AsyncDisposable {
-  /** Starts to listen; resolves to the address that others post to. */
+  /** Starts to listen, anew when the socket was deleted; resolves to the address that others post to: '' where no socket can be made. */
   open(): Promise<string>;
   on(channel: string, listener: Listener): Disposable;
   /** Sends to one process; `gone` is called when nobody listens there any more. */
@@ -28,20 +29,20 @@ export interface Mailbox extends AsyncDisposable {
   readonly own: string | undefined;
 }
 
-/** Where the sockets of a file lie: beside it, or in the temporary folder when that path would be too long for the system. */
-export function socketPath(file: string): string {
+const log = logger('sqlite');
+
+/** Where a socket of a file may lie: beside it, or in the temporary folder; not every file system has sockets, and no path may be too long for the system. */
+export function socketPaths(file: string): readonly string[] {
   const name = uuid().slice(0, 8);
-  const beside = `${file}-${name}.sock`;
-  if (beside.length <= MAX_SOCKET_PATH) return beside;
   const folder = join(tmpdir(), `lovage-${createHash('sha256').update(file).digest('hex').slice(0, 12)}`);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return join(folder, `${name}.sock`);
+  const paths = [`${file}-${name}.sock`, join(folder, `${name}.sock`)];
+  return paths.filter((path) => Buffer.byteLength(path) <= MAX_SOCKET_PATH);
 }
 
 export function openMailbox(file: string, gone: (address: string) => void): Mailbox {
   const listeners = new Map<string, Set<Listener>>();
   const peers = new Map<string, Socket>();
-  let server: Promise<Listening> | undefined;
+  let server: Promise<Listening | undefined> | undefined;
   let own: string | undefined;
 
   function deliver(channel: string | undefined, payload: string | undefined): void {
@@ -68,11 +69,14 @@ export function openMailbox(file: string, gone: (address: string) => void): Mail
       return own;
     },
     open: async () => {
-      server ??= listen(file, deliver).catch((error: unknown) => {
+      if (own !== undefined && own !== '' && !existsSync(own)) {
+        const deaf = server;
         server = undefined;
-        throw error;
-      });
-      own = (await server).address;
+        own = undefined;
+        void deaf?.then(close);
+      }
+      server ??= listenSomewhere(file, deliver);
+      own = (await server)?.address ?? '';
       return own;
     },
     on: (channel, listener) => {
@@ -87,6 +91,7 @@ export function openMailbox(file: string, gone: (address: string) => void): Mail
     },
     post: (address, channel, payload) => {
       if (address === own) return queueMicrotask(() => deliver(channel, payload));
+      if (address === '') return;
       const socket = peer(address);
       if (socket.writableLength < MAX_BACKLOG_BYTES) socket.write(`${JSON.stringify([channel, payload])}\n`);
     },
@@ -94,11 +99,7 @@ export function openMailbox(file: string, gone: (address: string) => void): Mail
     [Symbol.asyncDispose]: async () => {
       listeners.clear();
       for (const socket of peers.values()) socket.destroy();
-      const opened = await server?.catch(() => undefined);
-      if (opened === undefined) return;
-      opened.server.close();
-      for (const socket of opened.sockets) socket.destroy();
-      rmSync(opened.address, { force: true });
+      close(await server);
     },
   };
 }
@@ -109,8 +110,39 @@ interface Listening {
   readonly address: string;
 }
 
-async function listen(file: string, deliver: (channel: string, payload: string | undefined) => void): Promise<Listening> {
-  const address = socketPath(file);
+function close(opened: Listening | undefined): void {
+  if (opened === undefined) return;
+  opened.server.close();
+  for (const socket of opened.sockets) socket.destroy();
+  rmSync(opened.address, { force: true });
+}
+
+type Deliver = (channel: string, payload: string | undefined) => void;
+
+/** Undefined where nothing can be listened at: then the once-a-second look finds everything. */
+async function listenSomewhere(file: string, deliver: Deliver): Promise<Listening | undefined> {
+  let reason: unknown = 'its path, and that of the temporary folder, are too long for a socket';
+  for (const address of socketPaths(file)) {
+    try {
+      if (dirname(address) !== dirname(file)) ownFolder(dirname(address));
+      return await listen(address, deliver);
+    } catch (error) {
+      reason = error;
+    }
+  }
+  log.warn('{file}: no socket can be made for it, so this process is woken up to a second late: {reason}', { file, reason });
+  return undefined;
+}
+
+/** The temporary folder is everybody's: what another user made there may be a trap. */
+function ownFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const { uid, mode } = statSync(folder);
+  if (process.getuid !== undefined && (uid !== process.getuid() || (mode & 0o022) !== 0))
+    throw new Error(`${folder} belongs to somebody else, or others may write to it.`);
+}
+
+async function listen(address: string, deliver: Deliver): Promise<Listening> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     socket.unref();

@@ -2,7 +2,7 @@
 // Every half second each looks at a few of the others: lock free → dead, beat and pulse unchanged for the lease → frozen (a blocked loop
 // beats no more, but its pulse, kept by a thread, goes on); either way what it held
 // is given back, counted, and its row goes. A frozen one that wakes up finds its row gone, and its late verdicts are lost.
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import {
   BrokerConnectionError,
   holdLock,
@@ -84,9 +84,18 @@ export function createKeeper(file: SqliteFile, lease: number): Keeper {
     await sweep();
   }
 
+  /** Taken anew when somebody deleted its file: without one we count as dead. */
+  function takeLock(): void {
+    if (lock !== undefined && existsSync(lockPath)) return;
+    lock?.[Symbol.dispose]();
+    lock = holdLock(lockPath);
+  }
+
   async function beat(): Promise<void> {
+    takeLock();
+    const address = await file.address();
     const alive = await file.write((db) => {
-      db.statement('UPDATE lovage_owners SET beat = beat + 1 WHERE id = ?').run(own);
+      db.statement('UPDATE lovage_owners SET beat = beat + 1, address = ? WHERE id = ?').run(address, own);
       return new Set(
         db
           .statement('SELECT id FROM lovage_holders WHERE owner = ?')
@@ -113,7 +122,7 @@ export function createKeeper(file: SqliteFile, lease: number): Keeper {
       if (owner === undefined || !isLockFree(owner.lock)) continue;
       await bury(owner, 'is dead');
       removeLock(owner.lock);
-      rmSync(owner.address, { force: true });
+      if (owner.address.endsWith('.sock')) rmSync(owner.address, { force: true });
     }
   }
 
@@ -148,7 +157,7 @@ export function createKeeper(file: SqliteFile, lease: number): Keeper {
     enter: async (node) => {
       const address = await file.address();
       await file.read(() => undefined); // the folder exists from here on
-      lock ??= holdLock(lockPath);
+      takeLock();
       pulse ??= startPulse(lockPath, beatMs);
       const id = await file.write((db) => {
         db.statement('INSERT OR IGNORE INTO lovage_owners (id, lock, address, beat) VALUES (?, ?, ?, 0)').run(
