@@ -5,6 +5,7 @@ import {
   PublishError,
   type PublishFailure,
   QueueNotFoundError,
+  type SqliteConnection,
   type SqliteFile,
   sqliteLocation,
   systemClock,
@@ -115,13 +116,19 @@ async function push(file: SqliteFile, entries: readonly QueueEntry[], signal: Ab
       });
     }
   }
-  const unknown = await file
-    .write((db) => pushRows(db, rows, systemClock.now(), () => undefined), { signal, prompt: true, grows: true })
-    .catch((error: unknown) => {
-      const stored = error === signal.reason || error instanceof BrokerFullError ? 'no' : 'unknown';
-      const all = entries.map((_, index): PublishFailure => ({ index, stored, cause: error }));
-      throw new PublishError(`${entries.length} messages were not stored.`, all, { cause: error });
-    });
+  // Only a commit leaves a doubt when it fails: what broke off before it was rolled back.
+  let isWhole = false;
+  const work = (db: SqliteConnection): readonly number[] => {
+    isWhole = false;
+    const missing = pushRows(db, rows, systemClock.now(), () => undefined);
+    isWhole = true;
+    return missing;
+  };
+  const unknown = await file.write(work, { signal, prompt: true, grows: true }).catch((error: unknown) => {
+    const stored = !isWhole || error === signal.reason || error instanceof BrokerFullError ? 'no' : 'unknown';
+    const all = entries.map((_, index): PublishFailure => ({ index, stored, cause: error }));
+    throw new PublishError(`${entries.length} messages were not stored.`, all, { cause: error });
+  });
   for (const at of unknown) {
     const name = rows[at]?.queue ?? '';
     const cause = new QueueNotFoundError(`Queue "${name}" does not exist in ${file.path}. Declare it before publishing to it.`);

@@ -116,6 +116,8 @@ interface Shared {
   readonly parts: Set<SqliteFileOptions>;
   /** Called with each error of SQLite. */
   noticed(error: unknown): void;
+  /** Is the file at the path another than the one that is open? Then that one is closed. */
+  isReplaced(): boolean;
   ready(): Promise<void>;
   strengthen(durability: Durability): void;
   startPolling(): void;
@@ -166,7 +168,10 @@ function createShared(path: string, durability: Durability): Shared {
           )
         : undefined,
     begin: () => {
-      checkFile();
+      if (isReplaced())
+        throw new BrokerConnectionError(
+          `${path}: the file was deleted or replaced while it was in use. It is opened anew; what was in it is gone.`,
+        );
       statement('BEGIN IMMEDIATE').run();
     },
     commit: () => statement('COMMIT').run(),
@@ -257,7 +262,12 @@ function createShared(path: string, durability: Durability): Shared {
     if (!isDamaged(error) || database === undefined) return;
     shut();
     // Opening may find nothing wrong with the first page, so the saving is done here.
-    if (statSync(path, { throwIfNoEntry: false })?.ino === inode) save();
+    try {
+      if (statSync(path, { throwIfNoEntry: false })?.ino === inode) save();
+    } catch (error) {
+      // Nobody stands above a write to catch it: the next one tells.
+      log.error('{path} is damaged, and could not be saved: {error}', { path, error });
+    }
     shared.life++;
   }
 
@@ -269,21 +279,21 @@ function createShared(path: string, durability: Durability): Shared {
   }
 
   /** Once a second: is the file that we hold still the one at that path? Writing to a deleted one would lose everything. */
-  function checkFile(): void {
+  function isReplaced(): boolean {
     const now = performance.now();
-    if (now - checkedAt < POLL_MS) return;
+    if (now - checkedAt < POLL_MS || database === undefined) return false;
     checkedAt = now;
-    if (statSync(path, { throwIfNoEntry: false })?.ino === inode) return;
+    if (statSync(path, { throwIfNoEntry: false })?.ino === inode) return false;
+    log.error('{path}: the file was deleted or replaced while it was in use. It is opened anew.', { path });
     shut();
     shared.life++;
-    throw new BrokerConnectionError(
-      `${path}: the file was deleted or replaced while it was in use. It is opened anew; what was in it is gone.`,
-    );
+    return true;
   }
 
   function look(): void {
     if (database === undefined || !mailbox.hasListeners) return;
     try {
+      isReplaced();
       const version = statement('PRAGMA data_version').get()?.data_version;
       if (version === seenVersion) return;
       seenVersion = version;
@@ -303,6 +313,7 @@ function createShared(path: string, durability: Durability): Shared {
     durability,
     parts: new Set(),
     noticed,
+    isReplaced,
     ready: () => {
       opening ??= start().catch((error: unknown) => {
         opening = undefined;
@@ -373,6 +384,8 @@ function createHandle(shared: Shared, options: SqliteFileOptions): SqliteFile {
       const wait = ready();
       if (wait !== undefined) await wait;
       try {
+        // A reader has lost nothing: it reads the new one.
+        if (shared.isReplaced()) continue;
         return work(shared.connection);
       } catch (error) {
         if (!isBusy(error)) {

@@ -32,11 +32,24 @@ export function createReserve(path: string): Reserve {
     return Math.floor(Math.min(RESERVE_BYTES, bavail * bsize * SHARE));
   }
 
-  async function make(write: (temporary: string, content: Buffer) => void | Promise<void>): Promise<void> {
+  /** Zeros may be stored as a hole, which keeps no room. */
+  const content = (): Buffer => Buffer.alloc(size(), 0xa5);
+
+  async function make(): Promise<void> {
     const temporary = `${file}.${process.pid}`;
     try {
-      // Zeros may be stored as a hole, which keeps no room.
-      await write(temporary, Buffer.alloc(size(), 0xa5));
+      await writeFile(temporary, content(), { mode: 0o600 });
+      renameSync(temporary, file);
+    } catch {
+      rmSync(temporary, { force: true });
+    }
+  }
+
+  /** Within the turn, so that whoever asks is not refused for want of what is made meanwhile. */
+  function makeNow(): void {
+    const temporary = `${file}.${process.pid}-now`;
+    try {
+      writeFileSync(temporary, content(), { mode: 0o600 });
       renameSync(temporary, file);
     } catch {
       rmSync(temporary, { force: true });
@@ -46,10 +59,12 @@ export function createReserve(path: string): Reserve {
   function remake(): boolean {
     const now = performance.now();
     if (now - looked < LOOK_MS) return false;
+    // The folder was deleted: whoever writes next finds out what that means.
+    if (!existsSync(dirname(path))) return true;
     looked = now;
     const { bavail, bsize } = statfsSync(dirname(path));
     if (bavail * bsize < RESERVE_BYTES * PLENTY && size() < wanted) return false;
-    void make((temporary, content) => writeFileSync(temporary, content, { mode: 0o600 }));
+    makeNow();
     return existsSync(file);
   }
 
@@ -60,7 +75,7 @@ export function createReserve(path: string): Reserve {
     prepare: async () => {
       if (!existsSync(file)) {
         wanted = size();
-        await make((temporary, content) => writeFile(temporary, content, { mode: 0o600 }));
+        await make();
       }
       isReady = existsSync(file);
     },

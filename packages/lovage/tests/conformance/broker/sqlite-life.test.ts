@@ -1,15 +1,15 @@
 // What only a store with a file of its own does: rights, limits, what grows old, and a file that goes away.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { deadLetterQueue, openBroker } from '../../../src/broker/index.ts';
 import { DeliveryReader } from '../../../src/broker/sqlite/delivery.ts';
 import { declareQueue } from '../../../src/broker/sqlite/queues.ts';
 import { SCHEMA } from '../../../src/broker/sqlite/schema.ts';
 import { take } from '../../../src/broker/sqlite/take.ts';
-import { BrokerConnectionError, BrokerError, type SqliteConnection } from '../../../src/util/index.ts';
+import { BrokerConnectionError, BrokerError, isLockFree, PublishError, type SqliteConnection } from '../../../src/util/index.ts';
 import { statementCache } from '../../../src/util/sqlite-engine.ts';
 import { brokerOptions, freshQueue, message, now, publish, queueOf, read, text, unique } from './harness.ts';
 
@@ -124,6 +124,53 @@ test('a file that is deleted under a running worker is made anew, with its queue
   await using second = await read(broker, queue);
   await publish(broker, message(queue, 'after'));
   expect(text(await second.one())).toBe('after');
+});
+
+test('whoever comes back after its lock file was deleted has one again, or others would take it for dead', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url));
+  const queue = await freshQueue(broker);
+  const folder = join(place.path, '..');
+  const locks = () => readdirSync(folder).filter((name) => name.endsWith('.lock'));
+  const first = await read(broker, queue);
+  for (const name of readdirSync(folder)) if (/\.(lock|lock-journal|sock)$/.test(name)) rmSync(join(folder, name));
+  expect(locks()).toEqual([]);
+  await first[Symbol.asyncDispose]();
+  await using second = await read(broker, queue);
+  expect(locks()).toHaveLength(1);
+  expect(isLockFree(join(folder, locks()[0] ?? ''))).toBe(false);
+  await publish(broker, message(queue, 'after'));
+  expect(text(await second.one())).toBe('after');
+});
+
+test('a publish that finds the file replaced was surely not stored', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url));
+  const queue = await freshQueue(broker);
+  for (const suffix of ['', '-wal', '-shm']) rmSync(place.path + suffix, { force: true });
+  const failure = await vi.waitFor(async () => {
+    const error = await outcome(publish(broker, message(queue, 'lost')));
+    expect(error).toBeInstanceOf(PublishError);
+    return error as PublishError;
+  }, 5000);
+  expect(failure.failures).toMatchObject([{ index: 0, stored: 'no', cause: expect.any(BrokerConnectionError) }]);
+});
+
+test('after its folder was deleted nothing says that the disk is full, and the next publish makes all anew', async () => {
+  using place = fresh();
+  await using broker = await openBroker(brokerOptions(place.url));
+  const queue = await freshQueue(broker);
+  await vi.waitFor(() => expect(existsSync(`${place.path}-reserve`)).toBe(true));
+  rmSync(join(place.path, '..'), { recursive: true });
+  const failures: unknown[] = [];
+  await vi.waitFor(async () => {
+    const error = await outcome(publish(broker, message(queue, 'again')));
+    if (error instanceof PublishError) failures.push(...error.failures.map(({ cause }) => cause));
+    expect(failures.length).toBeGreaterThan(0);
+    expect(existsSync(place.path)).toBe(true);
+    expect(error).toBeUndefined();
+  }, 5000);
+  for (const cause of failures) expect(String(cause)).toContain('deleted or replaced');
 });
 
 test('a damaged file is refused by name, and the next one works', async () => {

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { BrokerConnectionError, BrokerError, openSqliteFile, refuseVersion, type SqliteFile } from '../../../src/util/index.ts';
 
 const SCHEMA = 'CREATE TABLE IF NOT EXISTS thing (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE)';
@@ -104,6 +105,48 @@ test('a file deleted under us is noticed and made anew', async () => {
     .toBeInstanceOf(BrokerConnectionError);
   await one.write((db) => db.statement("INSERT INTO thing (name) VALUES ('new')").run());
   expect(statSync(one.path).isFile()).toBe(true);
+});
+
+test('whoever only reads notices too that the file is another one, and reads that', async () => {
+  const one = file(join(folder(), 'a.db'));
+  await one.write((db) => db.statement("INSERT INTO thing (name) VALUES ('old')").run());
+  for (const suffix of ['', '-wal', '-shm']) rmSync(one.path + suffix, { force: true });
+  await vi.waitFor(async () => expect(await one.read((db) => db.statement('SELECT name FROM thing').all())).toEqual([]), 5000);
+});
+
+test('a path of many bytes in few letters has its socket elsewhere', async () => {
+  const place = join(folder(), '项目'.repeat(15));
+  const one = file(join(place, 'a.db'));
+  const address = await one.address();
+  expect(statSync(address).isSocket()).toBe(true);
+  expect(readdirSync(place).some((name) => name.endsWith('.sock'))).toBe(false);
+});
+
+test('a socket that somebody deleted is made anew for whoever asks', async () => {
+  const one = file(join(folder(), 'a.db'));
+  const heard: (string | undefined)[] = [];
+  using _ = one.onPost('news', (payload) => heard.push(payload));
+  const first = await one.address();
+  expect(await one.address()).toBe(first);
+  rmSync(first);
+  const second = await one.address();
+  expect(second).not.toBe(first);
+  const line = connect(second);
+  line.end(`${JSON.stringify(['news', 'heard'])}\n`);
+  await vi.waitFor(() => expect(heard).toContain('heard'));
+});
+
+test('where no socket can be made, a listener hears within a second or so', async () => {
+  const place = folder();
+  vi.stubEnv('TMPDIR', join(place, 'x'.repeat(100)));
+  const one = file(join(place, 'y'.repeat(100), 'a.db'));
+  expect(await one.address()).toBe('');
+  const heard: (string | undefined)[] = [];
+  using _ = one.onChange('result', (payload) => heard.push(payload));
+  await vi.waitFor(() => expect(heard).toEqual([undefined]));
+  await one.write((db) => db.notify('result', 'own'));
+  await vi.waitFor(() => expect(heard).toContain('own'));
+  vi.unstubAllEnvs();
 });
 
 test('a listener hears of a notification and its payload', async () => {
