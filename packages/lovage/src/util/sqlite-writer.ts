@@ -27,6 +27,8 @@ interface Write {
   readonly reject: (error: unknown) => void;
   readonly signal: AbortSignal | undefined;
   readonly grows: boolean;
+  /** Waits for somebody else's lock: its signal is listened to. */
+  watched: boolean;
   value: unknown;
 }
 
@@ -72,6 +74,7 @@ export function createWriter(target: WriterTarget): Writer {
       const outcome = transact(size === batch.length ? batch : batch.slice(0, size));
       if (outcome.kind === 'busy') {
         waiting = batch.concat(waiting);
+        watchSignals();
         busyTries++;
         schedule();
         return;
@@ -146,6 +149,15 @@ export function createWriter(target: WriterTarget): Writer {
     waiting = waiting.filter((write) => !write.grows);
   }
 
+  /** What is given up while it waits is told within the turn: whoever gave it up asks no longer than that whether it was stored. */
+  function watchSignals(): void {
+    for (const write of waiting) {
+      if (write.watched) continue;
+      write.watched = true;
+      write.signal?.addEventListener('abort', dropAborted, { once: true });
+    }
+  }
+
   function dropAborted(): void {
     if (!waiting.some((write) => write.signal?.aborted)) return;
     for (const write of waiting) if (write.signal?.aborted) write.reject(write.signal.reason);
@@ -155,7 +167,15 @@ export function createWriter(target: WriterTarget): Writer {
   return {
     write: <T>(run: () => T, { signal, prompt = false, grows = false }: WriteOptions = {}) =>
       new Promise<T>((resolve, reject) => {
-        waiting.push({ run, resolve: resolve as (value: unknown) => void, reject, signal, grows, value: undefined });
+        waiting.push({
+          run,
+          resolve: resolve as (value: unknown) => void,
+          reject,
+          signal,
+          grows,
+          watched: false,
+          value: undefined,
+        });
         if (prompt && busyTries === 0) flush();
         else schedule();
       }),

@@ -85,6 +85,26 @@ test('a write that is aborted while it waits is not stored', async () => {
   expect(await one.read((db) => db.statement('SELECT count(*) AS n FROM thing').get())).toEqual({ n: 0 });
 });
 
+test('a write that is given up behind a foreign lock says so within the turn', async () => {
+  const one = file(join(folder(), 'a.db'));
+  await one.write(() => undefined);
+  const other = new DatabaseSync(one.path, { timeout: 0 });
+  other.exec('BEGIN IMMEDIATE');
+  const stop = new AbortController();
+  const written = one.write((db) => db.statement("INSERT INTO thing (name) VALUES ('never')").run(), {
+    signal: stop.signal,
+    prompt: true,
+  });
+  const said = written.then(
+    () => 'stored',
+    (error: unknown) => String(error),
+  );
+  stop.abort(new Error('enough'));
+  const turn = new Promise((resolve) => setImmediate(resolve, 'nothing'));
+  expect(await Promise.race([said, turn])).toBe('Error: enough');
+  other.close();
+});
+
 test('a garbled file is refused with its name and what to do', async () => {
   const path = join(folder(), 'a.db');
   writeFileSync(path, 'this was never a database, and it is long enough to be looked at as one'.repeat(100));
