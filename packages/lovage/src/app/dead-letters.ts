@@ -16,7 +16,7 @@ export interface DeadLetters {
   list(limit?: number): Promise<readonly DeadLetter[]>;
   /**
    * Sends them to the queue where they died, with a delivery count that begins anew; resolves to those that were sent. The FAILURE
-   * that was stored for them is forgotten, so whoever asks for the result waits for the new one.
+   * that was stored for them is forgotten, so whoever asks for the result waits for the new one. Those that cannot be sent stay, with their FAILURE.
    */
   resend(options?: Choice): Promise<readonly DeadLetter[]>;
   /** Deletes them; resolves to those that were deleted. What was stored as their results stays. */
@@ -34,6 +34,8 @@ export interface DeadLettersHost {
   /** Signs anew what was signed; undefined when this app signs nothing. */
   readonly renew: () => ResendOptions['renew'];
   readonly forget: (ids: readonly string[]) => Promise<unknown>;
+  /** Seconds that a result is kept; undefined: for ever. */
+  readonly expires: () => number | undefined;
 }
 
 export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLetters {
@@ -54,12 +56,21 @@ export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLet
         ...renewal(host.renew()),
         // Also the fence of the earlier attempts: the new one counts from 1.
         before: async (letters) => {
-          const ids = letters.flatMap(({ id }) => (id === undefined || id === '' ? [] : [id]));
-          if (ids.length > 0 && backend.features.persistent) await host.forget(ids);
+          const ids = backend.features.persistent ? idsOf(letters) : [];
+          const stored = ids.length > 0 ? await backend.get(ids) : undefined;
+          if (ids.length > 0) await host.forget(ids);
+          // Those that could not be sent are as dead as before, and whoever waits for them shall know.
+          return async (unsent) => {
+            const lost = idsOf(unsent).flatMap((id) => stored?.get(id) ?? []);
+            if (lost.length > 0) await backend.put(lost.map((result) => ({ ...result, expires: host.expires(), attempt: 1 })));
+          };
         },
       });
     },
   };
 }
+
+const idsOf = (letters: readonly DeadLetter[]): readonly string[] =>
+  letters.flatMap(({ id }) => (id === undefined || id === '' ? [] : [id]));
 
 const renewal = (renew: ResendOptions['renew']): Pick<ResendOptions, 'renew'> => (renew === undefined ? {} : { renew });

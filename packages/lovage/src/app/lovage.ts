@@ -317,6 +317,7 @@ export class Lovage implements AsyncDisposable {
       backend: () => this.openBackend(),
       renew: () => this.#resigner(),
       forget: async (ids) => this.results.set(ids).forget(),
+      expires: () => this.settings.resultExpires || undefined,
     });
   }
 

@@ -34,8 +34,8 @@ export interface ResendOptions {
   readonly limit?: number;
   /** What is sent in place of a letter that goes back, such as one with a new signature. */
   readonly renew?: (letter: Message, next: Outgoing) => Outgoing;
-  /** Called with a batch right before it is sent. */
-  readonly before?: (letters: readonly DeadLetter[]) => Promise<void>;
+  /** Called with a batch right before it is sent; what it resolves to is called with those that surely were not. */
+  readonly before?: (letters: readonly DeadLetter[]) => Promise<(unsent: readonly DeadLetter[]) => Promise<void>>;
 }
 
 const DEFAULT_LIMIT = 1000;
@@ -71,16 +71,20 @@ export async function resendDeadLetters(
   queue: string,
   options: ResendOptions = {},
 ): Promise<readonly DeadLetter[]> {
-  const { renew = (_, next) => next } = options;
+  const { renew = (_, next) => next, before } = options;
   const errors: unknown[] = [];
   let stayed = 0;
   const sent = await takeOut(broker, queue, options, async (chosen) => {
     const outgoing = chosen.map((delivery) => ({ delivery, message: renew(delivery, again(delivery, queue)) }));
+    const undo = await before?.(chosen.map(letterOf));
     // One queue after the other: one that was deleted keeps its own letters back and no others.
     const groups = Map.groupBy(outgoing, ({ message }) => message.routingKey);
-    const gone = await Promise.all([...groups.values()].map((group) => sendGroup(broker, group, errors)));
-    stayed += chosen.length - gone.flat().length;
-    return gone.flat();
+    const ends = await Promise.all([...groups.values()].map((group) => sendGroup(broker, group, errors)));
+    const gone = ends.flatMap((end) => end.gone);
+    const unsent = ends.flatMap((end) => end.unsent);
+    stayed += chosen.length - gone.length;
+    if (unsent.length > 0) await undo?.(unsent.map(letterOf));
+    return gone;
   });
   if (errors.length === 0) return sent;
   const [error] = errors;
@@ -90,24 +94,27 @@ export async function resendDeadLetters(
   );
 }
 
-/** Publishes them; answers those that are surely stored. */
+/** Publishes them; answers those that are surely stored, and those that surely are not. */
 async function sendGroup(
   broker: Broker,
   group: readonly { readonly delivery: Delivery; readonly message: Outgoing }[],
   errors: unknown[],
-): Promise<readonly Delivery[]> {
+): Promise<{ readonly gone: readonly Delivery[]; readonly unsent: readonly Delivery[] }> {
   const deliveries = group.map(({ delivery }) => delivery);
   try {
     await broker.publish(
       group.map(({ message }) => message),
       { signal: AbortSignal.timeout(PUBLISH_TIMEOUT * 1000) },
     );
-    return deliveries;
+    return { gone: deliveries, unsent: [] };
   } catch (error) {
     errors.push(error);
-    if (!(error instanceof PublishError)) return [];
-    const failed = new Set(error.failures.map(({ index }) => index));
-    return deliveries.filter((_, index) => !failed.has(index));
+    if (!(error instanceof PublishError)) return { gone: [], unsent: [] };
+    const failed = new Map(error.failures.map(({ index, stored }) => [index, stored]));
+    return {
+      gone: deliveries.filter((_, index) => !failed.has(index)),
+      unsent: deliveries.filter((_, index) => failed.get(index) === 'no'),
+    };
   }
 }
 
@@ -127,7 +134,7 @@ export function discardDeadLetters(
 async function takeOut(
   broker: Broker,
   queue: string,
-  { where = () => true, limit = DEFAULT_LIMIT, before }: ResendOptions,
+  { where = () => true, limit = DEFAULT_LIMIT }: ResendOptions,
   first: (chosen: readonly Delivery[]) => Promise<readonly Delivery[]>,
 ): Promise<readonly DeadLetter[]> {
   const dead = deadLetterQueue(queue);
@@ -146,7 +153,6 @@ async function takeOut(
     const chosen = old.map((delivery) => ({ delivery, letter: letterOf(delivery) })).filter(({ letter }) => where(letter));
     let gone: readonly Delivery[] = [];
     if (chosen.length > 0) {
-      await before?.(chosen.map(({ letter }) => letter));
       gone = await first(chosen.map(({ delivery }) => delivery));
       await subscription.settle(gone.map((delivery) => ({ verdict: 'ack', delivery })));
       sent.push(...chosen.filter(({ delivery }) => gone.includes(delivery)).map(({ letter }) => letter));

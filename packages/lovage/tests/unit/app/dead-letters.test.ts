@@ -123,3 +123,17 @@ test('a letter whose queue is gone keeps back no others', async () => {
   expect((await app.deadLetters().list()).map(({ id }) => id)).toEqual(['lost']);
   expect(await app.queue('work').peek()).toHaveLength(3);
 });
+
+test('a letter that could not be sent keeps its failure', async () => {
+  await using app = setup();
+  const origin = { queue: 'deleted', exchange: '', routing_key: 'deleted' };
+  const lost = { headers: { id: 'lost', 'x-lovage-death': { reason: 'failed', origin } } };
+  await bury(app, [lost, ...named(1)]);
+  const backend = await app.openBackend();
+  const body = Buffer.from('{"status":"FAILURE","result":{"exc_type":"Error","exc_message":["ill"],"exc_module":"builtins"}}');
+  const failure = { state: 'FAILURE', body, contentType: 'application/json', contentEncoding: 'utf-8', attempt: 1 } as const;
+  await backend.put(['lost', 'letter-0'].map((id) => ({ ...failure, id })));
+  await expect(app.deadLetters().resend()).rejects.toThrow('1 were sent');
+  const stored = await backend.get(['lost', 'letter-0']);
+  expect([...stored].map(([id, { state }]) => [id, state])).toEqual([['lost', 'FAILURE']]);
+});
