@@ -6,6 +6,7 @@ import { SIGNATURE_HEADER } from '../security/index.ts';
 import type { Call, CanvasPlan, PreparedCall, Publisher, PublishPayload, PublishWatch, Signals } from '../task/index.ts';
 import { type Middleware, wrapPublish } from '../task/index.ts';
 import { LovageError, redactText } from '../util/index.ts';
+import { asAsked } from './asked.ts';
 import { createOutbox, deliver, type Fate, type OutboxHost, type Parcel, publishDeadline, publishError } from './outbox.ts';
 import { type PrepareHost, prepareCall, prepareQuickly, withChain } from './prepare.ts';
 import type { PublishRetryPolicy, Settings } from './settings.ts';
@@ -88,7 +89,7 @@ export function createProducer(host: () => ProducerHost): Producer {
     if (app.sign !== undefined) return undefined;
     const ready = app.ready({ expectsResult: call.options.ignoreResult !== true });
     // Passed on and not asked for again: a promise that nobody waits for ends the process when it rejects.
-    if (ready !== undefined) return tracked(sendAll(asked, ready));
+    if (ready !== undefined) return tracked(sendAll(asAsked(asked), ready));
     const prepared = prepareQuickly(call, app);
     if (prepared === undefined) return undefined;
     return new Promise((resolve, reject) => {
@@ -120,10 +121,11 @@ export function createProducer(host: () => ProducerHost): Producer {
     }
   };
 
-  const sendAll = async (asked: readonly Call[], begun?: Promise<void>): Promise<readonly AsyncResult<unknown>[]> => {
-    if (asked.length === 0) return [];
+  const sendAll = async (given: readonly Call[], begun?: Promise<void>): Promise<readonly AsyncResult<unknown>[]> => {
+    if (given.length === 0) return [];
     const app = host();
-    const ready = begun ?? app.ready({ expectsResult: asked.some(({ options }) => options.ignoreResult !== true) });
+    const ready = begun ?? app.ready({ expectsResult: given.some(({ options }) => options.ignoreResult !== true) });
+    const asked = ready === undefined || begun !== undefined ? given : asAsked(given);
     if (ready !== undefined) await ready.catch((error: unknown) => notReady(asked, error));
     const prepared = asked.map(prepareOne);
     const messages = prepared.map(({ message }) => message);

@@ -34,6 +34,24 @@ test('a call becomes a message of protocol 2 with every header', async () => {
   expect(bodyOf(message)).toEqual([[1, 2], {}, { callbacks: null, errbacks: null, chain: null, chord: null }]);
 });
 
+test('what changes after the call changes no message, even while the app gets ready', async () => {
+  await using app = setup();
+  const add = app.task('m.add', (row: unknown) => row);
+  const shared = { at: 0, list: [0], when: new Date(0), ...JSON.parse('{"__proto__": {"own": 1}}') };
+  const calls: Promise<unknown>[] = [];
+  for (const at of [1, 2, 3]) {
+    shared.at = at;
+    shared.list[0] = at;
+    calls.push(at === 3 ? add.applyAsync([shared], { countdown: 0 }) : add.delay(shared));
+  }
+  shared.at = 4;
+  await Promise.all(calls);
+  const rows = (await waiting(app)).map((message) => (bodyOf(message) as [[Record<string, unknown>]])[0][0]);
+  expect(rows).toMatchObject([{ list: [1] }, { list: [2] }, { list: [3] }]);
+  expect(rows.map((row) => row.at)).toEqual([1, 2, 3]);
+  expect(rows.every((row) => Object.hasOwn(row, '__proto__'))).toBe(true);
+});
+
 test('for a task that is not known here ignore_result is null, so that its worker decides', async () => {
   await using app = setup();
   await app.sendTask('py.x', { args: [1], kwargs: { k: 2 } });
