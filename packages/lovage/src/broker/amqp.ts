@@ -86,10 +86,13 @@ class AmqpBroker implements Broker {
     this.url = redactUrl(options.url);
     this.#options = options;
     this.#delays = transport.delayedDelivery;
+    const delays = (): boolean => this.#delays && this.#outbox.holds;
     this.features = {
       priorities: true,
       priorityOrder: 'highest-first',
-      delay: this.#delays,
+      get delay() {
+        return delays();
+      },
       fanout: true,
       autoDelete: true,
       eventExchange: 'topic',

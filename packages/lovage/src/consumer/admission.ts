@@ -39,7 +39,15 @@ export class Admission implements Disposable {
     this.#options = options;
     const { app, clock, revoked } = options;
     this.#timers = new TimerHeap(clock);
-    this.#gates = { clock, revoked, rates: new RateLimits(clock), parks: canPark(app.broker) };
+    this.#gates = {
+      clock,
+      revoked,
+      rates: new RateLimits(clock),
+      // Asked each time: RabbitMQ says only at the first that it does not allow it.
+      get parks() {
+        return canPark(app.broker);
+      },
+    };
   }
 
   /** How many wait here for their eta or their rate. */

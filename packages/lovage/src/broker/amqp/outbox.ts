@@ -7,6 +7,7 @@ import {
   BrokerConnectionError,
   blockedError,
   LovageError,
+  logger,
   orAborted,
   PublishError,
   type PublishFailure,
@@ -27,11 +28,13 @@ import {
   wholeDelay,
 } from './delayed.ts';
 import { toDelayedLetter, toLetter } from './letters.ts';
-import { onChannel, type Run, type TopologyMemory } from './topology.ts';
+import { isForbidden, onChannel, type Run, type TopologyMemory } from './topology.ts';
 
 /** Seconds between attempts to declare on a line that breaks. */
 const DECLARE_AGAIN = 0.2;
 const TRANSIENT = 1;
+
+const log = logger('broker', 'amqp');
 
 export interface OutboxOptions {
   readonly publisher: AmqpPublisher;
@@ -50,6 +53,8 @@ interface Job {
 }
 
 export interface Outbox {
+  /** Can RabbitMQ hold messages for this user? True until it says that it does not allow the delay levels. */
+  readonly holds: boolean;
   /** Resolves when all are confirmed; rejects with PublishError. */
   send(messages: readonly Outgoing[], signal: AbortSignal): Promise<void>;
 }
@@ -96,8 +101,10 @@ function leadOut(run: Run, way: Way): Promise<unknown> {
 /** The outbox of one broker. */
 export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOptions): Outbox {
   const declared = new WeakMap<AmqpConnection, Map<string, Promise<void>>>();
+  let holds = true;
 
   function wayOf(message: Message): Way | undefined {
+    if (!holds) return undefined;
     if (message.exchange === '') return { kind: 'queues', queues: [message.routingKey] };
     const bindings = memory.bindingsOf(message.exchange);
     const type = memory.exchangeType(message.exchange);
@@ -117,6 +124,16 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     return declaring;
   }
 
+  /** What is due later goes to its queue now, as without native delayed delivery: the worker holds it. */
+  function refuse(error: unknown): void {
+    if (!holds) return;
+    holds = false;
+    log.warn(
+      'Messages with a due time are held by workers: {error}. Allow this user celery_delayed_.*, or set delayedDelivery: false in brokerTransportOptions.',
+      { error: error instanceof Error ? error.message : String(error) },
+    );
+  }
+
   async function prepare(way: Way, signal: AbortSignal): Promise<void> {
     for (;;) {
       const connection = await publisher.connection(signal);
@@ -131,6 +148,7 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
         );
       } catch (error) {
         if (signal.aborted && connection.blocked !== undefined) throw blockedError(connection.blocked, error);
+        if (isForbidden(error)) return refuse(error);
         if (!(error instanceof BrokerConnectionError)) throw error;
         await sleep(DECLARE_AGAIN, signal);
       }
@@ -200,6 +218,9 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
   }
 
   return {
+    get holds() {
+      return holds;
+    },
     send: (messages, signal) =>
       (messages.some((message) => message.dueAt !== undefined) ? sendDelayed : sendPlain)(messages, signal),
   };

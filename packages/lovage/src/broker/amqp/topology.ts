@@ -38,6 +38,11 @@ function explainPrecondition(what: string, said: string, cause: unknown): Broker
   return new BrokerError(`${what} is refused by RabbitMQ: ${said}`, { cause });
 }
 
+/** Does this user lack the rights? `explained` comes from `explain`. */
+export function isForbidden(explained: unknown): boolean {
+  return explained instanceof BrokerError && codeOf(explained.cause) === REFUSED;
+}
+
 /** What RabbitMQ's refusal of `what` means. */
 export function explain(what: string, error: unknown): Error {
   if (error instanceof BrokerError) return error;

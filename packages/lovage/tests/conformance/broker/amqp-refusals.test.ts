@@ -98,6 +98,24 @@ test('a delayed message whose key leaves no room for the bits is refused at once
   expect(error).toMatchObject({ safeToRepeat: true, transient: false });
 });
 
+test('a user who may not lay out delay levels gets due messages at once, for workers to hold, and they are not counted', async () => {
+  await rabbit.ctl('add_user', 'small', 'small');
+  await rabbit.ctl('set_permissions', '-p', '/', 'small', '^q0-.*', '.*', '.*');
+  await using broker = await openAt(rabbit.url.replace('guest:guest', 'small:small'));
+  expect(broker.features.delay).toBe(true);
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'far'));
+  await using reader = await read(broker, queue);
+  const first = await reader.one();
+  await reader.subscription.settle([{ verdict: 'park', delivery: first, until: now() + 60 }]);
+  expect(broker.features.delay).toBe(false);
+  const again = await reader.one();
+  expect([text(again), again.attempts]).toEqual(['far', 1]);
+  await reader.ack(again);
+  await publish(broker, message(queue, 'later', { dueAt: now() + 60 }));
+  expect(text(await reader.one())).toBe('later');
+});
+
 test('a limit on connections is no wrong login: it is tried again', async () => {
   await rabbit.ctl('add_vhost', 'narrow');
   await rabbit.ctl('set_permissions', '-p', 'narrow', 'guest', '.*', '.*', '.*');
