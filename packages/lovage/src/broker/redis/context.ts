@@ -89,7 +89,12 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/unknown command|unknown redis command|wrong number of args/i, 'Lovage needs Redis 6.2 or later with no command renamed.'],
 ];
 
-/** Answers with which a server says that it is not the one to ask just now: a replica after a failover, or one that loads its data. */
+/**
+ * Answers with which a server says that it is not the one to ask just now: a replica after a failover, one that loads its data or runs
+ * somebody's long script, or one that takes no writes as long as its disk or its replicas are away.
+ */
 export function isAway(error: unknown): boolean {
-  return isReplyError(error) && /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|UNBLOCKED)/.test(error.message);
+  return (
+    isReplyError(error) && /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|UNBLOCKED|BUSY|MISCONF|NOREPLICAS)\b/.test(error.message)
+  );
 }

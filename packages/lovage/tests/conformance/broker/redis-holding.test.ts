@@ -4,7 +4,7 @@ import { getEventListeners, once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { startRedis } from '../../../../../scripts/servers/index.ts';
 import { openBroker } from '../../../src/broker/index.ts';
 import { writeEnvelope } from '../../../src/broker/redis/envelope.ts';
@@ -240,6 +240,25 @@ test("in Celery's mode nothing is taken while its entries have no place, and wha
   expect(all.map(text).toSorted()).toEqual(['one', 'two']);
   await reader.ack(...all);
   expect(await line.call('HKEYS', [`${prefix}unacked`])).toEqual(['a']);
+});
+
+test('a verdict waits until a server that takes no writes just now takes them again', async () => {
+  await using server = await startRedis();
+  await using broker = await openBroker(brokerOptions(server.url));
+  await using line = plainLine(server.url);
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'one'));
+  await using reader = await read(broker, queue);
+  const delivery = await reader.one();
+  await line.call('CONFIG', ['SET', 'min-replicas-to-write', '1']);
+  const publishing = broker.publish([message(queue, 'two')], { signal: AbortSignal.timeout(5000) });
+  await expect(publishing).rejects.toMatchObject({ safeToRepeat: true });
+  const verdict = reader.ack(delivery);
+  const refused = async (): Promise<string> => `${await line.call('INFO', ['errorstats'])}`;
+  await vi.waitFor(async () => expect(await refused()).toMatch(/NOREPLICAS:count=([3-9]|\d{2})/), 10_000);
+  await line.call('CONFIG', ['SET', 'min-replicas-to-write', '0']);
+  expect(await verdict).toEqual([]);
+  expect(await broker.count(queue)).toMatchObject({ ready: 0, held: 0 });
 });
 
 test('a subscription is closed in a few seconds although its server is silent', async () => {
