@@ -8,6 +8,8 @@ import type { Scenario } from '../harness/scenario.ts';
 const CONCURRENCY = 4;
 /** How long the tasks take where they start first: longer than a second worker takes to start. */
 const FIRST_MS = 8000;
+/** The last that a worker says of its first look for others. */
+const MINGLED = /mingle: (all alone|sync complete)/;
 /** Seconds of a freeze on RabbitMQ, which notices only that a line ends: the line is cut meanwhile. */
 const WITHOUT_LEASE = 4;
 
@@ -32,7 +34,9 @@ export const workerFreeze: Scenario = {
     await producer.produce({ prefix: 'frozen', count: CONCURRENCY, perSecond: 500, task: 'fault.once', args: [FIRST_MS] });
     await arena.until('it has them all', 20, () => runningOn(arena, 'victim').size === CONCURRENCY);
     // There before the fault: how long a process takes to start is no part of the promise.
-    await stack.worker({ name: 'heir', concurrency: CONCURRENCY });
+    const heir = await stack.worker({ name: 'heir', concurrency: CONCURRENCY });
+    // The heir asks the victim who it is, and whoever is frozen while it writes an answer into an SQLite file keeps all others out of it.
+    if (context.stack === 'sqlite') await arena.until('they know each other', 20, () => MINGLED.test(heir.log()));
     await whenBusy(arena, 'victim', 100);
     victim.signal('SIGSTOP');
     const at = Date.now();
