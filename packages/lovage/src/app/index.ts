@@ -13,7 +13,6 @@ export { type BrokerRole, brokerOptions, brokerUrl, resultUrl } from './connecti
 export * from './control/index.ts';
 export type { Choice, DeadLetters } from './dead-letters.ts';
 export type { AppEvents, LiveCamera, StateOptions } from './events.ts';
-export { globMatch } from './glob.ts';
 export { type AppOrigin, type FindAppOptions, findApp, findAppModule, loadApp, originOf, pickApp } from './loader.ts';
 export { Lovage, type LovageParts, type SendTaskOptions, type SignatureOptions } from './lovage.ts';
 export { importModule, resolveModule, splitExport } from './modules.ts';

@@ -1,7 +1,6 @@
 // Which task goes where: the setting taskRoutes, compiled once for each state of the settings. Called by the producer.
 import { EXEC_RULES, type ExecOptions, wrongValue } from '../task/index.ts';
-import { ConfigurationError, camelCase, didYouMean } from '../util/index.ts';
-import { globMatch } from './glob.ts';
+import { ConfigurationError, camelCase, didYouMean, globMatch } from '../util/index.ts';
 import type { Route, RouteFunction, RouteQuestion, Router, Routes } from './settings.ts';
 
 /** Options that a route gives to a task; the caller's and the task's own win over them. */

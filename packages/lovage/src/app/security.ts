@@ -16,9 +16,8 @@ import {
   type SignedMessage,
 } from '../security/index.ts';
 import type { Serialization } from '../serialization/index.ts';
-import { type Clock, ConfigurationError, SignatureRefusedError } from '../util/index.ts';
+import { type Clock, ConfigurationError, globMatch, SignatureRefusedError } from '../util/index.ts';
 import type { Config } from './config.ts';
-import { globMatch } from './glob.ts';
 import type { Settings } from './settings.ts';
 
 /** Options of `app.setupSecurity`, with the names of Celery's; what is left out comes from the settings. */

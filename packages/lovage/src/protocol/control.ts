@@ -1,7 +1,7 @@
 // Remote control on the wire: kombu's pidbox. A request goes to all workers, each that is meant answers with one message.
 // Everything that comes in is checked here; nothing in it is ever more than data.
 import { runInNewContext } from 'node:vm';
-import { DecodeError } from '../util/index.ts';
+import { DecodeError, type GlobPlace, globMatch } from '../util/index.ts';
 import { isRecord, kindOf, own } from './record.ts';
 
 /** Which end of a name pattern: `glob` as shells have it, `pcre` a regular expression from the start of the name. */
@@ -112,40 +112,14 @@ export function parseControlRequest(body: unknown): ControlRequest {
   };
 }
 
-/** One place of a glob: any text, or one character that fits. */
-type Place = '*' | ((character: string) => boolean);
-
 /** Python's fnmatch: `*`, `?`, `[abc]`, `[!abc]`; everything else stands for itself. */
-function placesOf(glob: string): readonly Place[] {
-  return Array.from(glob.matchAll(/\[(!?)(\]?[^\]]*)\]|[\s\S]/g), ([part, not, set]): Place => {
-    if (part === '*') return '*';
-    if (part === '?') return () => true;
-    if (set === undefined) return (character) => character === part;
+function placesOf(glob: string): readonly GlobPlace[] {
+  return Array.from(glob.matchAll(/\[(!?)(\]?[^\]]*)\]|[\s\S]/g), ([part, not, set]): GlobPlace => {
+    if (set === undefined) return part;
     const inside = set.replaceAll(/[\\\]^[]/g, String.raw`\$&`);
     const one = new RegExp(`^[${not === '!' ? '^' : ''}${inside}]$`);
     return (character) => one.test(character);
   });
-}
-
-/** By hand, and never back further than to the last `*`: as a regular expression, twenty of them would hold up the worker for years. */
-function matchesGlob(glob: string, text: string): boolean {
-  const places = placesOf(glob);
-  let [at, place] = [0, 0];
-  let last: { readonly place: number; readonly from: number } | undefined;
-  while (at < text.length) {
-    const wanted = places[place];
-    if (wanted === '*') last = { place: ++place, from: at };
-    else if (wanted?.(text[at] ?? '') === true) {
-      place++;
-      at++;
-    } else if (last === undefined) return false;
-    else {
-      last = { place: last.place, from: last.from + 1 };
-      place = last.place;
-      at = last.from;
-    }
-  }
-  return places.slice(place).every((rest) => rest === '*');
 }
 
 /** From the start of the text, as Python's `re.match`. A context of its own is what Node can interrupt. */
@@ -161,7 +135,7 @@ export function isAddressed({ destination, pattern, matcher }: ControlRequest, n
   if (matcher !== 'glob' && matcher !== 'pcre') throw malformed(`the matcher '${matcher}' is neither glob nor pcre`);
   if (pattern.length > MAX_PATTERN) throw malformed(`its pattern has ${pattern.length} characters, more than ${MAX_PATTERN}`);
   try {
-    return (matcher === 'glob' ? matchesGlob : matchesExpression)(pattern, node);
+    return matcher === 'glob' ? globMatch(placesOf(pattern), node) : matchesExpression(pattern, node);
   } catch (error) {
     // What a context of its own throws is no Error of ours.
     throw malformed(`the pattern '${pattern}' cannot be used (${String(error)})`);

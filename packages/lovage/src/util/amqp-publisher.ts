@@ -317,18 +317,20 @@ class ReconnectingPublisher implements AmqpPublisher {
   }
 
   async connection(signal: AbortSignal): Promise<AmqpConnection> {
-    for (let retry = 0; ; retry++) {
-      try {
-        return (await orAborted(this.#open(), signal)).connection;
-      } catch (error) {
-        if (signal.aborted || !(error instanceof BrokerConnectionError) || !error.transient) throw error;
+    let trouble: BrokerConnectionError | undefined;
+    try {
+      for (let retry = 0; ; retry++) {
+        if (retry > 0) await sleep(backoff(retry - 1, RECONNECT), signal);
         try {
-          await sleep(backoff(retry, RECONNECT), signal);
-        } catch {
-          // The reason why there is no line says more than the deadline does.
-          throw error;
+          return (await orAborted(this.#open(), signal)).connection;
+        } catch (error) {
+          if (!(error instanceof BrokerConnectionError) || !error.transient) throw error;
+          trouble = error;
         }
       }
+    } catch (error) {
+      // The reason why there is no line says more than the deadline does.
+      throw signal.aborted ? (trouble ?? error) : error;
     }
   }
 

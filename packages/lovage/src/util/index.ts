@@ -11,6 +11,7 @@ export * from './clock.ts';
 export { Condition } from './condition.ts';
 export * from './deadline.ts';
 export * from './errors.ts';
+export { type GlobPlace, globMatch } from './glob.ts';
 export * from './ids.ts';
 export { JsonMolds, type Molded, numberAt, textAt } from './json-mold.ts';
 export * from './lamport.ts';

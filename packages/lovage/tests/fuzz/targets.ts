@@ -2,7 +2,7 @@
 // throw one of its own errors; anything else is a defect.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Config, crontab, globMatch, sealsOf, settingsTable } from '../../src/app/index.ts';
+import { Config, crontab, sealsOf, settingsTable } from '../../src/app/index.ts';
 import { commandLineLayer } from '../../src/app/sources.ts';
 import { readEdit, readSealed, readState } from '../../src/beat/state.ts';
 import { readDeath } from '../../src/broker/index.ts';
@@ -42,7 +42,7 @@ import {
 import { createSerialization, readHeaderJson } from '../../src/serialization/index.ts';
 import { parseRate } from '../../src/task/index.ts';
 import { parseAmqpUrl } from '../../src/util/amqp-url.ts';
-import { LovageError, parseRedisUrl, redact, redactText, redactUrl, systemClock } from '../../src/util/index.ts';
+import { globMatch, LovageError, parseRedisUrl, redact, redactText, redactUrl, systemClock } from '../../src/util/index.ts';
 import { sqlPlace } from '../../src/util/sql-connect.ts';
 import { lineFormat } from '../../src/worker/log-format.ts';
 import type { Random } from '../faults/harness/random.ts';

@@ -18,6 +18,24 @@ export interface Cuttable {
   hang(): void;
 }
 
+/** The same subscription but for what is given. */
+export function passThrough(inner: Subscription, own: Partial<Subscription>): Subscription {
+  return {
+    [Symbol.asyncIterator]: () => inner[Symbol.asyncIterator](),
+    settle: (settlements, writes) => inner.settle(settlements, writes),
+    prefetch: (limit) => inner.prefetch(limit),
+    add: (queue) => inner.add(queue),
+    cancel: (queue) => inner.cancel(queue),
+    get lastHeard() {
+      return inner.lastHeard;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await inner[Symbol.asyncDispose]();
+    },
+    ...own,
+  };
+}
+
 /** A broker whose subscriptions can be cut. */
 export function cuttable(): Cuttable {
   let opened = 0;
@@ -34,7 +52,7 @@ export function cuttable(): Cuttable {
     promise.catch(() => {
       dead = true;
     });
-    return {
+    return passThrough(inner, {
       [Symbol.asyncIterator]: () => {
         const batches = inner[Symbol.asyncIterator]();
         return {
@@ -48,16 +66,7 @@ export function cuttable(): Cuttable {
         if (dead) throw lost();
         return inner.settle(settlements, writes);
       },
-      prefetch: (limit) => inner.prefetch(limit),
-      add: (queue) => inner.add(queue),
-      cancel: (queue) => inner.cancel(queue),
-      get lastHeard() {
-        return inner.lastHeard;
-      },
-      [Symbol.asyncDispose]: async () => {
-        await inner[Symbol.asyncDispose]();
-      },
-    };
+    });
   }
 
   return {

@@ -1,11 +1,14 @@
 // A TCP proxy that a test can cut: every open connection dies with RST, the next one works again.
 import { connect, createServer, type Socket } from 'node:net';
 import { freePorts } from '../../../../scripts/servers/index.ts';
+import { Condition } from '../../src/util/condition.ts';
 
 export interface Proxy extends AsyncDisposable {
   readonly port: number;
   /** Connections open now. */
   readonly open: number;
+  /** Resolves when the n-th connection from the start on arrives, whatever becomes of it. */
+  arrival(n: number): Promise<void>;
   /** Kills every open connection; resolves to how many. */
   cut(): number;
   /** Connections from now on are ended at once, or no longer; those that are open stay. */
@@ -17,8 +20,12 @@ export interface Proxy extends AsyncDisposable {
 export async function startProxy(targetUrl: string): Promise<Proxy> {
   const target = new URL(targetUrl.replace(/^\w+:/, 'http:'));
   const pairs = new Set<readonly [Socket, Socket]>();
+  const arrivals = new Condition();
+  let arrived = 0;
   let refusing = false;
   const server = createServer((near) => {
+    arrived++;
+    arrivals.changed();
     if (refusing) {
       near.resetAndDestroy();
       return;
@@ -49,6 +56,7 @@ export async function startProxy(targetUrl: string): Promise<Proxy> {
     get open() {
       return pairs.size;
     },
+    arrival: (n) => arrivals.until(() => arrived >= n),
     cut,
     refuse: (now = true) => {
       refusing = now;

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RabbitServer, startRabbit } from '../../../../../scripts/servers/index.ts';
 import { type Broker, openBroker } from '../../../src/broker/index.ts';
 import { BrokerConnectionError, PublishError } from '../../../src/util/index.ts';
+import { startProxy } from '../../support/proxy.ts';
 import { brokerOptions, freshQueue, message, now, publish, queueOf, read, soon, text, unique } from './harness.ts';
 
 let rabbit: RabbitServer;
@@ -120,8 +121,14 @@ test('a limit on connections is no wrong login: it is tried again', async () => 
   await rabbit.ctl('add_vhost', 'narrow');
   await rabbit.ctl('set_permissions', '-p', 'narrow', 'guest', '.*', '.*', '.*');
   await rabbit.ctl('set_vhost_limits', '-p', 'narrow', '{"max-connections": 0}');
-  await using broker = await openAt(rabbit.url.replace(/\/\/$/, '/narrow'));
-  const error = await failure(broker.check(AbortSignal.timeout(1000)));
+  await using proxy = await startProxy(rabbit.url);
+  await using broker = await openAt(proxy.url(rabbit.url).replace(/\/\/$/, '/narrow'));
+  const waiting = new AbortController();
+  const checked = failure(broker.check(waiting.signal));
+  // Its time ends in the middle of the second try; what counts is why the first failed.
+  await proxy.arrival(2);
+  waiting.abort(new DOMException('The time is over.', 'TimeoutError'));
+  const error = await checked;
   expect(error).toMatchObject({ message: expect.stringContaining('limit'), transient: true });
   expect(String(error)).not.toContain('password');
   const sending = publish(broker, message('any', 'x'));

@@ -75,7 +75,7 @@ describe('connections', () => {
 
   test('nobody there: rejects by the deadline with the reason', async () => {
     await using broker = await openAt('amqp://127.0.0.1:1');
-    const error = await failure(broker.publish([message('any', 'x')], { signal: AbortSignal.timeout(300) }));
+    const error = await failure(broker.publish([message('any', 'x')], { signal: AbortSignal.timeout(2000) }));
     expect(error).toBeInstanceOf(PublishError);
     expect(error).toMatchObject({ safeToRepeat: true, message: expect.stringContaining('ECONNREFUSED') });
   });
@@ -344,11 +344,11 @@ describe('alarms and restarts', () => {
     const held = await reader.one();
     await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1');
     try {
-      const late = await failure(broker.publish([message(queue, 'late')], { signal: AbortSignal.timeout(1500) }));
+      const late = await failure(broker.publish([message(queue, 'late')], { signal: AbortSignal.timeout(2500) }));
       expect(late).toBeInstanceOf(PublishError);
       expect(late).toMatchObject({ safeToRepeat: false, cause: expect.any(BrokerFullError) });
       // By now the line is known to be blocked, so nothing more is written to it.
-      const later = await failure(broker.publish([message(queue, 'later')], { signal: AbortSignal.timeout(200) }));
+      const later = await failure(broker.publish([message(queue, 'later')], { signal: AbortSignal.timeout(1000) }));
       expect(later).toMatchObject({ safeToRepeat: true, cause: expect.any(BrokerFullError) });
       // The caller of a task reads why, not only that the time was over.
       await using app = new Lovage('blocked', { brokerUrl: rabbit.url, taskDefaultQueue: queue, taskPublishTimeout: 1 });
@@ -372,11 +372,11 @@ describe('alarms and restarts', () => {
     await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1');
     try {
       // From now on the line that publishes is known to be blocked.
-      await failure(broker.publish([message(queue, 'late')], { signal: AbortSignal.timeout(1000) }));
+      await failure(broker.publish([message(queue, 'late')], { signal: AbortSignal.timeout(2000) }));
       const other = await freshQueue(broker);
       expect(await broker.count(other)).toEqual({ ready: 0 });
       const delayed = message(queue, 'delayed', { dueAt: Date.now() / 1000 + 60 });
-      const late = await failure(broker.publish([delayed], { signal: AbortSignal.timeout(300) }));
+      const late = await failure(broker.publish([delayed], { signal: AbortSignal.timeout(1000) }));
       expect(late).toMatchObject({ safeToRepeat: true, cause: expect.any(BrokerFullError) });
       await reader.ack(held);
     } finally {

@@ -85,7 +85,7 @@ test('Sentinel finds the master, and after a failover the new one', async () => 
   expect(await roundTrip(broker)).toBe('there');
   await set.master.kill();
   await expect
-    .poll(() => outcome(broker.publish([message('after', 'failover')], { signal: AbortSignal.timeout(1000) })), {
+    .poll(() => outcome(broker.publish([message('after', 'failover')], { signal: AbortSignal.timeout(2000) })), {
       timeout: 20_000,
     })
     .toBeUndefined();

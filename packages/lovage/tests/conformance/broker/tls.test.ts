@@ -50,7 +50,7 @@ async function refusal(url: string, more: Partial<BrokerOptions> = {}): Promise<
     error instanceof Error ? `${error.message} ${error.cause === undefined ? '' : said(error.cause)}` : String(error);
   try {
     await using broker = await open(url, more);
-    await broker.publish([message('q', 'x')], { signal: AbortSignal.timeout(1000) });
+    await broker.publish([message('q', 'x')], { signal: AbortSignal.timeout(3000) });
   } catch (error) {
     return said(error);
   }

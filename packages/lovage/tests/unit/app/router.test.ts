@@ -1,8 +1,6 @@
 import { expect, test } from 'vitest';
-import { globMatch } from '../../../src/app/glob.ts';
 import { createRouting, type RouteOptions } from '../../../src/app/router.ts';
 import type { Routes } from '../../../src/app/settings.ts';
-import { processorTime } from '../../support/work.ts';
 
 const route = (routes: Routes | null, name: string, args: readonly unknown[] = []): RouteOptions | undefined =>
   createRouting(routes).find(name, { args, kwargs: {}, options: {} });
@@ -46,23 +44,4 @@ test('an unknown option of a route is refused with a suggestion', () => {
 test('names like those of Object are ordinary names', () => {
   expect(route({ a: 'q' }, 'constructor')).toBeUndefined();
   expect(route({ a: 'q' }, '__proto__')).toBeUndefined();
-});
-
-test.each([
-  ['*', '', true],
-  ['a*c', 'abbc', true],
-  ['a*c', 'abbd', false],
-  ['*.mail.*', 'shop.mail.send', true],
-  ['a*b*c', 'aXbYbZc', true],
-  ['a?c', 'abc', true],
-  ['a', 'ab', false],
-])('the glob %s against %s: %s', (pattern, name, matches) => {
-  expect(globMatch(pattern, name)).toBe(matches);
-});
-
-test('no pattern takes more than linear time in the name', () => {
-  const began = processorTime();
-  expect(globMatch(`${'*a'.repeat(50)}*b`, 'a'.repeat(20_000))).toBe(false);
-  // Backtracking would take longer than the universe has lasted.
-  expect(processorTime() - began).toBeLessThan(2000);
 });

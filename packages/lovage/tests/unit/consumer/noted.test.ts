@@ -1,27 +1,9 @@
 // Starts of which the broker is told first: what happens to the message meanwhile.
 import { expect, it } from 'vitest';
-import type { Subscription } from '../../../src/broker/index.ts';
+import { passThrough } from '../../support/faulty.ts';
 import { harness, soon, success } from '../../support/worker-app.ts';
 
 const empty = { ready: 0, held: 0, parked: 0, dead: 0 };
-
-/** The same subscription, which is told of starts and answers when the test says so. */
-function noting(inner: Subscription, starting: () => Promise<void>): Subscription {
-  return {
-    [Symbol.asyncIterator]: () => inner[Symbol.asyncIterator](),
-    settle: (settlements, writes) => inner.settle(settlements, writes),
-    starting,
-    prefetch: (limit) => inner.prefetch(limit),
-    add: (queue) => inner.add(queue),
-    cancel: (queue) => inner.cancel(queue),
-    get lastHeard() {
-      return inner.lastHeard;
-    },
-    [Symbol.asyncDispose]: async () => {
-      await inner[Symbol.asyncDispose]();
-    },
-  };
-}
 
 it('a task that is revoked while the broker is told of its start ends once', async () => {
   const asked = Promise.withResolvers<void>();
@@ -31,7 +13,10 @@ it('a task that is revoked while the broker is told of its start ends once', asy
     return noted.promise;
   };
   await using h = await harness({
-    broker: (broker) => ({ ...broker, subscribe: async (...given) => noting(await broker.subscribe(...given), starting) }),
+    broker: (broker) => ({
+      ...broker,
+      subscribe: async (...given) => passThrough(await broker.subscribe(...given), { starting }),
+    }),
   });
   h.task('suspect', (job) => success(job));
   const consumer = await h.start();
