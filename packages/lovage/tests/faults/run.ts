@@ -1,13 +1,13 @@
 // `npm run test:faults -- [--seeds 20] [--seed 1] [--scale long|short] [--only id] [--stack name] [--results file] [--merge file] [--no-page]`:
 // runs the scenarios again and again, writes each run as a line of JSON, and the table of docs/reliability.md from all lines of the file
-// and of those that are merged. `--seeds 0` runs nothing and only writes the table.
+// and of those that are merged; what has no run in them keeps its line of the table. `--seeds 0` runs nothing and only writes the table.
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { COMPILED } from '../support/compiled.ts';
 import { hasStack } from './harness/arena.ts';
 import { closeSharedServers } from './harness/lovage-stack.ts';
-import { type Row, renderTable, withTable } from './harness/report.ts';
+import { type Row, withRuns } from './harness/report.ts';
 import { brokenPromises, PEERS, type Scenario, type ScenarioContext, type StackName } from './harness/scenario.ts';
 import { addPeers } from './peers/index.ts';
 import { scenarios } from './scenarios/index.ts';
@@ -89,7 +89,7 @@ async function main(): Promise<void> {
   }
   await closeSharedServers();
   const rows = [options.results, ...options.merge].flatMap(readRows);
-  if (!options['no-page']) writeFileSync(PAGE, withTable(readFileSync(PAGE, 'utf8'), renderTable(scenarios, rows)));
+  if (!options['no-page']) writeFileSync(PAGE, withRuns(readFileSync(PAGE, 'utf8'), scenarios, rows));
   console.log(failed === 0 ? `All promises were kept, in ${runs} runs.` : `${failed} of ${runs} runs went wrong.`);
   process.exitCode = failed === 0 ? 0 : 1;
 }

@@ -9,8 +9,8 @@ export interface Row extends ScenarioResult {
   readonly scale: 'short' | 'long';
 }
 
-export const BEGIN = '<!-- faults:begin (written by npm run test:faults) -->';
-export const END = '<!-- faults:end -->';
+const BEGIN = '<!-- faults:begin (written by npm run test:faults) -->';
+const END = '<!-- faults:end -->';
 
 /** The value below which `part` of the values lie; undefined of none. */
 export function percentile(values: readonly number[], part: number): number | undefined {
@@ -70,24 +70,32 @@ function line(scenario: Scenario, stack: StackName, rows: readonly Row[]): strin
   return `| ${cells.join(' | ')} |`;
 }
 
-/** Fault × broker, in the order of the scenarios. */
-export function renderTable(scenarios: readonly Scenario[], rows: readonly Row[]): string {
+/** The lines of a table by fault and broker: its first two cells. */
+function earlierLines(table: string): ReadonlyMap<string, string> {
+  const lines = table.split('\n').filter((text) => text.startsWith('| '));
+  return new Map(lines.map((text) => [text.split(' | ', 2).join(' | '), text]));
+}
+
+/** Fault × broker, in the order of the scenarios. A line of `earlier`, an older table, stays where there is no run to replace it. */
+function renderTable(scenarios: readonly Scenario[], rows: readonly Row[], earlier = ''): string {
   const head = [
     '| fault | broker | runs (short + long) | lost | doubled (of in flight) | phantom | two finals | noticed p50 (s) | recovery p50 / p99 (s), short | long | |',
     '|---|---|---|---|---|---|---|---|---|---|---|',
   ];
+  const kept = earlierLines(earlier);
   const body = scenarios.flatMap((scenario) =>
     STACKS.flatMap((stack) => {
       const mine = rows.filter((row) => row.scenario === scenario.id && row.stack === stack);
-      return mine.length === 0 ? [] : [line(scenario, stack, mine)];
+      return mine.length > 0 ? [line(scenario, stack, mine)] : (kept.get(`| ${scenario.title} | ${stack}`) ?? []);
     }),
   );
   return [...head, ...body].join('\n');
 }
 
-/** The page with a new table between its marks. */
-export function withTable(page: string, table: string): string {
+/** The page with the table between its marks made anew from these runs. */
+export function withRuns(page: string, scenarios: readonly Scenario[], rows: readonly Row[]): string {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin < 0 || end < begin) throw new Error(`The page lacks the marks ${BEGIN} and ${END}.`);
+  const table = renderTable(scenarios, rows, page.slice(begin, end));
   return `${page.slice(0, begin + BEGIN.length)}\n\n${table}\n\n${page.slice(end)}`;
 }

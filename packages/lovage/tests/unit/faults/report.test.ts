@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { type Row, withRuns } from '../../faults/harness/report.ts';
+import type { Scenario, ScenarioResult } from '../../faults/harness/scenario.ts';
+
+const scenario = (id: string): Scenario => ({
+  id,
+  title: `Fault ${id}`,
+  applies: ['redis', 'sqlite'],
+  run: () => Promise.reject(new Error('Nobody runs it here.')),
+});
+const result: ScenarioResult = {
+  lost: 0,
+  doubled: 2,
+  phantom: 0,
+  doubleFinal: 0,
+  inFlight: 4,
+  recoverySeconds: [3, 1],
+  violations: [],
+};
+const row = (id: string, given: Partial<Row> = {}): Row => ({
+  scenario: id,
+  stack: 'redis',
+  seed: 1,
+  scale: 'long',
+  ...result,
+  ...given,
+});
+const page = 'Before.\n\n<!-- faults:begin (written by npm run test:faults) -->\n\n<!-- faults:end -->\n\nAfter.\n';
+const lines = (text: string): readonly string[] => text.split('\n').filter((line) => line.startsWith('| Fault '));
+
+test('the table has a line for each fault and broker that was run, and leaves the rest of the page alone', () => {
+  const written = withRuns(
+    page,
+    [scenario('b'), scenario('a')],
+    [row('a'), row('b'), row('b', { scale: 'short', stack: 'sqlite' })],
+  );
+  expect(lines(written)).toEqual([
+    '| Fault b | sqlite | 1 + 0 | 0 | 2 of 4 | 0 | 0 | – | 1.00 / 3.00 | – |  |',
+    '| Fault b | redis | 0 + 1 | 0 | 2 of 4 | 0 | 0 | – | – | 1.00 / 3.00 |  |',
+    '| Fault a | redis | 0 + 1 | 0 | 2 of 4 | 0 | 0 | – | – | 1.00 / 3.00 |  |',
+  ]);
+  expect(written.startsWith('Before.\n')).toBe(true);
+  expect(written.endsWith('After.\n')).toBe(true);
+});
+
+test('what was not run this time keeps its line; what is no scenario any more loses it', () => {
+  const earlier = withRuns(page, [scenario('a'), scenario('b'), scenario('gone')], [row('a'), row('b'), row('gone')]);
+  const written = withRuns(earlier, [scenario('a'), scenario('b')], [row('b', { lost: 1 })]);
+  expect(lines(written)).toEqual([
+    lines(earlier)[0],
+    '| Fault b | redis | 0 + 1 | 1 | 2 of 4 | 0 | 0 | – | – | 1.00 / 3.00 | 1 of 1 runs broke the promise |',
+  ]);
+  expect(withRuns(written, [scenario('a'), scenario('b')], [])).toBe(written);
+});
+
+test('a page without the marks is refused', () => {
+  expect(() => withRuns('Nothing.', [], [])).toThrow('lacks the marks');
+});
