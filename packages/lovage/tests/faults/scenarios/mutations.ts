@@ -49,7 +49,10 @@ export const tooMuch: Scenario = {
   // The short runs are in mutations.test.ts.
   longOnly: true,
   run: async (context) => {
-    const violations = await onOwn(context, async (place) => [...(await bombsEnd(place)), ...(await bigBodiesEnd(place))]);
+    const violations = await onOwn(context, async (place) => [
+      ...(await bombsEnd(place)),
+      ...(await bigBodiesEnd(place, 100_000_000)),
+    ]);
     return { ...NOTHING, violations, note: 'each is a dead letter with its reason, and whoever waits hears it' };
   },
 };
