@@ -4,7 +4,7 @@ import type { Broker, Message, QueueCount, ResendOptions, Waiting, WaitingQuery,
 import { formatTime, parseTask, revokedException, type TaskRequest } from '../protocol/index.ts';
 import { attemptNumber } from '../result/index.ts';
 import { aftermath, type ExecuteEnvironment } from '../task/index.ts';
-import { BrokerError, type Clock, logger } from '../util/index.ts';
+import { BrokerError, type Clock, checkLimit, logger } from '../util/index.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { etaOf } from './times.ts';
 
@@ -33,7 +33,7 @@ export interface PeekOptions {
   /** @default 'all', on RabbitMQ 'ready' */
   readonly state?: 'ready' | 'parked' | 'all';
   readonly ids?: readonly string[];
-  /** @default 100 */
+  /** A whole number above 0. @default 100 */
   readonly limit?: number;
 }
 
@@ -49,7 +49,7 @@ export interface QueueHandle {
   pause(): Promise<void>;
   resume(): Promise<void>;
   isPaused(): Promise<boolean>;
-  /** Looks at what waits, next first, then at what is parked, soonest first. On RabbitMQ what was seen goes behind what was not, and what is parked cannot be seen. */
+  /** Looks at what waits, next first, then at what is parked, soonest first. On RabbitMQ what was seen goes behind what was not, and what is parked cannot be seen. Throws ConfigurationError for a limit that is no whole number. */
   peek(options?: PeekOptions): Promise<readonly WaitingTask[]>;
   /**
    * Takes tasks out before they run, and stores REVOKED as their results; resolves to those that it took. Members of chords stay until a
@@ -108,6 +108,7 @@ function roomOf(broker: Broker, queue: string, what: string): WaitingRoom {
 export function createQueue(name: string, host: QueueHost): QueueHandle {
   async function list({ state, ids, limit = DEFAULT_LIMIT }: PeekOptions): Promise<readonly Waiting[]> {
     const broker = await host.broker();
+    checkLimit(limit, 'tasks');
     const query: WaitingQuery = { limit, ...(state === undefined ? {} : { state }), ...(ids === undefined ? {} : { ids }) };
     if (broker.waiting !== undefined) return broker.waiting.list(name, query);
     if (state === 'parked') roomOf(broker, name, 'looked at while it is parked');

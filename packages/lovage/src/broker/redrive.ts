@@ -1,6 +1,6 @@
 // Looking at dead letters and sending them again. Works on every driver: a letter is taken, its copy published, then it is acked, so
 // that a death in between doubles it at most.
-import { BrokerError, PublishError, QueueNotFoundError } from '../util/index.ts';
+import { BrokerError, checkLimit, PublishError, QueueNotFoundError } from '../util/index.ts';
 import { ATTEMPTS_HEADER, DEATH_HEADER, type Death, deadLetterQueue, readDeath } from './dead-letters.ts';
 import type { Broker, Delivery, Message, Outgoing, Subscription } from './seam.ts';
 
@@ -30,7 +30,7 @@ export interface DeadLetter {
 export interface ResendOptions {
   /** Only these. @default all */
   readonly where?: (letter: DeadLetter) => boolean;
-  /** How many letters are looked at, the oldest first. @default 1000 */
+  /** How many letters are looked at, the oldest first: a whole number above 0. @default 1000 */
   readonly limit?: number;
   /** What is sent in place of a letter that goes back, such as one with a new signature. */
   readonly renew?: (letter: Message, next: Outgoing) => Outgoing;
@@ -59,12 +59,12 @@ export async function listDeadLetters(
   queue: string,
   limit: number = DEFAULT_LIMIT,
 ): Promise<readonly DeadLetter[]> {
-  return (await broker.peek(deadLetterQueue(queue), limit)).map(letterOf);
+  return (await broker.peek(deadLetterQueue(queue), checkLimit(limit, 'dead letters'))).map(letterOf);
 }
 
 /**
  * Sends dead letters of a queue to where they died, as if new; resolves to those that were sent. Those that cannot be sent stay, and reject
- * it once all others are sent.
+ * it once all others are sent. Throws ConfigurationError for a limit that is no whole number.
  */
 export async function resendDeadLetters(
   broker: Broker,
@@ -137,6 +137,7 @@ async function takeOut(
   { where = () => true, limit = DEFAULT_LIMIT }: ResendOptions,
   first: (chosen: readonly Delivery[]) => Promise<readonly Delivery[]>,
 ): Promise<readonly DeadLetter[]> {
+  checkLimit(limit, 'dead letters');
   const dead = deadLetterQueue(queue);
   const { ready, held } = await countOf(broker, dead);
   const most = Math.min(ready + (held ?? 0), limit);

@@ -15,6 +15,7 @@ export { type GlobPlace, globMatch } from './glob.ts';
 export * from './ids.ts';
 export { JsonMolds, type Molded, numberAt, textAt } from './json-mold.ts';
 export * from './lamport.ts';
+export { checkLimit } from './limit.ts';
 export * from './logger.ts';
 export * from './maybe.ts';
 export { checkName, nameFault } from './names.ts';

@@ -4,7 +4,7 @@ import type { Broker, Delivery, Outgoing } from '../../broker/index.ts';
 import { type ControlReply, type Matcher, originName, writeControlRequest } from '../../protocol/index.ts';
 import type { BroadcastCommand, Broadcaster, BroadcastReply } from '../../result/index.ts';
 import type { Serialization } from '../../serialization/index.ts';
-import { after, type Clock, ConfigurationError, type Timer, uuid } from '../../util/index.ts';
+import { after, type Clock, ConfigurationError, checkLimit, type Timer, uuid } from '../../util/index.ts';
 import type { Settings } from '../settings.ts';
 import { Inbox } from './inbox.ts';
 import { inboxTopology, namesOf, requestTopology } from './topology.ts';
@@ -109,8 +109,7 @@ function check(command: Command): Command {
     throw new ConfigurationError("destination is a list of node names, such as ['celery@host']; leave it out to mean all.");
   }
   if (!(timeout >= 0)) throw new ConfigurationError(`timeout is a number of seconds, not ${timeout}.`);
-  if (limit !== undefined && !(Number.isInteger(limit) && limit > 0))
-    throw new ConfigurationError(`limit is a whole number of answers, not ${limit}.`);
+  if (limit !== undefined) checkLimit(limit, 'answers');
   return pattern === undefined || matcher !== undefined ? command : { ...command, matcher: 'glob' };
 }
 

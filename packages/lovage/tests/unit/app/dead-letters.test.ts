@@ -17,6 +17,19 @@ test('a queue without any has none to list and none to send', async () => {
   expect(await app.deadLetters('other').resend()).toEqual([]);
 });
 
+test.each([0, -1, 1.5, Number.POSITIVE_INFINITY, Number.NaN])('a limit of %s is refused, on each broker alike', async (limit) => {
+  await using app = setup();
+  const refused = { name: 'ConfigurationError', message: expect.stringContaining(`1 or more, not ${limit}`) };
+  for (const look of [
+    () => app.queue().peek({ limit }),
+    () => app.deadLetters().list(limit),
+    () => app.deadLetters().resend({ limit }),
+    () => app.deadLetters().discard({ limit }),
+    () => app.control.ping({ limit }),
+  ])
+    await expect(look()).rejects.toMatchObject(refused);
+});
+
 test('what was sent again runs as if new, and its result replaces the failure', async () => {
   await using app = setup();
   let ill = true;
