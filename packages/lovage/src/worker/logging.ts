@@ -60,10 +60,13 @@ function show(value: unknown): string {
   return String(value);
 }
 
-/** Control characters from task names, arguments or errors must not forge lines or drive a terminal. Line ends stay where `lines` says so. */
+/**
+ * Control characters from task names, arguments or errors must not forge lines, drive a terminal or turn the order of a text. Line ends
+ * stay where `lines` says so.
+ */
 export function escapeControl(text: string, lines = false): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (character) => {
     if (character === '\t' || (lines && character === '\n')) return character;
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });

@@ -95,10 +95,11 @@ describe('log lines', () => {
   });
 
   it('cannot be forged by what they tell of', () => {
-    const line = textLine(record(['Task ', 'evil\n[2026: ERROR/MainProcess] pwned\u001b[2J\u2028', ' received']));
+    const line = textLine(record(['Task ', 'evil\n[2026: ERROR/MainProcess] pwned\u001b[2J\u2028\u202eenod', ' received']));
     expect(line).not.toContain('\n');
-    expect(line).not.toContain('\u001b');
+    for (const character of '\u001b\u2028\u202e') expect(line).not.toContain(character);
     expect(line).toContain('\\u000a[2026');
+    expect(line).toContain('\\u202eenod');
   });
 
   it('keep the line ends of tracebacks, which are ours', () => {
