@@ -7,7 +7,7 @@ import { amqpTls } from './amqp-tls.ts';
 import type { AmqpChannel, AmqpConfirmChannel, AmqpInnerConnection, AmqpLibrary, AmqpModel } from './amqp-types.ts';
 import { type AmqpEndpoint, parseAmqpUrl } from './amqp-url.ts';
 import { deadline, orAborted } from './deadline.ts';
-import { BrokerConnectionError, ConfigurationError, type LovageError } from './errors.ts';
+import { BrokerConnectionError, ConfigurationError, LovageError } from './errors.ts';
 import { SocketSigns, serverLines } from './server-lines.ts';
 import { tlsHinted } from './tls-hint.ts';
 
@@ -429,19 +429,35 @@ async function openOne(endpoint: AmqpEndpoint, options: AmqpOptions): Promise<Am
   }
 }
 
-/** Connects to the first server of the URL that answers. Throws BrokerConnectionError (not transient when the login is refused). */
+/** What is told when no server of a failover list can be used: each has its own reason, and one that may come back is worth another try. */
+function noneOf(errors: readonly unknown[]): unknown {
+  const [first] = errors;
+  const wrong = errors.find((error) => error instanceof ConfigurationError);
+  if (errors.length === 1 || wrong !== undefined) return wrong ?? first;
+  const reasons = errors.map((error) => (error instanceof Error ? error.message : String(error)).replace(/\.?$/, '.'));
+  return new BrokerConnectionError(`None of the ${errors.length} servers of the URL can be used. ${reasons.join(' ')}`, {
+    cause: new AggregateError(errors),
+    transient: errors.some((error) => error instanceof LovageError && error.transient),
+  });
+}
+
+/**
+ * Connects to the first server of the URL that answers. Throws BrokerConnectionError (not transient when each of them refuses the login),
+ * ConfigurationError when the URL or a certificate cannot be used.
+ */
 export async function connectAmqp(options: AmqpOptions): Promise<AmqpConnection> {
   const endpoints = [...parseAmqpUrl(options.url)];
   if (endpoints[0]?.query.failover_strategy === 'shuffle') endpoints.sort(() => Math.random() - 0.5);
   // Said first: a server that is down would hide that the package is missing.
   amqpLibrary();
-  let last: unknown = new ConfigurationError('The URL of RabbitMQ is empty.');
+  if (endpoints.length === 0) throw new ConfigurationError('The URL of RabbitMQ is empty.');
+  const errors: unknown[] = [];
   for (const endpoint of endpoints) {
     try {
       return await openOne(endpoint, options);
     } catch (error) {
-      last = error;
+      errors.push(error);
     }
   }
-  throw last;
+  throw noneOf(errors);
 }

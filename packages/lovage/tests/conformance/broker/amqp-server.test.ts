@@ -58,6 +58,21 @@ describe('connections', () => {
     expect(await roundTrip(broker)).toBe('through');
   });
 
+  test('of a failover list without any that can be used each reason is told, and one that may come back is tried again', async () => {
+    const [away, wrong] = ['amqp://guest:guest@127.0.0.1:1//', rabbit.url.replace('guest:guest', 'guest:wrong')];
+    await using broker = await openAt(`${away};${wrong}`);
+    const error = await failure(broker.check(AbortSignal.timeout(3000)));
+    expect(error).toMatchObject({
+      transient: true,
+      message: expect.stringMatching(/2 servers.*ECONNREFUSED.*refuses this login/),
+    });
+    await using never = await openAt(`${wrong};${wrong}`);
+    expect(await failure(never.check(soon()))).toMatchObject({
+      transient: false,
+      message: expect.stringMatching(/refuses this login/),
+    });
+  });
+
   test('a wrong password is told at once, and not tried again', async () => {
     await using broker = await openAt(rabbit.url.replace('guest:guest', 'guest:wrong'));
     const error = await failure(broker.check(soon()));
