@@ -75,7 +75,8 @@ export const parked: Scenario = {
   applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
   daily: ['redis-celery'],
   run: async (context) => {
-    await using arena = await openArena(context, context.scale === 'long' ? {} : { publishTimeout: 10 });
+    // As many publishes at once as there are to be parked: none of them shall give up while the others are written.
+    await using arena = await openArena(context, { publishTimeout: context.scale === 'long' ? 120 : 10 });
     const { stack } = arena;
     const count = PARKED[context.scale];
     const producer = await stack.producer({ name: 'producer' });
@@ -83,7 +84,7 @@ export const parked: Scenario = {
     await producer.produce({ prefix: 'warm', count: 500, perSecond: 500, args: [1] });
     await arena.until('it is warm', 60, () => endedIds(arena, 'warm').size === 500);
     const before = residentBytes(worker.pid);
-    await producer.produce({ prefix: 'parked', count, perSecond: 10_000, countdown: 7200 });
+    await producer.produce({ prefix: 'parked', count, perSecond: 5000, countdown: 7200 });
     await producer.produce({ prefix: 'soon', count: 20, perSecond: 500, countdown: 8 });
     await producer.produce({ prefix: 'ready', count: READY, perSecond: 25, args: [1] });
     await arena.until('the ready ones have run', 60, () => endedIds(arena, 'ready').size === READY).catch(() => undefined);
