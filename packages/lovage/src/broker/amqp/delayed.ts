@@ -9,8 +9,6 @@ const LONGEST_KEY = 255;
 /** The longest delay in seconds, about 8.5 years. */
 export const MAX_DELAY: number = 2 ** LEVELS - 1;
 export const DELIVERY_EXCHANGE = 'celery_delayed_delivery';
-/** Where delayed messages are published. */
-export const ENTRY_EXCHANGE = 'celery_delayed_27';
 const BITS = /^(?:[01]\.){28}/;
 /** A delay that is short of whole seconds by less than this was whole when its sender asked for it. */
 const ROUNDING = 0.1;
@@ -54,6 +52,14 @@ export function delayLevels(type: DelayedQueueType): readonly DelayLevel[] {
 /** Whole seconds for which RabbitMQ can hold what is due in `seconds`; the worker holds the rest. */
 export function wholeDelay(seconds: number): number {
   return Math.min(MAX_DELAY, Math.max(0, Math.floor(seconds + ROUNDING)));
+}
+
+/**
+ * Where a message that shall be held for `seconds` (1 or more) is published: the level of its highest bit, which is the first that would
+ * hold it. Celery publishes to the highest level of all, from where it only passes on; each exchange on that way costs RabbitMQ a route.
+ */
+export function entryExchange(seconds: number): string {
+  return `celery_delayed_${31 - Math.clz32(seconds)}`;
 }
 
 /** Routing key of a message that shall be held for `seconds` and then be routed by `key`. */

@@ -23,7 +23,7 @@ import {
   delayLevels,
   directKey,
   directName,
-  ENTRY_EXCHANGE,
+  entryExchange,
   topicKey,
   wholeDelay,
 } from './delayed.ts';
@@ -164,7 +164,8 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     const way = delayedWay(message, now);
     if (way === undefined) return [toLetter(message, mustArrive(message, memory))];
     const keys = way.kind === 'queues' ? way.queues.map(directName) : [message.routingKey];
-    return keys.map((key) => toDelayedLetter(message, ENTRY_EXCHANGE, delayKey(delayOf(message, now), key)));
+    const delay = delayOf(message, now);
+    return keys.map((key) => toDelayedLetter(message, entryExchange(delay), delayKey(delay, key)));
   }
 
   async function collect(

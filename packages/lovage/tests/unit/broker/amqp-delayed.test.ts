@@ -6,6 +6,7 @@ import {
   delayKey,
   delayLevels,
   directKey,
+  entryExchange,
   isDelayed,
   MAX_DELAY,
   topicKey,
@@ -32,6 +33,22 @@ describe('native delayed delivery, as Celery declares it', () => {
   for (const [seconds, key] of Object.entries(vector.routing_keys)) {
     test(`${seconds} s is the key ${key}`, () => expect(delayKey(Number(seconds), 'celery')).toBe(key));
   }
+
+  test('a message enters at the level of its highest bit, past those that would only pass it on', () => {
+    expect([1, 2, 3, 10, 7200, MAX_DELAY].map(entryExchange)).toEqual(
+      [0, 1, 1, 3, 12, 27].map((level) => `celery_delayed_${level}`),
+    );
+    const levels = delayLevels('classic');
+    for (const seconds of Object.keys(vector.routing_keys)
+      .map(Number)
+      .filter((one) => one > 0)) {
+      const key = delayKey(seconds, 'celery');
+      const first = levels.find(({ stayKey }) =>
+        new RegExp(`^${stayKey.replaceAll('*.', '[01]\\.').replace('.#', '\\.')}`).test(key),
+      );
+      expect(entryExchange(seconds)).toBe(first?.name);
+    }
+  });
 
   test('the queues of the 28 levels have Celery’s arguments', () => {
     const queues = vector.declarations.filter(
