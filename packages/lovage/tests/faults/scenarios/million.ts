@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import amqplib from 'amqplib';
 import { type Arena, openArena } from '../harness/arena.ts';
 import type { Child } from '../harness/child.ts';
 import { residentBytes } from '../harness/gestures.ts';
@@ -41,10 +42,35 @@ async function drain(arena: Arena, name: string): Promise<{ readonly rate: numbe
   return { rate, bytes };
 }
 
+/** Messages a second that a consumer takes which does nothing else, of half as many; undefined where the broker is not RabbitMQ. */
+async function bare({ stack: { rabbit, queue } }: Arena): Promise<number | undefined> {
+  if (rabbit === undefined) return undefined;
+  const connection = await amqplib.connect(rabbit.url);
+  try {
+    const channel = await connection.createChannel();
+    await channel.prefetch(CONCURRENCY);
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    let took = 0;
+    let since = 0;
+    const take = (message: amqplib.ConsumeMessage | null): void => {
+      if (message === null) return;
+      channel.ack(message);
+      took++;
+      if (took === FEW / 10) since = performance.now();
+      if (took === FEW / 2) resolve((0.4 * FEW) / ((performance.now() - since) / 1000));
+    };
+    channel.consume(queue, take).catch(reject);
+    return await promise;
+  } finally {
+    await connection.close();
+  }
+}
+
 export const million: Scenario = {
   id: 'million',
   title: 'A million waiting tasks: rates beside those of an empty queue',
-  applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic', 'rabbitmq-quorum'],
+  // RabbitMQ tells how long a quorum queue is every five seconds only, which is as long as such a drain takes.
+  applies: ['sqlite', 'redis', 'redis-celery', 'rabbitmq-classic'],
   longOnly: true,
   run: async (context) => {
     await using arena = await openArena(context);
@@ -53,19 +79,26 @@ export const million: Scenario = {
     if (bulk === undefined) throw new Error('This stack cannot be filled.');
     await fill(bulk, 5000);
     const publishEmpty = await fill(bulk, FEW);
+    const bareEmpty = await bare(arena);
+    if (bareEmpty !== undefined) await fill(bulk, FEW / 2);
     const empty = await drain(arena, 'empty');
     await fill(bulk, MANY);
     const publishFull = await fill(bulk, FEW);
+    const bareFull = await bare(arena);
     const full = await drain(arena, 'full');
+    // RabbitMQ reads from its disk what it does not keep in memory: nobody can be quicker there than a consumer that only takes.
+    const possible = bareEmpty === undefined || bareFull === undefined ? 1 : Math.min(1, bareFull / bareEmpty);
     const part = { publish: publishFull / publishEmpty, drain: full.rate / empty.rate };
     const violations = Object.entries(part).flatMap(([what, value]) =>
-      value >= LEAST ? [] : [`${what}: ${(100 * value).toFixed(0)} % of the rate on an empty queue`],
+      value >= LEAST * (what === 'drain' ? possible : 1)
+        ? []
+        : [`${what}: ${(100 * value).toFixed(0)} % of the rate on an empty queue`],
     );
     const percent = (value: number): string => `${(100 * value).toFixed(0)} %`;
     return {
       ...(await arena.result({ inFlight: 0, recoverySeconds: [] })),
       violations,
-      note: `publishing ${percent(part.publish)}, draining ${percent(part.drain)} of the rate on an empty queue; the worker has ${Math.round(full.bytes / 1e6)} MB instead of ${Math.round(empty.bytes / 1e6)}`,
+      note: `publishing ${percent(part.publish)}, draining ${percent(part.drain)} of the rate on an empty queue${possible < 1 ? ` (a bare consumer: ${percent(possible)})` : ''}; the worker has ${Math.round(full.bytes / 1e6)} MB instead of ${Math.round(empty.bytes / 1e6)}`,
     };
   },
 };
