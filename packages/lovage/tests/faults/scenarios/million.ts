@@ -87,19 +87,17 @@ export const million: Scenario = {
     const publishFull = await fill(bulk, FEW);
     const bareFull = await bare(arena);
     const full = await drain(arena, 'full');
-    // RabbitMQ reads from its disk what it does not keep in memory: nobody can be quicker there than a consumer that only takes.
-    const possible = bareEmpty === undefined || bareFull === undefined ? 1 : Math.min(1, bareFull / bareEmpty);
+    // Told beside the promise, not taken off it: what RabbitMQ itself loses, which reads from its disk what it does not keep in memory.
+    const beside = bareEmpty === undefined || bareFull === undefined ? undefined : bareFull / bareEmpty;
     const part = { publish: publishFull / publishEmpty, drain: full.rate / empty.rate };
     const violations = Object.entries(part).flatMap(([what, value]) =>
-      value >= LEAST * (what === 'drain' ? possible : 1)
-        ? []
-        : [`${what}: ${(100 * value).toFixed(0)} % of the rate on an empty queue`],
+      value >= LEAST ? [] : [`${what}: ${(100 * value).toFixed(0)} % of the rate on an empty queue`],
     );
     const percent = (value: number): string => `${(100 * value).toFixed(0)} %`;
     return {
       ...(await arena.result({ inFlight: 0, recoverySeconds: [] })),
       violations,
-      note: `publishing ${percent(part.publish)}, draining ${percent(part.drain)} of the rate on an empty queue${possible < 1 ? ` (a bare consumer: ${percent(possible)})` : ''}; the worker has ${Math.round(full.bytes / 1e6)} MB instead of ${Math.round(empty.bytes / 1e6)}`,
+      note: `publishing ${percent(part.publish)}, draining ${percent(part.drain)} of the rate on an empty queue${beside === undefined ? '' : ` (a bare consumer: ${percent(beside)})`}; the worker has ${Math.round(full.bytes / 1e6)} MB instead of ${Math.round(empty.bytes / 1e6)}`,
     };
   },
 };
