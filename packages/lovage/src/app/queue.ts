@@ -49,7 +49,10 @@ export interface QueueHandle {
   pause(): Promise<void>;
   resume(): Promise<void>;
   isPaused(): Promise<boolean>;
-  /** Looks at what waits, next first, then at what is parked, soonest first. On RabbitMQ what was seen goes behind what was not, and what is parked cannot be seen. Throws ConfigurationError for a limit that is no whole number. */
+  /**
+   * Looks at what waits, next first, then at what is parked, soonest first. On RabbitMQ what was seen goes behind what was not, and what is
+   * parked cannot be seen. Throws ConfigurationError for a limit that is no whole number above 0.
+   */
   peek(options?: PeekOptions): Promise<readonly WaitingTask[]>;
   /**
    * Takes tasks out before they run, and stores REVOKED as their results; resolves to those that it took. Members of chords stay until a
@@ -107,8 +110,8 @@ function roomOf(broker: Broker, queue: string, what: string): WaitingRoom {
 
 export function createQueue(name: string, host: QueueHost): QueueHandle {
   async function list({ state, ids, limit = DEFAULT_LIMIT }: PeekOptions): Promise<readonly Waiting[]> {
-    const broker = await host.broker();
     checkLimit(limit, 'tasks');
+    const broker = await host.broker();
     const query: WaitingQuery = { limit, ...(state === undefined ? {} : { state }), ...(ids === undefined ? {} : { ids }) };
     if (broker.waiting !== undefined) return broker.waiting.list(name, query);
     if (state === 'parked') roomOf(broker, name, 'looked at while it is parked');

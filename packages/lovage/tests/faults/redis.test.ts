@@ -1,4 +1,4 @@
-// The faults on Redis, in both ways of keeping what is in flight.
+// The faults on Redis.
 import { describeFaults } from './harness/suite.ts';
 
-describeFaults(['redis', 'redis-celery'], 'all');
+describeFaults(['redis'], 'all');

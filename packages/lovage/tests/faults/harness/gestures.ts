@@ -2,10 +2,8 @@
 import { readFileSync } from 'node:fs';
 import type { Arena } from './arena.ts';
 import type { Load } from './orders.ts';
+import type { Timed } from './scenario.ts';
 import type { Producer } from './stack.ts';
-
-/** Seconds by which a machine with busy cores may be late. */
-export const SLACK = 1.5;
 
 /** Keeps sending until stopped; `stop` resolves when all that was sent is confirmed. */
 export function keepSending(producer: Producer, load: Omit<Load, 'prefix' | 'count'>): { stop(): Promise<void> } {
@@ -115,13 +113,10 @@ function doubtsOf(arena: Arena, moments: readonly number[]): ReadonlyMap<string,
   return doubtful;
 }
 
-/** Publishes that took longer than their deadline allows, as sentences. */
-export function latePublishes(arena: Arena): readonly string[] {
-  const limit = arena.stack.publishTimeout + SLACK;
-  const late = arena.published().filter(({ took }) => took > limit);
-  return late.length === 0
-    ? []
-    : [`${late.length} publishes answered later than their deadline (${Math.max(...late.map(({ took }) => took))} s)`];
+/** The publish that waited longest for its answer, which its deadline bounds. */
+export function slowestPublish(arena: Arena): Timed {
+  const seconds = arena.published().reduce((most, { took }) => Math.max(most, took), 0);
+  return { what: 'a publish was answered', seconds, promised: arena.stack.publishTimeout };
 }
 
 /** Milliseconds from the end of a task until its result is stored and its message acknowledged, on a machine whose cores are busy. */
@@ -189,15 +184,6 @@ export async function within(seconds: number, work: Promise<unknown>): Promise<b
 /** Ids that have ended at least once, of those that begin so. */
 export function endedIds(arena: Arena, prefix = ''): Set<string> {
   return new Set(arena.runs().flatMap(({ what, id }) => (what === 'end' && id.startsWith(prefix) ? [id] : [])));
-}
-
-/** Each id that was confirmed and did not start within so many seconds (from the moment, in epoch ms), as a sentence. */
-export function lateStarts(arena: Arena, prefix: string, since: number, seconds: number): readonly string[] {
-  const first = new Map<string, number>();
-  for (const { what, id, time } of arena.runs()) if (what === 'start' && !first.has(id)) first.set(id, time);
-  const mine = [...first].filter(([id]) => id.startsWith(prefix));
-  const late = mine.filter(([, time]) => (time - since) / 1000 > seconds);
-  return late.length === 0 ? [] : [`${late.length} of ${mine.length} tasks started later than ${seconds} s`];
 }
 
 /** Sends until the worker of this name has run some of it again; false: it stays deaf. */

@@ -1,5 +1,5 @@
 // The table of docs/reliability.md, out of the rows that runs have written.
-import { brokenPromises, PEERS, type Scenario, type ScenarioResult, STACKS, type StackName } from './scenario.ts';
+import { brokenPromises, lateness, PEERS, type Scenario, type ScenarioResult, STACKS, type StackName } from './scenario.ts';
 
 /** One run, as a line of the results file. */
 export interface Row extends ScenarioResult {
@@ -34,7 +34,7 @@ function brokenRuns(rows: readonly Row[]): string {
 /** What else was seen, each once: figures differ from run to run, so the first of a kind stands for all. */
 function observed(rows: readonly Row[]): string {
   const kinds = new Map<string, string>();
-  for (const text of rows.flatMap(({ violations }) => violations)) {
+  for (const text of rows.flatMap((row) => [...row.violations, ...lateness(row)])) {
     const kind = text.replaceAll(/\d+(\.\d+)?/g, '#');
     if (!kinds.has(kind)) kinds.set(kind, text);
   }

@@ -25,6 +25,15 @@ export interface ScenarioContext {
   readonly scale: 'short' | 'long';
 }
 
+/** What was promised within a time. */
+export interface Timed {
+  /** As `taken over`. */
+  readonly what: string;
+  /** Infinity, of which JSON makes null: it never came. */
+  readonly seconds: number | null;
+  readonly promised: number;
+}
+
 export interface ScenarioResult {
   readonly lost: number;
   readonly doubled: number;
@@ -36,6 +45,8 @@ export interface ScenarioResult {
   readonly recoverySeconds: readonly number[];
   /** From the fault until somebody noticed. */
   readonly detectionSeconds?: number;
+  /** Judged with some slack, as a machine whose cores are busy is late itself. @default none */
+  readonly timed?: readonly Timed[];
   /** Whatever else broke the promise, in a sentence each; empty when it was kept. */
   readonly violations: readonly string[];
   readonly note?: string;
@@ -58,9 +69,22 @@ export interface Scenario {
   run(context: ScenarioContext): Promise<ScenarioResult>;
 }
 
+/** Seconds by which a run may be late that has its machine for itself. */
+const SLACK = 1.5;
+/** The same of one test among many: it shows that something comes at all and in its way, the runs of the table show how soon. */
+export const CROWDED_SLACK = 10;
+
+/** What came later than promised, as sentences. */
+export function lateness({ timed = [] }: ScenarioResult, slack: number = SLACK): readonly string[] {
+  return timed.flatMap(({ what, seconds, promised }) => {
+    if (seconds === null || seconds === Number.POSITIVE_INFINITY) return [`never ${what}, promised within ${promised} s`];
+    return seconds > promised + slack ? [`${what} after ${seconds.toFixed(1)} s, promised were ${promised} s`] : [];
+  });
+}
+
 /** What is wrong with a result: the promise of Lovage, in figures. A peer's row is only reported. */
-export function brokenPromises(result: ScenarioResult): readonly string[] {
-  const wrong = [...result.violations];
+export function brokenPromises(result: ScenarioResult, slack: number = SLACK): readonly string[] {
+  const wrong = [...result.violations, ...lateness(result, slack)];
   if (result.lost > 0) wrong.push(`${result.lost} lost`);
   if (result.phantom > 0) wrong.push(`${result.phantom} ran that nobody sent`);
   if (result.doubleFinal > 0) wrong.push(`${result.doubleFinal} with two final states`);

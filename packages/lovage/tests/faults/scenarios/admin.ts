@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { type Arena, openArena } from '../harness/arena.ts';
-import { endedIds, inDoubt, keepSending, latePublishes, repeatsAt, underWayIn, worksAgain } from '../harness/gestures.ts';
+import { endedIds, inDoubt, keepSending, repeatsAt, slowestPublish, underWayIn, worksAgain } from '../harness/gestures.ts';
 import type { Scenario } from '../harness/scenario.ts';
 
 const CONCURRENCY = 4;
@@ -63,14 +63,15 @@ export const clientsKilled: Scenario = {
     await load.stop();
     await arena.quiesce(stack.takeover + 30);
     const at = Date.now();
-    const violations = latePublishes(arena).slice();
+    const timed = [slowestPublish(arena)];
+    const violations: string[] = [];
     if (!(await worksAgain(arena, producer, 'worker'))) violations.push('the worker went deaf');
     const seconds = (Date.now() - at) / 1000;
     await arena.quiesce(stack.takeover + 30);
     const consumed = stack.lease === undefined ? moments : [];
     const { executions, beyond } = repeatsAt(arena, { consumed, published: consumed });
     const repeats = executions + underWayIn(arena, stack.lease === undefined ? spans : []);
-    return arena.result({ inFlight: repeats, recoverySeconds: [seconds], violations: [...violations, ...beyond] });
+    return arena.result({ inFlight: repeats, recoverySeconds: [seconds], timed, violations: [...violations, ...beyond] });
   },
 };
 

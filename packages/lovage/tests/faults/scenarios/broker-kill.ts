@@ -2,7 +2,7 @@
 // server (the embedded broker) it is the processes that write the file which die in the middle of writing.
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Allowance, type Arena, openArena } from '../harness/arena.ts';
-import { firstStartAfter, heldBy, inDoubt, keepSending, latePublishes, type Span, unsettledIn } from '../harness/gestures.ts';
+import { firstStartAfter, heldBy, inDoubt, keepSending, type Span, slowestPublish, unsettledIn } from '../harness/gestures.ts';
 import { endMayBeForgotten, type LogEnd, mayBeForgotten, watchLog } from '../harness/log-end.ts';
 import type { Scenario, ScenarioContext, ScenarioResult } from '../harness/scenario.ts';
 import type { StackOptions } from '../harness/stack.ts';
@@ -55,13 +55,15 @@ async function brokerDeaths(context: ScenarioContext, options: StackOptions): Pr
   }
   await load.stop();
   await arena.quiesce(stack.takeover + 30);
-  const late = recoverySeconds.filter((seconds) => seconds > BACK);
   return arena.result(
     {
       inFlight: unsettledIn(arena, away) + inDoubt(arena, away.flat()),
       recoverySeconds,
       ...(note === undefined ? {} : { note }),
-      violations: [...latePublishes(arena), ...late.map((seconds) => `the workers were back only after ${seconds.toFixed(1)} s`)],
+      timed: [
+        slowestPublish(arena),
+        ...recoverySeconds.map((seconds) => ({ what: 'the workers were back', seconds, promised: BACK })),
+      ],
     },
     forgetting(arena, logEnds),
   );

@@ -2,7 +2,7 @@
 // broker and to the result store. Nobody goes deaf, nothing is lost, and no wait hangs.
 import { setTimeout as delay } from 'node:timers/promises';
 import { openArena } from '../harness/arena.ts';
-import { inDoubt, latePublishes, repeatsAt, within } from '../harness/gestures.ts';
+import { inDoubt, repeatsAt, slowestPublish, within } from '../harness/gestures.ts';
 import type { FaultProxy } from '../harness/proxy.ts';
 import type { Scenario } from '../harness/scenario.ts';
 import { HEADER } from '../harness/wire.ts';
@@ -50,7 +50,7 @@ export const cuts: Scenario = {
     await arena.quiesce(60);
     const quiet = (Date.now() - last) / 1000;
     const unanswered = (await waits).filter(({ status }) => status === 'rejected').length;
-    violations.push(...latePublishes(arena));
+    const timed = [slowestPublish(arena)];
     if (unanswered > 0) violations.push(`${unanswered} waits got no answer`);
     await within(ANSWERS, producer.produce({ prefix: 'last', count: CONCURRENCY, perSecond: 500 }));
     const heard = (): boolean =>
@@ -61,7 +61,7 @@ export const cuts: Scenario = {
     const consumed = stack.lease === undefined ? moments : [];
     const { executions, beyond } = repeatsAt(arena, { consumed, published: copies === undefined ? [] : moments });
     const most = executions + (copies?.() ?? inDoubt(arena));
-    return arena.result({ inFlight: most, recoverySeconds: [quiet], violations: [...violations, ...beyond] });
+    return arena.result({ inFlight: most, recoverySeconds: [quiet], timed, violations: [...violations, ...beyond] });
   },
 };
 

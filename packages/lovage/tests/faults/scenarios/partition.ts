@@ -6,8 +6,8 @@ import {
   firstStartAfter,
   heldBy,
   inDoubt,
-  latePublishes,
-  SLACK,
+  runningOn,
+  slowestPublish,
   takenOverAfter,
   whenBusy,
   worksAgain,
@@ -27,14 +27,16 @@ export const partition: Scenario = {
     const producer = await stack.producer({ name: 'producer' });
     await stack.worker({ name: 'victim', concurrency: CONCURRENCY, broker: 'proxy', results: 'proxy' });
     // Quick when it comes back: such messages run one at a time, and the last start tells when all were taken over.
-    await producer.produce({ prefix: 'split', count: CONCURRENCY, perSecond: 500, task: 'fault.once', args: [1000] });
+    await producer.produce({ prefix: 'split', count: CONCURRENCY, perSecond: 500, task: 'fault.once', args: [8000] });
+    await arena.until('it has them all', 20, () => runningOn(arena, 'victim').size === CONCURRENCY);
+    // There before the fault: how long a process takes to start is no part of the promise.
+    await stack.worker({ name: 'heir', concurrency: CONCURRENCY });
     await whenBusy(arena, 'victim', 100);
     const way = random.pick(['both', 'up', 'down'] as const);
     const proxies = [...new Set([stack.brokerProxy, stack.resultProxy])];
     for (const proxy of proxies) proxy?.freeze(way);
     const at = Date.now();
     const held = await heldBy(arena, 'victim');
-    await stack.worker({ name: 'heir', concurrency: CONCURRENCY });
     const promised = stack.lease === undefined ? 2 * stack.heartbeat + 2 : stack.takeover;
     // Only one direction is dead: the lease may still be renewed, or the end be stored, and then nobody need take over.
     const done = async (): Promise<boolean> => takenOverAfter(arena, await open(), at) !== undefined;
@@ -45,13 +47,13 @@ export const partition: Scenario = {
     await arena.until('taken over', promised + 20, done).catch(() => undefined);
     const late =
       takenOverAfter(arena, new Set([...(await open()), ...restarted(arena, held, at)]), at) ?? Number.POSITIVE_INFINITY;
+    const timed = [{ what: `taken over (split: ${way})`, seconds: late, promised }];
     const violations: string[] = [];
-    if (late > promised + SLACK) violations.push(`taken over after ${late.toFixed(1)} s, promised were ${promised} s (${way})`);
     await delay(Math.max(500, 2 * (stack.lease ?? stack.heartbeat) * 1000 - (Date.now() - at)));
     for (const proxy of proxies) proxy?.thaw();
     if (!(await worksAgain(arena, producer, 'victim', 100))) violations.push('the worker takes nothing more after the split');
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight: held.size, recoverySeconds: [late], violations });
+    return arena.result({ inFlight: held.size, recoverySeconds: [late], timed, violations });
   },
 };
 
@@ -91,10 +93,8 @@ export const forgotten: Scenario = {
     await arena.quiesce(stack.takeover + 60);
     const seconds = back() ?? Number.POSITIVE_INFINITY;
     const limit = (stack.lease === undefined ? 2 * stack.heartbeat : REDIS_PATIENCE) + 2;
-    const violations = latePublishes(arena).slice();
-    if (seconds > limit + SLACK)
-      violations.push(`the worker took tasks again after ${seconds.toFixed(1)} s, promised were ${limit} s`);
+    const timed = [slowestPublish(arena), { what: 'the worker took tasks again', seconds, promised: limit }];
     // What lay on the forgotten line of the worker, and publishes on those of the producer.
-    return arena.result({ inFlight: CONCURRENCY + inDoubt(arena), recoverySeconds: [seconds], violations });
+    return arena.result({ inFlight: CONCURRENCY + inDoubt(arena), recoverySeconds: [seconds], timed });
   },
 };

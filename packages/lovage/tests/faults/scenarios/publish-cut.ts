@@ -1,7 +1,7 @@
 // The line ends after a publish has left and before its confirm arrives: nobody knows whether it is stored. Sent again under the same id
 // nothing is lost, and only what was stored twice may run twice.
 import { openArena } from '../harness/arena.ts';
-import { inDoubt, latePublishes } from '../harness/gestures.ts';
+import { inDoubt, slowestPublish } from '../harness/gestures.ts';
 import { beforeConfirm, inReply, inRequest } from '../harness/proxy.ts';
 import type { Scenario } from '../harness/scenario.ts';
 import { PUBLISH } from '../harness/wire.ts';
@@ -49,9 +49,8 @@ export const publishCut: Scenario = {
       }
     }
     await arena.quiesce(stack.takeover + 30);
-    violations.push(...latePublishes(arena));
     const doubtful = inDoubt(arena, moments);
     if (doubtful === 0) violations.push('no publish was left in doubt, so nothing was shown');
-    return arena.result({ inFlight: doubtful, recoverySeconds, violations });
+    return arena.result({ inFlight: doubtful, recoverySeconds, timed: [slowestPublish(arena)], violations });
   },
 };

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RabbitServer } from '../../../../../scripts/servers/index.ts';
 import { openArena } from '../harness/arena.ts';
-import { endedIds, firstStartAfter, inDoubt, keepSending, latePublishes } from '../harness/gestures.ts';
+import { endedIds, firstStartAfter, inDoubt, keepSending, slowestPublish } from '../harness/gestures.ts';
 import type { Scenario } from '../harness/scenario.ts';
 
 const CONCURRENCY = 4;
@@ -47,12 +47,12 @@ export const alarm: Scenario = {
       await arena.until('the load flows again', 30, () => firstStartAfter(arena, over) !== undefined);
       await load.stop();
       await arena.quiesce(stack.takeover + 30);
-      violations.push(...latePublishes(arena));
       const noticed = arena.published().find(({ mark, time }) => (mark === 'no' || mark === 'maybe') && time >= began);
       return await arena.result({
         inFlight: inDoubt(arena),
         recoverySeconds: [firstStartAfter(arena, over) ?? Number.POSITIVE_INFINITY],
         ...(noticed === undefined ? {} : { detectionSeconds: (noticed.time - began) / 1000 }),
+        timed: [slowestPublish(arena)],
         violations,
       });
     } finally {

@@ -1,9 +1,9 @@
 // Between taking and recording: Redis has handed messages out, the answer never arrives (or only a part of it), and the worker is
 // killed. This is where a plain BRPOP loses them.
 import { openArena } from '../harness/arena.ts';
-import { firstStartAfter, heldBy, SLACK } from '../harness/gestures.ts';
+import { firstStartAfter, heldBy } from '../harness/gestures.ts';
 import { inReply } from '../harness/proxy.ts';
-import { PEERS, type Scenario } from '../harness/scenario.ts';
+import { PEERS, type Scenario, type Timed } from '../harness/scenario.ts';
 
 const TASKS = 20;
 
@@ -16,6 +16,7 @@ export const takeKill: Scenario = {
     const { stack, random, isShort } = arena;
     const producer = await stack.producer({ name: 'producer' });
     const recoverySeconds: number[] = [];
+    const timed: Timed[] = [];
     const violations: string[] = [];
     let inFlight = 0;
     for (let death = 0; death < (isShort || PEERS.has(context.stack) ? 1 : 5); death++) {
@@ -36,12 +37,11 @@ export const takeKill: Scenario = {
       const last = arena.runs().findLast(({ what }) => what === 'start')?.time ?? at;
       recoverySeconds.push(Math.max(0, (last - at) / 1000));
       if (firstStartAfter(arena, at) === undefined) violations.push('nothing ran after the death');
-      if ((last - at) / 1000 > stack.takeover + SLACK)
-        violations.push(`taken over after ${(last - at) / 1000} s, promised were ${stack.takeover} s`);
+      timed.push({ what: 'taken over', seconds: (last - at) / 1000, promised: stack.takeover });
       heir.signal('SIGTERM');
       await heir.ended;
     }
     // What was only taken has not started, so it runs once.
-    return arena.result({ inFlight, recoverySeconds, violations });
+    return arena.result({ inFlight, recoverySeconds, timed, violations });
   },
 };

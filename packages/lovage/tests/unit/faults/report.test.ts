@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Row, withRuns } from '../../faults/harness/report.ts';
-import type { Scenario, ScenarioResult } from '../../faults/harness/scenario.ts';
+import { brokenPromises, CROWDED_SLACK, type Scenario, type ScenarioResult } from '../../faults/harness/scenario.ts';
 
 const scenario = (id: string): Scenario => ({
   id,
@@ -55,4 +55,16 @@ test('what was not run this time keeps its line; what is no scenario any more lo
 
 test('a page without the marks is refused', () => {
   expect(() => withRuns('Nothing.', [], [])).toThrow('lacks the marks');
+});
+
+test('what came later than promised, or never, is told beside the figures, with some slack', () => {
+  const timed = (seconds: number | null, promised: number): Partial<Row> => ({
+    timed: [{ what: 'taken over', seconds, promised }],
+  });
+  const rows = [row('a', timed(3.4, 2)), row('a', timed(3.6, 2)), row('a', timed(null, 2))];
+  expect(lines(withRuns(page, [scenario('a')], rows))[0]).toMatch(
+    /\| 2 of 3 runs broke the promise; taken over after 3\.6 s, promised were 2 s; never taken over, promised within 2 s \|$/,
+  );
+  expect(brokenPromises({ ...result, ...timed(11.9, 2) }, CROWDED_SLACK)).toEqual([]);
+  expect(brokenPromises({ ...result, ...timed(Number.POSITIVE_INFINITY, 2) }, CROWDED_SLACK)).toHaveLength(1);
 });
