@@ -8,7 +8,11 @@ interface Bucket {
   rate: number;
   /** Epoch seconds of the next free turn. */
   nextAt: number;
-  /** Turns of messages that wait in the broker. */
+  /** The last start of one that had waited in the broker (epoch seconds). */
+  cameAt: number;
+  /** Seconds by which all turns that are kept have moved. */
+  moved: number;
+  /** Turns of messages that wait in the broker (epoch seconds, before they moved). */
   readonly reserved: Map<string, number>;
 }
 
@@ -28,7 +32,7 @@ export class RateLimits {
     const own = bucket.reserved.get(key);
     if (own !== undefined) {
       bucket.reserved.delete(key);
-      return own;
+      return redeem(bucket, own, now);
     }
     const at = Math.max(now, bucket.nextAt);
     bucket.nextAt = at + 1 / rate;
@@ -48,13 +52,14 @@ export class RateLimits {
 
   /** Keeps a turn for a run that goes back to the broker until then. */
   reserve(task: string, key: string, at: number): void {
-    const reserved = this.#buckets.get(task)?.reserved;
-    if (reserved === undefined) return;
-    reserved.set(key, at);
+    const bucket = this.#buckets.get(task);
+    if (bucket === undefined) return;
+    const { reserved, moved } = bucket;
+    reserved.set(key, at - moved);
     const old = this.#clock.now() - FORGET_AFTER;
     for (const [other, turn] of reserved) {
       // Turns are kept in the order in which they were given out.
-      if (turn >= old) break;
+      if (turn + moved >= old) break;
       reserved.delete(other);
     }
   }
@@ -62,7 +67,7 @@ export class RateLimits {
   #bucket(task: string, rate: number): Bucket {
     let bucket = this.#buckets.get(task);
     if (bucket === undefined) {
-      bucket = { rate, nextAt: 0, reserved: new Map() };
+      bucket = { rate, nextAt: 0, cameAt: 0, moved: 0, reserved: new Map() };
       this.#buckets.set(task, bucket);
     } else if (bucket.rate !== rate) {
       // A changed rate counts from the last start, whoever waits keeps its turn.
@@ -71,4 +76,20 @@ export class RateLimits {
     }
     return bucket;
   }
+}
+
+/**
+ * The turn of one that comes back for it. Many come at once whose turns have passed when nobody could start for a while: then all turns
+ * move by as long. One that is late by itself, while others came in time, has its turn now.
+ */
+function redeem(bucket: Bucket, kept: number, now: number): number {
+  const interval = 1 / bucket.rate;
+  const missed = now - Math.max(kept + bucket.moved, bucket.cameAt + interval);
+  if (missed > interval) {
+    bucket.moved += missed;
+    bucket.nextAt += missed;
+  }
+  const at = kept + bucket.moved;
+  bucket.cameAt = Math.max(bucket.cameAt, at, now);
+  return at;
 }

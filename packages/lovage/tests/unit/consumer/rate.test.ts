@@ -20,3 +20,42 @@ it('starts an interval of the new rate after the last start, however many waited
   expect(turns(limits, 5, 1)).toEqual([1012]);
   limits.restart('never', 1);
 });
+
+/** Six runs with turns from 1000 on that wait in the broker; two of them have come in time. */
+function waiting(): RateLimits {
+  at.seconds = 1000;
+  const limits = new RateLimits(clock);
+  for (const [index, turn] of turns(limits, 1, 6).entries()) limits.reserve('t', `k${index}`, turn);
+  expect(limits.turn('t', 1, 'k0')).toBe(1000);
+  at.seconds = 1001;
+  expect(limits.turn('t', 1, 'k1')).toBe(1001);
+  return limits;
+}
+
+it('moves the turns of all when nobody could start for a while, so that they do not start together', () => {
+  const limits = waiting();
+  at.seconds = 1004.5;
+  expect([2, 3, 4, 5].map((index) => limits.turn('t', 1, `k${index}`))).toEqual([1004.5, 1005.5, 1006.5, 1007.5]);
+  expect(limits.turn('t', 1, 'new')).toBe(1008.5);
+});
+
+it('keeps a turn that has moved for as long as any other', () => {
+  const limits = waiting();
+  at.seconds = 1004.5;
+  limits.turn('t', 1, 'k2');
+  limits.reserve('t', 'k4', limits.turn('t', 1, 'k4'));
+  at.seconds = 1005.5;
+  expect(limits.turn('t', 1, 'k3')).toBe(1005.5);
+  at.seconds = 1006.6;
+  expect(limits.turn('t', 1, 'k4')).toBe(1006.5);
+});
+
+it('lets one start at once that is late by itself, and moves nobody', () => {
+  const limits = waiting();
+  at.seconds = 1003;
+  expect(limits.turn('t', 1, 'k3')).toBe(1003);
+  at.seconds = 1003.5;
+  expect(limits.turn('t', 1, 'k2')).toBe(1002);
+  at.seconds = 1004;
+  expect(limits.turn('t', 1, 'k4')).toBe(1004);
+});
