@@ -121,9 +121,7 @@ class SlotPool implements Pool {
   }
 
   restart(): Promise<void> {
-    const restarted = this.#supervisor.restart();
-    this.#ahead.leave();
-    return restarted;
+    return this.#supervisor.restart(() => this.#ahead.leave());
   }
 
   info(): Readonly<Record<string, unknown>> {

@@ -5,7 +5,7 @@
 // once. One that is gone and was neither has died: then the next waits longer and longer, until there is no point in it (storm.ts).
 import { after, Condition, ConfigurationError, logger, type Timer } from '../util/index.ts';
 import { FRAME, type Frame } from './frames.ts';
-import type { Link, LinkEvents, OpenLink, OutputStream, SlotEnd, SlotProgram } from './link.ts';
+import type { LinkEvents, OpenLink, OutputStream, SlotEnd, SlotProgram } from './link.ts';
 import { describeEnd } from './lost.ts';
 import type { PoolRequest } from './request.ts';
 import { byIdleness, type Slot, slotOf } from './slot.ts';
@@ -53,6 +53,8 @@ export class Supervisor<Occupant> implements AsyncDisposable {
   #wanted = 0;
   #replaced = 0;
   #retry: Timer | undefined;
+  /** Started before a restart, to see that its slots can start: one more than are wanted. */
+  #trial: Slot<Occupant> | undefined;
   #everUp = false;
   /** Why the first slots did not start. */
   #firstFailure: Error | undefined;
@@ -91,16 +93,37 @@ export class Supervisor<Occupant> implements AsyncDisposable {
     if (this.#firstFailure !== undefined) throw this.#firstFailure;
   }
 
-  /** A new slot in the place of each; resolves when they are up. */
-  async restart(): Promise<void> {
-    const old = this.#slots;
+  /**
+   * A new slot in the place of each; resolves when they are up. One starts first, beside the others: code that cannot start must not cost
+   * the slots that work. Rejects then, and they stay. `begun` is called when the old ones get no more jobs.
+   */
+  async restart(begun: () => void): Promise<void> {
+    // Several may have waited for the same moment.
+    while (this.#trial !== undefined && !this.#isOver)
+      await this.#condition.until(() => this.#trial === undefined || this.#isOver);
+    if (this.#isOver) return;
+    const trial = this.#open();
+    this.#trial = trial;
+    await this.#condition.until(() => trial.state !== 'starting');
+    this.#trial = undefined;
+    this.#condition.changed();
+    if (this.#isOver) return;
+    if (trial.state === 'gone')
+      throw new ConfigurationError(
+        `The slots stay as they are, because a new one could not start: ${trial.failure ?? 'it ended'}. Mend the program, and restart the pool again.`,
+      );
+    const old = this.#slots.filter((slot) => slot !== trial);
     for (const slot of old) this.#retire(slot);
     this.#maintain();
+    begun();
     const wanted = this.#wanted;
     const isNew = (slot: Slot<Occupant>): boolean => slot.state === 'up' && !old.includes(slot);
-    await this.#condition.until(
-      () => this.#isBroken || this.#isLeaving || this.#slots.filter(isNew).length >= Math.min(wanted, this.#wanted),
-    );
+    await this.#condition.until(() => this.#isOver || this.#slots.filter(isNew).length >= Math.min(wanted, this.#wanted));
+  }
+
+  /** Does it start no slots any more? */
+  get #isOver(): boolean {
+    return this.#isBroken || this.#isLeaving;
   }
 
   /** No more jobs for this one; another starts now. */
@@ -139,11 +162,15 @@ export class Supervisor<Occupant> implements AsyncDisposable {
   // --- how many ---
 
   #maintain(): void {
-    if (this.#isLeaving || this.#isBroken) return;
-    const staying = this.#slots.filter(({ retired }) => !retired);
+    if (this.#isOver) return;
+    const staying = this.#staying;
     const missing = this.#wanted - staying.length;
     if (missing > 0) this.#startSoon(missing);
     else for (const slot of staying.toSorted(byIdleness).slice(0, -missing)) this.#retire(slot);
+  }
+
+  get #staying(): readonly Slot<Occupant>[] {
+    return this.#slots.filter((slot) => !slot.retired && slot !== this.#trial);
   }
 
   #startSoon(count: number): void {
@@ -157,7 +184,7 @@ export class Supervisor<Occupant> implements AsyncDisposable {
       () => {
         this.#retry = undefined;
         // One that lives shows that the others will.
-        if (this.#slots.filter(({ retired }) => !retired).length < this.#wanted && !this.#isLeaving) this.#start();
+        if (this.#staying.length < this.#wanted && !this.#isLeaving) this.#start();
       },
       { ref: true },
     );
@@ -174,6 +201,14 @@ export class Supervisor<Occupant> implements AsyncDisposable {
   // --- one slot, from its start to its end ---
 
   #start(): void {
+    try {
+      this.#open();
+    } catch (error) {
+      this.#refused(error);
+    }
+  }
+
+  #open(): Slot<Occupant> {
     const { program, width = 1, maxMemoryPerChild, beforeStart, startTimeout = START_TIMEOUT } = this.#options;
     const index = this.#freeIndex();
     const name = `${this.#name}-${index}`;
@@ -186,22 +221,17 @@ export class Supervisor<Occupant> implements AsyncDisposable {
       memory: (kib) => this.#memory(slot, kib),
       gone: (end) => this.#gone(slot, end),
     };
-    let link: Link;
-    try {
-      link = this.#openLink({ name, index, program, width, watchMemory: maxMemoryPerChild !== undefined }, events);
-    } catch (error) {
-      this.#refused(name, error);
-      return;
-    }
+    const link = this.#openLink({ name, index, program, width, watchMemory: maxMemoryPerChild !== undefined }, events);
     const slot: Slot<Occupant> = slotOf(link, { name, index, width });
     this.#slots = [...this.#slots, slot];
     slot.timer = after(startTimeout, () => this.#late(slot, startTimeout), { ref: true });
+    return slot;
   }
 
   /** The system has no process or thread to spare, or not the memory for one. It may have later. */
-  #refused(name: string, error: unknown): void {
+  #refused(error: unknown): void {
     const why = error instanceof Error ? error.message : String(error);
-    log.error('{slot} could not start: {why}', { slot: name, why });
+    log.error('A slot of the pool {pool} could not start: {why}', { pool: this.#name, why });
     this.#guard.death();
     this.#giveUp('can start', why);
     this.#maintain();
@@ -268,7 +298,8 @@ export class Supervisor<Occupant> implements AsyncDisposable {
     slot.state = 'gone';
     slot.timer?.cancel();
     this.#slots = this.#slots.filter((other) => other !== slot);
-    if (!slot.retired || (wasStarting && slot.failure !== undefined)) this.#died(slot, end, wasStarting);
+    if (slot === this.#trial) slot.failure ??= `it ended with '${describeEnd(end)}'`;
+    else if (!slot.retired || (wasStarting && slot.failure !== undefined)) this.#died(slot, end, wasStarting);
     this.#owner.gone(slot, end);
     this.#maintain();
     this.#owner.room();

@@ -1,4 +1,8 @@
 // One suite for every pool. What a pool cannot do is in its row of the table, and the suite holds it to that, too.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -300,6 +304,29 @@ describe.each(ROWS)('the pool $name', ({ name, separate, processes, fixed = fals
     expect(await b.value('add', [1, 2])).toBe(3);
     expect(await long).toMatchObject({ state: 'SUCCESS' });
     await until(() => slots().every((state) => state === 'up') && slots().length === 2);
+  });
+
+  test('keeps its slots when it is restarted with a program that cannot start', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'lovage-restart-'));
+    const app = join(folder, 'tasks.ts');
+    const program = (version: string): Promise<void> =>
+      writeFile(app, `export { app } from '${new URL('./tasks.ts', import.meta.url).href}';\n${version}\n`);
+    await program('');
+    await using own = await bench(name, { app: pathToFileURL(app).href, concurrency: 2 });
+    const states = (): readonly string[] =>
+      (own.pool.info().lovage as { slots: { name: string; state: string }[] }).slots.map((slot) => slot.state);
+    await until(() => states().join() === 'up,up');
+    const replaced = (): unknown => (own.pool.info().lovage as { replaced: number }).replaced;
+    await program('throw new Error("half a deploy");');
+    await expect(own.pool.restart?.()).rejects.toThrow(/The slots stay as they are, .*half a deploy.* restart the pool again/s);
+    expect([states(), replaced()]).toEqual([['up', 'up'], 0]);
+    expect(await own.value('add', [1, 2])).toBe(3);
+    await program('// mended');
+    await Promise.all([own.pool.restart?.(), own.pool.restart?.()]);
+    expect(await own.value('add', [1, 2])).toBe(3);
+    await until(() => states().join() === 'up,up');
+    expect(replaced()).toBe(4);
+    await rm(folder, { recursive: true });
   });
 
   test('replaces a slot after so many tasks, and none is missed', async () => {

@@ -257,6 +257,9 @@ describe('a job beyond the limit', () => {
     const second = send(pool, 'second');
     const { seq = 0 } = slot.jobs[1] ?? {};
     const restarted = pool.restart?.();
+    expect(slot.wanted).toEqual([]);
+    // The first of the new ones comes up.
+    await vi.advanceTimersByTimeAsync(0);
     expect(slot.wanted).toEqual([seq]);
     slot.giveBack(seq);
     expect(second.returned).toHaveBeenCalledOnce();
