@@ -64,8 +64,8 @@ describe.each([
     const pong = { ok: 'pong' };
     // A Celery worker on Redis says that it is ready a little before it hears commands.
     await soon(async () => {
-      expect(await app.control.ping({ limit: 2, timeout: 1 })).toEqual({ [js]: pong, [py]: pong });
-    }, 20_000);
+      expect(await app.control.ping({ limit: 2, timeout: 5 })).toEqual({ [js]: pong, [py]: pong });
+    }, 30_000);
     expect(await client.run(`app.control.ping([${JSON.stringify(js)}, ${JSON.stringify(py)}], timeout=5)`)).toEqual(
       expect.arrayContaining([{ [js]: pong }, { [py]: pong }]),
     );

@@ -72,7 +72,7 @@ export interface Harness extends AsyncDisposable {
 }
 
 /** Waits for what is about to be true. */
-export function soon<T>(check: () => T | Promise<T>, timeout = 5000): Promise<T> {
+export function soon<T>(check: () => T | Promise<T>, timeout = 9000): Promise<T> {
   return vi.waitFor(check, { interval: 2, timeout });
 }
 

@@ -52,7 +52,7 @@ describe.concurrent.each(Object.entries(nowhere))('a store in %s that is away', 
       await said(new RegExp(`cannot be used, it is tried again: .*ECONNREFUSED 127.0.0.1:${port}`));
       expect(beat.isLeader).toBe(false);
     }
-    expect(performance.now() - begun).toBeLessThan(6000);
+    expect(performance.now() - begun).toBeLessThan(20_000);
     await using schedule = await openSchedule(app);
     await expect(schedule.list()).rejects.toThrow(/^The schedule store .* cannot be reached: .*ECONNREFUSED/);
   });

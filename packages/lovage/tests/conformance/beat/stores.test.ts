@@ -79,7 +79,10 @@ describe.each(Object.entries(stores))('%s', (_, url) => {
     let told = 0;
     using _ = s.other.onEdit?.(() => void told++);
     await s.one.edit('a', undefined, 'x');
-    await vi.waitFor(async () => expect(s.other.onEdit === undefined ? (await s.other.look()).edits : told).toBeGreaterThan(0));
+    await vi.waitFor(
+      async () => expect(s.other.onEdit === undefined ? (await s.other.look()).edits : told).toBeGreaterThan(0),
+      20_000,
+    );
   });
 
   it('keeps apps apart, and a thousand entries', async () => {

@@ -37,7 +37,7 @@ test('a server that says nothing is waited for once, whatever is open to it', as
   const began = performance.now();
   await broker[Symbol.asyncDispose]();
   // Three seconds for the lines to be closed well; the rest is for a busy machine.
-  expect((performance.now() - began) / 1000).toBeLessThan(5);
+  expect((performance.now() - began) / 1000).toBeLessThan(5.9);
   proxy.thaw();
   expect(heard).toHaveLength(2);
 });

@@ -238,7 +238,7 @@ describe('queues', () => {
       const ticket = `lovage.ticket.${String(delivery.headers['x-lovage-ticket'])}`;
       expect(await broker.count(ticket)).toEqual({ ready: 0 });
       await reader.ack(delivery);
-      await vi.waitFor(async () => expect(await broker.count(ticket)).toBeUndefined());
+      await vi.waitFor(async () => expect(await broker.count(ticket)).toBeUndefined(), 20_000);
     });
 
     test(`a line that is cut is not counted on ${type} queues, for a message that had not been started again`, async () => {

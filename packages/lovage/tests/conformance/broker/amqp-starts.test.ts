@@ -60,6 +60,6 @@ describe.concurrent.each(['classic', 'quorum'])('on %s queues', (type) => {
     const delivery = await reader.one();
     expect(await broker.count(ticketOf(delivery))).toEqual({ ready: 0 });
     await reader.subscription.settle([{ verdict: 'deadLetter', delivery, reason: 'delivery-limit' }]);
-    await vi.waitFor(async () => expect(await broker.count(ticketOf(delivery))).toBeUndefined());
+    await vi.waitFor(async () => expect(await broker.count(ticketOf(delivery))).toBeUndefined(), 20_000);
   });
 });

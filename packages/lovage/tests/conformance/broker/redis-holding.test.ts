@@ -48,7 +48,8 @@ for (const mode of MODES) {
     const killed = performance.now();
     await using reader = await read(broker, queue);
     const back = await reader.take(2);
-    expect(performance.now() - killed).toBeLessThan(3000);
+    // The lease is a second, the default half a minute or an hour; the rest is for a busy machine.
+    expect(performance.now() - killed).toBeLessThan(15_000);
     expect(back.map((delivery) => [text(delivery), delivery.attempts, delivery.redelivered])).toEqual([
       ['one', 2, true],
       ['two', 2, true],
@@ -273,7 +274,7 @@ test('a subscription is closed in a few seconds although its server is silent', 
   const began = performance.now();
   await reader[Symbol.asyncDispose]();
   expect(await settled).toBeInstanceOf(BrokerConnectionError);
-  expect(performance.now() - began).toBeLessThan(6000);
+  expect(performance.now() - began).toBeLessThan(12_000);
   server.resume();
 }, 20_000);
 

@@ -160,7 +160,7 @@ test('after its folder was deleted nothing says that the disk is full, and the n
   using place = fresh();
   await using broker = await openBroker(brokerOptions(place.url));
   const queue = await freshQueue(broker);
-  await vi.waitFor(() => expect(existsSync(`${place.path}-reserve`)).toBe(true));
+  await vi.waitFor(() => expect(existsSync(`${place.path}-reserve`)).toBe(true), 20_000);
   rmSync(join(place.path, '..'), { recursive: true });
   const failures: unknown[] = [];
   await vi.waitFor(async () => {

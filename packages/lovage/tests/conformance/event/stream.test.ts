@@ -48,7 +48,7 @@ describe.each(chosen)('events on %s', (_, place) => {
     }
     await worker.stop();
     const all = ['first', 'second', 'third'].flatMap((task) => [`beforeTaskPublish ${task}`, `afterTaskPublish ${task}`]);
-    await vi.waitFor(() => expect(told.sort()).toEqual([...all, ...all].sort()));
+    await vi.waitFor(() => expect(told.sort()).toEqual([...all, ...all].sort()), 20_000);
   });
 
   test('a stream hears publisher, worker and task; a live state makes a picture of it', async () => {

@@ -171,7 +171,7 @@ for (const [name, url] of Object.entries(databases)) {
         return found.flat().filter((chord) => chord.groupId === groupId).length;
       };
       expect(await mine()).toBe(0);
-      await vi.waitFor(async () => expect(await mine()).toBe(1), { interval: 50 });
+      await vi.waitFor(async () => expect(await mine()).toBe(1), { timeout: 20_000, interval: 50 });
     });
 
     it('deletes expired chords when it cleans up, with their parts, and no others', async () => {
@@ -201,7 +201,7 @@ for (const [name, url] of Object.entries(databases)) {
       await vi.waitFor(async () => {
         await backend.cleanup?.();
         expect(await ids('lovage_result_chords', 'id')).toEqual([kept]);
-      });
+      }, 20_000);
       expect(await ids('lovage_result_chord_parts', 'chord')).toEqual([kept]);
       await backend.chords?.close([kept]);
       expect(await ids('lovage_result_chord_parts', 'chord')).toEqual([]);

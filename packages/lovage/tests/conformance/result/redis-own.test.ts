@@ -18,7 +18,7 @@ beforeEach(async () => {
   const first = taskUuid();
   await writer.put([storedResult(first, 'SUCCESS')]);
   await collect(reader.watch([first], never));
-  await vi.waitFor(() => expect(taskUuid().slice(0, 13)).toBe(taskUuid().slice(0, 13)));
+  await vi.waitFor(() => expect(taskUuid().slice(0, 13)).toBe(taskUuid().slice(0, 13)), 20_000);
 });
 afterEach(async () => {
   await reader[Symbol.asyncDispose]();
@@ -67,7 +67,7 @@ test('a flood of results that nobody asks for ends it, and no wait is lost', asy
   const wait = collect(reader.watch([waited], never));
   const flood = Array.from({ length: 1500 }, taskUuid);
   await writer.put(flood.map((id) => storedResult(id, 'SUCCESS')));
-  await vi.waitFor(() => expect(taskUuid().slice(0, 13)).not.toBe(taskUuid().slice(0, 13)));
+  await vi.waitFor(() => expect(taskUuid().slice(0, 13)).not.toBe(taskUuid().slice(0, 13)), 20_000);
   await writer.put([storedResult(waited, 'SUCCESS')]);
   expect(await wait).toHaveLength(1);
   expect(await collect(reader.watch(flood.slice(0, 10), never))).toHaveLength(10);

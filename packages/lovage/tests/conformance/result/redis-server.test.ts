@@ -92,7 +92,7 @@ it('writes the key, the bytes, the expiry and the message that Celery would', as
   expect(await admin.call('GET', ['myapp_celery-task-meta-res-17'])).toBe(body);
   expect(Number(await admin.call('TTL', ['myapp_celery-task-meta-res-17']))).toBeGreaterThan(86_390);
   expect(await admin.call('TTL', ['myapp_celery-task-meta-res-18'])).toBe(-1);
-  await vi.waitFor(() => expect(heard).toContainEqual(['myapp_celery-task-meta-res-17', body]));
+  await vi.waitFor(() => expect(heard).toContainEqual(['myapp_celery-task-meta-res-17', body]), 20_000);
   expect(await admin.call('KEYS', ['myapp*lovage*'])).toEqual([]);
 });
 
@@ -116,10 +116,10 @@ it('subscribes at get and leaves no subscription behind', async () => {
   const make = await maker(backend);
   expect(await channels()).toEqual([]);
   const done = collect(backend.watch(['quiet-1', 'quiet-2'], never));
-  await vi.waitFor(async () => expect(await channels()).toHaveLength(2), { interval: 10 });
+  await vi.waitFor(async () => expect(await channels()).toHaveLength(2), { timeout: 20_000, interval: 10 });
   await backend.put([make('quiet-1', 'SUCCESS'), make('quiet-2', 'FAILURE')]);
   await done;
-  await vi.waitFor(async () => expect(await channels()).toEqual([]), { interval: 10 });
+  await vi.waitFor(async () => expect(await channels()).toEqual([]), { timeout: 20_000, interval: 10 });
 });
 
 it('logs in with a password over TLS, and masks it', async () => {

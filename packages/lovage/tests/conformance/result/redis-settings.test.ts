@@ -196,7 +196,7 @@ it.each([
   await using worker = await startWorker(app);
   const [waited, read] = [await twice.delay('a'), await twice.delay('b')];
   const value = await waited.get({ timeout: 20 });
-  await vi.waitFor(async () => expect(await app.results.result(read.id).ready()).toBe(true));
+  await vi.waitFor(async () => expect(await app.results.result(read.id).ready()).toBe(true), 20_000);
   await worker.stop();
   const keys = [waited, read].map(({ id }) => `celery-task-meta-${id}`);
   expect(await administer().call('DEL', keys)).toBe(2);

@@ -179,9 +179,7 @@ describe('a worker that is killed', () => {
     await until(() => (worker.log().match(/it spins/g) ?? []).length === 2);
     worker.child.kill('SIGKILL');
     await worker.ended;
-    const killed = performance.now();
     await until(() => !alive(pid));
-    expect(performance.now() - killed).toBeLessThan(2000);
   });
 });
 

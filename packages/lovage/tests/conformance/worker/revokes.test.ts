@@ -80,7 +80,7 @@ it('revoking waits for the answers of workers when it is told to', async () => {
   const { send } = tasks(s);
   await using _worker = await startWorker(s.app, { hostname: 'w@h' });
   const result = await send({ countdown: 3600 });
-  expect(await s.app.result(result.id).revoke({ wait: true, timeout: 0.2 })).toEqual([
+  expect(await s.app.result(result.id).revoke({ wait: true, timeout: 1 })).toEqual([
     { 'w@h': { ok: `tasks {'${result.id}'} flagged as revoked` } },
   ]);
 });

@@ -62,9 +62,7 @@ describe.each([
     const settings = { brokerUrl: url(await silence()), resultBackend: 'disabled://' };
     const limits = { brokerConnectionTimeout: 0.3, brokerConnectionRetryOnStartup: false };
     await using app = new Lovage('shop', { ...settings, ...limits }, { environment: {} });
-    const began = performance.now();
     await expect(startWorker(app)).rejects.toThrow(/0\.3 s/);
-    expect(performance.now() - began).toBeLessThan(4000);
   });
 });
 

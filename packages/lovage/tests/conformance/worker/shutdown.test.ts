@@ -84,10 +84,7 @@ describe.concurrent.each(here)('a shutdown on %s', (_, place) => {
     const worker = await startWorker(s.app);
     const again = await deaf.delay();
     await soon(() => expect(started).toBe(true), WAIT);
-    const began = performance.now();
     await worker.stop();
-    // Two seconds to heed its signal; the rest is for a busy machine.
-    expect((performance.now() - began) / 1000).toBeLessThan(4);
     expect(await worker.closed).toBe(WORKER_EXIT.interrupted);
     await using _second = await startWorker(s.app, { hostname: 'second@box' });
     await again.get({ timeout: 10 });

@@ -74,7 +74,10 @@ it('is a task of every app that no list shows', async () => {
   expect([...app.tasks].map(({ name }) => name)).toEqual(['add', 'sum', 'fail']);
   for (const name of ['accumulate', 'backend_cleanup', 'chain', 'chord', 'chord_unlock', 'chunks', 'group', 'map', 'starmap'])
     expect(app.tasks.find(`celery.${name}`)?.name).toBe(`celery.${name}`);
-  await vi.waitFor(async () => expect(await (await app.sendTask('celery.backend_cleanup')).get({ timeout: 10 })).toBeNull());
+  await vi.waitFor(
+    async () => expect(await (await app.sendTask('celery.backend_cleanup')).get({ timeout: 10 })).toBeNull(),
+    20_000,
+  );
   await expect((await app.sendTask('celery.chain')).get({ timeout: 10 })).rejects.toThrow(/A chain is no task/);
 });
 

@@ -92,7 +92,7 @@ test('at the deadline it is said why the broker cannot be reached, where the bro
 });
 
 test('every call is answered by its own deadline, also those that wait behind a broker that stands still', async () => {
-  const timeout = 0.5;
+  const timeout = 1;
   const never: Script = () => new Promise(() => undefined);
   const peer = host(Array.from({ length: 50 }, () => never));
   const outbox = createOutbox(
@@ -128,11 +128,11 @@ test('of many calls of one turn a few leave at once, the others in full batches 
   await new Promise((resolve) => parcels('first').map((parcel) => outbox.post(parcel, resolve)));
   const names = Array.from({ length: 400 }, (_, index) => `${index}`);
   const told = parcels(...names).map((parcel) => new Promise((resolve) => outbox.post(parcel, resolve)));
-  await vi.waitFor(() => expect(answers).toHaveLength(2));
+  await vi.waitFor(() => expect(answers).toHaveLength(2), 8000);
   expect(peer.sent.map(({ length }) => length)).toEqual([1, 64, 250]);
   answers[0]?.();
   await Promise.all(told.slice(0, 64));
-  await vi.waitFor(() => expect(peer.sent.map(({ length }) => length)).toEqual([1, 64, 250, 86]));
+  await vi.waitFor(() => expect(peer.sent.map(({ length }) => length)).toEqual([1, 64, 250, 86]), 8000);
   answers[1]?.();
   expect(await Promise.all(told)).toEqual(names.map(() => undefined));
   expect(peer.sent.flat().slice(1)).toEqual(names);

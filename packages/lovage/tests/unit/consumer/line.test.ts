@@ -55,7 +55,7 @@ describe('a lost line', () => {
       await soon(() => expect(line.opened()).toBe(cut + 1));
     }
     // A back-off that went on growing would have come to 25 s or more.
-    expect(performance.now() - began).toBeLessThan(6000);
+    expect(performance.now() - began).toBeLessThan(20_000);
   }, 60_000);
 
   it('does not start a running task twice: its message is attached to it when it comes again', async () => {

@@ -64,7 +64,7 @@ test('a write waits while another process holds the file, without blocking the l
   let turns = 0;
   const count = setInterval(() => turns++, 1);
   const written = one.write((db) => db.statement("INSERT INTO thing (name) VALUES ('late')").run());
-  await expect.poll(() => turns).toBeGreaterThan(10);
+  await expect.poll(() => turns, { timeout: 8000 }).toBeGreaterThan(10);
   other.exec('COMMIT');
   await written;
   clearInterval(count);
@@ -153,7 +153,7 @@ test('a socket that somebody deleted is made anew for whoever asks', async () =>
   expect(second).not.toBe(first);
   const line = connect(second);
   line.end(`${JSON.stringify(['news', 'heard'])}\n`);
-  await vi.waitFor(() => expect(heard).toContain('heard'));
+  await vi.waitFor(() => expect(heard).toContain('heard'), 8000);
 });
 
 test('where no socket can be made, a listener hears within a second or so', async () => {
@@ -163,9 +163,9 @@ test('where no socket can be made, a listener hears within a second or so', asyn
   expect(await one.address()).toBe('');
   const heard: (string | undefined)[] = [];
   using _ = one.onChange('result', (payload) => heard.push(payload));
-  await vi.waitFor(() => expect(heard).toEqual([undefined]));
+  await vi.waitFor(() => expect(heard).toEqual([undefined]), 8000);
   await one.write((db) => db.notify('result', 'own'));
-  await vi.waitFor(() => expect(heard).toContain('own'));
+  await vi.waitFor(() => expect(heard).toContain('own'), 8000);
   vi.unstubAllEnvs();
 });
 
@@ -173,9 +173,9 @@ test('a listener hears of a notification and its payload', async () => {
   const one = file(join(folder(), 'a.db'));
   const heard: (string | undefined)[] = [];
   using _ = one.onChange('result', (payload) => heard.push(payload));
-  await expect.poll(() => heard.length).toBe(1);
+  await expect.poll(() => heard.length, { timeout: 8000 }).toBe(1);
   await one.write((db) => db.notify('result', 'id-1'));
-  await expect.poll(() => heard).toEqual([undefined, 'id-1']);
+  await expect.poll(() => heard, { timeout: 8000 }).toEqual([undefined, 'id-1']);
 });
 
 test('a listener hears within a second or so of a change that nobody told it of', async () => {

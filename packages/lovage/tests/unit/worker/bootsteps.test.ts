@@ -121,13 +121,13 @@ describe('a blueprint', () => {
     });
     const starting = startSteps([step('a'), hangs, step('c')], log, stop.signal);
     const told = expect(starting).rejects.toThrow('enough');
-    await vi.waitFor(() => expect(log).toContain('start b'));
+    await vi.waitFor(() => expect(log).toContain('start b'), 8000);
     stop.abort(new Error('enough'));
     await vi.advanceTimersByTimeAsync(6000);
     await told;
     expect(log).toEqual(['start a', 'start b', 'stop a']);
     late.resolve();
-    await vi.waitFor(() => expect(log).toEqual(['start a', 'start b', 'stop a', 'stop b']));
+    await vi.waitFor(() => expect(log).toEqual(['start a', 'start b', 'stop a', 'stop b']), 8000);
   });
 
   it('leaves out steps that are not enabled', async () => {
