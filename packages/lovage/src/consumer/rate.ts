@@ -8,7 +8,7 @@ interface Bucket {
   rate: number;
   /** Epoch seconds of the next free turn. */
   nextAt: number;
-  /** The last start of one that had waited in the broker (epoch seconds). */
+  /** When the last one came back for its turn (epoch seconds). */
   cameAt: number;
   /** Seconds by which all turns that are kept have moved. */
   moved: number;
@@ -89,7 +89,6 @@ function redeem(bucket: Bucket, kept: number, now: number): number {
     bucket.moved += missed;
     bucket.nextAt += missed;
   }
-  const at = kept + bucket.moved;
-  bucket.cameAt = Math.max(bucket.cameAt, at, now);
-  return at;
+  bucket.cameAt = now;
+  return kept + bucket.moved;
 }

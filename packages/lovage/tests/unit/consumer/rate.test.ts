@@ -59,3 +59,11 @@ it('lets one start at once that is late by itself, and moves nobody', () => {
   at.seconds = 1004;
   expect(limits.turn('t', 1, 'k4')).toBe(1004);
 });
+
+it('moves them once more in a second pause, also those that came too early', () => {
+  const limits = waiting();
+  at.seconds = 1004.5;
+  for (const index of [2, 3, 4, 5]) limits.reserve('t', `k${index}`, limits.turn('t', 1, `k${index}`));
+  at.seconds = 1010;
+  expect([3, 4, 5].map((index) => limits.turn('t', 1, `k${index}`))).toEqual([1010, 1011, 1012]);
+});
