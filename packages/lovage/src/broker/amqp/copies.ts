@@ -67,17 +67,19 @@ export class Copies {
 
   /** Publishes the copies and acks the originals; resolves to those whose line broke before they could be acked. */
   async write(copies: readonly Copy[]): Promise<readonly Delivery[]> {
-    const { line, held, stillness } = this.#options;
+    const { line, held, stillness, starts } = this.#options;
     const lost = (): readonly Delivery[] => copies.map((copy) => copy.held.delivery);
     await this.#declareDead(copies);
     const messages = await this.#messages(copies);
     if (!line.isOpen) return lost();
+    starts.replacing(messages);
     const failures = await this.#send(messages);
     // The quiet may have begun meanwhile.
     await stillness.over;
     if (!line.isOpen) return lost();
     const written = copies.filter((_, index) => !failures.has(index));
     held.ack(written.map((copy) => copy.held));
+    starts.replaced(messages);
     for (const [index, error] of failures) {
       const copy = copies[index];
       if (copy === undefined) continue;
@@ -120,11 +122,12 @@ export class Copies {
    * written or the line is lost.
    */
   async recount(again: readonly HeldDelivery[]): Promise<void> {
-    const { line, held, stillness, inVain } = this.#options;
+    const { line, held, stillness, starts, inVain } = this.#options;
     for (const one of again) one.isSettling = true;
     const deliveries = again.map(({ delivery }) => delivery);
     const copies = await recounted(line.connection, deliveries, inVain);
     let open = again.map((one, index): Again => ({ one, copy: copies[index] ?? copyOf(one.delivery, one.delivery.attempts) }));
+    starts.replacing(open.map(({ copy }) => copy));
     for (let tries = 1; open.length > 0 && line.isOpen; tries++) {
       const failures = await this.#send(open.map(({ copy }) => copy));
       // Without its queue a message has nowhere to go: the deletion took it.
@@ -135,6 +138,7 @@ export class Copies {
       open = open.filter((_, index) => !isDone(index) && !isRun(index));
       await stillness.over;
       if (line.isOpen) held.ack(done.map(({ one }) => one));
+      starts.replaced([...done, ...uncounted].map(({ copy }) => copy));
       if (line.isOpen) await this.#runUncounted(uncounted);
       if (open.length === 0) return;
       log.warn('{count} redelivered messages wait to be counted: {error}', {

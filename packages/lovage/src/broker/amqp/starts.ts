@@ -1,5 +1,6 @@
-// Starts of messages that came again. Each spends its ticket (tickets.ts) before it begins, so that a death of it is counted.
-import { BrokerError, deadline, orAborted } from '../../util/index.ts';
+// Starts of messages that came again. Each spends its ticket (tickets.ts) before it begins, so that a death of it is counted. Nothing starts
+// while the message that it replaces is still there: a death would bring both again, and each time one more.
+import { BrokerError, Condition, deadline, orAborted } from '../../util/index.ts';
 import type { Delivery, Message } from '../seam.ts';
 import type { HeldDelivery } from './held.ts';
 import { startsOf } from './letters.ts';
@@ -14,6 +15,9 @@ export class Starts {
   readonly #inVain: Set<string>;
   /** Tickets of what has been started here, or is about to be, and has not ended. */
   readonly #spent = new Set<string>();
+  /** Tickets of copies whose originals are not acked yet: RabbitMQ may deliver a copy before it confirms it. */
+  readonly #replacing = new Set<string>();
+  readonly #replaced = new Condition();
 
   /** `inVain`: tickets of messages that did not start, for whoever they come to next. */
   constructor(line: Line, inVain: Set<string>) {
@@ -21,11 +25,29 @@ export class Starts {
     this.#inVain = inVain;
   }
 
+  /** These copies are about to be written. */
+  replacing(copies: readonly Message[]): void {
+    for (const copy of copies) {
+      const ticket = ticketOf(copy);
+      if (ticket !== undefined) this.#replacing.add(ticket);
+    }
+  }
+
+  /** Their originals are acked, or stay. */
+  replaced(copies: readonly Message[]): void {
+    for (const copy of copies) this.#replacing.delete(ticketOf(copy) ?? '');
+    this.#replaced.changed();
+  }
+
   /** Before a start. Rejects when it could not be noted: then it would not be counted. */
   async note(delivery: Delivery): Promise<void> {
     const ticket = ticketOf(delivery);
     if (ticket === undefined) return;
     this.#spent.add(ticket);
+    await orAborted(
+      this.#replaced.until(() => !this.#replacing.has(ticket)),
+      this.#line.signal,
+    );
     using limit = deadline(TICKET_TIMEOUT, () => new BrokerError('RabbitMQ does not answer.'), this.#line.signal);
     await orAborted(spend(this.#line.connection, [ticket]), limit.signal);
   }

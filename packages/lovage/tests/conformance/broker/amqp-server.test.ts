@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RabbitServer, startRabbit } from '../../../../../scripts/servers/index.ts';
-import { type Broker, type BrokerOptions, type Delivery, openBroker } from '../../../src/broker/index.ts';
+import { type Broker, type BrokerOptions, openBroker } from '../../../src/broker/index.ts';
 import { Lovage } from '../../../src/index.ts';
 import { BrokerConnectionError, BrokerFullError, PublishError } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
@@ -144,23 +144,6 @@ test('a program that only sends ends by itself, its connection still open', asyn
   expect(await broker.count(queue)).toEqual({ ready: 1 });
 });
 
-/** Takes one message, and loses the line as a death does: without a word. */
-async function heldAtCut(
-  broker: Broker,
-  queue: string,
-  { isStarted, isSaid = isStarted }: { readonly isStarted: boolean; readonly isSaid?: boolean },
-): Promise<Delivery> {
-  const reader = await read(broker, queue);
-  const delivery = await reader.one();
-  if (isSaid && delivery.attempts > 1) await reader.subscription.starting?.(delivery);
-  const ending = failure(reader.one());
-  await rabbit.ctl('close_all_connections', 'death');
-  expect(await ending).toBeInstanceOf(BrokerConnectionError);
-  if (isSaid && !isStarted) reader.subscription.unstarted?.(delivery);
-  await reader[Symbol.asyncDispose]();
-  return delivery;
-}
-
 describe('queues', () => {
   test('a queue deleted under its consumer ends the iterator once; subscribing again declares it anew', async () => {
     await using broker = await openAt(rabbit.url);
@@ -223,46 +206,6 @@ describe('queues', () => {
     await publish(broker, message(quorum, 'q'), message(classic, 'c'));
     expect((await reader.take(2)).map(text).toSorted()).toEqual(['c', 'q']);
   });
-
-  for (const type of ['classic', 'quorum']) {
-    test(`a death is counted on ${type} queues, for a message that had been started`, async () => {
-      await using broker = await openAt(rabbit.url);
-      const queue = await freshQueue(broker, type === 'quorum' ? { 'x-queue-type': 'quorum' } : {});
-      await publish(broker, message(queue, 'poison'));
-      for (const attempts of [1, 2, 3]) {
-        const delivery = await heldAtCut(broker, queue, { isStarted: true });
-        expect([delivery.attempts, delivery.redelivered]).toEqual([attempts, attempts > 1]);
-      }
-      await using reader = await read(broker, queue);
-      const delivery = await reader.one();
-      const ticket = `lovage.ticket.${String(delivery.headers['x-lovage-ticket'])}`;
-      expect(await broker.count(ticket)).toEqual({ ready: 0 });
-      await reader.ack(delivery);
-      await vi.waitFor(async () => expect(await broker.count(ticket)).toBeUndefined(), 20_000);
-    });
-
-    test(`a line that is cut is not counted on ${type} queues, for a message that had not been started again`, async () => {
-      await using broker = await openAt(rabbit.url);
-      const queue = await freshQueue(broker, type === 'quorum' ? { 'x-queue-type': 'quorum' } : {});
-      await publish(broker, message(queue, 'innocent'));
-      const seen: number[] = [];
-      for (let cut = 0; cut < 5; cut++) seen.push((await heldAtCut(broker, queue, { isStarted: false })).attempts);
-      // Nobody knows what became of it the first time.
-      expect(seen).toEqual([1, 2, 2, 2, 2]);
-    });
-
-    test(`a start that was said and not made is not counted on ${type} queues`, async () => {
-      await using broker = await openAt(rabbit.url);
-      const queue = await freshQueue(broker, type === 'quorum' ? { 'x-queue-type': 'quorum' } : {});
-      await publish(broker, message(queue, 'innocent'));
-      const seen: number[] = [];
-      for (let cut = 0; cut < 4; cut++) seen.push((await heldAtCut(broker, queue, { isStarted: false, isSaid: true })).attempts);
-      expect(seen).toEqual([1, 2, 2, 2]);
-      // The next start counts again.
-      await heldAtCut(broker, queue, { isStarted: true });
-      expect((await heldAtCut(broker, queue, { isStarted: false })).attempts).toBe(3);
-    });
-  }
 
   test('a loop that is blocked for several heartbeats keeps its line and what it holds', async () => {
     await using broker = await openAt(rabbit.url, { heartbeat: 2 });

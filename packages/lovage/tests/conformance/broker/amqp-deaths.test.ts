@@ -1,0 +1,112 @@
+// What RabbitMQ's `redelivered` does not tell: whether a message whose line was lost had been started. A ticket counts the deaths.
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { type Broker, type Delivery, openBroker } from '../../../src/broker/index.ts';
+import { BrokerConnectionError } from '../../../src/util/index.ts';
+import { beforeConfirm, startFaultProxy } from '../../faults/harness/proxy.ts';
+import { startProxy } from '../../support/proxy.ts';
+import { amqpUrl } from '../../support/servers.ts';
+import { brokerOptions, freshQueue, message, publish, read } from './harness.ts';
+
+interface Held {
+  readonly isStarted: boolean;
+  /** That it starts was told to the broker. @default isStarted */
+  readonly isSaid?: boolean;
+}
+
+interface Arena {
+  readonly broker: Broker;
+  readonly queue: string;
+  /** Takes the one message, and loses the line as a death does: without a word. */
+  lose(how: Held): Promise<Delivery>;
+}
+
+/** A queue with one message, read through a line that can be cut. */
+async function openArena(type: string): Promise<Arena> {
+  const wire = await startProxy(amqpUrl());
+  const broker = await openBroker(brokerOptions(wire.url(amqpUrl())));
+  onTestFinished(async () => {
+    await broker[Symbol.asyncDispose]();
+    await wire[Symbol.asyncDispose]();
+  });
+  const queue = await freshQueue(broker, type === 'quorum' ? { 'x-queue-type': 'quorum' } : {});
+  await publish(broker, message(queue, 'the one'));
+  return {
+    broker,
+    queue,
+    lose: async ({ isStarted, isSaid = isStarted }) => {
+      const reader = await read(broker, queue);
+      const delivery = await reader.one();
+      if (isSaid && delivery.attempts > 1) await reader.subscription.starting?.(delivery);
+      // The first waits for the ack of the message of which this is a copy, the second is answered after it; else that one would come, too.
+      for (const limit of [20, 10]) await reader.subscription.prefetch(limit);
+      const ending = reader.one().catch((error: unknown) => error);
+      wire.cut();
+      expect(await ending).toBeInstanceOf(BrokerConnectionError);
+      if (isSaid && !isStarted) reader.subscription.unstarted?.(delivery);
+      await reader[Symbol.asyncDispose]();
+      return delivery;
+    },
+  };
+}
+
+for (const type of ['classic', 'quorum']) {
+  test(`a death is counted on ${type} queues, for a message that had been started`, async () => {
+    const { broker, queue, lose } = await openArena(type);
+    for (const attempts of [1, 2, 3]) {
+      const delivery = await lose({ isStarted: true });
+      expect([delivery.attempts, delivery.redelivered]).toEqual([attempts, attempts > 1]);
+    }
+    await using reader = await read(broker, queue);
+    const delivery = await reader.one();
+    const ticket = `lovage.ticket.${String(delivery.headers['x-lovage-ticket'])}`;
+    expect(await broker.count(ticket)).toEqual({ ready: 0 });
+    await reader.ack(delivery);
+    await vi.waitFor(async () => expect(await broker.count(ticket)).toBeUndefined(), 20_000);
+  });
+
+  test(`a line that is cut is not counted on ${type} queues, for a message that had not been started again`, async () => {
+    const { lose } = await openArena(type);
+    const seen: number[] = [];
+    for (let cut = 0; cut < 5; cut++) seen.push((await lose({ isStarted: false })).attempts);
+    // Nobody knows what became of it the first time.
+    expect(seen).toEqual([1, 2, 2, 2, 2]);
+  });
+
+  test(`a start that was said and not made is not counted on ${type} queues`, async () => {
+    const { lose } = await openArena(type);
+    const seen: number[] = [];
+    for (let cut = 0; cut < 4; cut++) seen.push((await lose({ isStarted: false, isSaid: true })).attempts);
+    expect(seen).toEqual([1, 2, 2, 2]);
+    // The next start counts again.
+    await lose({ isStarted: true });
+    expect((await lose({ isStarted: false })).attempts).toBe(3);
+  });
+}
+
+test('what came again does not start while the message is there that it replaces', async () => {
+  await using wire = await startFaultProxy(amqpUrl());
+  await using broker = await openBroker(brokerOptions(wire.url(amqpUrl())));
+  await using watcher = await openBroker(brokerOptions(amqpUrl()));
+  const [queue, other] = [await freshQueue(broker), await freshQueue(broker)];
+  await publish(broker, message(queue, 'the one'));
+  const first = await read(broker, queue);
+  await first.one();
+  wire.cut();
+  await first[Symbol.asyncDispose]();
+  const unconfirmed = wire.trap({ ...beforeConfirm(1), act: 'freeze' });
+  const reader = await read(broker, queue);
+  const copy = await reader.one();
+  await unconfirmed;
+  const started = Promise.resolve(reader.subscription.starting?.(copy)).catch((error: unknown) => error);
+  // Answered on the same line, and asked later.
+  await reader.subscription.add(other);
+  expect(await watcher.count(`lovage.ticket.${String(copy.headers['x-lovage-ticket'])}`)).toEqual({ ready: 0 });
+  wire.cut();
+  expect(await started).toBeInstanceOf(BrokerConnectionError);
+  await reader[Symbol.asyncDispose]();
+  // So its death would not have brought a third, and neither is counted as one.
+  await using last = await read(watcher, queue);
+  const found = await last.take(2);
+  expect(found.map(({ attempts }) => attempts)).toEqual([2, 2]);
+  await last.ack(...found);
+});
