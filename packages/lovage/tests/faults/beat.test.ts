@@ -13,6 +13,7 @@ import { runId } from '../../src/beat/plan.ts';
 import { Lovage, type SettingsInput } from '../../src/index.ts';
 import { orAborted, uuid } from '../../src/util/index.ts';
 import { startWorker } from '../../src/worker/index.ts';
+import { ensureBuilt } from '../support/program.ts';
 import { type Proxy as Line, startProxy } from '../support/proxy.ts';
 import { amqpUrl, redisUrl } from '../support/servers.ts';
 import type { BeatOrders } from './harness/beat-program.ts';
@@ -42,6 +43,8 @@ interface Arena extends AsyncDisposable {
   /** Ids of all messages in the queue. */
   sent(): Promise<readonly string[]>;
 }
+
+beforeAll(ensureBuilt);
 
 async function openArena(given: SettingsInput): Promise<Arena> {
   const name = `beats-${uuid()}`;

@@ -5,6 +5,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileS
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { COMPILED } from '../support/compiled.ts';
+import { ensureBuilt } from '../support/program.ts';
 import { hasStack } from './harness/arena.ts';
 import { closeSharedServers } from './harness/lovage-stack.ts';
 import { type Row, withRuns } from './harness/report.ts';
@@ -73,6 +74,7 @@ async function main(): Promise<void> {
   const wanted = scenarios.filter(
     ({ id, longOnly }) => (options.only?.includes(id) ?? true) && (scale === 'long' || longOnly !== true),
   );
+  ensureBuilt();
   addPeers();
   let runs = 0;
   mkdirSync(dirname(options.results), { recursive: true });

@@ -1,7 +1,7 @@
 // The app of a worker of a fault run: loaded by its process, and anew by each slot of its pool.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Lovage } from '../../../src/index.ts';
+import { Lovage } from 'lovage';
 import { BREAK_LOADS, readOrders } from './orders.ts';
 import { defineTasks } from './tasks.ts';
 

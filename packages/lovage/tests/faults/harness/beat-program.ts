@@ -1,9 +1,8 @@
 // A beat of a fault run, as a process of its own. Says `ready`. Told `skew N`, its wall clock is N seconds off from then on; `dieAfter`
 // kills it between sending so many runs and noting that they were sent.
 import { createInterface } from 'node:readline';
-import { startBeat } from '../../../src/beat/index.ts';
-import { Lovage, type SettingsInput } from '../../../src/index.ts';
-import { systemClock } from '../../../src/util/index.ts';
+import { Lovage, type SettingsInput } from 'lovage';
+import { startBeat } from 'lovage/beat';
 import { say } from './orders.ts';
 
 /** What such a program is told in the environment variable BEAT_ORDERS. */
@@ -15,7 +14,7 @@ export interface BeatOrders {
 
 const { app: name, settings, dieAfter } = JSON.parse(process.env.BEAT_ORDERS ?? '{}') as BeatOrders;
 let skew = 0;
-const clock = { now: () => systemClock.now() + skew, monotonic: systemClock.monotonic };
+const clock = { now: () => Date.now() / 1000 + skew, monotonic: () => performance.now() };
 const app = new Lovage(name, settings, { environment: {}, clock });
 if (dieAfter !== undefined) {
   let sent = 0;

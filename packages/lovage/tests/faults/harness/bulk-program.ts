@@ -1,6 +1,6 @@
 // Sends many tasks as quickly as it can: each line on its standard input is a number; `filled` answers with the tasks a second.
 import { createInterface } from 'node:readline';
-import { Lovage } from '../../../src/index.ts';
+import { Lovage } from 'lovage';
 import { readOrders, say } from './orders.ts';
 
 const TOGETHER = 2000;

@@ -2,9 +2,8 @@
 // confirmed all of it. What was not confirmed is sent again under the same id.
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { chain, Lovage } from '../../../src/index.ts';
-import { PublishError } from '../../../src/util/index.ts';
-import { configureLogging } from '../../../src/worker/index.ts';
+import { chain, Lovage, PublishError } from 'lovage';
+import { configureLogging } from 'lovage/worker';
 import { openAppender, PUBLISHED, type PublishMark, publishLine } from './ledger.ts';
 import { type Load, readOrders, say } from './orders.ts';
 

@@ -1,5 +1,5 @@
 // Sends all dead letters of the queue again, as `app.deadLetters().resend()` does, and says when it begins and how many there were.
-import { Lovage } from '../../../src/index.ts';
+import { Lovage } from 'lovage';
 import { readOrders, say } from './orders.ts';
 
 const app = new Lovage('faults', readOrders().settings);

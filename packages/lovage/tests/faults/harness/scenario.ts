@@ -32,6 +32,8 @@ export interface Timed {
   /** Infinity, of which JSON makes null: it never came. */
   readonly seconds: number | null;
   readonly promised: number;
+  /** Seconds by which it may be late in a run for the table. @default 1.5 */
+  readonly slack?: number;
 }
 
 export interface ScenarioResult {
@@ -74,17 +76,18 @@ const SLACK = 1.5;
 /** The same of one test among many: it shows that something comes at all and in its way, the runs of the table show how soon. */
 export const CROWDED_SLACK = 10;
 
-/** What came later than promised, as sentences. */
-export function lateness({ timed = [] }: ScenarioResult, slack: number = SLACK): readonly string[] {
-  return timed.flatMap(({ what, seconds, promised }) => {
+/** What came later than promised, as sentences. `crowded`: seconds of slack for all of it, whatever each has of its own. */
+export function lateness({ timed = [] }: ScenarioResult, crowded?: number): readonly string[] {
+  return timed.flatMap(({ what, seconds, promised, slack: own = SLACK }) => {
+    const slack = crowded ?? own;
     if (seconds === null || seconds === Number.POSITIVE_INFINITY) return [`never ${what}, promised within ${promised} s`];
     return seconds > promised + slack ? [`${what} after ${seconds.toFixed(1)} s, promised were ${promised} s`] : [];
   });
 }
 
 /** What is wrong with a result: the promise of Lovage, in figures. A peer's row is only reported. */
-export function brokenPromises(result: ScenarioResult, slack: number = SLACK): readonly string[] {
-  const wrong = [...result.violations, ...lateness(result, slack)];
+export function brokenPromises(result: ScenarioResult, crowded?: number): readonly string[] {
+  const wrong = [...result.violations, ...lateness(result, crowded)];
   if (result.lost > 0) wrong.push(`${result.lost} lost`);
   if (result.phantom > 0) wrong.push(`${result.phantom} ran that nobody sent`);
   if (result.doubleFinal > 0) wrong.push(`${result.doubleFinal} with two final states`);

@@ -1,6 +1,7 @@
 // The short runs of all scenarios that apply to some stacks, as tests of one file: its scenarios share the servers of its process.
 import { rmSync } from 'node:fs';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ensureBuilt } from '../../support/program.ts';
 import { scenarios } from '../scenarios/index.ts';
 import { closeSharedServers } from './lovage-stack.ts';
 import { brokenPromises, CROWDED_SLACK, type StackName } from './scenario.ts';
@@ -10,6 +11,7 @@ const seed = Number(process.env.FAULT_SEED ?? Date.now() % 1_000_000);
 
 /** `few`: those that run on a chosen few of the brokers (`daily`); else those that run on all. */
 export function describeFaults(stacks: readonly StackName[], which: 'all' | 'few'): void {
+  beforeAll(ensureBuilt);
   afterAll(closeSharedServers);
   describe.each(stacks)('%s', (stack) => {
     const applying = scenarios.filter(

@@ -1,6 +1,6 @@
 // A worker of a fault run, as a process of its own, with the signals and exit codes of `lovage worker`. Says `ready`; ends in good order
 // when its standard input ends.
-import { runWorkerProgram } from '../../../src/worker/index.ts';
+import { runWorkerProgram } from 'lovage/worker';
 import { app } from './app.ts';
 import { readOrders, say } from './orders.ts';
 

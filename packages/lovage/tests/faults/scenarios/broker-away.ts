@@ -70,7 +70,7 @@ export const brokerAway: Scenario = {
       recoverySeconds,
       timed: [
         slowestPublish(arena),
-        ...recoverySeconds.map((seconds) => ({ what: 'the worker was back', seconds, promised: BACK[context.scale] })),
+        ...recoverySeconds.map((seconds) => ({ what: 'the worker was back', seconds, promised: BACK[context.scale], slack: 0 })),
       ],
       violations,
     });

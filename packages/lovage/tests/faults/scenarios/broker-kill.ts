@@ -62,7 +62,7 @@ async function brokerDeaths(context: ScenarioContext, options: StackOptions): Pr
       ...(note === undefined ? {} : { note }),
       timed: [
         slowestPublish(arena),
-        ...recoverySeconds.map((seconds) => ({ what: 'the workers were back', seconds, promised: BACK })),
+        ...recoverySeconds.map((seconds) => ({ what: 'the workers were back', seconds, promised: BACK, slack: 0 })),
       ],
     },
     forgetting(arena, logEnds),

@@ -101,7 +101,7 @@ export const parked: Scenario = {
     const violations = [...soon.violations];
     if (growth > GROWTH) violations.push(`the worker grew by ${Math.round(growth / 1e6)} MB`);
     const p99 = percentile(waitsOf(arena, 'ready'), 0.99) ?? Number.POSITIVE_INFINITY;
-    const timed = [soon.timed, { what: 'ready tasks began (p99)', seconds: p99, promised: 0.5 }];
+    const timed = [soon.timed, { what: 'ready tasks began (p99)', seconds: p99, promised: 0.5, slack: 0.5 }];
     const { lost } = await arena.judgement();
     // The parked ones are not due.
     return arena.result({

@@ -46,7 +46,9 @@ export const slowLine: Scenario = {
       await arena.quiesce(isShort ? 30 : 120);
     }
     for (const proxy of proxies) proxy?.slow(AS_IT_COMES);
-    const violations = lines() > before + FEW ? [`${lines() - before} lines were made anew`] : [];
+    // Among other tests a process may not get to its answers for seconds, which looks to it like a line that has died: it opens one to see.
+    const most = isShort ? PATIENT : FEW;
+    const violations = lines() > before + most ? [`${lines() - before} lines were made anew`] : [];
     await arena.quiesce(stack.takeover + 30);
     return arena.result({ inFlight: 0, recoverySeconds: [], violations });
   },
