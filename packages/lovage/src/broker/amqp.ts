@@ -21,6 +21,7 @@ import { toRepeat } from './amqp/letters.ts';
 import { countQueue, peekQueue, purgeQueue, removeQueue } from './amqp/look.ts';
 import { createOutbox, type Outbox } from './amqp/outbox.ts';
 import { pausedQueues, pauseQueues, resumeQueues } from './amqp/pauses.ts';
+import { createStartsMemory } from './amqp/starts.ts';
 import { AmqpSubscription } from './amqp/subscription.ts';
 import { declareTopology, TopologyMemory, withoutExclusive } from './amqp/topology.ts';
 import { deadLetterDeclaration } from './dead-letters.ts';
@@ -74,7 +75,7 @@ class AmqpBroker implements Broker {
   readonly #outbox: Outbox;
   readonly #pulse: AmqpPulse = createAmqpPulse();
   readonly #subscriptions = new Set<AmqpSubscription>();
-  readonly #inVain = new Set<string>();
+  readonly #starts = createStartsMemory();
   readonly #delays: boolean;
   #generation = 0;
   /** Queues that refused a limit for the whole channel, whatever their declaration says. */
@@ -178,7 +179,7 @@ class AmqpBroker implements Broker {
         bearsGlobal: (queue) => this.#bearsGlobal(queue),
         send: (messages, signal) => this.#outbox.send(messages, signal),
         declareDead: (queue) => this.#declareDead(queue),
-        inVain: this.#inVain,
+        startsMemory: this.#starts,
         ended: () => this.#subscriptions.delete(subscription),
       });
       await subscription.start(queues);

@@ -4,19 +4,20 @@ import { BrokerError, BrokerFullError, deadline, logger, PublishError, QueueNotF
 import { type DeadLetterSettlement, deadLetterDeclaration } from '../dead-letters.ts';
 import type { DeadLetterPolicy, Delivery, Message, Outgoing, Settlement } from '../seam.ts';
 import type { HeldDeliveries, HeldDelivery } from './held.ts';
-import { copyOf, deadCopy, parkedCopy, startsOf } from './letters.ts';
+import { copyOf, DELIVERY_COUNT_HEADER, deadCopy, parkedCopy } from './letters.ts';
 import type { Line } from './line.ts';
+import { type Send, withKey, withoutKey } from './marks.ts';
 import type { Starts } from './starts.ts';
 import type { Stillness } from './stillness.ts';
-import { recounted, spend, ticketed, ticketOf } from './tickets.ts';
 
 /** Seconds in which a copy has to be confirmed; else the original goes back to the queue as it is. */
 const COPY_TIMEOUT = 30;
-/** Seconds before another try to write down that a message came again. */
-const RECOUNT_AGAIN = 1;
-
+/** Seconds before another try to write anew what came again. */
+const RENEW_AGAIN = 1;
 /** How often a queue may have no room for the copies of what came again from it. */
 const FULL_TRIES = 2;
+/** As often may a message have come again on a quorum queue. RabbitMQ 4 throws it away at 20 unless it is told otherwise, started or not. */
+const MOST_RETURNS = 10;
 
 const log = logger('broker', 'amqp');
 
@@ -34,18 +35,15 @@ export interface CopiesOptions {
   readonly stillness: Stillness;
   readonly starts: Starts;
   readonly deadLetters: DeadLetterPolicy;
-  /** Publishes, on a line of its own. */
-  readonly send: (messages: readonly Outgoing[], signal: AbortSignal) => Promise<void>;
+  readonly send: Send;
   /** Declares the dead letters of a queue there. */
   readonly declareDead: (queue: string) => Promise<void>;
-  /** Tickets of messages that did not start: those of all subscriptions of the broker, since a message comes again to the next one. */
-  readonly inVain: Set<string>;
   /** Hands these to whoever iterates. */
-  readonly run: (deliveries: readonly Delivery[]) => void;
+  readonly run: (deliveries: readonly Delivery[]) => Promise<void>;
 }
 
 /** A message that came again, and the copy that is to lie in its place. */
-interface Again {
+interface Renewal {
   readonly one: HeldDelivery;
   readonly copy: Message;
 }
@@ -53,9 +51,10 @@ interface Again {
 function outgoing(settlement: Copied): Outgoing {
   const { delivery } = settlement;
   if (settlement.verdict === 'deadLetter') return deadCopy(settlement);
-  if (settlement.verdict === 'requeue') return copyOf(delivery, settlement.counted ? delivery.attempts + 1 : delivery.attempts);
+  if (settlement.verdict === 'requeue')
+    return withKey(copyOf(delivery, settlement.counted ? delivery.attempts + 1 : delivery.attempts));
   // RabbitMQ holds whole seconds. Nothing shorter than one is parked: it would come back at once, again and again.
-  return { ...parkedCopy(delivery), dueAt: Math.max(settlement.until, Date.now() / 1000 + 1) };
+  return { ...withKey(parkedCopy(delivery)), dueAt: Math.max(settlement.until, Date.now() / 1000 + 1) };
 }
 
 export class Copies {
@@ -70,7 +69,7 @@ export class Copies {
     const { line, held, stillness, starts } = this.#options;
     const lost = (): readonly Delivery[] => copies.map((copy) => copy.held.delivery);
     await this.#declareDead(copies);
-    const messages = await this.#messages(copies);
+    const messages = copies.map(({ settlement }) => outgoing(settlement));
     if (!line.isOpen) return lost();
     starts.replacing(messages);
     const failures = await this.#send(messages);
@@ -90,80 +89,51 @@ export class Copies {
       });
       held.reject(copy.held, true);
     }
-    await this.#endTickets(written.filter(({ settlement }) => settlement.verdict === 'deadLetter'));
+    await starts.forget(written.map((copy) => copy.held));
     return [];
   }
 
-  /** What they are replaced by. Where no ticket can be laid down they go without: then they count whenever they come again. */
-  async #messages(copies: readonly Copy[]): Promise<readonly Outgoing[]> {
-    const { line, starts } = this.#options;
-    const messages = copies.map(({ settlement }) => outgoing(settlement));
-    const back = new Set(messages.filter((_, index) => copies[index]?.settlement.verdict !== 'deadLetter'));
-    try {
-      return await ticketed(line.connection, messages, (message) => back.has(message) && starts.wantsTicket(message));
-    } catch (error) {
-      log.debug('No ticket can be laid down: {error}', { error: String(error) });
-      return messages;
-    }
+  /** What came again may run, with the starts that were noted. */
+  async again(again: readonly HeldDelivery[]): Promise<void> {
+    const { starts, run } = this.#options;
+    // As it came, a message that came again counts as started.
+    if (!(await starts.mayMark())) return this.#renew(again, withoutKey);
+    const deliveries = await starts.counted(again.map(({ delivery }) => delivery));
+    for (const [index, one] of again.entries()) one.delivery = deliveries[index] ?? one.delivery;
+    const isWorn = ({ delivery }: HeldDelivery): boolean => Number(delivery.headers[DELIVERY_COUNT_HEADER]) >= MOST_RETURNS;
+    await run(again.filter((one) => !isWorn(one)).map(({ delivery }) => delivery));
+    await this.#renew(again.filter(isWorn), withKey);
   }
 
-  /** The dead are not counted any more. */
-  async #endTickets(dead: readonly Copy[]): Promise<void> {
-    const { line, starts } = this.#options;
-    const tickets = starts.unspentOf(dead.map((copy) => copy.held));
-    if (tickets.length === 0) return;
-    await spend(line.connection, tickets).catch((error: unknown) =>
-      log.debug('A ticket is left: {error}', { error: String(error) }),
-    );
-  }
-
-  /**
-   * RabbitMQ does not count starts, so what came again goes to the queue once more with its count; that copy may run. Tries until all are
-   * written or the line is lost.
-   */
-  async recount(again: readonly HeldDelivery[]): Promise<void> {
-    const { line, held, stillness, starts, inVain } = this.#options;
+  /** Writes what came again anew, with its count; that copy may run. Tries until all are written or the line is lost. */
+  async #renew(again: readonly HeldDelivery[], keyed: (copy: Message) => Message): Promise<void> {
+    const { line, held, stillness, starts, run } = this.#options;
     for (const one of again) one.isSettling = true;
-    const deliveries = again.map(({ delivery }) => delivery);
-    const copies = await recounted(line.connection, deliveries, inVain);
-    let open = again.map((one, index): Again => ({ one, copy: copies[index] ?? copyOf(one.delivery, one.delivery.attempts) }));
+    let open = again.map((one): Renewal => ({ one, copy: keyed(copyOf(one.delivery, one.delivery.attempts)) }));
     starts.replacing(open.map(({ copy }) => copy));
     for (let tries = 1; open.length > 0 && line.isOpen; tries++) {
       const failures = await this.#send(open.map(({ copy }) => copy));
       // Without its queue a message has nowhere to go: the deletion took it.
       const isDone = (index: number): boolean => !failures.has(index) || failures.get(index) instanceof QueueNotFoundError;
+      // A full queue takes no copies, and where they hold all slots nobody makes room in it: so these run as they are.
       const isRun = (index: number): boolean => tries >= FULL_TRIES && failures.get(index) instanceof BrokerFullError;
       const done = open.filter((_, index) => isDone(index));
-      const uncounted = open.filter((_, index) => isRun(index));
+      const asTheyAre = open.filter((_, index) => isRun(index)).map(({ one }) => one);
       open = open.filter((_, index) => !isDone(index) && !isRun(index));
       await stillness.over;
-      if (line.isOpen) held.ack(done.map(({ one }) => one));
-      starts.replaced([...done, ...uncounted].map(({ copy }) => copy));
-      if (line.isOpen) await this.#runUncounted(uncounted);
+      if (!line.isOpen) return;
+      held.ack(done.map(({ one }) => one));
+      starts.replaced(done.map(({ copy }) => copy));
+      await starts.forget(done.map(({ one }) => one));
+      for (const one of asTheyAre) one.isSettling = false;
+      await run(asTheyAre.map(({ delivery }) => delivery));
       if (open.length === 0) return;
-      log.warn('{count} redelivered messages wait to be counted: {error}', {
+      log.warn('{count} redelivered messages wait to be written anew: {error}', {
         count: open.length,
         error: [...failures.values()][0],
       });
-      await sleep(RECOUNT_AGAIN, line.signal, { ref: false });
+      await sleep(RENEW_AGAIN, line.signal, { ref: false });
     }
-  }
-
-  /**
-   * A full queue takes no copies, and where they hold all slots nobody makes room in it: so these run as they are. If their death brings
-   * them back once more they are not counted any further, unless there is room by then.
-   */
-  async #runUncounted(again: readonly Again[]): Promise<void> {
-    if (again.length === 0) return;
-    const { run, line } = this.#options;
-    log.warn('{count} redelivered messages run without being counted: their queue is full', { count: again.length });
-    const idle = again.flatMap(({ one, copy }) => {
-      const ticket = ticketOf(copy);
-      return ticket === undefined || ticket === ticketOf(one.delivery) ? [] : [ticket];
-    });
-    for (const { one } of again) one.isSettling = false;
-    run(again.map(({ one, copy }) => ({ ...one.delivery, attempts: 1 + startsOf(copy) })));
-    if (idle.length > 0) await spend(line.connection, idle);
   }
 
   /** Which of them were not taken, and why; empty when all were. */

@@ -3,7 +3,8 @@ import type { AmqpChannel } from '../../util/index.ts';
 import type { Delivery } from '../seam.ts';
 
 export interface HeldDelivery {
-  readonly delivery: Delivery;
+  /** Replaced once its starts are counted. */
+  delivery: Delivery;
   readonly tag: number;
   /** Handed to the iterator. */
   isOut: boolean;

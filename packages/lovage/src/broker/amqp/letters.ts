@@ -5,10 +5,10 @@ import { ATTEMPTS_HEADER, type DeadLetterSettlement, deadLetter, isRepeat } from
 import type { Delivery, Message, MessageProperties } from '../seam.ts';
 import { isDelayed } from './delayed.ts';
 
-/** Names the ticket of a message that came again, see tickets.ts. */
-export const TICKET_HEADER = 'x-lovage-ticket';
+/** The key of the marks of a message that was given back, see marks.ts. */
+export const MARK_HEADER = 'x-lovage-mark';
 /** Quorum queues add it to what comes again, started or not. */
-const DELIVERY_COUNT_HEADER = 'x-delivery-count';
+export const DELIVERY_COUNT_HEADER = 'x-delivery-count';
 /** What RabbitMQ writes about dead-lettering, the way of native delayed delivery included; a copy begins without it. */
 const BROKER_HEADERS = [
   DELIVERY_COUNT_HEADER,
@@ -159,6 +159,6 @@ export function parkedCopy(delivery: Delivery): Message {
 /** The message as it lies among the dead, where it shall outlive a restart of RabbitMQ. */
 export function deadCopy(settlement: DeadLetterSettlement): Message {
   const letter = deadLetter(settlement, Date.now() / 1000);
-  const { [TICKET_HEADER]: _, ...headers } = letter.headers;
+  const { [MARK_HEADER]: _, ...headers } = letter.headers;
   return { ...letter, headers, properties: { ...letter.properties, deliveryMode: 2 } };
 }

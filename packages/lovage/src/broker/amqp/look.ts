@@ -1,9 +1,9 @@
 // Looking into queues and clearing them, on the publishing connection.
 import { type AmqpChannel, type AmqpConnection, type AmqpDelivery, PublishError, QueueNotFoundError } from '../../util/index.ts';
-import type { Message, QueueCount } from '../seam.ts';
-import { parkedCopy, toDelivery, toMessage } from './letters.ts';
+import type { Delivery, Message, QueueCount } from '../seam.ts';
+import { copyOf, parkedCopy, toDelivery, toMessage } from './letters.ts';
+import { counted, forget, startOf, withKey } from './marks.ts';
 import type { Outbox } from './outbox.ts';
-import { recounted } from './tickets.ts';
 import { onChannel } from './topology.ts';
 
 /** Seconds in which the copies of what was looked at have to be confirmed. */
@@ -53,12 +53,12 @@ export function peekQueue(
 }
 
 /** What they are replaced by: RabbitMQ would not tell any more that they came again, so their copies do. */
-async function copiesOf(connection: AmqpConnection, seen: readonly AmqpDelivery[], queue: string): Promise<readonly Message[]> {
-  const again = seen.filter(({ fields }) => fields.redelivered).map((message) => toDelivery(message, queue, 0));
-  const counted = [...(await recounted(connection, again))];
-  return seen.map(
-    (message) => (message.fields.redelivered ? counted.shift() : undefined) ?? parkedCopy(toDelivery(message, queue, 0)),
-  );
+function copiesOf(seen: readonly AmqpDelivery[], again: readonly Delivery[], queue: string): readonly Message[] {
+  const left = [...again];
+  return seen.map((message) => {
+    const came = message.fields.redelivered ? left.shift() : undefined;
+    return came === undefined ? parkedCopy(toDelivery(message, queue, 0)) : withKey(copyOf(came, came.attempts));
+  });
 }
 
 async function putBack(
@@ -71,8 +71,13 @@ async function putBack(
   const last = seen.at(-1);
   if (last === undefined) return;
   try {
-    await send(await copiesOf(connection, seen, queue), AbortSignal.timeout(PUT_BACK_TIMEOUT * 1000));
+    const redelivered = seen.filter(({ fields }) => fields.redelivered).map((message) => toDelivery(message, queue, 0));
+    const signal = AbortSignal.timeout(PUT_BACK_TIMEOUT * 1000);
+    const again = await counted(redelivered, send, signal);
+    await send(copiesOf(seen, again, queue), signal);
     channel.ack(last, true);
+    // What is left of them RabbitMQ deletes after some days.
+    await forget(connection, again.map(startOf)).catch(() => undefined);
   } catch (error) {
     const failed = error instanceof PublishError ? new Set(error.failures.map(({ index }) => index)) : undefined;
     for (const [index, message] of seen.entries()) {

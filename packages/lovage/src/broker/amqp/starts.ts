@@ -1,71 +1,126 @@
-// Starts of messages that came again. Each spends its ticket (tickets.ts) before it begins, so that a death of it is counted. Nothing starts
-// while the message that it replaces is still there: a death would bring both again, and each time one more.
-import { BrokerError, Condition, deadline, orAborted } from '../../util/index.ts';
+// Starts of messages that came again, or were given back. Each is marked (marks.ts) before it begins, so that a death of it is counted.
+// Nothing starts while the message that it replaces is still there: a death would bring both again, and each time one more.
+import { BrokerConnectionError, BrokerError, Condition, deadline, logger, orAborted, uuid } from '../../util/index.ts';
 import type { Delivery, Message } from '../seam.ts';
 import type { HeldDelivery } from './held.ts';
-import { startsOf } from './letters.ts';
+import { MARK_HEADER } from './letters.ts';
 import type { Line } from './line.ts';
-import { rememberInVain, spend, ticketOf } from './tickets.ts';
+import { counted, forget, mark, type Send, StartsInVain, startOf } from './marks.ts';
 
-/** Seconds in which a ticket has to be spent. */
-const TICKET_TIMEOUT = 10;
+/** Seconds in which a start has to be marked, or marks to be counted. */
+const MARK_TIMEOUT = 10;
+
+const log = logger('broker', 'amqp');
+
+/** What all subscriptions of a broker know of starts, since a message comes again to the next one. */
+export interface StartsMemory {
+  readonly inVain: StartsInVain;
+  /** May this user declare marks? Undefined until somebody asks. */
+  mayMark: Promise<boolean> | undefined;
+}
+
+export function createStartsMemory(): StartsMemory {
+  return { inVain: new StartsInVain(), mayMark: undefined };
+}
 
 export class Starts {
   readonly #line: Line;
-  readonly #inVain: Set<string>;
-  /** Tickets of what has been started here, or is about to be, and has not ended. */
-  readonly #spent = new Set<string>();
-  /** Tickets of copies whose originals are not acked yet: RabbitMQ may deliver a copy before it confirms it. */
-  readonly #replacing = new Set<string>();
+  readonly #memory: StartsMemory;
+  readonly #send: Send;
+  /** Keys of copies whose originals are not acked yet: RabbitMQ may deliver a copy before it confirms it. */
+  readonly #replacing = new Set<unknown>();
   readonly #replaced = new Condition();
 
-  /** `inVain`: tickets of messages that did not start, for whoever they come to next. */
-  constructor(line: Line, inVain: Set<string>) {
+  constructor(line: Line, memory: StartsMemory, send: Send) {
     this.#line = line;
-    this.#inVain = inVain;
+    this.#memory = memory;
+    this.#send = send;
+  }
+
+  /** May this user have starts noted? Tried once. Throws BrokerConnectionError. */
+  mayMark(): Promise<boolean> {
+    this.#memory.mayMark ??= this.#tryMark().catch((error: unknown) => {
+      this.#memory.mayMark = undefined;
+      throw error;
+    });
+    return this.#memory.mayMark;
+  }
+
+  async #tryMark(): Promise<boolean> {
+    const start = { key: uuid(), number: 1 };
+    try {
+      await mark(this.#line.connection, start);
+    } catch (error) {
+      if (error instanceof BrokerConnectionError || !(error instanceof BrokerError)) throw error;
+      log.warn(
+        'RabbitMQ does not let this user note that a message is started which came again: it is written anew each time it comes, and counts as started. Let the user configure "lovage.start.*". ({error})',
+        { error: String(error) },
+      );
+      return false;
+    }
+    await forget(this.#line.connection, [start]);
+    return true;
+  }
+
+  /** Before a start. Rejects when the line failed: then it could not be counted, and must not be made. */
+  async note(delivery: Delivery): Promise<void> {
+    const start = startOf(delivery);
+    if (start.number < 1) return;
+    const { signal, connection } = this.#line;
+    await orAborted(
+      this.#replaced.until(() => !this.#replacing.has(start.key)),
+      signal,
+    );
+    using limit = deadline(MARK_TIMEOUT, () => new BrokerConnectionError('RabbitMQ does not answer.'), signal);
+    if (await orAborted(this.mayMark(), limit.signal)) await orAborted(mark(connection, start), limit.signal);
+  }
+
+  /** A start that was to be noted is not made. Whether RabbitMQ has the mark we may not know. */
+  noteInVain(delivery: Delivery): void {
+    const start = startOf(delivery);
+    if (start.number > 0) this.#memory.inVain.add(start);
+  }
+
+  /**
+   * These came again: with the starts that were noted. As they came, which is as if started once, where RabbitMQ takes nothing now. Throws
+   * BrokerConnectionError.
+   */
+  async counted(again: readonly Delivery[]): Promise<readonly Delivery[]> {
+    const { connection, signal } = this.#line;
+    await forget(connection, this.#memory.inVain.take(again));
+    using limit = deadline(MARK_TIMEOUT, () => new BrokerError('RabbitMQ does not confirm.'), signal);
+    try {
+      return await counted(again, this.#send, limit.signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      log.warn('The starts of {count} messages that came again cannot be counted now: {error}', {
+        count: again.length,
+        error: String(error),
+      });
+      return again;
+    }
+  }
+
+  /** These have ended, or are replaced: what was noted of them goes. Never rejects; what is left RabbitMQ deletes after some days. */
+  async forget(ended: readonly HeldDelivery[]): Promise<void> {
+    const again = ended.filter(({ delivery }) => delivery.attempts > 1);
+    const noted = again.map(({ delivery }) => startOf(delivery)).filter(({ number }) => number > 0);
+    if (noted.length === 0) return;
+    try {
+      if (await this.mayMark()) await forget(this.#line.connection, noted);
+    } catch (error) {
+      log.debug('A mark is left: {error}', { error: String(error) });
+    }
   }
 
   /** These copies are about to be written. */
   replacing(copies: readonly Message[]): void {
-    for (const copy of copies) {
-      const ticket = ticketOf(copy);
-      if (ticket !== undefined) this.#replacing.add(ticket);
-    }
+    for (const { headers } of copies) this.#replacing.add(headers[MARK_HEADER]);
   }
 
   /** Their originals are acked, or stay. */
   replaced(copies: readonly Message[]): void {
-    for (const copy of copies) this.#replacing.delete(ticketOf(copy) ?? '');
+    for (const { headers } of copies) this.#replacing.delete(headers[MARK_HEADER]);
     this.#replaced.changed();
-  }
-
-  /** Before a start. Rejects when it could not be noted: then it would not be counted. */
-  async note(delivery: Delivery): Promise<void> {
-    const ticket = ticketOf(delivery);
-    if (ticket === undefined) return;
-    this.#spent.add(ticket);
-    await orAborted(
-      this.#replaced.until(() => !this.#replacing.has(ticket)),
-      this.#line.signal,
-    );
-    using limit = deadline(TICKET_TIMEOUT, () => new BrokerError('RabbitMQ does not answer.'), this.#line.signal);
-    await orAborted(spend(this.#line.connection, [ticket]), limit.signal);
-  }
-
-  /** A start that was to be noted is not made. Whether RabbitMQ has taken the ticket we may not know. */
-  noteInVain(delivery: Delivery): void {
-    const ticket = ticketOf(delivery);
-    if (ticket !== undefined) rememberInVain(this.#inVain, ticket);
-  }
-
-  /** A copy that goes back: after a start it needs a ticket that is not spent, or it would count once more when it comes again without one. Answers once. */
-  wantsTicket(copy: Message): boolean {
-    const ticket = ticketOf(copy);
-    return startsOf(copy) > 0 && (ticket === undefined || this.#spent.delete(ticket));
-  }
-
-  /** These have ended: the tickets of those that never started. */
-  unspentOf(ended: readonly HeldDelivery[]): readonly string[] {
-    return ended.flatMap(({ delivery }) => ticketOf(delivery) ?? []).filter((ticket) => !this.#spent.delete(ticket));
   }
 }

@@ -1,7 +1,7 @@
 // A subscription on RabbitMQ: what came over its line (line.ts) is held, handed out in batches, and settled.
 //
-// A delivery:  RabbitMQ → held → (came before? a copy with its count goes to the queue, confirmed, and this one is acked) → ready → iterator
-// A start:     of what came before: its ticket is spent first (starts.ts), so that a death of it is counted
+// A delivery:  RabbitMQ → held → (came before? its starts are counted, starts.ts) → ready → iterator
+// A start:     of what came before: it is noted first, so that a death of it is counted
 // A verdict:   ack, reject: written at once, joined · requeue, deadLetter, park: a copy is confirmed, then the original is acked (copies.ts)
 // The end:     cancelled by us: the iterator ends · line or consumer lost: it throws once · disposed: what is held is given back uncounted
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -22,9 +22,8 @@ import { Copies, type CopiesOptions, type Copy } from './copies.ts';
 import { HeldDeliveries, type HeldDelivery } from './held.ts';
 import { toDelivery } from './letters.ts';
 import { Line } from './line.ts';
-import { Starts } from './starts.ts';
+import { Starts, type StartsMemory } from './starts.ts';
 import { Stillness } from './stillness.ts';
-import { spend } from './tickets.ts';
 import { declareTopology, explain, type TopologyMemory } from './topology.ts';
 
 /** Seconds for giving back at the end; the server gives back what this cannot. */
@@ -32,7 +31,7 @@ const DISPOSE_TIMEOUT = 5;
 
 const log = logger('broker', 'amqp');
 
-export interface AmqpSubscriptionOptions extends Pick<CopiesOptions, 'deadLetters' | 'send' | 'declareDead' | 'inVain'> {
+export interface AmqpSubscriptionOptions extends Pick<CopiesOptions, 'deadLetters' | 'send' | 'declareDead'> {
   readonly connection: AmqpConnection;
   readonly channel: AmqpChannel;
   readonly generation: number;
@@ -40,6 +39,7 @@ export interface AmqpSubscriptionOptions extends Pick<CopiesOptions, 'deadLetter
   /** One limit for the whole channel? */
   readonly isGlobal: boolean;
   readonly memory: TopologyMemory;
+  readonly startsMemory: StartsMemory;
   /** Does this queue bear a limit for the whole channel? */
   readonly bearsGlobal: (queue: string) => boolean;
   readonly ended: () => void;
@@ -75,7 +75,7 @@ export class AmqpSubscription implements Subscription {
   #disposing: Promise<void> | undefined;
 
   constructor(options: AmqpSubscriptionOptions) {
-    const { connection, channel, memory, subscribe, inVain, deadLetters, send, declareDead } = options;
+    const { connection, channel, memory, subscribe, startsMemory, deadLetters, send, declareDead } = options;
     this.#options = options;
     this.#noAck = subscribe.noAck === true;
     const line = new Line(connection, channel, (error) => this.#fail(error));
@@ -87,13 +87,12 @@ export class AmqpSubscription implements Subscription {
       limit: subscribe.prefetch,
       busy: () => connection.busy(),
     });
-    this.#starts = new Starts(line, inVain);
+    this.#starts = new Starts(line, startsMemory, send);
     this.#copies = new Copies({
       line,
       held,
       stillness: this.#stillness,
       starts: this.#starts,
-      inVain,
       deadLetters,
       send,
       declareDead,
@@ -170,18 +169,22 @@ export class AmqpSubscription implements Subscription {
     const held = this.#held.add(fields.deliveryTag, delivery);
     this.#consumers.noteUse(delivery.queue);
     if (!fields.redelivered) this.#batches.add(delivery);
-    else if (this.#again.push(held) === 1) setImmediate(() => this.#track(this.#copies.recount(this.#again.splice(0))));
+    else if (this.#again.push(held) === 1) setImmediate(() => this.#track(this.#copies.again(this.#again.splice(0))));
   }
 
-  #run(deliveries: readonly Delivery[]): void {
-    for (const delivery of deliveries) this.#batches.add(delivery);
+  /** What came again may run now, unless its queue was cancelled meanwhile. */
+  async #run(deliveries: readonly Delivery[]): Promise<void> {
+    const { queues } = this.#consumers;
+    const isOurs = ({ queue }: Delivery): boolean => queues.includes(queue);
+    for (const delivery of deliveries.filter(isOurs)) this.#batches.add(delivery);
     this.#batches.offer();
+    await this.#giveBack(deliveries.filter((delivery) => !isOurs(delivery)));
   }
 
   /** Remembers work under way, so that the end can wait for it. */
   #track(work: Promise<unknown>): void {
     const quiet = work.catch((error: unknown) => {
-      if (!this.#line.signal.aborted) log.warn('A copy could not be written: {error}', { error });
+      if (!this.#line.signal.aborted) log.warn('Work for a message that came again failed: {error}', { error });
     });
     this.#pending.add(quiet);
     void quiet.then(() => this.#pending.delete(quiet));
@@ -199,7 +202,7 @@ export class AmqpSubscription implements Subscription {
       await this.#starts.note(delivery);
     } catch (error) {
       // Without it the start would not be counted, so it cannot be made on this line.
-      this.#fail(explain('The ticket of a message that came again', error));
+      this.#fail(explain('The start of a message that came again', error));
       throw error;
     }
   }
@@ -215,8 +218,8 @@ export class AmqpSubscription implements Subscription {
     const { acks, rejects, copies, lost } = this.#sorted(settlements);
     if (acks.length > 0) this.#held.ack(acks);
     for (const held of rejects) this.#held.reject(held, false);
-    const tickets = this.#starts.unspentOf([...acks, ...rejects]);
-    if (tickets.length > 0) this.#track(spend(this.#line.connection, tickets));
+    const again = [...acks, ...rejects].filter(({ delivery }) => delivery.attempts > 1);
+    if (again.length > 0) this.#track(this.#starts.forget(again));
     this.#resume();
     if (copies.length > 0) {
       const work = this.#copies.write(copies);

@@ -1,11 +1,12 @@
-// What RabbitMQ's `redelivered` does not tell: whether a message whose line was lost had been started. A ticket counts the deaths.
+// What RabbitMQ's `redelivered` does not tell: whether a message whose line was lost had been started. Marks beside it count the deaths.
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { startOf } from '../../../src/broker/amqp/marks.ts';
 import { type Broker, type Delivery, openBroker } from '../../../src/broker/index.ts';
 import { BrokerConnectionError } from '../../../src/util/index.ts';
 import { beforeConfirm, startFaultProxy } from '../../faults/harness/proxy.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { amqpUrl } from '../../support/servers.ts';
-import { brokerOptions, freshQueue, message, publish, read } from './harness.ts';
+import { brokerOptions, freshQueue, message, publish, read, text } from './harness.ts';
 
 interface Held {
   readonly isStarted: boolean;
@@ -37,8 +38,6 @@ async function openArena(type: string): Promise<Arena> {
       const reader = await read(broker, queue);
       const delivery = await reader.one();
       if (isSaid && delivery.attempts > 1) await reader.subscription.starting?.(delivery);
-      // The first waits for the ack of the message of which this is a copy, the second is answered after it; else that one would come, too.
-      for (const limit of [20, 10]) await reader.subscription.prefetch(limit);
       const ending = reader.one().catch((error: unknown) => error);
       wire.cut();
       expect(await ending).toBeInstanceOf(BrokerConnectionError);
@@ -58,10 +57,12 @@ for (const type of ['classic', 'quorum']) {
     }
     await using reader = await read(broker, queue);
     const delivery = await reader.one();
-    const ticket = `lovage.ticket.${String(delivery.headers['x-lovage-ticket'])}`;
-    expect(await broker.count(ticket)).toEqual({ ready: 0 });
+    const { key, number } = startOf(delivery);
+    expect([delivery.attempts, number]).toEqual([4, 3]);
+    const marks = (): Promise<unknown> => Promise.all([1, 2, 3].map((start) => broker.count(`lovage.start.${key}.${start}`)));
+    expect(await marks()).toEqual([{ ready: 0 }, { ready: 0 }, undefined]);
     await reader.ack(delivery);
-    await vi.waitFor(async () => expect(await broker.count(ticket)).toBeUndefined(), 20_000);
+    await vi.waitFor(async () => expect(await marks()).toEqual([undefined, undefined, undefined]), 20_000);
   });
 
   test(`a line that is cut is not counted on ${type} queues, for a message that had not been started again`, async () => {
@@ -83,26 +84,26 @@ for (const type of ['classic', 'quorum']) {
   });
 }
 
-test('what came again does not start while the message is there that it replaces', async () => {
+test('what was given back does not start while the message is there that it replaces', async () => {
   await using wire = await startFaultProxy(amqpUrl());
   await using broker = await openBroker(brokerOptions(wire.url(amqpUrl())));
   await using watcher = await openBroker(brokerOptions(amqpUrl()));
   const [queue, other] = [await freshQueue(broker), await freshQueue(broker)];
   await publish(broker, message(queue, 'the one'));
-  const first = await read(broker, queue);
-  await first.one();
-  wire.cut();
-  await first[Symbol.asyncDispose]();
-  const unconfirmed = wire.trap({ ...beforeConfirm(1), act: 'freeze' });
   const reader = await read(broker, queue);
+  const delivery = await reader.one();
+  const unconfirmed = wire.trap({ ...beforeConfirm(1), act: 'freeze' });
+  const settling = reader.subscription.settle([{ verdict: 'requeue', delivery, counted: true }]);
   const copy = await reader.one();
   await unconfirmed;
   const started = Promise.resolve(reader.subscription.starting?.(copy)).catch((error: unknown) => error);
   // Answered on the same line, and asked later.
   await reader.subscription.add(other);
-  expect(await watcher.count(`lovage.ticket.${String(copy.headers['x-lovage-ticket'])}`)).toEqual({ ready: 0 });
+  const { key, number } = startOf(copy);
+  expect(await watcher.count(`lovage.start.${key}.${number}`)).toBeUndefined();
   wire.cut();
   expect(await started).toBeInstanceOf(BrokerConnectionError);
+  expect(await settling).toEqual([delivery]);
   await reader[Symbol.asyncDispose]();
   // So its death would not have brought a third, and neither is counted as one.
   await using last = await read(watcher, queue);
@@ -110,3 +111,28 @@ test('what came again does not start while the message is there that it replaces
   expect(found.map(({ attempts }) => attempts)).toEqual([2, 2]);
   await last.ack(...found);
 });
+
+test.each(['classic', 'quorum'])(
+  'messages on %s queues are there once, however often the line is cut while they come again',
+  async (type) => {
+    await using wire = await startFaultProxy(amqpUrl());
+    await using broker = await openBroker(brokerOptions(wire.url(amqpUrl())));
+    await using watcher = await openBroker(brokerOptions(amqpUrl()));
+    const queue = await freshQueue(broker, type === 'quorum' ? { 'x-queue-type': 'quorum' } : {});
+    const bodies = Array.from({ length: 20 }, (_, at) => `m${at}`);
+    await publish(broker, ...bodies.map((body) => message(queue, body)));
+    for (let cut = 0; cut < 6; cut++) {
+      const reader = await read(broker, queue);
+      // With the first of them, while the others are looked after.
+      await reader.one();
+      wire.cut();
+      await reader[Symbol.asyncDispose]();
+    }
+    await using reader = await read(watcher, queue);
+    const found = await reader.take(bodies.length);
+    expect(found.map(text).toSorted()).toEqual(bodies.toSorted());
+    expect(new Set(found.map(({ attempts }) => attempts))).toEqual(new Set([2]));
+    await reader.ack(...found);
+    expect(await watcher.count(queue)).toEqual({ ready: 0 });
+  },
+);

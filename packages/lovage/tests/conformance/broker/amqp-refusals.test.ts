@@ -43,7 +43,7 @@ test('what came again from a queue that is full runs all the same: nothing else 
     expect(text(delivery)).toBe(body);
     await reader.ack(delivery);
   }
-  expect(await rabbit.ctl('list_queues', 'name')).not.toContain('lovage.ticket');
+  expect(await rabbit.ctl('list_queues', 'name')).not.toContain('lovage.start');
 });
 
 test('a declaration that was refused is not the one that counts from then on', async () => {
@@ -115,6 +115,32 @@ test('a user who may not lay out delay levels gets due messages at once, for wor
   await reader.ack(again);
   await publish(broker, message(queue, 'later', { dueAt: now() + 60 }));
   expect(text(await reader.one())).toBe('later');
+});
+
+test('where a user may note no starts, what comes again is written anew and counts as started each time', async () => {
+  await rabbit.ctl('add_user', 'noteless', 'noteless');
+  await rabbit.ctl('set_permissions', '-p', '/', 'noteless', '^q0-.*', '.*', '.*');
+  const url = rabbit.url.replace('guest:guest', 'noteless:noteless');
+  await using before = await openAt(rabbit.url);
+  const queue = await freshQueue(before);
+  await publish(before, message(queue, 'poison'));
+  for (const attempts of [1, 2, 3]) {
+    // As a process that died of it, and the one after it.
+    await using proxy = await startProxy(url);
+    await using broker = await openAt(proxy.url(url));
+    const reader = await read(broker, queue);
+    const delivery = await reader.one();
+    if (attempts > 1) await reader.subscription.starting?.(delivery);
+    expect([text(delivery), delivery.attempts]).toEqual(['poison', attempts]);
+    // Until the message is acked that this one replaces, both would come.
+    for (const limit of [20, 10]) await reader.subscription.prefetch(limit);
+    proxy.cut();
+    await reader[Symbol.asyncDispose]();
+  }
+  await using reader = await read(before, queue);
+  const last = await reader.one();
+  await reader.ack(last);
+  expect(last.attempts).toBe(4);
 });
 
 test('a limit on connections is no wrong login: it is tried again', async () => {

@@ -1,5 +1,6 @@
 // How often a message of RabbitMQ was started: once for each start, whatever else happened to it on its way.
 import { describe, expect, test, vi } from 'vitest';
+import { startOf } from '../../../src/broker/amqp/marks.ts';
 import { type Broker, type Delivery, openBroker, type Settlement } from '../../../src/broker/index.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { amqpUrl } from '../../support/servers.ts';
@@ -7,7 +8,10 @@ import { brokerOptions, freshQueue, message, publish, read } from './harness.ts'
 
 type End = 'counted' | 'uncounted' | 'parked';
 
-const ticketOf = ({ headers }: Delivery): string => `lovage.ticket.${String(headers['x-lovage-ticket'])}`;
+function markOf(delivery: Delivery): string {
+  const { key, number } = startOf(delivery);
+  return `lovage.start.${key}.${number}`;
+}
 
 /** Starts one message, and gives it back. */
 async function givenBack(broker: Broker, queue: string, end: End): Promise<Delivery> {
@@ -51,15 +55,16 @@ describe.concurrent.each(['classic', 'quorum'])('on %s queues', (type) => {
     expect((await reader.one()).attempts).toBe(attempts.at(-1));
   });
 
-  test('no ticket is left of what is among the dead', async () => {
+  test('no mark is left of what is among the dead', async () => {
     await using broker = await openBroker(brokerOptions(amqpUrl()));
     const queue = await freshQueue(broker, { 'x-queue-type': type });
     await publish(broker, message(queue, 'poison'));
     await givenBack(broker, queue, 'counted');
     await using reader = await read(broker, queue);
     const delivery = await reader.one();
-    expect(await broker.count(ticketOf(delivery))).toEqual({ ready: 0 });
+    await reader.subscription.starting?.(delivery);
+    expect(await broker.count(markOf(delivery))).toEqual({ ready: 0 });
     await reader.subscription.settle([{ verdict: 'deadLetter', delivery, reason: 'delivery-limit' }]);
-    await vi.waitFor(async () => expect(await broker.count(ticketOf(delivery))).toBeUndefined(), 20_000);
+    await vi.waitFor(async () => expect(await broker.count(markOf(delivery))).toBeUndefined(), 20_000);
   });
 });

@@ -1,7 +1,6 @@
 // A task computes for three leases without a pause: its worker lives, so nobody else may run what it holds.
 import { setTimeout as delay } from 'node:timers/promises';
 import { openArena } from '../harness/arena.ts';
-import { runningOn } from '../harness/gestures.ts';
 import type { Scenario } from '../harness/scenario.ts';
 
 /** Until the thread is there. */
@@ -28,7 +27,8 @@ export const loopBlock: Scenario = {
     const producer = await stack.producer({ name: 'producer' });
     await stack.worker({ name: 'blocked', concurrency: 4 });
     await producer.produce({ prefix: 'beside', count: 3, perSecond: 500, args: [200] });
-    await arena.until('three run', 30, () => runningOn(arena, 'blocked').size > 0);
+    // That they have begun, not that they run: a busy machine may look too late.
+    await arena.until('it has begun', 30, () => arena.runs().some(({ worker }) => worker.startsWith('blocked/')));
     // A worker's lease is kept by a thread that starts behind it; on a busy machine that takes a good part of a lease of two seconds.
     await delay(KEEPER_MS);
     // Tasks that wait are held by the same worker while one of them computes.

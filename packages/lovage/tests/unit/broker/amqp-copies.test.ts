@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { Copies } from '../../../src/broker/amqp/copies.ts';
 import { HeldDeliveries } from '../../../src/broker/amqp/held.ts';
 import { Line } from '../../../src/broker/amqp/line.ts';
-import { Starts } from '../../../src/broker/amqp/starts.ts';
+import { createStartsMemory, Starts } from '../../../src/broker/amqp/starts.ts';
 import { Stillness } from '../../../src/broker/amqp/stillness.ts';
 import type { Delivery } from '../../../src/broker/index.ts';
 import { DEFAULT_DEAD_LETTERS } from '../../../src/broker/index.ts';
@@ -18,21 +18,20 @@ test('the ack of what was copied waits until a consumer that is being cancelled 
   const line = new Line(connection as unknown as AmqpConnection, channel, () => undefined);
   const held = new HeldDeliveries(channel);
   const stillness = new Stillness();
-  const inVain = new Set<string>();
   let cancelling: Promise<void> | undefined;
+  const send = async (): Promise<void> => {
+    happened.push('copy');
+    cancelling = stillness.during(async () => void happened.push('cancelled'), new AbortController().signal);
+  };
   const copies = new Copies({
     line,
     held,
     stillness,
     deadLetters: DEFAULT_DEAD_LETTERS,
     declareDead: async () => undefined,
-    starts: new Starts(line, inVain),
-    inVain,
-    run: () => undefined,
-    send: async () => {
-      happened.push('copy');
-      cancelling = stillness.during(async () => void happened.push('cancelled'), new AbortController().signal);
-    },
+    starts: new Starts(line, createStartsMemory(), send),
+    run: async () => undefined,
+    send,
   });
   const properties = { contentType: 'application/json', contentEncoding: 'utf-8' };
   const message = { exchange: '', routingKey: 'q', headers: {}, properties, body: Buffer.from('x') };
