@@ -21,7 +21,7 @@ import { toRepeat } from './amqp/letters.ts';
 import { countQueue, peekQueue, purgeQueue, removeQueue } from './amqp/look.ts';
 import { createOutbox, type Outbox } from './amqp/outbox.ts';
 import { pausedQueues, pauseQueues, resumeQueues } from './amqp/pauses.ts';
-import { createStartsMemory } from './amqp/starts.ts';
+import { StartsMemory } from './amqp/starts.ts';
 import { AmqpSubscription } from './amqp/subscription.ts';
 import { declareTopology, TopologyMemory, withoutExclusive } from './amqp/topology.ts';
 import { deadLetterDeclaration } from './dead-letters.ts';
@@ -75,7 +75,7 @@ class AmqpBroker implements Broker {
   readonly #outbox: Outbox;
   readonly #pulse: AmqpPulse = createAmqpPulse();
   readonly #subscriptions = new Set<AmqpSubscription>();
-  readonly #starts = createStartsMemory();
+  readonly #starts = new StartsMemory();
   readonly #delays: boolean;
   #generation = 0;
   /** Queues that refused a limit for the whole channel, whatever their declaration says. */

@@ -9,7 +9,7 @@ const PUBLISH_TIMEOUT = 30;
 /** Most messages that are under way at once: what a death leaves in doubt. */
 const BATCH = 100;
 /** Headers that the broker they come from wrote about them. */
-const OF_BROKER = /^(redelivered|x-delivery-count|x-death|x-first-death-.*|x-last-death-.*)$/;
+const OF_BROKER = /^(redelivered|x-lovage-mark|x-delivery-count|x-death|x-first-death-.*|x-last-death-.*)$/;
 
 export interface MigrateOptions {
   readonly from: Broker;

@@ -12,7 +12,7 @@ const PUBLISH_TIMEOUT = 30;
 const SPARE = 100;
 /** What brokers and workers wrote about the message's earlier life. */
 const PAST: ReadonlySet<string> = new Set([
-  ...[DEATH_HEADER, ATTEMPTS_HEADER, 'redelivered', 'x-delivery-count', 'x-death'],
+  ...[DEATH_HEADER, ATTEMPTS_HEADER, 'x-lovage-mark', 'redelivered', 'x-delivery-count', 'x-death'],
   ...['exchange', 'queue', 'reason'].flatMap((part) => [`x-first-death-${part}`, `x-last-death-${part}`]),
 ]);
 

@@ -404,18 +404,11 @@ export class Flow {
     if (entry.state === 'received' && entry.delivery !== undefined) await this.#returned.recollect(entry);
   }
 
-  /** The broker learns of a suspect's start before it: a death that comes then is counted, and nothing else is. */
   #run(entry: Entry): void {
     if (this.#holdsBack(entry)) return;
-    const { request, delivery } = entry;
+    const { request } = entry;
     entry.alone = isSuspect(request) || (this.#hasWard && this.#quarantine.watches(request.task));
-    const subscription = request.attempts > 1 ? this.#options.subscription() : undefined;
-    const noted = delivery === undefined ? undefined : subscription?.starting?.(delivery);
-    if (noted === undefined) this.#slots.add(entry);
-    else {
-      entry.noted = subscription;
-      void this.#runNoted(entry, noted);
-    }
+    this.#slots.add(entry);
   }
 
   /** In quarantine: it waits in the broker, as it came. Where the broker cannot keep it, it runs alone. */
@@ -433,25 +426,40 @@ export class Flow {
     }
   }
 
-  async #runNoted(entry: Entry, noted: Promise<void>): Promise<void> {
-    try {
-      await noted;
-    } catch (error) {
-      log.debug('The start of task {id} was not noted: {error}', { id: entry.request.id, error: String(error) });
-      return;
-    }
-    // Given back meanwhile, or revoked.
-    if (!isWaiting(entry.state) || entry.delivery === undefined) return;
-    this.#slots.add(entry);
-    this.#adjust();
-  }
-
   #start(entry: Entry): void {
     // What is held back has not started: the guard must not take it for a copy when it comes again.
     if (this.#admission.refuse(entry) || this.#holdsBack(entry) || this.#refuseRepeat(entry)) {
       this.#slots.free(entry);
       return;
     }
+    const { request, delivery } = entry;
+    const subscription = request.attempts > 1 ? this.#options.subscription() : undefined;
+    const noted = delivery === undefined ? undefined : subscription?.starting?.(delivery);
+    if (noted === undefined) this.#begin(entry);
+    else {
+      // Until it begins it may still be given back, or revoked.
+      entry.state = 'received';
+      entry.noted = subscription;
+      void this.#beginNoted(entry, noted);
+    }
+  }
+
+  /** The broker learns of a suspect's start right before it: a death that comes then is counted, and none that comes while it waits. */
+  async #beginNoted(entry: Entry, noted: Promise<void>): Promise<void> {
+    let isNoted = true;
+    try {
+      await noted;
+    } catch (error) {
+      isNoted = false;
+      log.debug('The start of task {id} was not noted: {error}', { id: entry.request.id, error: String(error) });
+    }
+    const isOurs = isWaiting(entry.state) && entry.delivery !== undefined && !this.#draining;
+    if (isNoted && isOurs) this.#begin(entry);
+    else this.#slots.free(entry);
+    this.#adjust();
+  }
+
+  #begin(entry: Entry): void {
     this.#quarantine.starts(entry.request.task, entry.key);
     entry.state = 'running';
     entry.noted = undefined;

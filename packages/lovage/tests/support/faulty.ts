@@ -23,6 +23,8 @@ export function passThrough(inner: Subscription, own: Partial<Subscription>): Su
   return {
     [Symbol.asyncIterator]: () => inner[Symbol.asyncIterator](),
     settle: (settlements, writes) => inner.settle(settlements, writes),
+    ...(inner.starting === undefined ? {} : { starting: (delivery) => inner.starting?.(delivery) ?? Promise.resolve() }),
+    ...(inner.unstarted === undefined ? {} : { unstarted: (delivery) => inner.unstarted?.(delivery) }),
     prefetch: (limit) => inner.prefetch(limit),
     add: (queue) => inner.add(queue),
     cancel: (queue) => inner.cancel(queue),

@@ -6,7 +6,8 @@ import type { DeadLetterPolicy, Delivery, Message, Outgoing, Settlement } from '
 import type { HeldDeliveries, HeldDelivery } from './held.ts';
 import { copyOf, DELIVERY_COUNT_HEADER, deadCopy, parkedCopy } from './letters.ts';
 import type { Line } from './line.ts';
-import { type Send, withKey, withoutKey } from './marks.ts';
+import { startOf, withKey, withoutKey } from './marks.ts';
+import type { Send } from './questions.ts';
 import type { Starts } from './starts.ts';
 import type { Stillness } from './stillness.ts';
 
@@ -16,8 +17,13 @@ const COPY_TIMEOUT = 30;
 const RENEW_AGAIN = 1;
 /** How often a queue may have no room for the copies of what came again from it. */
 const FULL_TRIES = 2;
-/** As often may a message have come again on a quorum queue. RabbitMQ 4 throws it away at 20 unless it is told otherwise, started or not. */
-const MOST_RETURNS = 10;
+/**
+ * As often may a message have come again on a quorum queue that tells no limit of its own, and have been started. RabbitMQ 4 throws it away at
+ * 20, a policy sooner, started or not.
+ */
+const MOST_RETURNS = 4;
+/** As many marks may a message have; then its count goes into its header. */
+const MOST_MARKS = 10;
 
 const log = logger('broker', 'amqp');
 
@@ -36,6 +42,8 @@ export interface CopiesOptions {
   readonly starts: Starts;
   readonly deadLetters: DeadLetterPolicy;
   readonly send: Send;
+  /** How often a quorum queue lets a message come again, as far as its declaration says. */
+  readonly returnsOf: (queue: string) => number | undefined;
   /** Declares the dead letters of a queue there. */
   readonly declareDead: (queue: string) => Promise<void>;
   /** Hands these to whoever iterates. */
@@ -93,16 +101,33 @@ export class Copies {
     return [];
   }
 
-  /** What came again may run, with the starts that were noted. */
+  /** What came again may run, with the starts that were noted; as it came, which is as if started once, where they cannot be found out. */
   async again(again: readonly HeldDelivery[]): Promise<void> {
-    const { starts, run } = this.#options;
-    // As it came, a message that came again counts as started.
-    if (!(await starts.mayMark())) return this.#renew(again, withoutKey);
-    const deliveries = await starts.counted(again.map(({ delivery }) => delivery));
-    for (const [index, one] of again.entries()) one.delivery = deliveries[index] ?? one.delivery;
-    const isWorn = ({ delivery }: HeldDelivery): boolean => Number(delivery.headers[DELIVERY_COUNT_HEADER]) >= MOST_RETURNS;
-    await run(again.filter((one) => !isWorn(one)).map(({ delivery }) => delivery));
-    await this.#renew(again.filter(isWorn), withKey);
+    const { line, starts, run } = this.#options;
+    let mayMark = true;
+    try {
+      mayMark = await starts.mayMark();
+      const deliveries = await starts.counted(again.map(({ delivery }) => delivery));
+      for (const [index, one] of again.entries()) {
+        const found = deliveries[index] ?? one.delivery;
+        // Where starts cannot be noted, whatever came again was started.
+        one.delivery = mayMark ? found : { ...found, attempts: Math.max(found.attempts, one.delivery.attempts) };
+      }
+    } catch (error) {
+      if (!line.isOpen) throw error;
+      log.warn('The starts of {count} messages that came again cannot be counted: {error}', { count: again.length, error });
+    }
+    if (!mayMark) return this.#renew(again, withoutKey);
+    const worn = again.filter(({ delivery }) => this.#isWorn(delivery));
+    await run(again.flatMap((one) => (worn.includes(one) ? [] : [one.delivery])));
+    await this.#renew(worn, withKey);
+  }
+
+  #isWorn(delivery: Delivery): boolean {
+    const returns = delivery.headers[DELIVERY_COUNT_HEADER];
+    const limit = this.#options.returnsOf(delivery.queue) ?? Infinity;
+    const most = Math.max(1, Math.min(MOST_RETURNS, Math.floor(limit / 2)));
+    return (typeof returns === 'number' && returns >= most) || startOf(delivery).number > MOST_MARKS;
   }
 
   /** Writes what came again anew, with its count; that copy may run. Tries until all are written or the line is lost. */
@@ -119,11 +144,12 @@ export class Copies {
       const isRun = (index: number): boolean => tries >= FULL_TRIES && failures.get(index) instanceof BrokerFullError;
       const done = open.filter((_, index) => isDone(index));
       const asTheyAre = open.filter((_, index) => isRun(index)).map(({ one }) => one);
+      const settled = open.filter((_, index) => isDone(index) || isRun(index));
       open = open.filter((_, index) => !isDone(index) && !isRun(index));
       await stillness.over;
       if (!line.isOpen) return;
       held.ack(done.map(({ one }) => one));
-      starts.replaced(done.map(({ copy }) => copy));
+      starts.replaced(settled.map(({ copy }) => copy));
       await starts.forget(done.map(({ one }) => one));
       for (const one of asTheyAre) one.isSettling = false;
       await run(asTheyAre.map(({ delivery }) => delivery));

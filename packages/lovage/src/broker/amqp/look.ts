@@ -2,7 +2,7 @@
 import { type AmqpChannel, type AmqpConnection, type AmqpDelivery, PublishError, QueueNotFoundError } from '../../util/index.ts';
 import type { Delivery, Message, QueueCount } from '../seam.ts';
 import { copyOf, parkedCopy, toDelivery, toMessage } from './letters.ts';
-import { counted, forget, startOf, withKey } from './marks.ts';
+import { askByLetter, counted, forget, startsUntil, withKey } from './marks.ts';
 import type { Outbox } from './outbox.ts';
 import { onChannel } from './topology.ts';
 
@@ -73,11 +73,11 @@ async function putBack(
   try {
     const redelivered = seen.filter(({ fields }) => fields.redelivered).map((message) => toDelivery(message, queue, 0));
     const signal = AbortSignal.timeout(PUT_BACK_TIMEOUT * 1000);
-    const again = await counted(redelivered, send, signal);
+    const again = await counted(redelivered, askByLetter(send, signal));
     await send(copiesOf(seen, again, queue), signal);
     channel.ack(last, true);
     // What is left of them RabbitMQ deletes after some days.
-    await forget(connection, again.map(startOf)).catch(() => undefined);
+    await forget(connection, again.flatMap(startsUntil)).catch(() => undefined);
   } catch (error) {
     const failed = error instanceof PublishError ? new Set(error.failures.map(({ index }) => index)) : undefined;
     for (const [index, message] of seen.entries()) {

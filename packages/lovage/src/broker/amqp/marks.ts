@@ -4,13 +4,14 @@
 // its n-th start since it came again, or was given back → the mark `lovage.start.<key>.<n>` is declared (an empty queue; twice is once)
 // came again → its marks are counted: so often it was started · its end → they are deleted
 import { createHash } from 'node:crypto';
-import { type AmqpConnection, PublishError, QueueNotFoundError, uuid } from '../../util/index.ts';
-import type { Delivery, Message, Outgoing } from '../seam.ts';
+import { type AmqpConnection, QueueNotFoundError, uuid } from '../../util/index.ts';
+import type { Delivery, Message } from '../seam.ts';
 import { MARK_HEADER, startsOf } from './letters.ts';
+import { leading, type Send } from './questions.ts';
 import { onChannel } from './topology.ts';
 
 const MARK_PREFIX = 'lovage.start.';
-/** A mark that nobody has asked for so long (ms) is gone, and its start forgotten. It outlives the longest task. */
+/** A mark that was not declared again for so long (ms) is gone, and its start forgotten. It outlives the longest task. */
 const MARK_LIFE = 7 * 86_400_000;
 const KEY = /^[0-9a-f-]{36}$/;
 /** Most starts in vain that are remembered. Their messages may come to another worker, and nobody says so here. */
@@ -19,23 +20,28 @@ const MOST_IN_VAIN = 10_000;
 /** The n-th start of one message. */
 export interface Start {
   readonly key: string;
-  /** From 1 on; less: RabbitMQ's word has to do for it, see `startOf`. */
+  /** From 1 on; less: it is not marked, see `before`. */
   readonly number: number;
 }
 
 const queueOf = ({ key, number }: Start): string => `${MARK_PREFIX}${key}.${number}`;
 
-function givenKey({ headers }: Message): string | undefined {
+/** The key of what was given back. It has starts, or its first delivery would not be marked. */
+function givenKey(message: Message): string | undefined {
+  const { headers } = message;
   const key = headers[MARK_HEADER];
-  return typeof key === 'string' && KEY.test(key) ? key : undefined;
+  return typeof key === 'string' && KEY.test(key) && startsOf(message) > 0 ? key : undefined;
 }
 
 /** Names what came again as it will be named when it comes once more. Copies of one message are one. */
 function keyOf(delivery: Delivery): string {
   const given = givenKey(delivery);
   if (given !== undefined) return given;
-  const { id, retries } = delivery.headers;
-  const hash = createHash('sha256').update(JSON.stringify([delivery.queue, id ?? null, retries ?? null, startsOf(delivery)]));
+  const { id, retries, replaced_task_nesting } = delivery.headers;
+  const plain = [id, retries, replaced_task_nesting].map((value) =>
+    typeof value === 'string' || typeof value === 'number' ? value : null,
+  );
+  const hash = createHash('sha256').update(JSON.stringify([delivery.queue, ...plain, startsOf(delivery)]));
   // Only of what is no task's, or of one in the first protocol.
   if (typeof id !== 'string') hash.update(delivery.body);
   return hash.digest('hex').slice(0, 32);
@@ -64,62 +70,77 @@ export function withoutKey<Copy extends Message>(copy: Copy): Copy {
   return { ...copy, headers };
 }
 
-/** Publishes, on a line of its own. */
-export type Send = (messages: readonly Outgoing[], signal: AbortSignal) => Promise<void>;
-
-/** Dropped at once where it arrives. */
-const QUESTION = {
-  exchange: '',
-  headers: {},
-  properties: { contentType: 'application/data', contentEncoding: 'binary', deliveryMode: 1, expiration: '0' },
-  body: Buffer.alloc(0),
-} as const;
-
-/**
- * Which of these marks are there: RabbitMQ sends back what leads to no queue. Asking for the queues themselves would close a channel for each
- * that is not there, and write two lines into the log of the server.
- */
-async function areThere(starts: readonly Start[], send: Send, signal: AbortSignal): Promise<readonly boolean[]> {
-  try {
-    await send(
-      starts.map((start) => ({ ...QUESTION, routingKey: queueOf(start) })),
-      signal,
-    );
-    return starts.map(() => true);
-  } catch (error) {
-    if (!(error instanceof PublishError)) throw error;
-    const unknown = error.failures.find(({ cause }) => !(cause instanceof QueueNotFoundError));
-    if (unknown !== undefined) throw unknown.cause;
-    const missing = new Set(error.failures.map(({ index }) => index));
-    return starts.map((_, index) => !missing.has(index));
-  }
+/** Those that may be marked of a message: the start that this delivery is for, and those before. */
+export function startsUntil(delivery: Delivery): readonly Start[] {
+  const { key, number } = startOf(delivery);
+  return Array.from({ length: Math.max(0, number) }, (_, before) => ({ key, number: before + 1 }));
 }
 
-/** These messages came again: with their `attempts`, as many as there are marks. Throws what `send` does. */
-export async function counted(again: readonly Delivery[], send: Send, signal: AbortSignal): Promise<readonly Delivery[]> {
+/** Which of these are marked. */
+export type Ask = (starts: readonly Start[]) => Promise<readonly boolean[]>;
+
+/** These messages came again: with their `attempts`, as many as there are marks. Throws what `ask` does. */
+export async function counted(again: readonly Delivery[], ask: Ask): Promise<readonly Delivery[]> {
   const found = again.map((delivery) => ({ delivery, key: keyOf(delivery), marks: 0 }));
   for (let open = found; open.length > 0; ) {
-    const next = open.map(({ key, marks }): Start => ({ key, number: marks + 1 }));
-    const there = await areThere(next, send, signal);
+    const there = await ask(open.map(({ key, marks }) => ({ key, number: marks + 1 })));
     open = open.filter((_, index) => there[index]);
     for (const one of open) one.marks++;
   }
   return found.map(({ delivery, marks }) => ({ ...delivery, attempts: 1 + before(delivery) + marks }));
 }
 
-/** Throws BrokerError: BrokerConnectionError, or where RabbitMQ refuses it. */
-export async function mark(connection: AmqpConnection, start: Start): Promise<void> {
-  const options = { durable: true, arguments: { 'x-queue-type': 'classic', 'x-expires': MARK_LIFE } };
-  await onChannel(connection, (run) => run('A mark', (channel) => channel.assertQueue(queueOf(start), options)));
+/** Asks for all at once, by letters that are dropped where they arrive and come back where there is no queue. */
+export function askByLetter(send: Send, signal: AbortSignal): Ask {
+  return (starts) =>
+    leading(
+      starts.map((start) => ({ exchange: '', routingKey: queueOf(start), expiration: '0' })),
+      send,
+      signal,
+    );
 }
 
-/** Deletes the marks of these, and of their starts before. Throws BrokerError. */
+/** Asks for one after the other. Each that is not there closes a channel, and writes two lines into the log of the server; but it works during an alarm. */
+export function askByName(connection: AmqpConnection): Ask {
+  return (starts) =>
+    onChannel(connection, async (run) => {
+      const there: boolean[] = [];
+      for (const start of starts) {
+        try {
+          await run('A mark', (channel) => channel.checkQueue(queueOf(start)));
+          there.push(true);
+        } catch (error) {
+          if (!(error instanceof QueueNotFoundError)) throw error;
+          there.push(false);
+        }
+      }
+      return there;
+    });
+}
+
+/** What expires in it goes nowhere, whatever a policy says of dead letters. */
+const MARK = {
+  durable: true,
+  arguments: {
+    'x-queue-type': 'classic',
+    'x-expires': MARK_LIFE,
+    'x-dead-letter-exchange': '',
+    'x-dead-letter-routing-key': 'lovage.nowhere',
+  },
+} as const;
+
+/** Those before are declared once more, which renews them. Throws BrokerError: BrokerConnectionError, or where RabbitMQ refuses it. */
+export async function mark(connection: AmqpConnection, starts: readonly Start[]): Promise<void> {
+  await onChannel(connection, async (run) => {
+    for (const start of starts) await run('A mark', (channel) => channel.assertQueue(queueOf(start), MARK));
+  });
+}
+
+/** Deletes these marks. Throws BrokerError. */
 export async function forget(connection: AmqpConnection, starts: readonly Start[]): Promise<void> {
   if (starts.length === 0) return;
   await onChannel(connection, async (run) => {
-    for (const { key, number: last } of starts)
-      for (let number = last; number > 0; number--)
-        await run('A mark', (channel) => channel.deleteQueue(queueOf({ key, number })));
+    for (const start of starts) await run('A mark', (channel) => channel.deleteQueue(queueOf(start)));
   });
 }
 

@@ -1,26 +1,62 @@
-// Starts of messages that came again, or were given back. Each is marked (marks.ts) before it begins, so that a death of it is counted.
-// Nothing starts while the message that it replaces is still there: a death would bring both again, and each time one more.
-import { BrokerConnectionError, BrokerError, Condition, deadline, logger, orAborted, uuid } from '../../util/index.ts';
+// Starts of messages that came again, or were given back after a start. Each is marked (marks.ts) before it begins, so that a death of it is
+// counted. What was given back after a start does not start while the message is there that it replaces: a death would bring both again.
+import {
+  type AmqpConnection,
+  BrokerConnectionError,
+  BrokerError,
+  Condition,
+  deadline,
+  logger,
+  orAborted,
+  uuid,
+} from '../../util/index.ts';
 import type { Delivery, Message } from '../seam.ts';
 import type { HeldDelivery } from './held.ts';
 import { MARK_HEADER } from './letters.ts';
 import type { Line } from './line.ts';
-import { counted, forget, mark, type Send, StartsInVain, startOf } from './marks.ts';
+import { askByLetter, askByName, counted, forget, mark, StartsInVain, startOf, startsUntil } from './marks.ts';
+import type { Send } from './questions.ts';
 
-/** Seconds in which a start has to be marked, or marks to be counted. */
+/** Seconds in which a start has to be marked. */
 const MARK_TIMEOUT = 10;
+/** Seconds in which RabbitMQ has to take letters that ask for marks; else they are asked for one by one. */
+const ASK_TIMEOUT = 2;
+/** Milliseconds until it is tried again, where RabbitMQ refused a mark. */
+const REFUSED_FOR = 300_000;
 
 const log = logger('broker', 'amqp');
 
 /** What all subscriptions of a broker know of starts, since a message comes again to the next one. */
-export interface StartsMemory {
-  readonly inVain: StartsInVain;
-  /** May this user declare marks? Undefined until somebody asks. */
-  mayMark: Promise<boolean> | undefined;
-}
+export class StartsMemory {
+  readonly inVain: StartsInVain = new StartsInVain();
+  #mayMark: boolean | undefined;
+  #refusedAt = 0;
 
-export function createStartsMemory(): StartsMemory {
-  return { inVain: new StartsInVain(), mayMark: undefined };
+  /** May this user have starts marked? Tried when nobody knows. Throws BrokerConnectionError. */
+  async mayMark(connection: AmqpConnection): Promise<boolean> {
+    if (this.#mayMark === false && performance.now() - this.#refusedAt > REFUSED_FOR) this.#mayMark = undefined;
+    if (this.#mayMark !== undefined) return this.#mayMark;
+    const probe = [{ key: uuid(), number: 1 }];
+    try {
+      await mark(connection, probe);
+      await forget(connection, probe);
+      this.#mayMark = true;
+    } catch (error) {
+      this.refused(error);
+    }
+    return this.#mayMark === true;
+  }
+
+  /** RabbitMQ refused a mark. Throws the error when it is none of that kind. */
+  refused(error: unknown): void {
+    if (error instanceof BrokerConnectionError || !(error instanceof BrokerError)) throw error;
+    this.#mayMark = false;
+    this.#refusedAt = performance.now();
+    log.warn(
+      'RabbitMQ refuses to note that a message is started which came again. For some minutes it is written anew each time it comes again, and counts as started. If this user may not configure "lovage.start.*", allow it. ({error})',
+      { error: String(error) },
+    );
+  }
 }
 
 export class Starts {
@@ -37,29 +73,9 @@ export class Starts {
     this.#send = send;
   }
 
-  /** May this user have starts noted? Tried once. Throws BrokerConnectionError. */
+  /** May this user have starts noted? Throws BrokerConnectionError. */
   mayMark(): Promise<boolean> {
-    this.#memory.mayMark ??= this.#tryMark().catch((error: unknown) => {
-      this.#memory.mayMark = undefined;
-      throw error;
-    });
-    return this.#memory.mayMark;
-  }
-
-  async #tryMark(): Promise<boolean> {
-    const start = { key: uuid(), number: 1 };
-    try {
-      await mark(this.#line.connection, start);
-    } catch (error) {
-      if (error instanceof BrokerConnectionError || !(error instanceof BrokerError)) throw error;
-      log.warn(
-        'RabbitMQ does not let this user note that a message is started which came again: it is written anew each time it comes, and counts as started. Let the user configure "lovage.start.*". ({error})',
-        { error: String(error) },
-      );
-      return false;
-    }
-    await forget(this.#line.connection, [start]);
-    return true;
+    return this.#memory.mayMark(this.#line.connection);
   }
 
   /** Before a start. Rejects when the line failed: then it could not be counted, and must not be made. */
@@ -72,7 +88,12 @@ export class Starts {
       signal,
     );
     using limit = deadline(MARK_TIMEOUT, () => new BrokerConnectionError('RabbitMQ does not answer.'), signal);
-    if (await orAborted(this.mayMark(), limit.signal)) await orAborted(mark(connection, start), limit.signal);
+    try {
+      if (await orAborted(this.mayMark(), limit.signal)) await orAborted(mark(connection, startsUntil(delivery)), limit.signal);
+    } catch (error) {
+      // Not any more, as where a vhost may have no more queues. This one start is not counted.
+      this.#memory.refused(error);
+    }
   }
 
   /** A start that was to be noted is not made. Whether RabbitMQ has the mark we may not know. */
@@ -81,33 +102,26 @@ export class Starts {
     if (start.number > 0) this.#memory.inVain.add(start);
   }
 
-  /**
-   * These came again: with the starts that were noted. As they came, which is as if started once, where RabbitMQ takes nothing now. Throws
-   * BrokerConnectionError.
-   */
+  /** These came again: with the starts that were noted. Throws BrokerError. */
   async counted(again: readonly Delivery[]): Promise<readonly Delivery[]> {
     const { connection, signal } = this.#line;
     await forget(connection, this.#memory.inVain.take(again));
-    using limit = deadline(MARK_TIMEOUT, () => new BrokerError('RabbitMQ does not confirm.'), signal);
+    using limit = deadline(ASK_TIMEOUT, () => new BrokerError('RabbitMQ does not confirm.'), signal);
     try {
-      return await counted(again, this.#send, limit.signal);
+      return await counted(again, askByLetter(this.#send, limit.signal));
     } catch (error) {
-      if (signal.aborted) throw error;
-      log.warn('The starts of {count} messages that came again cannot be counted now: {error}', {
-        count: again.length,
-        error: String(error),
-      });
-      return again;
+      // An alarm blocks the lines that publish, not this one.
+      log.debug('Marks are asked for one by one: {error}', { error: String(error) });
+      return await counted(again, askByName(connection));
     }
   }
 
   /** These have ended, or are replaced: what was noted of them goes. Never rejects; what is left RabbitMQ deletes after some days. */
   async forget(ended: readonly HeldDelivery[]): Promise<void> {
-    const again = ended.filter(({ delivery }) => delivery.attempts > 1);
-    const noted = again.map(({ delivery }) => startOf(delivery)).filter(({ number }) => number > 0);
+    const noted = ended.flatMap(({ delivery }) => (delivery.attempts > 1 ? startsUntil(delivery) : []));
     if (noted.length === 0) return;
     try {
-      if (await this.mayMark()) await forget(this.#line.connection, noted);
+      await forget(this.#line.connection, noted);
     } catch (error) {
       log.debug('A mark is left: {error}', { error: String(error) });
     }

@@ -45,6 +45,11 @@ export interface AmqpSubscriptionOptions extends Pick<CopiesOptions, 'deadLetter
   readonly ended: () => void;
 }
 
+function returnsOf(given: Readonly<Record<string, unknown>> | undefined): number | undefined {
+  const limit = given?.['x-delivery-limit'];
+  return typeof limit === 'number' && limit >= 0 ? limit : undefined;
+}
+
 /** The verdicts of one call, by how they are carried out. */
 interface Verdicts {
   readonly acks: HeldDelivery[];
@@ -96,6 +101,7 @@ export class AmqpSubscription implements Subscription {
       deadLetters,
       send,
       declareDead,
+      returnsOf: (queue) => returnsOf(memory.queue(queue)?.arguments),
       run: (deliveries) => this.#run(deliveries),
     });
     this.#consumers = new Consumers(
@@ -276,10 +282,10 @@ export class AmqpSubscription implements Subscription {
     if (!this.#line.isOpen || this.#batches.isEnded) return;
     await this.#consumers.limit(this.#isPaused ? 0 : limit);
     if (grows || this.#noAck) return;
-    // All that RabbitMQ sent under the old limit has arrived by now.
+    // All that RabbitMQ sent under the old limit has arrived by now; what of it came again may still be counted.
     await nextTurn();
-    await this.#giveBack(this.#batches.takeExcess());
     await Promise.all(this.#pending);
+    await this.#giveBack(this.#batches.takeExcess());
   }
 
   /** The held have become fewer than the limit again. */
@@ -350,6 +356,8 @@ export class AmqpSubscription implements Subscription {
 
   async #giveBackAll(): Promise<void> {
     await Promise.all(this.#consumers.queues.map((queue) => this.#consumers.cancel(queue).catch(() => undefined)));
+    // What came again in the turn of the answer is counted, too.
+    await nextTurn();
     await Promise.all(this.#pending);
     await this.#giveBack(this.#held.unsettled().map(({ delivery }) => delivery));
   }

@@ -81,6 +81,9 @@ for (const type of ['classic', 'quorum']) {
     // The next start counts again.
     await lose({ isStarted: true });
     expect((await lose({ isStarted: false })).attempts).toBe(3);
+    // One that is not made takes no earlier one with it.
+    expect((await lose({ isStarted: false, isSaid: true })).attempts).toBe(3);
+    expect((await lose({ isStarted: false })).attempts).toBe(3);
   });
 }
 
@@ -121,7 +124,7 @@ test.each(['classic', 'quorum'])(
     const queue = await freshQueue(broker, type === 'quorum' ? { 'x-queue-type': 'quorum' } : {});
     const bodies = Array.from({ length: 20 }, (_, at) => `m${at}`);
     await publish(broker, ...bodies.map((body) => message(queue, body)));
-    for (let cut = 0; cut < 6; cut++) {
+    for (let cut = 0; cut < 4; cut++) {
       const reader = await read(broker, queue);
       // With the first of them, while the others are looked after.
       await reader.one();
@@ -136,3 +139,30 @@ test.each(['classic', 'quorum'])(
     expect(await watcher.count(queue)).toEqual({ ready: 0 });
   },
 );
+
+test('a quorum queue with a limit on what comes again throws nothing away that was not started', async () => {
+  await using wire = await startProxy(amqpUrl());
+  await using broker = await openBroker(brokerOptions(wire.url(amqpUrl())));
+  const queue = await freshQueue(broker, { 'x-queue-type': 'quorum', 'x-delivery-limit': 2 });
+  await publish(broker, message(queue, 'the one'));
+  for (let cut = 0; cut < 8; cut++) {
+    const reader = await read(broker, queue);
+    const delivery = await reader.one();
+    expect(delivery.attempts).toBe(cut === 0 ? 1 : 2);
+    // The first waits for the ack of the message of which this may be a copy, the second is answered after it.
+    for (const limit of [20, 10]) await reader.subscription.prefetch(limit);
+    wire.cut();
+    await reader[Symbol.asyncDispose]();
+  }
+  await using reader = await read(broker, queue);
+  expect(text(await reader.one())).toBe('the one');
+});
+
+test('what has a key and no count is marked like what is new: its first start counts', async () => {
+  const { broker, queue, lose } = await openArena('classic');
+  await broker.purge(queue);
+  await publish(broker, message(queue, 'hostile', { headers: { 'x-lovage-mark': 'f58986bb-cb97-4aa2-90fe-36be8fc35fdd' } }));
+  const seen: number[] = [];
+  for (let cut = 0; cut < 3; cut++) seen.push((await lose({ isStarted: true })).attempts);
+  expect(seen).toEqual([1, 2, 3]);
+});

@@ -8,6 +8,7 @@ import { type Broker, type BrokerOptions, openBroker } from '../../../src/broker
 import { Lovage } from '../../../src/index.ts';
 import { BrokerConnectionError, BrokerFullError, PublishError } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
+import { startProxy } from '../../support/proxy.ts';
 import { brokerOptions, freshQueue, message, publish, queueOf, Reader, read, soon, text, unique } from './harness.ts';
 
 let rabbit: RabbitServer;
@@ -319,6 +320,26 @@ describe('alarms and restarts', () => {
       await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1000GB');
     }
     await publish(broker, message(queue, 'free again'));
+  });
+
+  test('while RabbitMQ is out of memory the starts of what comes again are noted and counted', async () => {
+    await using wire = await startProxy(rabbit.url);
+    await using broker = await openAt(wire.url(rabbit.url));
+    const queue = await freshQueue(broker);
+    await publish(broker, message(queue, 'poison'));
+    await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1');
+    try {
+      for (const attempts of [1, 2, 3, 4]) {
+        const reader = await read(broker, queue);
+        const delivery = await reader.one();
+        expect(delivery.attempts).toBe(attempts);
+        if (attempts > 1) await reader.subscription.starting?.(delivery);
+        wire.cut();
+        await reader[Symbol.asyncDispose]();
+      }
+    } finally {
+      await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1000GB');
+    }
   });
 
   test('while RabbitMQ is out of memory queues are declared and counted, and a delayed publish ends by its deadline', async () => {

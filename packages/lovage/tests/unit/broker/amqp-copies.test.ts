@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { Copies } from '../../../src/broker/amqp/copies.ts';
 import { HeldDeliveries } from '../../../src/broker/amqp/held.ts';
 import { Line } from '../../../src/broker/amqp/line.ts';
-import { createStartsMemory, Starts } from '../../../src/broker/amqp/starts.ts';
+import { Starts, StartsMemory } from '../../../src/broker/amqp/starts.ts';
 import { Stillness } from '../../../src/broker/amqp/stillness.ts';
 import type { Delivery } from '../../../src/broker/index.ts';
 import { DEFAULT_DEAD_LETTERS } from '../../../src/broker/index.ts';
@@ -29,8 +29,9 @@ test('the ack of what was copied waits until a consumer that is being cancelled 
     stillness,
     deadLetters: DEFAULT_DEAD_LETTERS,
     declareDead: async () => undefined,
-    starts: new Starts(line, createStartsMemory(), send),
+    starts: new Starts(line, new StartsMemory(), send),
     run: async () => undefined,
+    returnsOf: () => undefined,
     send,
   });
   const properties = { contentType: 'application/json', contentEncoding: 'utf-8' };
