@@ -127,14 +127,21 @@ class AmqpBroker implements Broker {
     return this.#publisher.trouble;
   }
 
-  /** Runs on the publishing connection, which is opened in `connectTimeout`, or while an alarm blocks that on one of its own. */
-  async #use<Out>(work: (connection: AmqpConnection) => Promise<Out>): Promise<Out> {
+  /**
+   * Runs on the publishing connection, which is opened in `connectTimeout`, or while an alarm blocks that on one of its own. `repeatable`: what
+   * is under way when that happens is done there once more.
+   */
+  async #use<Out>(work: (connection: AmqpConnection) => Promise<Out>, repeatable?: 'repeatable'): Promise<Out> {
     const { connectTimeout } = this.#options;
     const late = (): Error =>
       new BrokerError(`RabbitMQ at ${this.url} did not answer within ${connectTimeout} s.`, { transient: true });
     using limit = deadline(connectTimeout, late, undefined, { ref: true });
     const connection = await this.#publisher.connection(limit.signal);
-    if (connection.blocked === undefined) return work(connection);
+    if (connection.blocked === undefined) {
+      const doing = work(connection);
+      if (repeatable === undefined || (await endsUnblocked(connection, doing))) return doing;
+      doing.catch(() => undefined);
+    }
     // RabbitMQ reads nothing more from a line that publishes during an alarm. Workers that go on are what ends an alarm.
     await using other = await connectAmqp(this.#connectOptions('declare', this.#options.heartbeat));
     return await work(other);
@@ -143,7 +150,7 @@ class AmqpBroker implements Broker {
   async declare(topology: Topology): Promise<void> {
     // Remembered first: a line that breaks meanwhile declares it when it is back.
     const forget = this.#memory.remember(topology);
-    await this.#use((connection) => declareTopology(connection, withoutExclusive(topology), forget));
+    await this.#use((connection) => declareTopology(connection, withoutExclusive(topology), forget), 'repeatable');
   }
 
   publish(messages: readonly Outgoing[], { signal }: { readonly signal: AbortSignal }): Promise<void> {
@@ -221,7 +228,7 @@ class AmqpBroker implements Broker {
 
   async #declareDead(name: string): Promise<void> {
     const queue = deadLetterDeclaration(name, this.#options.deadLetters);
-    await this.#use((connection) => declareTopology(connection, { exchanges: [], queues: [queue], bindings: [] }));
+    await this.#use((connection) => declareTopology(connection, { exchanges: [], queues: [queue], bindings: [] }), 'repeatable');
   }
 
   #refuseClosed(): void {
@@ -229,7 +236,7 @@ class AmqpBroker implements Broker {
   }
 
   count(queue: string): Promise<QueueCount | undefined> {
-    return this.#use((connection) => countQueue(connection, queue));
+    return this.#use((connection) => countQueue(connection, queue), 'repeatable');
   }
 
   peek(queue: string, limit: number): Promise<readonly Message[]> {
@@ -244,15 +251,15 @@ class AmqpBroker implements Broker {
 
   async remove(queue: string): Promise<void> {
     this.#memory.forget(queue);
-    await this.#use((connection) => removeQueue(connection, queue));
+    await this.#use((connection) => removeQueue(connection, queue), 'repeatable');
   }
 
   pause(queues: readonly string[]): Promise<void> {
-    return this.#use((connection) => pauseQueues(connection, queues));
+    return this.#use((connection) => pauseQueues(connection, queues), 'repeatable');
   }
 
   resume(queues: readonly string[]): Promise<void> {
-    return this.#use((connection) => resumeQueues(connection, queues));
+    return this.#use((connection) => resumeQueues(connection, queues), 'repeatable');
   }
 
   paused(queues: readonly string[]): Promise<readonly string[]> {
@@ -282,6 +289,20 @@ class AmqpBroker implements Broker {
     // A server that says nothing is waited for once, not once for each line.
     await Promise.all([...subscriptions, this.#publisher].map((line) => line[Symbol.asyncDispose]()));
     await this.#pulse[Symbol.asyncDispose]();
+  }
+}
+
+/** Is it over before an alarm blocks the connection? */
+async function endsUnblocked(connection: AmqpConnection, work: Promise<unknown>): Promise<boolean> {
+  const over = new AbortController();
+  const ended = work.then(
+    () => true,
+    () => true,
+  );
+  try {
+    return await Promise.race([ended, connection.untilBlocked(over.signal).then(() => false)]);
+  } finally {
+    over.abort();
   }
 }
 

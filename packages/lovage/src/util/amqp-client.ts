@@ -57,6 +57,8 @@ export interface AmqpConnection extends AsyncDisposable {
   readonly blocked: string | undefined;
   /** Resolves when the connection is not blocked (any more), or closed. */
   unblocked(): Promise<void>;
+  /** Resolves when RabbitMQ blocks the connection from now on, or when the signal comes. */
+  untilBlocked(signal: AbortSignal): Promise<void>;
   /** When bytes last came (performance.now()). */
   readonly lastHeard: number;
   channel(): Promise<AmqpChannel>;
@@ -246,6 +248,18 @@ class OpenConnection implements AmqpConnection {
       resolve(this.#ending !== undefined && reason === undefined ? undefined : lost(this.url, reason));
     });
     return promise;
+  }
+
+  untilBlocked(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#model.off('blocked', done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#model.once('blocked', done);
+      signal.addEventListener('abort', done);
+    });
   }
 
   async unblocked(): Promise<void> {

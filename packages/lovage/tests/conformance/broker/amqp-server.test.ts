@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RabbitServer, startRabbit } from '../../../../../scripts/servers/index.ts';
 import { type Broker, type BrokerOptions, openBroker } from '../../../src/broker/index.ts';
 import { Lovage } from '../../../src/index.ts';
-import { BrokerConnectionError, BrokerFullError, PublishError } from '../../../src/util/index.ts';
+import { BrokerConnectionError, BrokerFullError, orAborted, PublishError } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { brokerOptions, freshQueue, message, publish, queueOf, Reader, read, soon, text, unique } from './harness.ts';
@@ -320,6 +320,21 @@ describe('alarms and restarts', () => {
       await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1000GB');
     }
     await publish(broker, message(queue, 'free again'));
+  });
+
+  test('a declaration that is under way when a publish makes RabbitMQ block the line ends on another', async () => {
+    const queues = Array.from({ length: 40 }, () => queueOf(unique('many')));
+    await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1');
+    try {
+      await using broker = await openAt(rabbit.url);
+      // Asked by a letter, which blocks the line.
+      const asking = failure(broker.paused(queues.map(({ name }) => name)));
+      await orAborted(broker.declare({ exchanges: [], queues, bindings: [] }), soon());
+      expect(await broker.count(queues.at(-1)?.name ?? '')).toEqual({ ready: 0 });
+      expect(await asking).toBeInstanceOf(PublishError);
+    } finally {
+      await rabbit.ctl('set_vm_memory_high_watermark', 'absolute', '1000GB');
+    }
   });
 
   test('while RabbitMQ is out of memory the starts of what comes again are noted and counted', async () => {
