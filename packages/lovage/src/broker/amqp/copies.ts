@@ -118,9 +118,9 @@ export class Copies {
       log.warn('The starts of {count} messages that came again cannot be counted: {error}', { count: again.length, error });
     }
     if (!mayMark) return this.#renew(again, withoutKey);
-    const worn = again.filter(({ delivery }) => this.#isWorn(delivery));
-    await run(again.flatMap((one) => (worn.includes(one) ? [] : [one.delivery])));
-    await this.#renew(worn, withKey);
+    const worn = new Set(again.filter(({ delivery }) => this.#isWorn(delivery)));
+    await run(again.flatMap((one) => (worn.has(one) ? [] : [one.delivery])));
+    await this.#renew([...worn], withKey);
   }
 
   #isWorn(delivery: Delivery): boolean {
@@ -143,16 +143,15 @@ export class Copies {
       // A full queue takes no copies, and where they hold all slots nobody makes room in it: so these run as they are.
       const isRun = (index: number): boolean => tries >= FULL_TRIES && failures.get(index) instanceof BrokerFullError;
       const done = open.filter((_, index) => isDone(index));
-      const asTheyAre = open.filter((_, index) => isRun(index)).map(({ one }) => one);
-      const settled = open.filter((_, index) => isDone(index) || isRun(index));
+      const asTheyAre = open.filter((_, index) => isRun(index));
       open = open.filter((_, index) => !isDone(index) && !isRun(index));
       await stillness.over;
       if (!line.isOpen) return;
       held.ack(done.map(({ one }) => one));
-      starts.replaced(settled.map(({ copy }) => copy));
+      starts.replaced([...done, ...asTheyAre].map(({ copy }) => copy));
       await starts.forget(done.map(({ one }) => one));
-      for (const one of asTheyAre) one.isSettling = false;
-      await run(asTheyAre.map(({ delivery }) => delivery));
+      for (const { one } of asTheyAre) one.isSettling = false;
+      await run(asTheyAre.map(({ one }) => one.delivery));
       if (open.length === 0) return;
       log.warn('{count} redelivered messages wait to be written anew: {error}', {
         count: open.length,

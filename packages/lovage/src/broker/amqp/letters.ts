@@ -1,7 +1,7 @@
 // Messages in the seam's words and in RabbitMQ's, and the copies that Lovage writes: given back, parked, dead.
 // Called by the broker, its subscriptions and its looks into queues.
 import type { AmqpDelivery, AmqpLetter, AmqpProperties } from '../../util/index.ts';
-import { ATTEMPTS_HEADER, type DeadLetterSettlement, deadLetter, isRepeat } from '../dead-letters.ts';
+import { ATTEMPTS_HEADER, type DeadLetterSettlement, deadLetter, isRepeat, startedBefore } from '../dead-letters.ts';
 import type { Delivery, Message, MessageProperties } from '../seam.ts';
 import { isDelayed } from './delayed.ts';
 
@@ -107,13 +107,9 @@ export function toMessage({ content, fields, properties }: AmqpDelivery, queue: 
   };
 }
 
-function counted(value: unknown): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
-}
-
 /** How often it had been started when it was written. */
 export function startsOf({ headers }: Message): number {
-  return counted(headers[ATTEMPTS_HEADER]);
+  return startedBefore(headers);
 }
 
 /** A message as a worker holds it; one that came again is taken for started. */
