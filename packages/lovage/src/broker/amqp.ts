@@ -139,7 +139,7 @@ class AmqpBroker implements Broker {
     const connection = await this.#publisher.connection(limit.signal);
     if (connection.blocked === undefined) {
       const doing = work(connection);
-      if (repeatable === undefined || (await endsUnblocked(connection, doing))) return doing;
+      if (repeatable === undefined || (await endsUnblocked(connection, doing))) return await doing;
       doing.catch(() => undefined);
     }
     // RabbitMQ reads nothing more from a line that publishes during an alarm. Workers that go on are what ends an alarm.

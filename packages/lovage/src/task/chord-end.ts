@@ -46,7 +46,7 @@ export async function endChord(complete: CompleteChord, environment: ExecuteEnvi
     const failed = parts.find(({ state }) => PROPAGATE_STATES.has(state));
     if (failed !== undefined) return await failBody(callback.body, dependencyError(failed), failed.result, environment);
     const values = await headerValues(complete, parts, environment);
-    return sentBody(callback, { ...beginnerOf(complete, parts), ...starter }, values, complete.groupId, environment);
+    return await sentBody(callback, { ...beginnerOf(complete, parts), ...starter }, values, complete.groupId, environment);
   } catch (error) {
     const chordError = error instanceof ChordError ? error : new ChordError(`Join error: ${reprOf(error)}`, { cause: error });
     return failBody(callback.body, chordError, exceptionOf(chordError), environment);

@@ -181,9 +181,9 @@ export const events: Command = defineCommand({
         const broker = await reachBroker(app, 'read');
         const file = logfile ?? app.settings.eventsLogfile ?? undefined;
         using _log = await cameraLog(file === undefined ? undefined : nodeFormat(file, nodeName()), { loglevel, logFormat });
-        if (camera !== undefined) return snapshots(app, { source: camera, frequency, maxrate, started }, context);
-        if (wantsDump || context.global.json) return dump(app, { types, limit }, context);
-        return monitor(app, broker.url, context);
+        if (camera !== undefined) return await snapshots(app, { source: camera, frequency, maxrate, started }, context);
+        if (wantsDump || context.global.json) return await dump(app, { types, limit }, context);
+        return await monitor(app, broker.url, context);
       },
     });
   },

@@ -17,6 +17,13 @@ export const camera = (state: ClusterState): void => {
   appendFileSync('shots', JSON.stringify({ alive }) + '\\n');
   if (alive.length > 0) process.kill(process.pid, 'SIGTERM');
 };
+let isOver = false;
+export const broken = (state: ClusterState): void => {
+  if (isOver || state.aliveWorkers().length === 0) return;
+  isOver = true;
+  setTimeout(() => process.kill(process.pid, 'SIGTERM'), 100);
+  throw new Error('no film');
+};
 export const nothing = 7;
 `,
 });
@@ -48,6 +55,12 @@ test('a camera sees the cluster', async () => {
   expect([code, stdout]).toEqual([0, '-> evcam: Taking snapshots with ./camera.ts (every 0.2 secs.)\n']);
   const shots = await soon(() => readFileSync(join(shop.folder, 'shots'), 'utf8').trim().split('\n'));
   expect(JSON.parse(shots.at(-1) ?? '')).toEqual({ alive: ['w1@box'] });
+});
+
+test('what a camera has to say is in its log file', async () => {
+  const line = ['events', '--camera', './camera.ts:broken', '-F', '0.2', '-f', 'camera.log'];
+  expect(await shop.run(line)).toMatchObject({ code: 0, stderr: '' });
+  expect(readFileSync(join(shop.folder, 'camera.log'), 'utf8')).toContain('no film');
 });
 
 test('a module without a camera, a rate that is none and a missing terminal are told in one line', async () => {
