@@ -14,6 +14,12 @@ import type { QueueEntry, QueueStore } from '../store.ts';
 import { brokerError, type RedisContext } from './context.ts';
 import { writeEnvelope } from './envelope.ts';
 
+/**
+ * The lists of answers to control commands end so. Who asked reads them within seconds; if it died, nobody else does, and nobody deletes
+ * them: each such list ends by itself after so many milliseconds.
+ */
+const ANSWERS = '.pidbox';
+const ANSWERS_MS = 300_000;
 /** Milliseconds between two looks whether there are replicas. */
 const REPLICAS_MS = 60_000;
 
@@ -25,7 +31,7 @@ export function entryWrites({ keys, transport, expiries, parking }: RedisContext
   for (const { queue, message } of entries) {
     const list = keys.list(queue, message.properties.priority);
     const envelope = writeEnvelope(message, transport.bodyEncoding);
-    if (expiries.size > 0 && expiries.has(queue)) living.add(queue);
+    if (expiries.has(queue) || queue.endsWith(ANSWERS)) living.add(queue);
     if (message.dueAt !== undefined) {
       const { dueAt } = message;
       parking.tell(dueAt);
@@ -38,7 +44,7 @@ export function entryWrites({ keys, transport, expiries, parking }: RedisContext
     else together.push(envelope);
   }
   for (const [list, envelopes] of pushed) writes.push(pushWrite(list, envelopes));
-  for (const queue of living) writes.push(expireWrite(expiries.get(queue) ?? 0, keys.lists(queue)));
+  for (const queue of living) writes.push(expireWrite(expiries.get(queue) ?? ANSWERS_MS, keys.lists(queue)));
   return writes;
 }
 
@@ -63,6 +69,7 @@ function isPlain({ expiries }: RedisContext, entries: readonly QueueEntry[], fir
   const { priority } = first.message.properties;
   return (
     expiries.size === 0 &&
+    !first.queue.endsWith(ANSWERS) &&
     entries.every(
       ({ queue, message }) =>
         queue === first.queue &&

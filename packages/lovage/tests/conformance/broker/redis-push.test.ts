@@ -1,7 +1,8 @@
 // The push that is written by hand: whatever the texts are, the list holds what the client itself would have put there.
 import { expect, test } from 'vitest';
+import { openBroker } from '../../../src/broker/index.ts';
 import { redisUrl } from '../../support/servers.ts';
-import { unique } from './harness.ts';
+import { brokerOptions, message, publish, read, text, unique } from './harness.ts';
 import { plainLine } from './redis-harness.ts';
 
 const TEXTS = [
@@ -38,4 +39,18 @@ test('a refusal is its own push, and the next one goes through', async () => {
   expect(refused).toMatchObject({ status: 'rejected', reason: { message: expect.stringContaining('WRONGTYPE') } });
   expect(taken).toEqual({ status: 'fulfilled', value: 1 });
   expect(await line.push(list, 1, () => 'z')).toBe(2);
+});
+
+test('answers of which whoever asked has died do not stay for good', async () => {
+  const url = redisUrl();
+  await using line = plainLine(url);
+  await using broker = await openBroker(brokerOptions(url));
+  const [inbox, queue] = [`${unique('oid')}.reply.celery.pidbox`, unique('tasks')];
+  await publish(broker, message(inbox, 'pong'), message(queue, 'stays'));
+  await publish(broker, message(inbox, 'alone'));
+  expect(Number(await line.call('TTL', [inbox]))).toBeGreaterThan(60);
+  expect(await line.call('TTL', [queue])).toBe(-1);
+  // Who is there reads them as ever.
+  await using reader = await read(broker, inbox);
+  expect([text(await reader.one()), text(await reader.one())]).toEqual(['pong', 'alone']);
 });
