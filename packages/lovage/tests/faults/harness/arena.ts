@@ -15,7 +15,7 @@ import { type Random, seededRandom } from './random.ts';
 import { PEERS, type ScenarioContext, type ScenarioResult, type StackName } from './scenario.ts';
 import type { OpenStack, OpensStack, StackOptions } from './stack.ts';
 
-/** How often the result store is read, to see a final state that changes (ms). */
+/** How often the result store is read, to see a final state that changes (ms), beside what it tells by itself. */
 const LOOK_MS = 250;
 const POLL_MS = 50;
 /** Seconds in which results of what has ended are stored. */
@@ -40,6 +40,8 @@ export interface Allowance {
   readonly mayVanish?: (id: string) => boolean;
   /** May the broker have forgotten that this task ended, so that it runs once more and ends anew? @default none */
   readonly mayRepeat?: (id: string) => boolean;
+  /** May this stay in the broker once all processes are gone? The words are those of `leftovers`. @default nothing */
+  readonly mayStay?: (what: string) => boolean;
 }
 
 export interface Arena extends AsyncDisposable {
@@ -54,7 +56,7 @@ export interface Arena extends AsyncDisposable {
   /** Until everything confirmed has finished or is explained, and the broker holds nothing; what is not by then is counted. */
   quiesce(seconds: number): Promise<void>;
   judgement(): Promise<Judgement>;
-  /** The result, with whatever the scenario measured, and what it allows. */
+  /** The result, with whatever the scenario measured, and what it allows. Ends all processes of the run: it is the last to be called. */
   result(
     measured: Pick<ScenarioResult, 'inFlight' | 'recoverySeconds'> & Partial<ScenarioResult>,
     allowed?: Allowance,
@@ -64,6 +66,8 @@ export interface Arena extends AsyncDisposable {
 export async function openArena(context: ScenarioContext, options: StackOptions = {}): Promise<Arena> {
   const stack = await (OTHERS.get(context.stack) ?? openLovageStack)(context, options);
   const seen = new Map<string, Final>();
+  const saw = (final: Final): void => void seen.set(`${final.id} ${final.state} ${final.by}`, final);
+  const watching = await stack.watchFinals?.(saw);
   let looking: Promise<void> | undefined;
 
   const runs = (): readonly RunLine[] => readRuns(stack.folder);
@@ -72,7 +76,7 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
   async function look(): Promise<void> {
     const ids = [...new Set(runs().map(({ id }) => id))];
     if (ids.length === 0) return;
-    for (const final of await stack.finals(ids)) seen.set(`${final.id} ${final.state} ${final.by}`, final);
+    for (const final of await stack.finals(ids)) saw(final);
   }
 
   const watch = setInterval(() => {
@@ -129,8 +133,11 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
     until,
     quiesce: (seconds) => until('quiet', seconds, isQuiet).catch(() => undefined),
     judgement,
-    result: async (measured, { mayDie = () => false, mayVanish = () => false, mayRepeat = () => false } = {}) => {
-      const { doubled, phantom, doubleFinal, ...missing } = await settledJudgement();
+    result: async (
+      measured,
+      { mayDie = () => false, mayVanish = () => false, mayRepeat = () => false, mayStay = () => false } = {},
+    ) => {
+      const { doubled, phantom, doubleFinal, stuck, finished, ...missing } = await settledJudgement();
       const repeated = repeatedIds(runs()).filter(mayRepeat).length;
       const violations = [...(measured.violations ?? [])];
       const lost = missing.lost.filter((id) => !mayVanish(id));
@@ -138,8 +145,12 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
       const vanished = missing.lost.length + missing.withoutFinal.length - lost.length - withoutFinal.length;
       if (withoutFinal.length > 0)
         violations.push(`${withoutFinal.length} finished without a stored result, as ${withoutFinal[0]}`);
+      if (finished > 0 && seen.size === 0 && !PEERS.has(context.stack)) violations.push('no final state was seen of any task');
+      if (stuck.length > 0) violations.push(`${stuck.length} were started and never ended, as ${stuck[0]}`);
       const dead = [...(await stack.deadLetters())].filter(([id]) => !mayDie(id));
       if (dead.length > 0) violations.push(`${dead.length} lie among the dead letters, as ${dead[0]?.join(': ')}`);
+      const left = ((await stack.leftovers?.()) ?? []).filter((what) => !mayStay(what));
+      if (left.length > 0) violations.push(`afterwards ${left.slice(0, 3).join(', ')}${left.length > 3 ? ' and more' : ''}`);
       return {
         lost: lost.length,
         doubled,
@@ -155,6 +166,7 @@ export async function openArena(context: ScenarioContext, options: StackOptions 
     [Symbol.asyncDispose]: async () => {
       clearInterval(watch);
       await looking;
+      await watching?.[Symbol.asyncDispose]();
       await stack[Symbol.asyncDispose]();
     },
   };

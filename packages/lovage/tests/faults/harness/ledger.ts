@@ -1,9 +1,9 @@
 // The ledger of a fault run: a folder of files that outlive every process. Producers note what was confirmed, tasks note that they
 // started and ended, the harness notes which final states a reader of the result store saw; judge() then counts what went wrong.
 //
-// published.log   try|ok|no|maybe, id, seconds since the publish began, time     (written by producers, synced in small batches)
+// published.log   try|ok|no|maybe, id, seconds since the publish began, time     (written by producers, one line a write)
 // runs.log        start|end, id, attempt, worker, time                           (appended by tasks, one line a write)
-import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** `try` before it is sent; then `ok`: confirmed, `no`: surely not stored, `maybe`: nobody knows. */
@@ -96,17 +96,16 @@ export function inFlightAt(runs: readonly RunLine[], time: number, worker?: (nam
 export const PUBLISHED = 'published.log';
 export const RUNS = 'runs.log';
 
-/** A file that several processes append whole lines to. */
+/** A file that several processes append whole lines to. What was appended outlives the process, not the machine. */
 export interface Appender extends Disposable {
-  append(lines: readonly string[], options?: { readonly sync?: boolean }): void;
+  append(lines: readonly string[]): void;
 }
 
 export function openAppender(folder: string, file: string): Appender {
   const handle = openSync(join(folder, file), 'a');
   return {
-    append: (lines, { sync = false } = {}) => {
+    append: (lines) => {
       writeSync(handle, `${lines.join('\n')}\n`);
-      if (sync) fdatasyncSync(handle);
     },
     [Symbol.dispose]: () => closeSync(handle),
   };

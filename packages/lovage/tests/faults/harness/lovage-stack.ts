@@ -2,6 +2,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import {
   type RabbitServer,
   type RedisServer,
@@ -15,6 +16,7 @@ import { openBackend, READY_STATES } from '../../../src/result/index.ts';
 import { CELERY, type PeerOrders } from '../peers/orders.ts';
 import { type Child, startChild } from './child.ts';
 import type { Final } from './ledger.ts';
+import { keysOnRedis, queuesOnRabbit } from './leftovers.ts';
 import type { Orders } from './orders.ts';
 import { type FaultProxy, startFaultProxy } from './proxy.ts';
 import type { ScenarioContext } from './scenario.ts';
@@ -22,6 +24,8 @@ import type { OpenStack, OpensStack, StackOptions, Ways, WorkerOptions } from '.
 
 const QUEUE = 'faults';
 const PEEK = 10_000;
+/** Celery's channels and keys of results begin so. */
+const RESULTS = 'celery-task-meta-';
 /**
  * RabbitMQ 3.10, killed soon after it made a quorum queue, comes back with the queue's log empty and without a leader; not so once its
  * disk tables are flushed. No client can mend that.
@@ -162,6 +166,14 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
     return child;
   };
 
+  const endChildren = async (): Promise<void> => {
+    await Promise.all(children.map((child) => child[Symbol.asyncDispose]()));
+  };
+  const waiting = async (): Promise<number> => {
+    const count = await reader.count(queue);
+    return (count?.ready ?? 0) + (count?.held ?? 0) + (count?.parked ?? 0);
+  };
+
   const open: OpenStack = {
     folder,
     queue,
@@ -221,7 +233,7 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
         .map(({ id, state, body }): Final => ({ id, state, by: resultIn(body) }));
     },
     deadLetters: async () => {
-      const dead = await reader.peek(`lovage.dead.${queue}`, PEEK).catch(() => []);
+      const dead = await reader.peek(`lovage.dead.${queue}`, PEEK);
       return new Map(dead.map((message) => [String(message.headers.id), readDeath(message)?.reason ?? 'dead-letter']));
     },
     resend: async () => {
@@ -235,12 +247,17 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
       await (await sharedRabbit()).ctl('eval', FLUSH_TABLES);
       return 'disk tables of the server flushed before';
     },
-    waiting: async () => {
-      const count = await reader.count(queue);
-      return (count?.ready ?? 0) + (count?.held ?? 0) + (count?.parked ?? 0);
+    waiting,
+    leftovers: async () => {
+      await endChildren();
+      if (place.rabbit !== undefined) return await queuesOnRabbit(place.rabbit, queue);
+      const count = await waiting();
+      const messages = count === 0 ? [] : [`${count} messages stay in the queue`];
+      return place.redisUrl === undefined ? messages : [...messages, ...(await keysOnRedis(place.redisUrl, queue))];
     },
+    ...(place.redisUrl === undefined ? {} : { watchFinals: watchRedis(place.redisUrl) }),
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(children.map((child) => child[Symbol.asyncDispose]()));
+      await endChildren();
       if (place.owned.length > 0 && place.owned[0] !== place.broker) {
         for (const name of [queue, `lovage.dead.${queue}`]) await reader.remove(name).catch(() => undefined);
       }
@@ -253,5 +270,23 @@ export const openLovageStack: OpensStack = async (context, options = {}) => {
 /** What the task returned, as text: it names the execution. */
 function resultIn(body: Uint8Array): string {
   const { result } = JSON.parse(Buffer.from(body).toString()) as { readonly result: unknown };
+  return asText(result);
+}
+
+function asText(result: unknown): string {
   return JSON.stringify(result).replaceAll(' ', '_');
+}
+
+/** Redis publishes each result that it takes: of two that follow each other within a millisecond, a reader of the key sees one. */
+function watchRedis(url: string): NonNullable<OpenStack['watchFinals']> {
+  return async (saw) => {
+    const redis = new Redis(url);
+    redis.on('error', () => undefined);
+    redis.on('pmessage', (_pattern: string, channel: string, body: string) => {
+      const { status, result } = JSON.parse(body) as { readonly status: string; readonly result: unknown };
+      if (READY_STATES.has(status)) saw({ id: channel.slice(RESULTS.length), state: status, by: asText(result) });
+    });
+    await redis.psubscribe(`${RESULTS}*`);
+    return { [Symbol.asyncDispose]: async () => redis.disconnect() };
+  };
 }

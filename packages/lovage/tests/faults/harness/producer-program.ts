@@ -1,5 +1,6 @@
 // A producer of a fault run, as a process of its own: each line on its standard input is a Load; `produced` answers when the broker has
-// confirmed all of it. What was not confirmed is sent again under the same id.
+// confirmed all of it. What was not confirmed is sent again under the same id. Each confirm is in the ledger before anything else
+// happens: this process may be the next to die, and what it forgets then nobody would miss.
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { chain, Lovage, PublishError } from 'lovage';
@@ -7,7 +8,7 @@ import { configureLogging } from 'lovage/worker';
 import { openAppender, PUBLISHED, type PublishMark, publishLine } from './ledger.ts';
 import { type Load, readOrders, say } from './orders.ts';
 
-/** Milliseconds between batches; what was confirmed in one is synced together. */
+/** Milliseconds between batches. */
 const BATCH_MS = 20;
 const AGAIN_MS = 50;
 
@@ -15,13 +16,6 @@ const orders = readOrders();
 await configureLogging({ level: 'INFO' });
 const app = new Lovage('faults', orders.settings);
 const ledger = openAppender(orders.folder, PUBLISHED);
-let confirmed: string[] = [];
-
-function sync(): void {
-  if (confirmed.length === 0) return;
-  ledger.append(confirmed, { sync: true });
-  confirmed = [];
-}
 
 function markOf(error: unknown): PublishMark {
   return error instanceof PublishError && error.safeToRepeat ? 'no' : 'maybe';
@@ -53,7 +47,7 @@ async function publish(id: string, load: Load): Promise<void> {
     const took = (): number => (performance.now() - began) / 1000;
     try {
       await send(id, load);
-      confirmed.push(...ids.map((one) => publishLine('ok', one, took())));
+      ledger.append(ids.map((one) => publishLine('ok', one, took())));
       return;
     } catch (error) {
       ledger.append(ids.map((one) => publishLine(markOf(error), one, took())));
@@ -74,12 +68,8 @@ async function produce(load: Load): Promise<void> {
     all.push(...ids.map((id) => publish(id, load)));
     // By the clock, so that a slow turn is made up for.
     await delay(Math.max(0, began + (sent / each + 1) * pause - performance.now()));
-    sync();
   }
-  const syncing = setInterval(sync, BATCH_MS);
   await Promise.all(all);
-  clearInterval(syncing);
-  sync();
   say(`produced ${load.prefix}`);
 }
 

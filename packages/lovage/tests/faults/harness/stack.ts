@@ -93,8 +93,12 @@ export interface OpenStack extends AsyncDisposable {
   resender?(name: string): Promise<Child>;
   /** A process that sends many tasks at once; see bulk-program.ts. */
   bulk?(name: string): Promise<Child>;
-  /** What the broker still has of the queue, held messages included. */
+  /** What the broker still has of the queue, held messages included as far as it tells of them. */
   waiting(): Promise<number>;
+  /** Ends all processes of the run; then what they have left in the broker, in a few words each. */
+  leftovers?(): Promise<readonly string[]>;
+  /** Tells of each final state in the moment in which the store takes it, where the store tells. */
+  watchFinals?(saw: (final: Final) => void): Promise<AsyncDisposable>;
 }
 
 export type OpensStack = (context: ScenarioContext, options?: StackOptions) => Promise<OpenStack>;

@@ -65,7 +65,7 @@ async function beProducer(): Promise<void> {
       const took = (): number => (performance.now() - began) / 1000;
       try {
         await queue.add(task, args, { jobId: id });
-        ledger.append([publishLine('ok', id, took())], { sync: true });
+        ledger.append([publishLine('ok', id, took())]);
         return;
       } catch (error) {
         ledger.append([publishLine('maybe', id, took())]);

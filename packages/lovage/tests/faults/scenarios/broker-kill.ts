@@ -2,7 +2,16 @@
 // server (the embedded broker) it is the processes that write the file which die in the middle of writing.
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Allowance, type Arena, openArena } from '../harness/arena.ts';
-import { firstStartAfter, heldBy, inDoubt, keepSending, type Span, slowestPublish, unsettledIn } from '../harness/gestures.ts';
+import {
+  firstStartAfter,
+  heldBy,
+  inDoubt,
+  keepSending,
+  type Span,
+  slowestPublish,
+  takenOverAfter,
+  unsettledIn,
+} from '../harness/gestures.ts';
 import { endMayBeForgotten, type LogEnd, mayBeForgotten, watchLog } from '../harness/log-end.ts';
 import type { Scenario, ScenarioContext, ScenarioResult } from '../harness/scenario.ts';
 import type { StackOptions } from '../harness/stack.ts';
@@ -55,7 +64,7 @@ async function brokerDeaths(context: ScenarioContext, options: StackOptions): Pr
   }
   await load.stop();
   await arena.quiesce(stack.takeover + 30);
-  return arena.result(
+  return await arena.result(
     {
       inFlight: unsettledIn(arena, away) + inDoubt(arena, away.flat()),
       recoverySeconds,
@@ -86,16 +95,15 @@ async function writerDeaths(arena: Arena): Promise<ScenarioResult> {
     for (const victim of [producer.child, worker]) victim.signal('SIGKILL');
     await worker.ended;
     await load.stop().catch(() => undefined);
-    inFlight += (await heldBy(arena, `victim${death}`)).size;
-    await arena.until(
-      'tasks run on',
-      15,
-      () => firstStartAfter(arena, at) !== undefined || arena.stack.waiting().then((n) => n === 0),
-    );
-    recoverySeconds.push(firstStartAfter(arena, at) ?? 0);
+    const held = await heldBy(arena, `victim${death}`);
+    inFlight += held.size;
+    const back = (): number | undefined => takenOverAfter(arena, held, at);
+    await arena.until('taken over', stack.takeover + 15, () => back() !== undefined).catch(() => undefined);
+    if (held.size > 0) recoverySeconds.push(back() ?? Number.POSITIVE_INFINITY);
   }
   await arena.quiesce(stack.takeover + 30);
-  return arena.result({ inFlight, recoverySeconds });
+  const timed = recoverySeconds.map((seconds) => ({ what: 'taken over', seconds, promised: stack.takeover }));
+  return await arena.result({ inFlight, recoverySeconds, timed });
 }
 
 export const brokerKill: Scenario = {

@@ -2,7 +2,7 @@
 // broker and to the result store. Nobody goes deaf, nothing is lost, and no wait hangs.
 import { setTimeout as delay } from 'node:timers/promises';
 import { openArena } from '../harness/arena.ts';
-import { inDoubt, repeatsAt, slowestPublish, within } from '../harness/gestures.ts';
+import { firstStartAfter, inDoubt, repeatsAt, slowestPublish, within } from '../harness/gestures.ts';
 import type { FaultProxy } from '../harness/proxy.ts';
 import type { Scenario } from '../harness/scenario.ts';
 import { HEADER } from '../harness/wire.ts';
@@ -11,6 +11,8 @@ const CUTS = 100;
 const CONCURRENCY = 10;
 /** Tasks a cut. */
 const EACH = 4;
+/** Seconds in which a worker that was cut off has to start something again. */
+const BACK = 20;
 /** Seconds in which all that was sent has to be answered. */
 const ANSWERS = 60;
 /** Seconds that a worker which is not deaf needs for one more round. */
@@ -32,20 +34,31 @@ export const cuts: Scenario = {
     const answers: Promise<unknown>[] = [];
     const moments: number[] = [];
     const copies = context.stack.includes('rabbitmq') ? countCopies(stack.brokerProxy) : undefined;
-    for (let round = 0; round < CUTS; round++) {
-      const load = { prefix: `c${round}`, count: EACH, perSecond: 500, args: [2] };
-      sent.push(producer.produce(load));
-      for (let at = 0; at < EACH && waiter !== undefined; at++) answers.push(waiter.wait(`c${round}-${at}`, 120));
-      // Some of the work goes on before the cut, at a point of its own each round.
+    const violations: string[] = [];
+    for (let made = 0; made < CUTS; ) {
+      const prefix = `c${sent.length}`;
+      const since = Date.now();
+      sent.push(producer.produce({ prefix, count: EACH, perSecond: 500, args: [random.int(2, 50)] }));
+      for (let at = 0; at < EACH && waiter !== undefined; at++) answers.push(waiter.wait(`${prefix}-${at}`, 120));
+      // Each cut meets a worker that is back and at work, not one that waits until it may connect again.
+      const isBack = await arena
+        .until('the worker is back', BACK, () => firstStartAfter(arena, since) !== undefined)
+        .then(
+          () => true,
+          () => false,
+        );
+      if (!isBack) {
+        violations.push(`after ${made} cuts the worker took nothing more for ${BACK} s`);
+        break;
+      }
       await delay(random.int(0, 60));
       const proxy = random.pick(proxies);
       // Nothing runs again because the line to the results was cut.
       if (proxy === stack.brokerProxy) moments.push(Date.now());
-      proxy.cut(random.pick(['rst', 'fin']));
+      if (proxy.cut(random.pick(['rst', 'fin'])) > 0) made++;
     }
     const last = Date.now();
     const waits = Promise.allSettled(answers);
-    const violations: string[] = [];
     if (!(await within(ANSWERS, Promise.all(sent)))) violations.push('some publishes got no answer');
     await arena.quiesce(60);
     const quiet = (Date.now() - last) / 1000;
@@ -61,7 +74,7 @@ export const cuts: Scenario = {
     const consumed = stack.lease === undefined ? moments : [];
     const { executions, beyond } = repeatsAt(arena, { consumed, published: copies === undefined ? [] : moments });
     const most = executions + (copies?.() ?? inDoubt(arena));
-    return arena.result({ inFlight: most, recoverySeconds: [quiet], timed, violations: [...violations, ...beyond] });
+    return await arena.result({ inFlight: most, recoverySeconds: [quiet], timed, violations: [...violations, ...beyond] });
   },
 };
 

@@ -41,6 +41,6 @@ export const loopBlock: Scenario = {
     await arena.until('the loop turns again', seconds + 30, isDone);
     // Whoever would run it again does so now.
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight: 0, recoverySeconds: [] });
+    return await arena.result({ inFlight: 0, recoverySeconds: [] });
   },
 };

@@ -65,8 +65,9 @@ export const pills: Scenario = {
     worker.signal('SIGTERM', 'alone');
     await worker.ended;
     const note = `${starts} starts of ${counts.pills} pills, ${dead} of them dead letters; the others ran at ${Math.round(100 * share)} % of their rate`;
-    const result = await arena.result({ inFlight: starts, recoverySeconds: [], violations, note }, { mayDie: isPill });
-    // The others of them wait in the broker.
+    // Those that are not cured wait in the broker.
+    const allowed = { mayDie: isPill, mayStay: () => isShort };
+    const result = await arena.result({ inFlight: starts, recoverySeconds: [], violations, note }, allowed);
     return isShort ? { ...result, lost: lost.filter((id) => !isPill(id)).length } : result;
   },
 };

@@ -93,7 +93,7 @@ export const poison: Scenario = {
     const mayRepeat = workers.deaths.reduce((sum, count) => sum + count, 0) + pills * STARTS;
     // The poison's FAILURE was forgotten when it was sent again.
     const doubleFinal = (await arena.judgement()).doubleFinal.filter((id) => !id.startsWith('pill')).length;
-    return arena.result(
+    return await arena.result(
       { inFlight: mayRepeat, recoverySeconds, violations, doubleFinal },
       {
         mayDie: (id) => id.startsWith('pill'),

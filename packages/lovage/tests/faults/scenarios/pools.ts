@@ -1,7 +1,6 @@
 // Slots of a prefork pool that die, break or leak: the worker lives, nothing but what they ran runs again, and there is always a new one.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { openArena } from '../harness/arena.ts';
 import { endedIds, heldBy, keepSending, residentBytes, runningOn, takenOverAfter, whenBusy } from '../harness/gestures.ts';
 import { BREAK_LOADS } from '../harness/orders.ts';
@@ -58,7 +57,7 @@ function deaths(pool: 'prefork' | 'threads', ways: readonly string[]): Scenario[
     await load.stop();
     await arena.quiesce(stack.takeover + 30);
     if (!worker.isRunning) violations.push('the worker ended');
-    return arena.result({ inFlight: rounds * ways.length, recoverySeconds, violations });
+    return await arena.result({ inFlight: rounds * ways.length, recoverySeconds, violations });
   };
 }
 
@@ -83,7 +82,7 @@ export const slotBroken: Scenario = {
     const seconds = (Date.now() - began) / 1000;
     await arena.quiesce(stack.takeover + 10);
     const violations = worker.isRunning ? [] : ['the worker ended'];
-    return arena.result({ inFlight: SLOTS, recoverySeconds: [seconds], violations });
+    return await arena.result({ inFlight: SLOTS, recoverySeconds: [seconds], violations });
   },
 };
 
@@ -120,7 +119,7 @@ export const slotLeak: Scenario = {
     if (slots <= 2) violations.push('no slot was renewed');
     if (growth > GROWTH) violations.push(`the worker grew by ${Math.round(growth / 1e6)} MB`);
     const note = `${count} tasks in ${slots} slots, the worker grew by ${Math.round(growth / 1e6)} MB`;
-    return arena.result({ inFlight: 0, recoverySeconds: [], violations, note });
+    return await arena.result({ inFlight: 0, recoverySeconds: [], violations, note });
   },
 };
 
@@ -135,9 +134,12 @@ export const slotOrphans: Scenario = {
     const producer = await stack.producer({ name: 'producer' });
     const victim = await stack.worker({ name: 'victim', concurrency: SLOTS, pool: 'prefork' });
     // What comes back runs alone, one after the other: it is quick there, so that its starts tell when it was taken over.
-    await producer.produce({ prefix: 'held', count: SLOTS, perSecond: 500, task: 'fault.once', args: [3000] });
+    await producer.produce({ prefix: 'held', count: SLOTS, perSecond: 500, task: 'fault.once', args: [8000] });
     await whenBusy(arena, 'victim', 100);
     await arena.until('all slots are busy', 20, () => runningOn(arena, 'victim').size === SLOTS);
+    // There before the fault: how long a process takes to start is no part of the promise.
+    await stack.worker({ name: 'heir', concurrency: SLOTS });
+    await arena.until('all slots are still busy', 1, () => runningOn(arena, 'victim').size === SLOTS);
     const at = Date.now();
     victim.signal('SIGKILL', 'alone');
     await victim.ended;
@@ -146,12 +148,12 @@ export const slotOrphans: Scenario = {
       .until('its slots are gone', 5, () => !groupLives(victim.pid))
       .catch(() => violations.push('slots outlived their worker'));
     const held = await heldBy(arena, 'victim');
-    await stack.worker({ name: 'heir', concurrency: SLOTS });
     const back = (): number | undefined => takenOverAfter(arena, held, at);
     await arena.until('taken over', stack.takeover + 15, () => back() !== undefined).catch(() => undefined);
-    await delay(200);
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight: held.size, recoverySeconds: [back() ?? Number.POSITIVE_INFINITY], violations });
+    const seconds = back() ?? Number.POSITIVE_INFINITY;
+    const timed = [{ what: 'taken over', seconds, promised: stack.takeover }];
+    return await arena.result({ inFlight: held.size, recoverySeconds: [seconds], timed, violations });
   },
 };
 

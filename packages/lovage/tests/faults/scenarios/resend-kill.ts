@@ -43,6 +43,6 @@ export const resendKill: Scenario = {
     const seconds = (Date.now() - at) / 1000;
     await arena.quiesce(stack.takeover + 30);
     // Their FAILURE was forgotten when they were sent again.
-    return arena.result({ inFlight: deaths * LETTERS, recoverySeconds: [seconds], doubleFinal: 0 });
+    return await arena.result({ inFlight: deaths * LETTERS, recoverySeconds: [seconds], doubleFinal: 0 });
   },
 };

@@ -35,9 +35,11 @@ export const settleCut: Scenario = {
         20,
         () => firstStartAfter(arena, at) !== undefined || arena.stack.waiting().then((n) => n === 0),
       );
-      recoverySeconds.push(firstStartAfter(arena, at) ?? 0);
+      // None where all had been started before the cut.
+      const again = firstStartAfter(arena, at);
+      if (again !== undefined) recoverySeconds.push(again);
     }
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight: rounds * CONCURRENCY, recoverySeconds });
+    return await arena.result({ inFlight: rounds * CONCURRENCY, recoverySeconds });
   },
 };

@@ -50,12 +50,13 @@ export const settleKill: Scenario = {
       const sprung = proxy?.trap({ ...trap, act: 'freeze' });
       await producer.produce({ prefix: `k${death}`, count: 1, perSecond: 100, args: [50] });
       await sprung;
+      // There before the fault: how long a process takes to start is no part of the promise.
+      const heir = await stack.worker({ name: `heir${death}`, concurrency: 1 });
       victim.signal('SIGKILL');
       await victim.ended;
       const at = Date.now();
       stack.brokerProxy?.cut();
       stack.resultProxy?.cut();
-      const heir = await stack.worker({ name: `heir${death}`, concurrency: 1 });
       const again = (): number | undefined => takenOverAfter(arena, new Set([`k${death}-0`]), at);
       if (!isStored)
         await arena.until('the body runs again', stack.takeover + 30, () => again() !== undefined).catch(() => undefined);
@@ -68,6 +69,7 @@ export const settleKill: Scenario = {
       heir.signal('SIGTERM');
       await heir.ended;
     }
-    return arena.result({ inFlight: mayRepeat, recoverySeconds, violations });
+    const timed = recoverySeconds.map((seconds) => ({ what: 'taken over', seconds, promised: stack.takeover }));
+    return await arena.result({ inFlight: mayRepeat, recoverySeconds, timed, violations });
   },
 };

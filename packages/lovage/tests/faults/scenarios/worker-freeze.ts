@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { openArena } from '../harness/arena.ts';
 import { heldBy, runningOn, takenOverAfter, whenBusy } from '../harness/gestures.ts';
-import type { Scenario } from '../harness/scenario.ts';
+import { PEERS, type Scenario } from '../harness/scenario.ts';
 
 const CONCURRENCY = 4;
 /** How long the tasks take where they start first: longer than a second worker takes to start. */
@@ -51,6 +51,10 @@ export const workerFreeze: Scenario = {
     const recovered = back() ?? Number.POSITIVE_INFINITY;
     const timed = [{ what: 'taken over', seconds: recovered, promised }];
     const violations: string[] = [];
+    // What it still ends late is what the store and the broker have to refuse.
+    const endsLate = (): boolean => [...runningOn(arena, 'victim')].every((id) => !held.has(id));
+    if (!PEERS.has(context.stack))
+      await arena.until('it ends what it held', 20, endsLate).catch(() => violations.push('it never ended what it had held'));
     const works = (): boolean =>
       arena.runs().some(({ what, id, worker }) => what === 'end' && id.startsWith('after') && worker.startsWith('victim/'));
     for (let round = 0; round < 40 && !works(); round++) {
@@ -59,6 +63,6 @@ export const workerFreeze: Scenario = {
     }
     if (!works()) violations.push('the worker that was frozen takes nothing more');
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight: held.size, recoverySeconds: [recovered], timed, violations });
+    return await arena.result({ inFlight: held.size, recoverySeconds: [recovered], timed, violations });
   },
 };

@@ -100,7 +100,7 @@ test('what was written is read again, but for a line without its end', () => {
   try {
     using sent = openAppender(folder, PUBLISHED);
     using ran = openAppender(folder, RUNS);
-    sent.append([publishLine('try', 'a'), publishLine('maybe', 'a', 3.2)], { sync: true });
+    sent.append([publishLine('try', 'a'), publishLine('maybe', 'a', 3.2)]);
     ran.append([runLine('start', 'a', 2, 'w/1')]);
     appendFileSync(join(folder, RUNS), 'end a 2 w/1 17');
     expect(readPublished(folder)).toMatchObject([
