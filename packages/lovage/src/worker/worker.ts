@@ -227,6 +227,7 @@ export class Worker implements AsyncDisposable {
       settings,
       parts,
       pool: undefined,
+      tasks: undefined,
       consumer: undefined,
       autoscaler: undefined,
       events: undefined,

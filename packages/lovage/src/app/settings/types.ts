@@ -830,6 +830,11 @@ export interface Settings {
    */
   readonly maxLoopBlock: number;
   /**
+   * Seconds that the event loop of a worker may stand still before a warning says for how long it did, and which tasks ran then. After ten times as long a line on standard error says so meanwhile. null: neither.
+   * @default 1
+   */
+  readonly loopBlockWarning: number | null;
+  /**
    * Port on which a worker answers /livez, /readyz and /metrics over HTTP; 0: any; null: none.
    * @default null
    */
