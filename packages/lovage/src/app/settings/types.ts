@@ -810,8 +810,8 @@ export interface Settings {
    */
   readonly workerEnableSoftShutdownOnIdle: boolean;
   /**
-   * Seconds that a warm shutdown waits for running tasks before they are aborted and given back; null: without limit.
-   * @default 25
+   * Seconds that a warm shutdown waits for running tasks before they are aborted and given back; the process ends within nine seconds more. null: without limit.
+   * @default 20
    */
   readonly shutdownTimeout: number | null;
   /**

@@ -199,10 +199,11 @@ export const workerSettings: SettingRows = {
   },
   shutdownTimeout: {
     kind: 'seconds',
-    default: 25,
+    default: 20,
     nullable: true,
     celery: null,
-    about: 'Seconds that a warm shutdown waits for running tasks before they are aborted and given back; null: without limit.',
+    about:
+      'Seconds that a warm shutdown waits for running tasks before they are aborted and given back; the process ends within nine seconds more. null: without limit.',
   },
   maxZombies: {
     kind: 'integer',
