@@ -44,7 +44,8 @@ export const loopBlock: Scenario = {
     if (!PEERS.has(context.stack)) {
       const says = (words: RegExp): Promise<void> => arena.until(`its log says ${words}`, 10, () => words.test(blocked.log()));
       await says(/The event loop stood still for \d.*fault\.block\[block-0\]/);
-      if (seconds >= TOLD_MEANWHILE) await says(/event loop .* has not turned for \d+ s\. The task that began last: fault\.block block-0/);
+      if (seconds >= TOLD_MEANWHILE)
+        await says(/event loop .* has not turned for \d+ s\. The task that began last: fault\.block block-0/);
     }
     // Whoever would run it again does so now.
     await arena.quiesce(stack.takeover + 30);
