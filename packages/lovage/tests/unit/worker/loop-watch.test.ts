@@ -97,7 +97,7 @@ describe('a worker whose loop stood still', () => {
       });
       await using worker = await startWorker(app, { concurrency: 7 });
       const line = await warningOf(
-        () => 'cause first: little[',
+        () => ' and 2 more.',
         async (ms) => {
           gate = Promise.withResolvers<void>();
           const results = await Promise.all(Array.from({ length: 7 }, () => little.delay(ms / 5)));
