@@ -123,6 +123,8 @@ const segmenterOnCall = {
 
 /** What a worker on its usual pool and Redis reads, in few files; all else stays in as small ones as it comes. The first that wants a module has it. */
 const FEW = [
+  // Two threads want this and nothing else.
+  { name: 'loop-view', of: ['util/amqp-pulse-thread.ts', 'broker/sqlite/pulse-thread.ts'] },
   // The keeper's thread wants no more than these two.
   { name: 'base', of: ['index.ts'], and: ['broker/redis/keeper-thread.ts'] },
   { name: 'keeper', of: ['broker/redis/keeper-thread.ts'] },

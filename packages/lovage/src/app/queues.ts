@@ -22,6 +22,8 @@ export interface Queue {
   readonly noDeclare: boolean;
   /** Highest priority, when the queue has one. */
   readonly maxPriority: number | undefined;
+  /** As it was described: `inspect active_queues` tells what is an option and what an argument. */
+  readonly options: QueueOptions;
 }
 
 /** The queues of one state of the settings. */
@@ -143,6 +145,7 @@ function build(options: NamedQueue, settings: Settings, broadcasts: BroadcastNam
     noDeclare: options.noDeclare === true,
     maxPriority:
       typeof declaration.arguments['x-max-priority'] === 'number' ? declaration.arguments['x-max-priority'] : undefined,
+    options,
   };
 }
 

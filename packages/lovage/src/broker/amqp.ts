@@ -266,6 +266,10 @@ class AmqpBroker implements Broker {
     return this.#use((connection) => pausedQueues(connection, queues, (messages, signal) => this.#outbox.send(messages, signal)));
   }
 
+  watchLoop(view: SharedArrayBuffer): void {
+    this.#pulse.watchLoop(view);
+  }
+
   async check(signal: AbortSignal): Promise<void> {
     const connection = await this.#publisher.connection(signal);
     const release = connection.busy();

@@ -250,6 +250,11 @@ export interface Broker extends AsyncDisposable {
   paused(queues: readonly string[]): Promise<readonly string[]>;
   /** Epoch milliseconds at which the lease of what is held was last renewed; absent where a connection stands for the lease, undefined while nothing is held. */
   leaseRenewed?(): number | undefined;
+  /**
+   * A thread that keeps leases or lines while the main loop stands still says so on standard error, in words of util/loop-view.ts; as soon
+   * as there is such a thread. Absent where the broker has none.
+   */
+  watchLoop?(view: SharedArrayBuffer): void;
   /** Pings the server; for `status` and health checks. */
   check(signal: AbortSignal): Promise<void>;
 }

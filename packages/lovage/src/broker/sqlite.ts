@@ -45,6 +45,7 @@ export function open(options: BrokerOptions): Broker {
 
 function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number): QueueStore {
   let keeper: Keeper | undefined;
+  const keeperOf = (): Keeper => (keeper ??= createKeeper(file, lease));
   return {
     name: 'sqlite',
     url: `sqlite://${file.path}`,
@@ -71,8 +72,7 @@ function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number):
     push: (entries, signal) => push(file, entries, signal),
     jointPush: (entries) => ({ database: file.database, payload: jointPush(entries) }),
     hold: ({ node, generation }) => {
-      keeper ??= createKeeper(file, lease);
-      return openHolder({ file, keeper, policy, node, generation });
+      return openHolder({ file, keeper: keeperOf(), policy, node, generation });
     },
     isWatched: (queue) => keeper?.isWatched(queue) ?? Promise.resolve(false),
     count: (queue) => file.read((db) => countQueue(db, queue)),
@@ -86,6 +86,7 @@ function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number):
         file.write((db) => rescheduleWaiting(db, queue, { ids, state }, { at, now: systemClock.now() })),
     },
     leaseRenewed: () => keeper?.renewed,
+    watchLoop: (view) => keeperOf().watchLoop(view),
     pause: (queues) => file.write((db) => pauseQueues(db, queues)),
     resume: (queues) => file.write((db) => resumeQueues(db, queues)),
     paused: (queues) => file.read((db) => pausedQueues(db, queues)),

@@ -106,5 +106,7 @@ export interface QueueStore extends AsyncDisposable {
   resume(queues: readonly string[]): Promise<void>;
   paused(queues: readonly string[]): Promise<readonly string[]>;
   leaseRenewed?(): number | undefined;
+  /** See Broker. */
+  watchLoop?(view: SharedArrayBuffer): void;
   check(signal: AbortSignal): Promise<void>;
 }

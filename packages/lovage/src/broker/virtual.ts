@@ -79,6 +79,7 @@ export function virtualBroker(store: QueueStore): Broker {
     resume: (queues) => store.resume(queues),
     paused: (queues) => store.paused(queues),
     ...(store.leaseRenewed === undefined ? {} : { leaseRenewed: () => store.leaseRenewed?.() }),
+    ...(store.watchLoop === undefined ? {} : { watchLoop: (view: SharedArrayBuffer) => store.watchLoop?.(view) }),
     check: (signal) => store.check(signal),
     [Symbol.asyncDispose]: () => virtual.dispose(),
   };

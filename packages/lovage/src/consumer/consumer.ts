@@ -19,7 +19,7 @@ import {
   systemClock,
   type Timer,
 } from '../util/index.ts';
-import { Flow } from './flow.ts';
+import { Flow, type TaskWatch } from './flow.ts';
 import type { AddedQueue, WorkerApp } from './port.ts';
 import type { Revoked } from './revoked.ts';
 
@@ -66,6 +66,7 @@ export interface ConsumerOptions {
   readonly capacity?: () => number;
   /** Called when messages came. */
   readonly onLoad?: () => void;
+  readonly watch?: TaskWatch;
 }
 
 const DEFAULT_WATCHDOG = 15;
@@ -115,10 +116,20 @@ export class Consumer implements AsyncDisposable {
   #nextLook: Promise<void> | undefined;
 
   constructor(options: ConsumerOptions) {
-    const { app, pool, hostname, clock, capacity, onLoad, revoked } = options;
+    const { app, pool, hostname, clock, capacity, onLoad, revoked, watch } = options;
     this.#options = options;
     this.#clock = clock ?? systemClock;
-    this.flow = new Flow({ app, pool, hostname, clock, subscription: () => this.#subscription, capacity, onLoad, revoked });
+    this.flow = new Flow({
+      app,
+      pool,
+      hostname,
+      clock,
+      subscription: () => this.#subscription,
+      capacity,
+      onLoad,
+      revoked,
+      watch,
+    });
     this.ready = this.#ready.promise;
     this.ready.catch(() => undefined);
     this.closed = this.#run().then(

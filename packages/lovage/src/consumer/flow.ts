@@ -44,6 +44,13 @@ const SHUT_DOWN: EventError = {
   traceback: undefined,
 };
 
+/** Sees every task begin, right before its body, and end. */
+export interface TaskWatch {
+  begins(task: Entry): void;
+  /** `runtime`: seconds. */
+  ended(task: Entry, runtime: number): void;
+}
+
 export interface FlowOptions {
   readonly app: WorkerApp;
   readonly pool: Pool;
@@ -56,6 +63,7 @@ export interface FlowOptions {
   readonly capacity?: (() => number) | undefined;
   /** Called when more is in hand than before. */
   readonly onLoad?: (() => void) | undefined;
+  readonly watch?: TaskWatch | undefined;
 }
 
 /** Everything a worker has in hand. */
@@ -510,6 +518,7 @@ export class Flow {
     const { events } = this.#options.app;
     if (events?.wanted === true) tell(eventsOf(entry, this.#options.app), (to) => to.started(entry.request));
     tellHook(entry, (hooks) => hooks.onAccepted?.(entry.request));
+    this.#options.watch?.begins(entry);
   }
 
   /** It waited in a slot of the pool and has not begun: as if it had not started. */
@@ -541,6 +550,7 @@ export class Flow {
   #finish(entry: Entry, outcome: Outcome): void {
     if (entry.acked) this.#acked--;
     this.#orphans.delete(entry);
+    this.#options.watch?.ended(entry, outcome.runtime);
     this.#judge(entry, outcome);
     if (entry.state !== 'running') {
       // Abandoned by a shutdown: its message has gone back, so this outcome is nobody's.

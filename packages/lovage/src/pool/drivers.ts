@@ -46,7 +46,7 @@ type Separate = typeof import('./prefork.ts').open;
 /** Pools on this event loop. */
 function adapted(open: Loops): PoolDriver {
   return {
-    open: ({ limit, execute, ended, grace, onZombie, alone }) =>
+    open: ({ limit, execute, ended, grace, onZombie, alone, timeouts }) =>
       open({
         limit,
         execute,
@@ -54,6 +54,7 @@ function adapted(open: Loops): PoolDriver {
         ...(grace === undefined ? {} : { grace }),
         ...(onZombie === undefined ? {} : { onZombie }),
         ...(alone === undefined ? {} : { alone }),
+        ...(timeouts === undefined ? {} : { timeouts }),
       }),
   };
 }

@@ -23,6 +23,8 @@ export interface PoolOptions {
   readonly alone?: NonNullable<Pool['alone']>;
   /** Seconds that a job may take to come back after its hard limit or its signal, before its slot is given up. @default 5 */
   readonly grace?: number;
+  /** For statistics: soft and hard limit of tasks that have none of their own. @default none */
+  readonly timeouts?: readonly [soft: number, hard: number];
   /** Told how many bodies run on in slots that were given up, whenever there is one more. */
   readonly onZombie?: (zombies: number) => void;
 }
@@ -90,6 +92,7 @@ export class LoopPool implements Pool {
   readonly #grace: number;
   readonly #onZombie: ((zombies: number) => void) | undefined;
   readonly #resizable: boolean;
+  readonly #timeouts: readonly [soft: number, hard: number];
   readonly #queue: Waiting[] = [];
   #limit: number;
   #running = 0;
@@ -110,6 +113,7 @@ export class LoopPool implements Pool {
     this.#onZombie = options.onZombie;
     this.#limit = options.limit;
     this.#resizable = resizable;
+    this.#timeouts = options.timeouts ?? [0, 0];
   }
 
   get limit(): number {
@@ -145,7 +149,7 @@ export class LoopPool implements Pool {
       processes: [process.pid],
       'max-tasks-per-child': 'N/A',
       'put-guarded-by-semaphore': false,
-      timeouts: [0, 0],
+      timeouts: [...this.#timeouts],
       writes: {
         total: this.#done + this.#running,
         avg: '1.00',

@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { PulseData, PulseOrder } from './amqp-pulse.ts';
+import { speakForLoop } from './loop-view.ts';
 
 // Those of amqp-pulse.ts, whose code is no business of this thread.
 const FREE = 0;
@@ -52,4 +53,7 @@ function look(order: PulseOrder): void {
   }, order.everyMs);
 }
 
-parentPort?.on('message', look);
+parentPort?.on('message', (order: PulseOrder | SharedArrayBuffer) => {
+  if (order instanceof SharedArrayBuffer) speakForLoop(order);
+  else look(order);
+});

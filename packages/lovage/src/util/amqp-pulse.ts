@@ -45,6 +45,8 @@ export interface PulsedLine {
 }
 
 export interface AmqpPulse extends AsyncDisposable {
+  /** The thread says so when this loop stands still; see loop-view.ts. */
+  watchLoop(view: SharedArrayBuffer): void;
   /** Before the first write. Undefined where it cannot be: on lines with TLS, whose bytes only the main loop can make, and on Windows. */
   watch(socket: Socket): PulsedLine | undefined;
 }
@@ -117,7 +119,8 @@ function watchWrites(socket: Socket, holder: Int32Array, closed: () => void): vo
 export function createAmqpPulse(): AmqpPulse {
   const turns = new SharedArrayBuffer(4);
   const counter = new Int32Array(turns);
-  let orders: PulseOrder[] = [];
+  /** Lines, and views of the main loop. */
+  let orders: (PulseOrder | SharedArrayBuffer)[] = [];
   const open = new Set<Int32Array>();
   let thread: Worker | undefined;
   let ticker: NodeJS.Timeout | undefined;
@@ -151,6 +154,10 @@ export function createAmqpPulse(): AmqpPulse {
   }
 
   return {
+    watchLoop: (view) => {
+      if (thread === undefined) orders.push(view);
+      else thread.postMessage(view);
+    },
     watch: (socket) => {
       const descriptor = descriptorOf(socket);
       if (descriptor === undefined || !canPulse({ tls: 'encrypted' in socket })) return undefined;

@@ -17,6 +17,7 @@ export { JsonMolds, type Molded, numberAt, textAt } from './json-mold.ts';
 export * from './lamport.ts';
 export { checkLimit } from './limit.ts';
 export * from './logger.ts';
+export { createLoopView, type LoopView, speakForLoop } from './loop-view.ts';
 export * from './maybe.ts';
 export { checkName, nameFault } from './names.ts';
 export { ownBytes } from './own-bytes.ts';

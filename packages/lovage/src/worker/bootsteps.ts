@@ -8,7 +8,7 @@ const START_GRACE = 5;
 
 /** What a started part leaves behind. */
 export interface Running extends AsyncDisposable {
-  /** Its stop is waited for even when the worker is in a hurry: it is bounded by itself, and what it leaves behind would do harm. @default false */
+  /** Its stop is waited for even when the worker is in a hurry, until the worker's last moment: what it leaves behind would do harm. @default false */
   readonly isAwaited?: boolean;
   /** Its drain is waited for beyond the abort of its signal: it ends by itself soon after. @default false */
   readonly isDrainAwaited?: boolean;
@@ -68,19 +68,25 @@ export interface Blueprint extends AsyncDisposable {
   /** Drains in reverse order, one after the other; whoever has not drained when the signal aborts is left behind. Never rejects. */
   drain(signal: AbortSignal): Promise<void>;
   info(): Readonly<Record<string, unknown>>;
-  /** Stops all in reverse order. A part that has not stopped when the signal aborts is left to itself; those behind it get their moment. */
-  stop(hurry: AbortSignal): Promise<void>;
+  /**
+   * Stops all in reverse order. A part that has not stopped when `hurry` aborts is left to itself; those behind it get their moment. Parts
+   * that are awaited (`isAwaited`) are left when `last` aborts.
+   */
+  stop(hurry: AbortSignal, last?: AbortSignal): Promise<void>;
 }
 
-async function stopAll(started: readonly Started[], program: string, hurry?: AbortSignal): Promise<void> {
+async function stopAll(started: readonly Started[], program: string, hurry?: AbortSignal, last?: AbortSignal): Promise<void> {
   for (const { name, running } of started.toReversed()) {
     log.debug('| {program}: Stopping {name}...', { program, name });
     try {
       const stopping = running[Symbol.asyncDispose]();
-      await (hurry === undefined || running.isAwaited === true ? stopping : orLeft(stopping, hurry));
+      const limit = running.isAwaited === true ? last : hurry;
+      await (limit === undefined ? stopping : orLeft(stopping, limit));
     } catch (error) {
       if (error === LEFT) {
-        log.warning('{name} did not stop in time, and is left to itself; its broker or store does not answer.', { name });
+        log.warning('{name} did not stop in time, and is left to itself; its broker or store does not answer, or an observer.', {
+          name,
+        });
         continue;
       }
       // One part that cannot stop must not keep the others open.
@@ -185,8 +191,8 @@ export async function startOrdered<Host>(
     names,
     drain: (limit) => drainAll(started, program, limit),
     info: () => Object.assign({}, ...started.map(({ running }) => running.info?.() ?? {})) as Readonly<Record<string, unknown>>,
-    stop: (hurry) => {
-      stopping ??= stopAll(started, program, hurry);
+    stop: (hurry, last) => {
+      stopping ??= stopAll(started, program, hurry, last);
       return stopping;
     },
     [Symbol.asyncDispose]: () => {

@@ -17,5 +17,6 @@ export function directQueue(hostname: string): Queue {
     broadcast: false,
     noDeclare: false,
     maxPriority: undefined,
+    options: {},
   };
 }

@@ -1,7 +1,7 @@
 // What the steps of a worker share. Everything lives here and not in module variables, so that one process can hold several workers.
 
 import type { Queue } from '../app/index.ts';
-import type { Consumer, Revoked, WorkerApp } from '../consumer/index.ts';
+import type { Consumer, Revoked, TaskWatch, WorkerApp } from '../consumer/index.ts';
 import type { Dispatcher, EventStream, ReceiveOptions, WorkerView } from '../event/index.ts';
 import type { EndOutside, Execute, Pool, SlotProgram } from '../pool/index.ts';
 import type { Signals } from '../task/index.ts';
@@ -124,6 +124,8 @@ export interface WorkerHost {
   readonly concurrency: number | undefined;
   /** Set by the step `pool`. */
   pool: Pool | undefined;
+  /** Set by the step `loop` where tasks run on the worker's own event loop; the consumer tells it what begins and ends. */
+  tasks: TaskWatch | undefined;
   /** Set by the step `consumer`. */
   consumer: Consumer | undefined;
   /** Set by the step `autoscaler` when there is autoscaling; the control command `autoscale` calls its `update`. */

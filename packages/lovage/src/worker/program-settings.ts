@@ -19,6 +19,8 @@ export interface ProgramSettings {
   readonly shutdownTimeout?: number | null | undefined;
   /** Seconds that running tasks get before a cold shutdown aborts them; 0: none. */
   readonly workerSoftShutdownTimeout?: number | undefined;
+  /** Seconds that the event loop may stand still before a warning says so; null: any number. */
+  readonly loopBlockWarning?: number | null | undefined;
   readonly healthPort?: number | null | undefined;
   readonly healthHost?: string | undefined;
   readonly heartbeatFile?: string | null | undefined;

@@ -39,6 +39,7 @@ function described({ name, exchange, exchangeType = 'direct', routingKey, option
     broadcast: false,
     noDeclare: false,
     maxPriority: undefined,
+    options: {},
   };
 }
 

@@ -11,7 +11,7 @@ import { effective } from './options.ts';
 import type { ProgramSettings } from './program-settings.ts';
 import type { WorkerSource } from './source.ts';
 import { lineSteps } from './steps/index.ts';
-import { windDown } from './wind-down.ts';
+import { lastMoment, windDown } from './wind-down.ts';
 
 const log = logger('worker');
 /** Seconds that `ready` waits for what is not needed to take tasks. */
@@ -227,6 +227,7 @@ export class Worker implements AsyncDisposable {
       settings,
       parts,
       pool: undefined,
+      tasks: undefined,
       consumer: undefined,
       autoscaler: undefined,
       events: undefined,
@@ -281,12 +282,17 @@ export class Worker implements AsyncDisposable {
       this.#abort.abort(new ShutdownError('The worker was stopped while it started.'));
       await this.#starting?.catch(() => undefined);
     }
+    const seconds = this.#host?.options.shutdownTimeout ?? null;
+    using last = lastMoment(seconds, this.#abort.signal);
     if (this.#blueprint !== undefined) {
       this.#state = 'stopping';
-      await windDown(this.#blueprint, this.#host?.options.shutdownTimeout ?? null, this.#abort.signal);
+      await windDown(this.#blueprint, { seconds, cold: this.#abort.signal, last: last.signal });
     }
     this.#state = 'stopped';
-    await this.#source.signals.workerShutdown.tell(() => ({ hostname: this.hostname }));
+    const told = this.#source.signals.workerShutdown.tell(() => ({ hostname: this.hostname }));
+    await orAborted(told, last.signal).catch(() =>
+      log.warning('Observers of the signal worker_shutdown had not ended in time, and are left to themselves.'),
+    );
     this.#closed.resolve(this.#exitCode);
   }
 }
@@ -308,8 +314,8 @@ function withParts(blueprint: Blueprint, parts: WorkerParts): Blueprint {
     names: blueprint.names,
     drain: (signal) => blueprint.drain(signal),
     info: () => blueprint.info(),
-    stop: async (hurry) => {
-      await blueprint.stop(hurry);
+    stop: async (hurry, last) => {
+      await blueprint.stop(hurry, last);
       await orAborted(Promise.resolve(parts[Symbol.asyncDispose]()), hurry).catch((error: unknown) =>
         log.debug('The parts of the worker were not closed in time: {error}', { error: String(error) }),
       );

@@ -43,8 +43,17 @@ export interface QueueInfo {
   readonly auto_delete: boolean;
   readonly no_ack: boolean;
   readonly exchange: { readonly name: string; readonly type: string; readonly durable: boolean; readonly auto_delete: boolean };
+  /** Those that were given as arguments. */
   readonly queue_arguments: Readonly<Record<string, unknown>> | null;
+  readonly consumer_arguments: Readonly<Record<string, unknown>> | null;
+  /** Seconds. */
+  readonly expires: number | null;
+  readonly message_ttl: number | null;
+  readonly max_length: number | null;
+  readonly max_length_bytes: number | null;
   readonly max_priority: number | null;
+  /** All of them; none where exchange and routing key say it. */
+  readonly bindings: readonly { readonly exchange: QueueInfo['exchange']; readonly routing_key: string }[];
 }
 
 /** Statistics of a worker. */

@@ -810,8 +810,8 @@ export interface Settings {
    */
   readonly workerEnableSoftShutdownOnIdle: boolean;
   /**
-   * Seconds that a warm shutdown waits for running tasks before they are aborted and given back; null: without limit.
-   * @default 25
+   * Seconds that a warm shutdown waits for running tasks before they are aborted and given back; the process ends within nine seconds more. null: without limit.
+   * @default 20
    */
   readonly shutdownTimeout: number | null;
   /**
@@ -829,6 +829,11 @@ export interface Settings {
    * @default 600
    */
   readonly maxLoopBlock: number;
+  /**
+   * Seconds that the event loop of a worker may stand still before a warning says for how long it did, and which tasks ran then. After ten times as long a line on standard error says so meanwhile. null: neither.
+   * @default 1
+   */
+  readonly loopBlockWarning: number | null;
   /**
    * Port on which a worker answers /livez, /readyz and /metrics over HTTP; 0: any; null: none.
    * @default null

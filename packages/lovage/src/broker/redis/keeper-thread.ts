@@ -2,7 +2,7 @@
 // Started by keeper.ts, talks to it by messages only.
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { openRedis } from '../../util/index.ts';
+import { openRedis, speakForLoop } from '../../util/index.ts';
 import type { KeeperData, KeeperNews, KeeperOrder } from './keeper.ts';
 import { type KeptKeys, renewLease } from './renewal.ts';
 
@@ -66,6 +66,10 @@ async function round(): Promise<void> {
 }
 
 parentPort?.on('message', (order: KeeperOrder) => {
+  if ('watch' in order) {
+    speakForLoop(order.watch);
+    return;
+  }
   if ('drop' in order) {
     leases.delete(order.drop);
     return;

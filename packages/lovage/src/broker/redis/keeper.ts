@@ -24,7 +24,11 @@ export interface KeeperData {
 }
 
 /** Main thread → keeper. */
-export type KeeperOrder = ({ readonly keep: string } & KeptKeys) | { readonly drop: string };
+export type KeeperOrder =
+  | ({ readonly keep: string } & KeptKeys)
+  | { readonly drop: string }
+  /** A view of the main loop; see util/loop-view.ts. */
+  | { readonly watch: SharedArrayBuffer };
 /** Keeper → main thread: a lease was gone when it was to be renewed. */
 export interface KeeperNews {
   readonly lost: string;
@@ -34,6 +38,8 @@ export interface Keeper {
   /** Renews a lease until dropped (again with other keys: those from then on); `lost` is called once if it ends all the same. */
   keep(incarnation: string, keys: KeptKeys, lost: () => void): void;
   drop(incarnation: string): void;
+  /** The thread says so when this loop stands still. */
+  watchLoop(view: SharedArrayBuffer): void;
   /** Epoch milliseconds of the last renewal; a lease that was just opened counts. Undefined while there is nothing to renew. */
   readonly renewed: number | undefined;
   [Symbol.asyncDispose](): Promise<void>;
@@ -64,6 +70,7 @@ export function createKeeper(context: RedisContext): Keeper {
   /** When the main loop renewed, or began to hold: epoch milliseconds. */
   let renewedHere = 0;
   let renewing = false;
+  const views: SharedArrayBuffer[] = [];
 
   function start(): Worker {
     const data: KeeperData = {
@@ -128,6 +135,7 @@ export function createKeeper(context: RedisContext): Keeper {
       log.error('No keeper for the leases; a blocked event loop may lose them: {error}', { error });
     }
     for (const [incarnation, { keys }] of kept) order({ keep: incarnation, ...keys });
+    for (const view of views.splice(0)) order({ watch: view });
   }
 
   return {
@@ -145,6 +153,10 @@ export function createKeeper(context: RedisContext): Keeper {
     drop: (incarnation) => {
       kept.delete(incarnation);
       order({ drop: incarnation });
+    },
+    watchLoop: (view) => {
+      if (thread === undefined) views.push(view);
+      else order({ watch: view });
     },
     [Symbol.asyncDispose]: async () => {
       clearInterval(ticker);

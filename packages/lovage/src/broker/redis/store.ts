@@ -167,6 +167,7 @@ export function createRedisStore(context: RedisContext): QueueStore {
     remove,
     waiting: createWaitingRoom(context),
     leaseRenewed: () => keeper.renewed,
+    watchLoop: (view) => keeper.watchLoop(view),
     pause: async (queues) => {
       if (queues.length > 0) await ask('Pausing failed', line.call('SADD', [keys.paused, ...queues]));
     },

@@ -15,7 +15,7 @@ import {
   uuid,
 } from '../../util/index.ts';
 import { promoteDue } from './messages.ts';
-import { pulseOf, startPulse } from './pulse.ts';
+import { type Pulse, pulseOf, startPulse } from './pulse.ts';
 import { removeQueue } from './queues.ts';
 import { giveBack } from './settle.ts';
 import { wakeOne } from './wake.ts';
@@ -36,6 +36,8 @@ export interface Keeper extends AsyncDisposable {
   /** Called with the error when a holder's row is found gone. */
   onLost(holder: number, lost: (error: Error) => void): void;
   leave(holder: number): Promise<void>;
+  /** The thread of this process's pulse says so when the main loop stands still. */
+  watchLoop(view: SharedArrayBuffer): void;
   /** Does another process consume this queue? */
   isWatched(queue: string): Promise<boolean>;
   /** Epoch milliseconds of the last beat; undefined while this process holds nothing. */
@@ -68,7 +70,9 @@ export function createKeeper(file: SqliteFile, lease: number): Keeper {
   const holders = new Map<number, (error: Error) => void>();
   const seen = new Map<string, { readonly beat: number; readonly pulse: number; readonly since: number }>();
   let lock: Disposable | undefined;
-  let pulse: AsyncDisposable | undefined;
+  let pulse: Pulse | undefined;
+  /** For the thread, which starts with the first holder. */
+  const views: SharedArrayBuffer[] = [];
   let timer: NodeJS.Timeout | undefined;
   let ticks = 0;
   let lastTick = 0;
@@ -159,6 +163,7 @@ export function createKeeper(file: SqliteFile, lease: number): Keeper {
       await file.read(() => undefined); // the folder exists from here on
       takeLock();
       pulse ??= startPulse(lockPath, beatMs);
+      for (const view of views.splice(0)) pulse.watchLoop(view);
       const id = await file.write((db) => {
         db.statement('INSERT OR IGNORE INTO lovage_owners (id, lock, address, beat) VALUES (?, ?, ?, 0)').run(
           own,
@@ -179,6 +184,10 @@ export function createKeeper(file: SqliteFile, lease: number): Keeper {
       await file.write((db) => dropHolder(db, holder, 0));
     },
     isWatched: (queue) => file.read((db) => watched(db, own).has(queue)),
+    watchLoop: (view) => {
+      if (pulse === undefined) views.push(view);
+      else pulse.watchLoop(view);
+    },
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       await ticking;

@@ -1,7 +1,8 @@
 // The pulse's thread: a new time on the lock file several times in a lease, whatever the main loop does, as long as that has turned within
 // ten minutes. Started by pulse.ts.
 import { utimesSync } from 'node:fs';
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
+import { speakForLoop } from '../../util/loop-view.ts';
 import type { PulseData } from './pulse.ts';
 
 const { lock, turns, beatMs, maxBlockMs } = workerData as PulseData;
@@ -23,3 +24,5 @@ setInterval(() => {
     // The file was deleted: the main loop finds out what that means.
   }
 }, beatMs);
+
+parentPort?.on('message', (view: SharedArrayBuffer) => speakForLoop(view));

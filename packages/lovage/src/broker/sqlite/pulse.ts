@@ -18,13 +18,20 @@ export interface PulseData {
   readonly maxBlockMs: number;
 }
 
+/** The thread, from the main loop. */
+export interface Pulse extends AsyncDisposable {
+  /** The thread says so when this loop stands still; see util/loop-view.ts. */
+  watchLoop(view: SharedArrayBuffer): void;
+}
+
 /** Starts the thread, which gives a sign of life every `beatMs`; never keeps the process alive. */
-export function startPulse(lock: string, beatMs: number): AsyncDisposable {
+export function startPulse(lock: string, beatMs: number): Pulse {
   const turns = new SharedArrayBuffer(4);
   const counter = new Int32Array(turns);
   const ticker = setInterval(() => Atomics.add(counter, 0, 1), TICK_MS).unref();
   const thread = startThread({ lock, turns, beatMs, maxBlockMs: MAX_BLOCK_MS });
   return {
+    watchLoop: (view) => thread?.postMessage(view),
     [Symbol.asyncDispose]: async () => {
       clearInterval(ticker);
       await thread?.terminate();

@@ -17,6 +17,7 @@ export type ControlSettings = Pick<
   | 'remoteControl'
   | 'brokerConnectionTimeout'
   | 'brokerHeartbeat'
+  | 'brokerFailoverStrategy'
 >;
 
 /** An app as remote control sees it. */

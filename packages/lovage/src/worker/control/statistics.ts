@@ -45,6 +45,12 @@ function partsOf(url: string): {
   }
 }
 
+/** In which order several addresses are tried: an address of RabbitMQ may say it itself; of a function, its name. */
+function failoverOf({ name, url }: Broker, { brokerFailoverStrategy: strategy }: ControlPort['settings']): string {
+  const own = name === 'amqp' ? URL.parse(url.split(';')[0] ?? '')?.searchParams.get('failover_strategy') : undefined;
+  return own ?? (typeof strategy === 'function' ? strategy.name || 'function' : strategy);
+}
+
 /** Where the worker takes from. Never a password: alternates, which may hold some, are left out. */
 export function brokerInfo(broker: Broker, { settings }: ControlPort): Readonly<Record<string, unknown>> {
   const { hostname, port, path, user } = partsOf(broker.url);
@@ -61,7 +67,7 @@ export function brokerInfo(broker: Broker, { settings }: ControlPort): Readonly<
     login_method: null,
     uri_prefix: null,
     heartbeat: settings.brokerHeartbeat,
-    failover_strategy: 'round-robin',
+    failover_strategy: failoverOf(broker, settings),
     alternates: [],
     credential_provider: null,
   };

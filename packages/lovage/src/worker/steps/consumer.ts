@@ -27,6 +27,7 @@ export const consumerStep: Bootstep<WorkerHost> = {
         void host.autoscaler?.scale().catch((error: unknown) => log.error('The pool could not be resized: {error}', { error })),
       ...(watchdog === undefined ? {} : { watchdog }),
       ...(line === undefined ? {} : { line }),
+      ...(host.tasks === undefined ? {} : { watch: host.tasks }),
     });
     host.consumer = consumer;
     void consumer.closed.then((error) => {

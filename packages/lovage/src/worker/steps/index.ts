@@ -10,6 +10,7 @@ import { eventsStep } from './events.ts';
 import { gossipStep } from './gossip.ts';
 import { healthStep } from './health.ts';
 import { heartStep } from './heart.ts';
+import { loopStep } from './loop.ts';
 import { pausesStep } from './pauses.ts';
 import { poolStep } from './pool.ts';
 import { purgeStep } from './purge.ts';
@@ -22,6 +23,7 @@ export const firstSteps: readonly Bootstep<WorkerHost>[] = [
   healthStep,
   revokesStep,
   poolStep,
+  loopStep,
   autoscaleStep,
   cleanupStep,
   chordsStep,

@@ -133,6 +133,7 @@ it('both blueprints can be looked at before anything runs', () => {
     'health',
     'revokes',
     'pool',
+    'loop',
     'autoscaler',
     'cleanup',
     'chords',
