@@ -61,14 +61,14 @@ export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLet
         // Also the fence of the earlier attempts: the new one counts from 1.
         before: async (fresh, inDoubt) => {
           const wanted = backend.features.persistent ? idsOf([...fresh, ...inDoubt]) : [];
-          const stored = wanted.length > 0 ? await backend.get(wanted) : NONE;
+          if (wanted.length === 0) return async () => undefined;
+          const stored = await backend.get(wanted);
           const isPast = await Promise.all(inDoubt.map((letter) => isOfPast(letter, stored, host)));
-          const ids = wanted.length > 0 ? idsOf([...fresh, ...inDoubt.filter((_, index) => isPast[index])]) : [];
-          if (ids.length > 0) await host.forget(ids);
+          const ids = new Set(idsOf([...fresh, ...inDoubt.filter((_, index) => isPast[index])]));
+          await host.forget([...ids]);
           // Those that could not be sent are as dead as before, and whoever waits for them shall know.
           return async (unsent) => {
-            const forgotten = new Set(ids);
-            const lost = idsOf(unsent).flatMap((id) => (forgotten.has(id) ? (stored.get(id) ?? []) : []));
+            const lost = idsOf(unsent).flatMap((id) => (ids.has(id) ? (stored.get(id) ?? []) : []));
             if (lost.length > 0) await backend.put(lost.map((result) => ({ ...result, expires: host.expires(), attempt: 1 })));
           };
         },
@@ -76,8 +76,6 @@ export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLet
     },
   };
 }
-
-const NONE: ReadonlyMap<string, StoredResult> = new Map();
 
 /**
  * Is what is stored of a letter older than its death? Else it tells what became of the copy that an interrupted run sent: it stays, so that

@@ -90,11 +90,9 @@ export async function resendDeadLetters(
   const sent = await takeOut(broker, queue, options, async (chosen) => {
     const all = chosen.map((delivery) => ({ delivery, isInDoubt: isInDoubt(delivery, ids), message: again(delivery, queue) }));
     const there = await waitingOf(broker, all);
-    const parcels = all
-      .filter((parcel) => !there.has(parcel))
-      .map((parcel) => ({ ...parcel, message: markIf(parcel.isInDoubt, renew(parcel.delivery, parcel.message)) }));
-    const [fresh, doubtful] = [false, true].map((doubt) => parcels.filter(({ isInDoubt: is }) => is === doubt));
-    const undo = await before?.(lettersOf(fresh), lettersOf(doubtful));
+    const parcels = all.filter((parcel) => !there.has(parcel)).map((parcel) => readied(parcel, renew));
+    const { fresh = [], inDoubt = [] } = Object.groupBy(parcels, (parcel) => (parcel.isInDoubt ? 'inDoubt' : 'fresh'));
+    const undo = await before?.(fresh.map(letterIn), inDoubt.map(letterIn));
     // One queue after the other: one that was deleted keeps its own letters back and no others.
     const groups = Map.groupBy(parcels, ({ message }) => message.routingKey);
     const ends = await Promise.all([...groups.values()].map((group) => sendGroup(broker, group, errors)));
@@ -120,8 +118,12 @@ interface Parcel {
   readonly isInDoubt: boolean;
 }
 
-const lettersOf = (parcels: readonly Parcel[] = []): readonly DeadLetter[] => parcels.map(({ delivery }) => letterOf(delivery));
-const markIf = (isInDoubt: boolean, message: Outgoing): Outgoing => (isInDoubt ? asRepeat(message) : message);
+const letterIn = ({ delivery }: Parcel): DeadLetter => letterOf(delivery);
+
+function readied(parcel: Parcel, renew: NonNullable<ResendOptions['renew']>): Parcel {
+  const message = renew(parcel.delivery, parcel.message);
+  return { ...parcel, message: parcel.isInDoubt ? asRepeat(message) : message };
+}
 
 /** Held before by somebody who did not finish with it, or there twice: `ids` are those of this run so far. */
 function isInDoubt(delivery: Delivery, ids: Set<string>): boolean {
@@ -131,12 +133,11 @@ function isInDoubt(delivery: Delivery, ids: Set<string>): boolean {
   return delivery.redelivered || isSecond;
 }
 
-/** Those that wait already where they would be sent. */
-async function waitingOf(broker: Broker, parcels: readonly Parcel[]): Promise<ReadonlySet<Parcel>> {
-  const { waiting } = broker;
+/** Those that wait already where they would be sent; none where the broker does not show what waits. */
+async function waitingOf({ waiting }: Broker, parcels: readonly Parcel[]): Promise<ReadonlySet<Parcel>> {
+  const doubtful = parcels.filter(({ delivery }) => delivery.redelivered && idOf(delivery) !== undefined);
   const found = new Set<Parcel>();
   if (waiting === undefined) return found;
-  const doubtful = parcels.filter(({ delivery }) => delivery.redelivered);
   for (const [queue, group] of Map.groupBy(doubtful, ({ message }) => message.routingKey)) {
     const there = await waiting.list(queue, { ids: group.flatMap(({ delivery }) => idOf(delivery) ?? []) });
     const ids = new Set(there.map(({ id }) => id));

@@ -44,7 +44,10 @@ async function setup() {
       await using proxy = await startFaultProxy(amqpUrl());
       const dying = open(proxy.url(amqpUrl()));
       const cut = proxy.trap(beforeAck(1));
-      await dying.deadLetters().resend().catch(() => undefined);
+      await dying
+        .deadLetters()
+        .resend()
+        .catch(() => undefined);
       await cut;
       await until(dead, LETTERS);
     },
