@@ -71,7 +71,7 @@ export const clientsKilled: Scenario = {
     const consumed = stack.lease === undefined ? moments : [];
     const { executions, beyond } = repeatsAt(arena, { consumed, published: consumed });
     const repeats = executions + underWayIn(arena, stack.lease === undefined ? spans : []);
-    return arena.result({ inFlight: repeats, recoverySeconds: [seconds], timed, violations: [...violations, ...beyond] });
+    return await arena.result({ inFlight: repeats, recoverySeconds: [seconds], timed, violations: [...violations, ...beyond] });
   },
 };
 
@@ -111,7 +111,7 @@ export const wiped: Scenario = {
       .catch(() => undefined);
     const { lost } = await arena.judgement();
     // What waited was deleted by hand; the rest was not.
-    return arena.result({
+    return await arena.result({
       lost: lost.filter((id) => !id.startsWith('waiting')).length,
       inFlight: CONCURRENCY + inDoubt(arena),
       recoverySeconds: [seconds],

@@ -65,7 +65,7 @@ export const brokerAway: Scenario = {
     await arena.quiesce(stack.takeover + 30);
     const refused = arena.published().filter(({ mark }) => mark === 'no' || mark === 'maybe').length;
     if (refused === 0) violations.push('no publish was refused while the broker was away');
-    return arena.result({
+    return await arena.result({
       inFlight: unsettledIn(arena, away) + inDoubt(arena, away.flat()),
       recoverySeconds,
       timed: [

@@ -43,6 +43,6 @@ export const chains: Scenario = {
     await stack.worker({ name: 'heir', concurrency: CONCURRENCY });
     await arena.quiesce(stack.takeover + 60);
     const recoverySeconds = [(Date.now() - died) / 1000];
-    return arena.result({ inFlight: faults * 2 * CONCURRENCY * UNSETTLED, recoverySeconds });
+    return await arena.result({ inFlight: faults * 2 * CONCURRENCY * UNSETTLED, recoverySeconds });
   },
 };

@@ -67,7 +67,7 @@ export const etaVisibility: Scenario = {
     const violations = punctual.flatMap((each) => each.violations);
     const timed = punctual.map((each) => each.timed);
     // What Celery holds in its own memory is under its own rules.
-    return arena.result({ inFlight: byPython.size, recoverySeconds: [], timed, violations });
+    return await arena.result({ inFlight: byPython.size, recoverySeconds: [], timed, violations });
   },
 };
 
@@ -104,7 +104,7 @@ export const parked: Scenario = {
     const timed = [soon.timed, { what: 'ready tasks began (p99)', seconds: p99, promised: 0.5, slack: 0.5 }];
     const { lost } = await arena.judgement();
     // The parked ones are not due.
-    return arena.result({
+    return await arena.result({
       lost: lost.filter((id) => !id.startsWith('parked')).length,
       inFlight: 0,
       recoverySeconds: [],

@@ -149,7 +149,7 @@ export const sigterm: Scenario = {
     const interrupted = runs.filter(({ what, id, worker }) => what === 'start' && !ended.has(`${id} ${worker}`)).length;
     const counted = runs.filter(({ what, attempt }) => what === 'start' && attempt > 1).length;
     if (counted > 0 && stack.rabbit === undefined) violations.push(`${counted} interrupted attempts were counted`);
-    return arena.result({
+    return await arena.result({
       inFlight: interrupted + inDoubt(arena),
       recoverySeconds: [],
       violations,
@@ -180,7 +180,7 @@ export const termKill: Scenario = {
       .filter(({ what, time }) => what === 'start' && time >= at)
       .map(({ time }) => time);
     await arena.quiesce(stack.takeover + 20);
-    return arena.result({
+    return await arena.result({
       inFlight: held.size,
       recoverySeconds: first.length === 0 ? [Number.POSITIVE_INFINITY] : [(Math.max(...first) - at) / 1000],
     });
@@ -251,7 +251,7 @@ export const rolling: Scenario = {
     const blame =
       (itsOwn.length === 0 ? '' : `; ${itsOwn.length} lost by Celery as it stopped`) +
       (stubborn === 0 ? '' : `; Celery did not end ${stubborn} times within 20 s of SIGTERM`);
-    return arena.result({
+    return await arena.result({
       lost: lost.length - itsOwn.length,
       inFlight: 0,
       recoverySeconds: [],

@@ -34,6 +34,6 @@ export const machineDead: Scenario = {
     const violations: string[] = [];
     if (held.size === 0) violations.push('the worker held nothing, so nothing was shown');
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight: held.size, recoverySeconds: [recovered], timed, violations });
+    return await arena.result({ inFlight: held.size, recoverySeconds: [recovered], timed, violations });
   },
 };

@@ -53,7 +53,7 @@ export const partition: Scenario = {
     for (const proxy of proxies) proxy?.thaw();
     if (!(await worksAgain(arena, producer, 'victim', 100))) violations.push('the worker takes nothing more after the split');
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight: held.size, recoverySeconds: [late], timed, violations });
+    return await arena.result({ inFlight: held.size, recoverySeconds: [late], timed, violations });
   },
 };
 
@@ -95,6 +95,6 @@ export const forgotten: Scenario = {
     const limit = (stack.lease === undefined ? 2 * stack.heartbeat : REDIS_PATIENCE) + 2;
     const timed = [slowestPublish(arena), { what: 'the worker took tasks again', seconds, promised: limit }];
     // What lay on the forgotten line of the worker, and publishes on those of the producer.
-    return arena.result({ inFlight: CONCURRENCY + inDoubt(arena), recoverySeconds: [seconds], timed });
+    return await arena.result({ inFlight: CONCURRENCY + inDoubt(arena), recoverySeconds: [seconds], timed });
   },
 };

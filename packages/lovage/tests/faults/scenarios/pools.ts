@@ -58,7 +58,7 @@ function deaths(pool: 'prefork' | 'threads', ways: readonly string[]): Scenario[
     await load.stop();
     await arena.quiesce(stack.takeover + 30);
     if (!worker.isRunning) violations.push('the worker ended');
-    return arena.result({ inFlight: rounds * ways.length, recoverySeconds, violations });
+    return await arena.result({ inFlight: rounds * ways.length, recoverySeconds, violations });
   };
 }
 
@@ -83,7 +83,7 @@ export const slotBroken: Scenario = {
     const seconds = (Date.now() - began) / 1000;
     await arena.quiesce(stack.takeover + 10);
     const violations = worker.isRunning ? [] : ['the worker ended'];
-    return arena.result({ inFlight: SLOTS, recoverySeconds: [seconds], violations });
+    return await arena.result({ inFlight: SLOTS, recoverySeconds: [seconds], violations });
   },
 };
 
@@ -120,7 +120,7 @@ export const slotLeak: Scenario = {
     if (slots <= 2) violations.push('no slot was renewed');
     if (growth > GROWTH) violations.push(`the worker grew by ${Math.round(growth / 1e6)} MB`);
     const note = `${count} tasks in ${slots} slots, the worker grew by ${Math.round(growth / 1e6)} MB`;
-    return arena.result({ inFlight: 0, recoverySeconds: [], violations, note });
+    return await arena.result({ inFlight: 0, recoverySeconds: [], violations, note });
   },
 };
 
@@ -151,7 +151,7 @@ export const slotOrphans: Scenario = {
     await arena.until('taken over', stack.takeover + 15, () => back() !== undefined).catch(() => undefined);
     await delay(200);
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight: held.size, recoverySeconds: [back() ?? Number.POSITIVE_INFINITY], violations });
+    return await arena.result({ inFlight: held.size, recoverySeconds: [back() ?? Number.POSITIVE_INFINITY], violations });
   },
 };
 

@@ -51,6 +51,6 @@ export const publishCut: Scenario = {
     await arena.quiesce(stack.takeover + 30);
     const doubtful = inDoubt(arena, moments);
     if (doubtful === 0) violations.push('no publish was left in doubt, so nothing was shown');
-    return arena.result({ inFlight: doubtful, recoverySeconds, timed: [slowestPublish(arena)], violations });
+    return await arena.result({ inFlight: doubtful, recoverySeconds, timed: [slowestPublish(arena)], violations });
   },
 };

@@ -29,7 +29,7 @@ export const resendKill: Scenario = {
   daily: ['sqlite', 'rabbitmq-classic'],
   run: async (context) => {
     await using arena = await openArena(context);
-    const { stack, isShort, random } = arena;
+    const { stack, isShort } = arena;
     const producer = await stack.producer({ name: 'producer' });
     // It does not know the task, so all of them die.
     const ignorant = await stack.worker({ name: 'ignorant', concurrency: 20 });
@@ -50,6 +50,6 @@ export const resendKill: Scenario = {
     const seconds = (Date.now() - at) / 1000;
     await arena.quiesce(stack.takeover + 30);
     // Their FAILURE was forgotten when they were sent again.
-    return arena.result({ inFlight: 0, recoverySeconds: [seconds], doubleFinal: 0 });
+    return await arena.result({ inFlight: 0, recoverySeconds: [seconds], doubleFinal: 0 });
   },
 };

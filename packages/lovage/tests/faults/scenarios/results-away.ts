@@ -37,6 +37,6 @@ export const resultsAway: Scenario = {
     const ended = endedIds(arena);
     const finals = await stack.finals([...ended]);
     const violations = finals.length < ended.size ? [`${ended.size - finals.length} ended without a result`] : [];
-    return arena.result({ inFlight: unsettledIn(arena, [[at, back]]), recoverySeconds: [seconds], violations });
+    return await arena.result({ inFlight: unsettledIn(arena, [[at, back]]), recoverySeconds: [seconds], violations });
   },
 };

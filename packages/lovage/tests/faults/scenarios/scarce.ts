@@ -32,7 +32,7 @@ export const threadsBusy: Scenario = {
     await producer.produce({ prefix: 'more', count: 20, perSecond: 20, args: [20] });
     await arena.until('all have ended', ms / 1000 + 30, () => endedIds(arena, 'hash').size === 2).catch(() => undefined);
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight: 0, recoverySeconds: [] });
+    return await arena.result({ inFlight: 0, recoverySeconds: [] });
   },
 };
 
@@ -66,7 +66,7 @@ export const filesOut: Scenario = {
     }
     if (!worker.isRunning) violations.push('the worker ended');
     // Where a line's end gives back what was held, the task with the files may run once more.
-    return arena.result({
+    return await arena.result({
       inFlight: stack.lease === undefined ? 2 * recoverySeconds.length * CONCURRENCY : 0,
       recoverySeconds,
       violations,
@@ -106,6 +106,6 @@ export const deafTasks: Scenario = {
     await arena.quiesce(stack.takeover + 10);
     // They are over, as failures; nobody lost them.
     const lost = (await arena.judgement()).lost.filter((id) => !id.startsWith('deaf')).length;
-    return arena.result({ lost, inFlight: 0, recoverySeconds: [seconds], violations });
+    return await arena.result({ lost, inFlight: 0, recoverySeconds: [seconds], violations });
   },
 };

@@ -38,6 +38,6 @@ export const settleCut: Scenario = {
       recoverySeconds.push(firstStartAfter(arena, at) ?? 0);
     }
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight: rounds * CONCURRENCY, recoverySeconds });
+    return await arena.result({ inFlight: rounds * CONCURRENCY, recoverySeconds });
   },
 };

@@ -68,6 +68,6 @@ export const settleKill: Scenario = {
       heir.signal('SIGTERM');
       await heir.ended;
     }
-    return arena.result({ inFlight: mayRepeat, recoverySeconds, violations });
+    return await arena.result({ inFlight: mayRepeat, recoverySeconds, violations });
   },
 };

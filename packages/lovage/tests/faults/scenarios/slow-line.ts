@@ -50,7 +50,7 @@ export const slowLine: Scenario = {
     const most = isShort ? PATIENT : FEW;
     const violations = lines() > before + most ? [`${lines() - before} lines were made anew`] : [];
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight: 0, recoverySeconds: [], violations });
+    return await arena.result({ inFlight: 0, recoverySeconds: [], violations });
   },
 };
 
@@ -87,6 +87,6 @@ export const slowBroker: Scenario = {
     const made = (brokerProxy?.made ?? 0) - before;
     brokerProxy?.slow(AS_IT_COMES);
     const violations = made > (isShort ? FEW : PATIENT) ? [`${made} lines were made anew`] : [];
-    return arena.result({ inFlight: 0, recoverySeconds: [], violations });
+    return await arena.result({ inFlight: 0, recoverySeconds: [], violations });
   },
 };

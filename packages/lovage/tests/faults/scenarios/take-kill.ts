@@ -42,6 +42,6 @@ export const takeKill: Scenario = {
       await heir.ended;
     }
     // What was only taken has not started, so it runs once.
-    return arena.result({ inFlight, recoverySeconds, timed, violations });
+    return await arena.result({ inFlight, recoverySeconds, timed, violations });
   },
 };

@@ -45,6 +45,6 @@ export const workerKill: Scenario = {
     }
     await load.stop();
     await arena.quiesce(stack.takeover + 30);
-    return arena.result({ inFlight, recoverySeconds, timed });
+    return await arena.result({ inFlight, recoverySeconds, timed });
   },
 };
