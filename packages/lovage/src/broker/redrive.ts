@@ -13,6 +13,8 @@ const PATIENCE = 5;
 const PUBLISH_TIMEOUT = 30;
 /** Letters that are held beside those that were there, for those that come back. */
 const SPARE = 100;
+/** Most messages among which copies of an interrupted run are looked for: they are all read. In longer queues their mark has to do. */
+const MOST_LOOKED_AT = 10_000;
 /** What brokers and workers wrote about the message's earlier life. */
 const PAST: ReadonlySet<string> = new Set([
   ...[DEATH_HEADER, ATTEMPTS_HEADER, 'x-lovage-mark', 'redelivered', 'x-delivery-count', 'x-death'],
@@ -133,17 +135,23 @@ function isInDoubt(delivery: Delivery, ids: Set<string>): boolean {
   return delivery.redelivered || isSecond;
 }
 
-/** Those that wait already where they would be sent; none where the broker does not show what waits. */
-async function waitingOf({ waiting }: Broker, parcels: readonly Parcel[]): Promise<ReadonlySet<Parcel>> {
+/** Those that wait already where they would be sent, as far as the broker shows it. */
+async function waitingOf(broker: Broker, parcels: readonly Parcel[]): Promise<ReadonlySet<Parcel>> {
   const doubtful = parcels.filter(({ delivery }) => delivery.redelivered && idOf(delivery) !== undefined);
   const found = new Set<Parcel>();
-  if (waiting === undefined) return found;
   for (const [queue, group] of Map.groupBy(doubtful, ({ message }) => message.routingKey)) {
-    const there = await waiting.list(queue, { ids: group.flatMap(({ delivery }) => idOf(delivery) ?? []) });
-    const ids = new Set(there.map(({ id }) => id));
+    const ids = await idsIn(broker, queue);
     for (const parcel of group) if (ids.has(idOf(parcel.delivery))) found.add(parcel);
   }
   return found;
+}
+
+/** Of what waits in a queue. None where the broker does not show it, or where there is too much of it. */
+async function idsIn(broker: Broker, queue: string): Promise<ReadonlySet<string | undefined>> {
+  const { ready = 0, parked = 0 } = broker.waiting === undefined ? {} : ((await broker.count(queue)) ?? {});
+  // All at once: to be asked for a thousand ids costs a store far more.
+  const there = ready + parked > MOST_LOOKED_AT ? [] : ((await broker.waiting?.list(queue)) ?? []);
+  return new Set(there.map(({ id }) => id));
 }
 
 /** Publishes them; answers those that are surely stored, and those that surely are not. */
