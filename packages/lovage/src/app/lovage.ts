@@ -317,6 +317,7 @@ export class Lovage implements AsyncDisposable {
       backend: () => this.openBackend(),
       renew: () => this.#resigner(),
       forget: async (ids) => this.results.set(ids).forget(),
+      endedAt: (id) => this.result(id).dateDone(),
       expires: () => this.settings.resultExpires || undefined,
     });
   }

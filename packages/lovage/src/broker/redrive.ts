@@ -1,8 +1,11 @@
 // Looking at dead letters and sending them again. Works on every driver: a letter is taken, its copy published, then it is acked, so
-// that a death in between doubles it at most.
+// that a death in between loses nothing. Whoever comes after such a death finds letters that were held before, and cannot know whether
+// they were sent. Where the broker shows what waits, those whose copies wait are only acked. All others are sent with the mark of a message
+// that may have been sent before, so that the worker which takes it asks first whether the task is over.
 import { BrokerError, checkLimit, PublishError, QueueNotFoundError } from '../util/index.ts';
-import { ATTEMPTS_HEADER, DEATH_HEADER, type Death, deadLetterQueue, readDeath } from './dead-letters.ts';
+import { ATTEMPTS_HEADER, asRepeat, DEATH_HEADER, type Death, deadLetterQueue, readDeath } from './dead-letters.ts';
 import type { Broker, Delivery, Message, Outgoing, Subscription } from './seam.ts';
+import { taskIdOf } from './waiting.ts';
 
 /** Seconds without a further letter after which those that are left are somebody else's. */
 const PATIENCE = 5;
@@ -10,6 +13,8 @@ const PATIENCE = 5;
 const PUBLISH_TIMEOUT = 30;
 /** Letters that are held beside those that were there, for those that come back. */
 const SPARE = 100;
+/** Most messages among which copies of an interrupted run are looked for: they are all read. In longer queues their mark has to do. */
+const MOST_LOOKED_AT = 10_000;
 /** What brokers and workers wrote about the message's earlier life. */
 const PAST: ReadonlySet<string> = new Set([
   ...[DEATH_HEADER, ATTEMPTS_HEADER, 'x-lovage-mark', 'redelivered', 'x-delivery-count', 'x-death'],
@@ -34,14 +39,22 @@ export interface ResendOptions {
   readonly limit?: number;
   /** What is sent in place of a letter that goes back, such as one with a new signature. */
   readonly renew?: (letter: Message, next: Outgoing) => Outgoing;
-  /** Called with a batch right before it is sent; what it resolves to is called with those that surely were not. */
-  readonly before?: (letters: readonly DeadLetter[]) => Promise<(unsent: readonly DeadLetter[]) => Promise<void>>;
+  /**
+   * Called with a batch right before it is sent, told apart by whether an interrupted run may have sent them; what it resolves to is called
+   * with those that surely were not.
+   */
+  readonly before?: (
+    fresh: readonly DeadLetter[],
+    inDoubt: readonly DeadLetter[],
+  ) => Promise<(unsent: readonly DeadLetter[]) => Promise<void>>;
 }
 
 const DEFAULT_LIMIT = 1000;
 
 /** Foreign senders may write no headers. */
 const headersOf = ({ headers }: Message): Message['headers'] => (headers as Message['headers'] | null) ?? {};
+
+const idOf = (message: Message): string | undefined => taskIdOf({ ...message, headers: headersOf(message) });
 
 function letterOf(message: Message): DeadLetter {
   const { id, task } = headersOf(message);
@@ -63,8 +76,9 @@ export async function listDeadLetters(
 }
 
 /**
- * Sends dead letters of a queue to where they died, as if new; resolves to those that were sent. Those that cannot be sent stay, and reject
- * it once all others are sent. Throws ConfigurationError for a limit that is no whole number.
+ * Sends dead letters of a queue to where they died, as if new; resolves to those that were sent, by this run or by one that was interrupted
+ * before it could take them out. Those that cannot be sent stay, and reject it once all others are sent. Throws ConfigurationError for a
+ * limit that is no whole number.
  */
 export async function resendDeadLetters(
   broker: Broker,
@@ -74,13 +88,17 @@ export async function resendDeadLetters(
   const { renew = (_, next) => next, before } = options;
   const errors: unknown[] = [];
   let stayed = 0;
+  const ids = new Set<string>();
   const sent = await takeOut(broker, queue, options, async (chosen) => {
-    const outgoing = chosen.map((delivery) => ({ delivery, message: renew(delivery, again(delivery, queue)) }));
-    const undo = await before?.(chosen.map(letterOf));
+    const all = chosen.map((delivery) => ({ delivery, isInDoubt: isInDoubt(delivery, ids), message: again(delivery, queue) }));
+    const there = await waitingOf(broker, all);
+    const parcels = all.filter((parcel) => !there.has(parcel)).map((parcel) => readied(parcel, renew));
+    const { fresh = [], inDoubt = [] } = Object.groupBy(parcels, (parcel) => (parcel.isInDoubt ? 'inDoubt' : 'fresh'));
+    const undo = await before?.(fresh.map(letterIn), inDoubt.map(letterIn));
     // One queue after the other: one that was deleted keeps its own letters back and no others.
-    const groups = Map.groupBy(outgoing, ({ message }) => message.routingKey);
+    const groups = Map.groupBy(parcels, ({ message }) => message.routingKey);
     const ends = await Promise.all([...groups.values()].map((group) => sendGroup(broker, group, errors)));
-    const gone = ends.flatMap((end) => end.gone);
+    const gone = [...Array.from(there, ({ delivery }) => delivery), ...ends.flatMap((end) => end.gone)];
     const unsent = ends.flatMap((end) => end.unsent);
     stayed += chosen.length - gone.length;
     if (unsent.length > 0) await undo?.(unsent.map(letterOf));
@@ -94,10 +112,52 @@ export async function resendDeadLetters(
   );
 }
 
+/** A letter, and what is sent in its place. */
+interface Parcel {
+  readonly delivery: Delivery;
+  readonly message: Outgoing;
+  /** May it have been sent before? */
+  readonly isInDoubt: boolean;
+}
+
+const letterIn = ({ delivery }: Parcel): DeadLetter => letterOf(delivery);
+
+function readied(parcel: Parcel, renew: NonNullable<ResendOptions['renew']>): Parcel {
+  const message = renew(parcel.delivery, parcel.message);
+  return { ...parcel, message: parcel.isInDoubt ? asRepeat(message) : message };
+}
+
+/** Held before by somebody who did not finish with it, or there twice: `ids` are those of this run so far. */
+function isInDoubt(delivery: Delivery, ids: Set<string>): boolean {
+  const id = idOf(delivery);
+  const isSecond = id !== undefined && ids.has(id);
+  if (id !== undefined) ids.add(id);
+  return delivery.redelivered || isSecond;
+}
+
+/** Those that wait already where they would be sent, as far as the broker shows it. */
+async function waitingOf(broker: Broker, parcels: readonly Parcel[]): Promise<ReadonlySet<Parcel>> {
+  const doubtful = parcels.filter(({ delivery }) => delivery.redelivered && idOf(delivery) !== undefined);
+  const found = new Set<Parcel>();
+  for (const [queue, group] of Map.groupBy(doubtful, ({ message }) => message.routingKey)) {
+    const ids = await idsIn(broker, queue);
+    for (const parcel of group) if (ids.has(idOf(parcel.delivery))) found.add(parcel);
+  }
+  return found;
+}
+
+/** Of what waits in a queue. None where the broker does not show it, or where there is too much of it. */
+async function idsIn(broker: Broker, queue: string): Promise<ReadonlySet<string | undefined>> {
+  const { ready = 0, parked = 0 } = broker.waiting === undefined ? {} : ((await broker.count(queue)) ?? {});
+  // All at once: to be asked for a thousand ids costs a store far more.
+  const there = ready + parked > MOST_LOOKED_AT ? [] : ((await broker.waiting?.list(queue)) ?? []);
+  return new Set(there.map(({ id }) => id));
+}
+
 /** Publishes them; answers those that are surely stored, and those that surely are not. */
 async function sendGroup(
   broker: Broker,
-  group: readonly { readonly delivery: Delivery; readonly message: Outgoing }[],
+  group: readonly Parcel[],
   errors: unknown[],
 ): Promise<{ readonly gone: readonly Delivery[]; readonly unsent: readonly Delivery[] }> {
   const deliveries = group.map(({ delivery }) => delivery);

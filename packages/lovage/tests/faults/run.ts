@@ -8,7 +8,7 @@ import { COMPILED } from '../support/compiled.ts';
 import { ensureBuilt } from '../support/program.ts';
 import { hasStack } from './harness/arena.ts';
 import { closeSharedServers } from './harness/lovage-stack.ts';
-import { type Row, withRuns } from './harness/report.ts';
+import { type Row, unfinishedRow, withRuns } from './harness/report.ts';
 import { brokenPromises, PEERS, type Scenario, type ScenarioContext, type StackName } from './harness/scenario.ts';
 import { addPeers } from './peers/index.ts';
 import { scenarios } from './scenarios/index.ts';
@@ -30,13 +30,14 @@ const { values: options } = parseArgs({
   },
 });
 
+const write = (row: Row): void => appendFileSync(options.results, `${JSON.stringify(row)}\n`);
+
 async function runOne(scenario: Scenario, context: ScenarioContext): Promise<boolean> {
   const name = `${scenario.id} ${context.stack} seed ${context.seed}`;
   const began = performance.now();
   try {
     const result = await scenario.run(context);
-    const row: Row = { scenario: scenario.id, ...context, ...result };
-    appendFileSync(options.results, `${JSON.stringify(row)}\n`);
+    write({ scenario: scenario.id, ...context, ...result });
     const wrong = brokenPromises(result);
     const took = `${((performance.now() - began) / 1000).toFixed(0)} s`;
     console.log(
@@ -48,7 +49,10 @@ async function runOne(scenario: Scenario, context: ScenarioContext): Promise<boo
     return isGood;
   } catch (error) {
     console.log(`ERROR ${name}: ${error instanceof Error ? error.stack : error}`);
-    return PEERS.has(context.stack);
+    // A peer that fails worst must not be left out. An error of ours is a failure, and no row.
+    const isPeer = PEERS.has(context.stack);
+    if (isPeer) write(unfinishedRow(scenario, context, error));
+    return isPeer;
   }
 }
 

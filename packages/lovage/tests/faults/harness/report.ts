@@ -1,5 +1,14 @@
 // The table of docs/reliability.md, out of the rows that runs have written.
-import { brokenPromises, lateness, PEERS, type Scenario, type ScenarioResult, STACKS, type StackName } from './scenario.ts';
+import {
+  brokenPromises,
+  lateness,
+  PEERS,
+  type Scenario,
+  type ScenarioContext,
+  type ScenarioResult,
+  STACKS,
+  type StackName,
+} from './scenario.ts';
 
 /** One run, as a line of the results file. */
 export interface Row extends ScenarioResult {
@@ -7,10 +16,22 @@ export interface Row extends ScenarioResult {
   readonly stack: StackName;
   readonly seed: number;
   readonly scale: 'short' | 'long';
+  /** Why a peer's run did not come to its end; what it counted until then says nothing. */
+  readonly unfinished?: string;
 }
 
 const BEGIN = '<!-- faults:begin (written by npm run test:faults) -->';
 const END = '<!-- faults:end -->';
+
+/** Longest reason that a cell of the table shows. */
+const REASON_LENGTH = 120;
+
+/** The row of a run that threw: its reason is the error's first sentence, without the place of the ledger. */
+export function unfinishedRow(scenario: Scenario, context: ScenarioContext, error: unknown): Row {
+  const [text = ''] = (error instanceof Error ? error.message : String(error)).replace(/\.? Ledger: .*/s, '').split('\n');
+  const counts = { lost: 0, doubled: 0, phantom: 0, doubleFinal: 0, inFlight: 0, recoverySeconds: [], violations: [] };
+  return { scenario: scenario.id, ...context, ...counts, unfinished: text.replaceAll('|', '/').slice(0, REASON_LENGTH) };
+}
 
 /** The value below which `part` of the values lie; undefined of none. */
 export function percentile(values: readonly number[], part: number): number | undefined {
@@ -41,31 +62,40 @@ function observed(rows: readonly Row[]): string {
   return [...kinds.values()].join('; ');
 }
 
+/** Those that did not come to their end, with the reason of the first. */
+function unfinishedRuns(rows: readonly Row[]): string {
+  const reasons = rows.flatMap(({ unfinished }) => unfinished ?? []);
+  return reasons.length === 0 ? '' : `${reasons.length} of ${rows.length} runs did not come to an end (${reasons[0]})`;
+}
+
 /** Half of them, and nearly all of them, were no slower. */
 function twoPercentiles(values: readonly number[]): string {
   return values.length === 0 ? '–' : `${seconds(percentile(values, 0.5))} / ${seconds(percentile(values, 0.99))}`;
 }
 
-function line(scenario: Scenario, stack: StackName, rows: readonly Row[]): string {
+function line(scenario: Scenario, stack: StackName, all: readonly Row[]): string {
+  const rows = all.filter(({ unfinished }) => unfinished === undefined);
   // JSON has no infinity: null stands for what never came back.
   const recovery = (scale: Row['scale']): readonly number[] =>
     rows.flatMap((row) => (row.scale === scale ? row.recoverySeconds.map((value: number | null) => value ?? NEVER) : []));
-  const runs = (['short', 'long'] as const).map((scale) => rows.filter((row) => row.scale === scale).length);
+  const runs = (['short', 'long'] as const).map((scale) => all.filter((row) => row.scale === scale).length);
   const noticed = rows.flatMap(({ detectionSeconds }) => detectionSeconds ?? []);
-  const doubled = sum(rows.map((row) => row.doubled));
+  const counted = (count: (row: Row) => number): string => (rows.length === 0 ? '–' : `${sum(rows.map(count))}`);
+  const doubled = counted((row) => row.doubled);
   const inFlight = sum(rows.map((row) => row.inFlight));
   const notes = [...new Set(rows.flatMap(({ note }) => note ?? []))].join('; ');
+  const said = [PEERS.has(stack) ? '' : brokenRuns(rows), unfinishedRuns(all), observed(rows), notes];
   const cells = [
     scenario.title,
     stack,
     runs.join(' + '),
-    `${sum(rows.map(({ lost }) => lost))}`,
-    doubled === 0 ? '0' : `${doubled} of ${inFlight}`,
-    `${sum(rows.map(({ phantom }) => phantom))}`,
-    `${sum(rows.map(({ doubleFinal }) => doubleFinal))}`,
+    counted(({ lost }) => lost),
+    Number(doubled) > 0 ? `${doubled} of ${inFlight}` : doubled,
+    counted(({ phantom }) => phantom),
+    counted(({ doubleFinal }) => doubleFinal),
     seconds(percentile(noticed, 0.5)),
     ...(['short', 'long'] as const).map((scale) => twoPercentiles(recovery(scale))),
-    [PEERS.has(stack) ? '' : brokenRuns(rows), observed(rows), notes].filter((text) => text !== '').join('; '),
+    said.filter((text) => text !== '').join('; '),
   ];
   return `| ${cells.join(' | ')} |`;
 }

@@ -11,18 +11,20 @@ const TASKS = join(import.meta.dirname, '../poison/tasks.ts');
 /** The setting maxDeliveries. */
 const STARTS = 5;
 const CONCURRENCY = 100;
+/** A hundred processes of Python take longer to start than a worker is waited for. */
+const PEER_CONCURRENCY = 10;
 /** Seconds. */
 const PEER_PATIENCE = 60;
 
 /** What a supervisor does: whenever the worker dies, another one is started. */
-function respawning(arena: Arena): { readonly deaths: readonly number[]; stop(): Promise<void> } {
+function respawning(arena: Arena, concurrency: number): { readonly deaths: readonly number[]; stop(): Promise<void> } {
   const deaths: number[] = [];
   let worker: Child | undefined;
   let isOver = false;
   const loop = (async () => {
     for (let life = 0; !isOver; life++) {
       const name = `worker${life}`;
-      const options = { name, concurrency: CONCURRENCY, tasks: TASKS };
+      const options = { name, concurrency, tasks: TASKS };
       // One that dies before it said that it is ready was started all the same.
       worker = await arena.stack.worker(options).catch(() => undefined);
       await worker?.ended;
@@ -62,7 +64,7 @@ export const poison: Scenario = {
     await producer.produce({ prefix: 'before', count: others, perSecond: 10_000, args: [20] });
     await producer.produce({ prefix: 'pill', count: pills, perSecond: 10_000, task: 'fault.poison', args: [] });
     await producer.produce({ prefix: 'after', count: 300 - others, perSecond: 10_000, args: [20] });
-    const workers = respawning(arena);
+    const workers = respawning(arena, PEERS.has(context.stack) ? PEER_CONCURRENCY : CONCURRENCY);
     const began = Date.now();
     // A peer that never gives up is not watched for ever.
     const seconds = Math.min((stack.takeover + 5) * STARTS * pills, PEERS.has(context.stack) ? PEER_PATIENCE : 3600);

@@ -137,6 +137,89 @@ test('a letter whose queue is gone keeps back no others', async () => {
   expect(await app.queue('work').peek()).toHaveLength(3);
 });
 
+/** What waits in the queue: ids, and what they say of earlier copies. */
+async function waiting(app: Lovage): Promise<readonly (readonly unknown[])[]> {
+  const messages = await (await app.openBroker('read')).peek('work', 10);
+  return messages.map(({ headers }) => [headers?.id, headers?.['x-lovage-attempts']]);
+}
+
+/** One that somebody held who did not finish with it. */
+const inDoubt = (id: string, more: Outgoing['headers'] = {}): Pick<Outgoing, 'headers'> => ({
+  headers: { task: 'dead.care', id, 'x-lovage-attempts': 0, ...more },
+});
+
+test('what an interrupted run has sent and what waits still is not sent again; the rest is, as what may be there twice', async () => {
+  await using app = setup();
+  await bury(app, [inDoubt('sent'), inDoubt('unsent'), ...named(1), { headers: null as unknown as Outgoing['headers'] }]);
+  const broker = await app.openBroker('write');
+  const properties = { contentType: 'application/json', contentEncoding: 'utf-8' };
+  const copy: Outgoing = { exchange: '', routingKey: 'work', headers: { id: 'sent' }, properties, body: new Uint8Array() };
+  await broker.publish([copy], { signal: AbortSignal.timeout(5000) });
+  expect((await app.deadLetters().resend()).map(({ id }) => id)).toEqual(['sent', 'unsent', 'letter-0', undefined]);
+  expect(await app.deadLetters().list()).toEqual([]);
+  expect(await waiting(app)).toEqual([
+    ['sent', undefined],
+    ['unsent', 0],
+    ['letter-0', undefined],
+    [undefined, undefined],
+  ]);
+});
+
+test('of two letters of one task the second is sent as what may be there twice', async () => {
+  await using app = setup();
+  await bury(app, [...named(2), ...named(1)]);
+  expect(await app.deadLetters().resend()).toHaveLength(3);
+  expect(await waiting(app)).toEqual([
+    ['letter-0', undefined],
+    ['letter-1', undefined],
+    ['letter-0', 0],
+  ]);
+});
+
+test('of a letter in doubt only what was stored before its death is forgotten', async () => {
+  await using app = setup();
+  const origin = { queue: 'work', exchange: '', routing_key: 'work' };
+  const died = (time: string): Outgoing['headers'] => ({ 'x-lovage-death': { reason: 'failed', origin, time } });
+  const [early, late] = ['2026-11-23T18:00:00.000Z', '2026-11-23T18:00:02.000Z'];
+  const stored: readonly (readonly [
+    id: string,
+    state: 'FAILURE' | 'SUCCESS' | 'RETRY' | 'STARTED',
+    death: string | undefined,
+  ])[] = [
+    ['failed before', 'FAILURE', late],
+    ['failed after', 'FAILURE', early],
+    ['failed, nobody knows when', 'FAILURE', undefined],
+    ['succeeded before', 'SUCCESS', late],
+    ['succeeded after', 'SUCCESS', early],
+    ['succeeded, nobody knows when', 'SUCCESS', undefined],
+    ['retried', 'RETRY', early],
+    ['started', 'STARTED', early],
+  ];
+  await bury(app, [
+    ...stored.map(([id, , death]) => inDoubt(id, death === undefined ? {} : died(death))),
+    { headers: { ...named(1)[0]?.headers, ...died(early) } },
+  ]);
+  const backend = await app.openBackend();
+  const failure = { exc_type: 'Error', exc_message: ['ill'], exc_module: 'builtins' };
+  const put = (id: string, state: (typeof stored)[number][1]) => {
+    const meta = { status: state, result: state === 'SUCCESS' ? 1 : failure, date_done: '2026-11-23T18:00:01.000000+00:00' };
+    const body = Buffer.from(JSON.stringify(meta));
+    return { id, state, body, contentType: 'application/json', contentEncoding: 'utf-8', attempt: 1 };
+  };
+  await backend.put([...stored.map(([id, state]) => put(id, state)), put('letter-0', 'SUCCESS')]);
+  await app.deadLetters().resend();
+  const kept = await backend.get([...stored.map(([id]) => id), 'letter-0']);
+  expect([...kept.keys()].toSorted()).toEqual(['failed after', 'retried', 'succeeded after', 'succeeded, nobody knows when']);
+});
+
+test('a letter in doubt whose queue is gone stays', async () => {
+  await using app = setup();
+  const origin = { queue: 'deleted', exchange: '', routing_key: 'deleted' };
+  await bury(app, [inDoubt('lost', { 'x-lovage-death': { reason: 'failed', origin } })]);
+  await expect(app.deadLetters().resend()).rejects.toThrow('Queue "deleted" does not exist');
+  expect((await app.deadLetters().list()).map(({ id }) => id)).toEqual(['lost']);
+});
+
 test('a letter that could not be sent keeps its failure', async () => {
   await using app = setup();
   const origin = { queue: 'deleted', exchange: '', routing_key: 'deleted' };

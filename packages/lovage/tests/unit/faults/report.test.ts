@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Row, withRuns } from '../../faults/harness/report.ts';
+import { type Row, unfinishedRow, withRuns } from '../../faults/harness/report.ts';
 import { brokenPromises, CROWDED_SLACK, type Scenario, type ScenarioResult } from '../../faults/harness/scenario.ts';
 
 const scenario = (id: string): Scenario => ({
@@ -51,6 +51,19 @@ test('what was not run this time keeps its line; what is no scenario any more lo
     '| Fault b | redis | 0 + 1 | 1 | 2 of 4 | 0 | 0 | – | – | 1.00 / 3.00 | 1 of 1 runs broke the promise |',
   ]);
   expect(withRuns(written, [scenario('a'), scenario('b')], [])).toBe(written);
+});
+
+test('a run of a peer that did not come to its end is told, and counts nothing', () => {
+  const context = { stack: 'bullmq', seed: 1, scale: 'short' } as const;
+  const error = new Error('Not within 30 s: a | b is busy. Ledger: /tmp/somewhere\nand more');
+  const unfinished = unfinishedRow(scenario('a'), context, error);
+  const told = 'runs did not come to an end (Not within 30 s: a / b is busy)';
+  expect(lines(withRuns(page, [scenario('a')], [unfinished]))).toEqual([
+    `| Fault a | bullmq | 1 + 0 | – | – | – | – | – | – | – | 1 of 1 ${told} |`,
+  ]);
+  expect(lines(withRuns(page, [scenario('a')], [unfinished, row('a', { ...context, violations: ['it was slow'] })]))).toEqual([
+    `| Fault a | bullmq | 2 + 0 | 0 | 2 of 4 | 0 | 0 | – | 1.00 / 3.00 | – | 1 of 2 ${told}; it was slow |`,
+  ]);
 });
 
 test('a page without the marks is refused', () => {
