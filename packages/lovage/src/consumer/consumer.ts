@@ -66,6 +66,8 @@ export interface ConsumerOptions {
   readonly capacity?: () => number;
   /** Called when messages came. */
   readonly onLoad?: () => void;
+  /** Called when a message was revoked while it was being parked: whoever looked for what is parked may not have seen it. */
+  readonly onMissed?: () => void;
 }
 
 const DEFAULT_WATCHDOG = 15;
@@ -115,10 +117,11 @@ export class Consumer implements AsyncDisposable {
   #nextLook: Promise<void> | undefined;
 
   constructor(options: ConsumerOptions) {
-    const { app, pool, hostname, clock, capacity, onLoad, revoked } = options;
+    const { app, pool, hostname, clock, capacity, onLoad, onMissed, revoked } = options;
     this.#options = options;
     this.#clock = clock ?? systemClock;
-    this.flow = new Flow({ app, pool, hostname, clock, subscription: () => this.#subscription, capacity, onLoad, revoked });
+    const subscription = (): Subscription | undefined => this.#subscription;
+    this.flow = new Flow({ app, pool, hostname, clock, subscription, capacity, onLoad, onMissed, revoked });
     this.ready = this.#ready.promise;
     this.ready.catch(() => undefined);
     this.closed = this.#run().then(

@@ -56,6 +56,8 @@ export interface FlowOptions {
   readonly capacity?: (() => number) | undefined;
   /** Called when more is in hand than before. */
   readonly onLoad?: (() => void) | undefined;
+  /** Called when a message was revoked while it was being parked. */
+  readonly onMissed?: (() => void) | undefined;
 }
 
 /** Everything a worker has in hand. */
@@ -96,7 +98,7 @@ export class Flow {
 
   constructor(options: FlowOptions) {
     this.#options = options;
-    const { app, pool, hostname, subscription } = options;
+    const { app, pool, hostname, subscription, onMissed: missed } = options;
     const clock = options.clock ?? systemClock;
     this.revoked = options.revoked ?? new Revoked({}, clock);
     const { requests, revoked } = this;
@@ -113,7 +115,7 @@ export class Flow {
       start: (entry) => this.#start(entry),
       ward: pool.alone !== undefined,
     });
-    this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed });
+    this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed, missed });
     const admit = (entry: Entry): void => this.#admission.admit(entry);
     this.#policies = new Policies(app);
     this.#returned = new Returned({

@@ -10,6 +10,7 @@ import { eventsStep } from './events.ts';
 import { gossipStep } from './gossip.ts';
 import { healthStep } from './health.ts';
 import { heartStep } from './heart.ts';
+import { parkedStep } from './parked.ts';
 import { pausesStep } from './pauses.ts';
 import { poolStep } from './pool.ts';
 import { purgeStep } from './purge.ts';
@@ -21,6 +22,7 @@ export const firstSteps: readonly Bootstep<WorkerHost>[] = [
   stateStep,
   healthStep,
   revokesStep,
+  parkedStep,
   poolStep,
   autoscaleStep,
   cleanupStep,
