@@ -320,8 +320,26 @@ function memoryWaiting(space: MemorySpace): WaitingRoom {
       space.wake(name);
       return found.map(shown);
     },
+    wake: async function* (name, isMeant) {
+      const queue = space.queues.get(name) ?? NO_QUEUE;
+      const parked = [...queue.parked];
+      for (let at = 0; at < parked.length; at += PIECE) {
+        const found = parked.slice(at, at + PIECE).filter((entry) => queue.parked.has(entry) && isMeant(entry.message));
+        for (const entry of found) {
+          queue.parked.delete(entry);
+          entry.due = 0;
+          queue.lists[priorityOf(entry.message)]?.push(entry);
+        }
+        space.unpark();
+        if (found.length > 0) space.wake(name);
+        yield found.length;
+      }
+    },
   };
 }
+
+/** Parked messages that are looked at at once. */
+const PIECE = 500;
 
 const NO_QUEUE: Queue = {
   declaration: { name: '', durable: false, arguments: {} },

@@ -207,6 +207,12 @@ export interface WaitingRoom {
     dueAt: number | undefined,
     state?: WaitingQuery['state'],
   ): Promise<readonly Waiting[]>;
+  /**
+   * Makes parked messages ready, each as it is: one whose `eta` is to come is parked again by whoever knows no more of it. Looks through
+   * a few hundred at a time, and answers after each such piece how many it woke, so that the caller sets the pace. The message that
+   * `isMeant` sees may lack its body. What is parked while it looks may be passed over.
+   */
+  wake(queue: string, isMeant: (message: Message) => boolean): AsyncIterable<number>;
 }
 
 /** A broker as the rest of Lovage sees it. Construction opens nothing: the first call connects. */

@@ -27,7 +27,15 @@ import {
   removeQueue,
 } from './sqlite/queues.ts';
 import { mend, OF_PROCESSES, SCHEMA, SOUND } from './sqlite/schema.ts';
-import { listWaiting, pausedQueues, pauseQueues, removeWaiting, rescheduleWaiting, resumeQueues } from './sqlite/waiting.ts';
+import {
+  listWaiting,
+  pausedQueues,
+  pauseQueues,
+  removeWaiting,
+  rescheduleWaiting,
+  resumeQueues,
+  wakeWaiting,
+} from './sqlite/waiting.ts';
 import type { QueueEntry, QueueStore } from './store.ts';
 import { virtualBroker } from './virtual.ts';
 
@@ -84,6 +92,7 @@ function sqliteStore(file: SqliteFile, policy: DeadLetterPolicy, lease: number):
       remove: (queue, ids) => file.write((db) => removeWaiting(db, queue, ids)),
       reschedule: (queue, ids, at, state = 'all') =>
         file.write((db) => rescheduleWaiting(db, queue, { ids, state }, { at, now: systemClock.now() })),
+      wake: (queue, isMeant) => wakeWaiting(file, queue, isMeant),
     },
     leaseRenewed: () => keeper?.renewed,
     watchLoop: (view) => keeperOf().watchLoop(view),

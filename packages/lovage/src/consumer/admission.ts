@@ -26,6 +26,8 @@ export interface AdmissionOptions {
   readonly run: (entry: Entry) => void;
   /** Called when a wait is over. */
   readonly changed: () => void;
+  /** Called when one was revoked while it was being parked. */
+  readonly missed?: (() => void) | undefined;
 }
 
 /** The gates with their timers. */
@@ -153,7 +155,12 @@ export class Admission implements Disposable {
   #park(entry: Entry, until: number): void {
     this.#options.requests.delete(entry);
     entry.state = 'done';
-    if (entry.delivery !== undefined) this.#options.ends.park(entry.delivery, until);
+    if (entry.delivery === undefined) return;
+    const { ends, revoked, missed } = this.#options;
+    const { request } = entry;
+    ends.park(entry.delivery, until, () => {
+      if (revoked.matches(request)) missed?.();
+    });
   }
 
   #giveBack(entry: Entry): void {

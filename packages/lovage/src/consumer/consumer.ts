@@ -67,6 +67,8 @@ export interface ConsumerOptions {
   /** Called when messages came. */
   readonly onLoad?: () => void;
   readonly watch?: TaskWatch;
+  /** Called when a message was revoked while it was being parked: whoever looked for what is parked may not have seen it. */
+  readonly onMissed?: () => void;
 }
 
 const DEFAULT_WATCHDOG = 15;
@@ -116,20 +118,11 @@ export class Consumer implements AsyncDisposable {
   #nextLook: Promise<void> | undefined;
 
   constructor(options: ConsumerOptions) {
-    const { app, pool, hostname, clock, capacity, onLoad, revoked, watch } = options;
+    const { app, pool, hostname, clock, capacity, onLoad, onMissed, revoked, watch } = options;
     this.#options = options;
     this.#clock = clock ?? systemClock;
-    this.flow = new Flow({
-      app,
-      pool,
-      hostname,
-      clock,
-      subscription: () => this.#subscription,
-      capacity,
-      onLoad,
-      revoked,
-      watch,
-    });
+    const subscription = (): Subscription | undefined => this.#subscription;
+    this.flow = new Flow({ app, pool, hostname, clock, subscription, capacity, onLoad, onMissed, revoked, watch });
     this.ready = this.#ready.promise;
     this.ready.catch(() => undefined);
     this.closed = this.#run().then(

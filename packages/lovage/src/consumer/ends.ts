@@ -144,8 +144,8 @@ export class Ends {
   }
 
   /** Waits in the broker until then. */
-  park(delivery: Delivery, until: number): void {
-    this.#commit({ settlement: { verdict: 'park', delivery, until }, results: [], next: [] });
+  park(delivery: Delivery, until: number, parked?: () => void): void {
+    this.#commit({ settlement: { verdict: 'park', delivery, until }, results: [], next: [] }, parked);
   }
 
   /** Early acked and never ended: its record says so. */

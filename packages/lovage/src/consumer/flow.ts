@@ -64,6 +64,8 @@ export interface FlowOptions {
   /** Called when more is in hand than before. */
   readonly onLoad?: (() => void) | undefined;
   readonly watch?: TaskWatch | undefined;
+  /** Called when a message was revoked while it was being parked. */
+  readonly onMissed?: (() => void) | undefined;
 }
 
 /** Everything a worker has in hand. */
@@ -104,7 +106,7 @@ export class Flow {
 
   constructor(options: FlowOptions) {
     this.#options = options;
-    const { app, pool, hostname, subscription } = options;
+    const { app, pool, hostname, subscription, onMissed: missed } = options;
     const clock = options.clock ?? systemClock;
     this.revoked = options.revoked ?? new Revoked({}, clock);
     const { requests, revoked } = this;
@@ -121,7 +123,7 @@ export class Flow {
       start: (entry) => this.#start(entry),
       ward: pool.alone !== undefined,
     });
-    this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed });
+    this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed, missed });
     const admit = (entry: Entry): void => this.#admission.admit(entry);
     this.#policies = new Policies(app);
     this.#returned = new Returned({

@@ -15,4 +15,4 @@ export type {
   WorkerApp,
 } from './port.ts';
 export type { Entry, EntryState, Requests } from './request.ts';
-export { Revoked, type RevokedLimits, type RevokedStamp, stampsOf } from './revoked.ts';
+export { type Kept, Revoked, type RevokedLimits, type RevokedStamp, stampsOf } from './revoked.ts';

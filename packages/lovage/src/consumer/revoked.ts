@@ -6,11 +6,11 @@ import { type Clock, systemClock } from '../util/index.ts';
 export interface RevokedLimits {
   /** Celery's CELERY_WORKER_REVOKES_MAX. */
   readonly max: number;
-  /** Seconds; Celery's CELERY_WORKER_REVOKE_EXPIRES. */
+  /** Seconds. Celery's CELERY_WORKER_REVOKE_EXPIRES is three hours: whatever is due later runs there. */
   readonly seconds: number;
 }
 
-const DEFAULTS: RevokedLimits = { max: 50_000, seconds: 10_800 };
+const DEFAULTS: RevokedLimits = { max: 50_000, seconds: 30 * 86_400 };
 
 /** A revoke by stamp: tasks whose stamp `header` has this value. */
 export interface RevokedStamp {
@@ -18,44 +18,66 @@ export interface RevokedStamp {
   readonly value: string;
 }
 
+/** What a revoke goes by. */
+export type Revocable = Pick<TaskRequest, 'stampedHeaders' | 'stamps'> & { readonly id: string | undefined };
+
+/** How one is kept. */
+export interface Keeping {
+  /** Epoch seconds. @default now and the lifetime */
+  readonly until?: number;
+  /** Said to this worker and not to all: it is for nobody else to know. @default false */
+  readonly own?: boolean;
+}
+
+/** One that still counts. */
+export interface Kept {
+  readonly until: number;
+  readonly own: boolean;
+}
+
 /** Texts that are forgotten after their time. */
 class Expiring {
-  readonly #until = new Map<string, number>();
-  readonly #max: () => number;
+  readonly #kept = new Map<string, Kept>();
+  readonly #limits: RevokedLimits;
   readonly #clock: Clock;
 
-  constructor(max: () => number, clock: Clock) {
-    this.#max = max;
+  constructor(limits: RevokedLimits, clock: Clock) {
+    this.#limits = limits;
     this.#clock = clock;
   }
 
   get size(): number {
-    return this.#until.size;
+    return this.#kept.size;
   }
 
   has(text: string): boolean {
-    const until = this.#until.get(text);
-    if (until === undefined) return false;
-    if (until > this.#clock.now()) return true;
-    this.#until.delete(text);
-    return false;
+    return this.#find(text) !== undefined;
   }
 
-  add(text: string, until: number): void {
-    this.#until.delete(text);
-    this.#until.set(text, until);
-    if (this.#until.size <= this.#max()) return;
-    for (const oldest of this.#until.keys()) {
-      this.#until.delete(oldest);
-      break;
+  /** Answers whether it is news. What is known counts as long and as widely as the most that was said of it. */
+  add(text: string, { until = this.#clock.now() + this.#limits.seconds, own = false }: Keeping): boolean {
+    const known = this.#find(text);
+    this.#kept.delete(text);
+    this.#kept.set(text, known === undefined ? { until, own } : { until: Math.max(until, known.until), own: own && known.own });
+    if (this.#kept.size > this.#limits.max) {
+      const [oldest = text] = this.#kept.keys();
+      this.#kept.delete(oldest);
     }
+    return known === undefined;
   }
 
-  /** What still counts, with the time until which it does. */
-  entries(): readonly (readonly [string, number])[] {
+  /** What still counts, the oldest first. */
+  entries(): readonly (readonly [string, Kept])[] {
     const now = this.#clock.now();
-    for (const [text, until] of this.#until) if (until <= now) this.#until.delete(text);
-    return [...this.#until];
+    for (const [text, { until }] of this.#kept) if (until <= now) this.#kept.delete(text);
+    return [...this.#kept];
+  }
+
+  #find(text: string): Kept | undefined {
+    const kept = this.#kept.get(text);
+    if (kept === undefined || kept.until > this.#clock.now()) return kept;
+    this.#kept.delete(text);
+    return undefined;
   }
 }
 
@@ -64,16 +86,13 @@ const stampKey = ({ header, value }: RevokedStamp): string => JSON.stringify([he
 /** The revokes that a worker knows of. */
 export class Revoked {
   readonly limits: RevokedLimits;
-  readonly #clock: Clock;
   readonly #ids: Expiring;
   readonly #stamps: Expiring;
 
   constructor(limits: Partial<RevokedLimits> = {}, clock: Clock = systemClock) {
     this.limits = { ...DEFAULTS, ...limits };
-    this.#clock = clock;
-    const max = (): number => this.limits.max;
-    this.#ids = new Expiring(max, clock);
-    this.#stamps = new Expiring(max, clock);
+    this.#ids = new Expiring(this.limits, clock);
+    this.#stamps = new Expiring(this.limits, clock);
   }
 
   get size(): number {
@@ -84,20 +103,25 @@ export class Revoked {
     return this.#ids.has(id);
   }
 
-  /** `until`: epoch seconds. @default now and the lifetime */
-  add(id: string, until: number = this.#clock.now() + this.limits.seconds): void {
-    this.#ids.add(id, until);
+  hasStamp(stamp: RevokedStamp): boolean {
+    return this.#stamps.has(stampKey(stamp));
   }
 
-  addStamp(stamp: RevokedStamp, until: number = this.#clock.now() + this.limits.seconds): void {
-    this.#stamps.add(stampKey(stamp), until);
+  /** Answers whether it is news. */
+  add(id: string, keeping: Keeping = {}): boolean {
+    return this.#ids.add(id, keeping);
+  }
+
+  /** Answers whether it is news. */
+  addStamp(stamp: RevokedStamp, keeping: Keeping = {}): boolean {
+    return this.#stamps.add(stampKey(stamp), keeping);
   }
 
   /** Must this not run: by its id, or by any of its stamps? */
-  matches(request: TaskRequest): boolean {
-    if (this.#ids.has(request.id)) return true;
-    if (this.#stamps.size === 0 || request.stampedHeaders === undefined) return false;
-    return stampsOf(request).some((stamp) => this.#stamps.has(stampKey(stamp)));
+  matches(task: Revocable): boolean {
+    if (task.id !== undefined && this.#ids.has(task.id)) return true;
+    if (this.#stamps.size === 0 || task.stampedHeaders === undefined) return false;
+    return stampsOf(task).some((stamp) => this.hasStamp(stamp));
   }
 
   /** Ids, the oldest first. */
@@ -105,21 +129,29 @@ export class Revoked {
     return this.#ids.entries().map(([id]) => id);
   }
 
-  /** Ids and the times until which they count. */
-  idEntries(): readonly (readonly [string, number])[] {
+  /** Those of them that other workers may know. */
+  sharedIds(): readonly string[] {
+    return this.#ids.entries().flatMap(([id, { own }]) => (own ? [] : [id]));
+  }
+
+  sharedStamps(): readonly RevokedStamp[] {
+    return this.stampEntries().flatMap(([stamp, { own }]) => (own ? [] : [stamp]));
+  }
+
+  idEntries(): readonly (readonly [string, Kept])[] {
     return this.#ids.entries();
   }
 
-  stampEntries(): readonly (readonly [RevokedStamp, number])[] {
-    return this.#stamps.entries().map(([key, until]) => {
+  stampEntries(): readonly (readonly [RevokedStamp, Kept])[] {
+    return this.#stamps.entries().map(([key, kept]) => {
       const [header = '', value = ''] = JSON.parse(key) as readonly string[];
-      return [{ header, value }, until];
+      return [{ header, value }, kept];
     });
   }
 }
 
-/** The stamps of a request, each value by itself, as texts: a command line knows no others. */
-export function stampsOf({ stampedHeaders = [], stamps }: TaskRequest): readonly RevokedStamp[] {
+/** The stamps of a task, each value by itself, as texts: a command line knows no others. */
+export function stampsOf({ stampedHeaders = [], stamps }: Pick<Revocable, 'stampedHeaders' | 'stamps'>): readonly RevokedStamp[] {
   return stampedHeaders.flatMap((header) => {
     const value = Object.hasOwn(stamps, header) ? stamps[header] : undefined;
     const values = Array.isArray(value) ? value : value === undefined ? [] : [value];

@@ -68,7 +68,7 @@ export { parseResultTuple, type ResultNode, type ResultTuple, resultTuple } from
 export { argsRepr, kwargsRepr, listRepr, REPR_MAX_LENGTH, type SafereprOptions, saferepr } from './saferepr.ts';
 export type * from './signature.ts';
 export { chainSignatures, parseBody, parseSignature } from './task-body.ts';
-export { forwardedHeaders, taskIdOf, taskNameOf } from './task-headers.ts';
+export { forwardedHeaders, revocableOf, taskIdOf, taskNameOf } from './task-headers.ts';
 export { EMPTY_EMBED, writeProtocol1, writeTaskBody, writeTaskHeaders } from './task-message.ts';
 export {
   DateTime,

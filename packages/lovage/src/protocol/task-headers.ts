@@ -119,6 +119,13 @@ export function taskNameOf(headers: unknown): string | undefined {
   return typeof name === 'string' && name !== '' ? name : undefined;
 }
 
+/** What a revoke goes by, of headers that nobody has checked. */
+export function revocableOf(headers: Wire): Pick<TaskHeaders, 'stampedHeaders' | 'stamps'> & { readonly id: string | undefined } {
+  const listed = own(headers, 'stamped_headers');
+  const stampedHeaders = Array.isArray(listed) ? stampNames(headers) : undefined;
+  return { id: taskIdOf(headers), stampedHeaders, stamps: stampsOf(headers, stampedHeaders) };
+}
+
 /** Headers of protocol 2, or the body of protocol 1, as a record. Throws InvalidTaskError. */
 export function parseTaskHeaders(wire: Wire): TaskHeaders {
   const id = requiredText(wire, 'id');

@@ -4,12 +4,14 @@ import type { SqliteAccess } from './sqlite-groups.ts';
 
 export const REVOKE_SCHEMA: string = `
 CREATE TABLE IF NOT EXISTS lovage_revokes (
-  scope TEXT NOT NULL, text TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (scope, text)) WITHOUT ROWID;`;
+  scope TEXT NOT NULL, text TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (scope, text)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS lovage_revokes_until ON lovage_revokes (until, scope);`;
 
 const ADD = 'INSERT OR REPLACE INTO lovage_revokes VALUES (?, ?, ?)';
 const TRIM = 'DELETE FROM lovage_revokes WHERE until <= ?';
+// The plus keeps the planner from the primary key: it would sort the whole scope at each revoke.
 const OLDEST = `DELETE FROM lovage_revokes WHERE scope = :scope AND text IN (
-  SELECT text FROM lovage_revokes WHERE scope = :scope ORDER BY until DESC LIMIT -1 OFFSET :max)`;
+  SELECT text FROM lovage_revokes WHERE +scope = :scope ORDER BY until DESC LIMIT -1 OFFSET :max)`;
 const LOAD = 'SELECT text, until FROM lovage_revokes WHERE scope = ? AND until > ? ORDER BY until';
 
 export function sqliteRevokes(file: SqliteAccess): RevokeStore {

@@ -136,6 +136,8 @@ export interface WorkerHost {
   readonly revoked: Revoked;
   /** Set by the step that keeps a state file: what it keeps has changed. */
   stateChanged: (() => void) | undefined;
+  /** Set by the step that looks for revoked tasks among what is parked in the broker: there is more to look for. */
+  wakeParked: (() => void) | undefined;
   /** Samples of memory that `inspect memsample` took. */
   readonly memorySamples: string[];
   /** Milliseconds (performance.now()) at which it was made. */

@@ -233,6 +233,7 @@ export class Worker implements AsyncDisposable {
       events: undefined,
       revoked: new Revoked({ max: settings.workerRevokesMax, seconds: settings.workerRevokeExpires }),
       stateChanged: undefined,
+      wakeParked: undefined,
       memorySamples: [],
       startedAt: performance.now(),
       started: this.#started.promise,

@@ -83,7 +83,10 @@ export class Control {
     return byNode(await this.ask('ping', {}, options, true));
   }
 
-  /** These tasks shall not run any more; workers that start later know it too, where the result store keeps revokes (docs/backends.md). */
+  /**
+   * These tasks shall not run any more; workers that start later know it too, where the result store keeps revokes (docs/backends.md). It
+   * counts for the seconds of the setting workerRevokeExpires. With `destination` or `pattern` it counts for those workers alone.
+   */
   async revoke(ids: string | readonly string[], options: RevokeTaskOptions = {}): Promise<ByNode<Ok>> {
     const { terminate = false, killSignal = 'SIGTERM' } = options;
     const list = typeof ids === 'string' ? [ids] : ids;
@@ -97,7 +100,7 @@ export class Control {
     return this.revoke(ids, { ...options, terminate: true });
   }
 
-  /** Every task that has one of these stamps. */
+  /** Every task that has one of these stamps, also those that are sent later, as `revoke` does by id. */
   async revokeByStampedHeaders(stamps: StampQuery, options: RevokeTaskOptions = {}): Promise<ByNode<Ok>> {
     const { terminate = false, killSignal = 'SIGTERM' } = options;
     const command = revokeByStampsCommand(stamps, { terminate: terminate && killSignal });

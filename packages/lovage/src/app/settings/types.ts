@@ -795,8 +795,8 @@ export interface Settings {
    */
   readonly workerRevokesMax: number;
   /**
-   * Seconds that a revoke counts.
-   * @default 10800
+   * Seconds that a revoke counts, in the worker and in the result store; on RabbitMQ a task that is due later runs all the same. In Celery three hours (the environment variable CELERY_WORKER_REVOKE_EXPIRES).
+   * @default 2592000
    */
   readonly workerRevokeExpires: number;
   /**

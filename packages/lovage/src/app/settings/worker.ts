@@ -179,10 +179,11 @@ export const workerSettings: SettingRows = {
   },
   workerRevokeExpires: {
     kind: 'seconds',
-    default: 10_800,
+    default: 2_592_000,
     min: 1,
     celery: null,
-    about: 'Seconds that a revoke counts.',
+    about:
+      'Seconds that a revoke counts, in the worker and in the result store; on RabbitMQ a task that is due later runs all the same. In Celery three hours (the environment variable CELERY_WORKER_REVOKE_EXPIRES).',
   },
   workerSoftShutdownTimeout: {
     kind: 'seconds',

@@ -79,6 +79,19 @@ export function createWaitingRoom(context: RedisContext): WaitingRoom {
     return found;
   }
 
+  /** Texts of the parked set in pieces, also while it changes: what is there all the time is met, now and then twice. */
+  async function* parkedPieces(queue: string): AsyncGenerator<readonly string[]> {
+    let cursor = '0';
+    do {
+      const [next, pairs] = await ask<readonly [string, readonly string[]]>(
+        line.call('ZSCAN', [keys.parked(queue), cursor, 'COUNT', PIECE]),
+      );
+      // Flat in RESP2, in pairs in RESP3.
+      yield pairs.flat().filter((_, index) => index % 2 === 0);
+      cursor = String(next);
+    } while (cursor !== '0');
+  }
+
   /** Deletes (`gone`), or puts others in their place; answers for each whether it was still there. */
   async function replace(
     queue: string,
@@ -116,6 +129,14 @@ export function createWaitingRoom(context: RedisContext): WaitingRoom {
       return found
         .filter((_, index) => there[index])
         .map(({ raw }): Waiting => waitingOf(readEnvelope(rescheduledEnvelope(raw, dueAt), queue).message, later));
+    },
+    wake: async function* (queue, isMeant) {
+      for await (const texts of parkedPieces(queue)) {
+        const all = texts.map((raw): Found => ({ raw, message: readEnvelope(raw, queue).message, dueAt: undefined }));
+        const meant = all.filter(({ message }) => isMeant(message));
+        const there = await replace(queue, meant, undefined, (raw) => raw);
+        yield there.filter(Boolean).length;
+      }
     },
   };
 }

@@ -1,7 +1,7 @@
 // A look into the queues of the file, and a hand in them: list, delete and reschedule what no worker has, and the marks of paused queues.
-// All functions run inside a piece of work on the file.
-import type { SqliteConnection } from '../../util/index.ts';
-import type { Waiting, WaitingQuery } from '../seam.ts';
+// Functions that get a connection run inside a piece of work on the file.
+import type { SqliteConnection, SqliteFile } from '../../util/index.ts';
+import type { Message, Waiting, WaitingQuery } from '../seam.ts';
 import { taskIdOf, waitingOf, withEta } from '../waiting.ts';
 import { readEnvelope, writeEnvelope } from './envelope.ts';
 import { findQueue } from './queues.ts';
@@ -91,6 +91,44 @@ export function rescheduleWaiting(
   // Whoever wakes for a parked message sets its alarm.
   if (changed.length > 0) wakeOne(db, queue);
   return changed;
+}
+
+/** Parked messages that are looked at at once, so that others get their turn at the file. */
+const PIECE = 500;
+const NEXT = `SELECT p.due, p.id, m.envelope FROM lovage_parked AS p JOIN lovage_messages AS m ON m.id = p.id
+  WHERE (p.due, p.id) > (?, ?) AND p.queue = ? ORDER BY p.due, p.id LIMIT ${PIECE}`;
+
+/** Makes those ready that are meant, as they are. Bodies are not read. */
+export async function* wakeWaiting(
+  file: SqliteFile,
+  name: string,
+  isMeant: (message: Message) => boolean,
+): AsyncGenerator<number> {
+  let [due, last] = [0, 0];
+  for (;;) {
+    const rows = await file.read((db) => {
+      const queue = findQueue(db, name);
+      return queue === undefined ? [] : db.statement(NEXT).all(due, last, queue.id);
+    });
+    const ids = rows.filter((row) => isMeant(readEnvelope(row.envelope, null, name))).map((row) => Number(row.id));
+    yield ids.length === 0 ? 0 : await file.write((db) => unpark(db, name, ids));
+    const end = rows.at(-1);
+    if (end === undefined || rows.length < PIECE) return;
+    [due, last] = [Number(end.due), Number(end.id)];
+  }
+}
+
+/** What was started before keeps its count. */
+function unpark(db: SqliteConnection, queue: string, ids: readonly number[]): number {
+  const list = JSON.stringify(ids);
+  const moved = db
+    .statement(
+      'INSERT INTO lovage_ready SELECT queue, rank, id, attempts, 0 FROM lovage_parked WHERE id IN (SELECT value FROM json_each(?))',
+    )
+    .run(list);
+  db.statement('DELETE FROM lovage_parked WHERE id IN (SELECT value FROM json_each(?))').run(list);
+  if (Number(moved.changes) > 0) wakeOne(db, queue);
+  return Number(moved.changes);
 }
 
 export function pauseQueues(db: SqliteConnection, queues: readonly string[]): void {

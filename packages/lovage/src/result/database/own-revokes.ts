@@ -40,11 +40,14 @@ export function ownRevokes(connect: () => Promise<Connection>, table: string): R
         await sql`insert into ${place} (id, scope, subject, until_ms) values ${sql.join(rows)} ${again}`.execute(db);
       }
       await sql`delete from ${place} where until_ms <= ${now}`.execute(db);
-      const oldest = await sql<{ readonly until_ms: number | string }>`select until_ms from ${place} where scope = ${scope}
-        order by until_ms desc limit 1 offset ${sql.lit(max)}`.execute(db);
+      const oldest = await sql<{ readonly id: string; readonly until_ms: number | string }>`select id, until_ms from ${place}
+        where scope = ${scope} order by until_ms desc, id desc limit 1 offset ${sql.lit(max)}`.execute(db);
       const [limit] = oldest.rows;
-      if (limit !== undefined)
-        await sql`delete from ${place} where scope = ${scope} and until_ms <= ${Number(limit.until_ms)}`.execute(db);
+      if (limit === undefined) return;
+      // Those of one command have one time.
+      const last = Number(limit.until_ms);
+      await sql`delete from ${place} where scope = ${scope}
+        and (until_ms < ${last} or (until_ms = ${last} and id <= ${limit.id}))`.execute(db);
     },
     load: async (scope) => {
       const { sql, db } = await connect();

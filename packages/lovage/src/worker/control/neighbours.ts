@@ -3,7 +3,8 @@ import { randomInt } from 'node:crypto';
 import { type ControlRequest, isRecord } from '../../protocol/index.ts';
 import { logger } from '../../util/index.ts';
 import type { WorkerHost } from '../host.ts';
-import { helloRevoked } from './commands/hello.ts';
+import { revokesTold, tellRevokes } from './commands/hello.ts';
+import { learnRevokes } from './revokes.ts';
 
 const log = logger('worker', 'control');
 /** Seconds that a round trip gets. */
@@ -49,7 +50,7 @@ export function takenName(hostname: string): string {
 export async function mingle(host: WorkerHost, signal: AbortSignal): Promise<void> {
   const { control } = host.parts;
   log.info('mingle: searching for neighbors');
-  const args = { from_node: host.hostname, revoked: helloRevoked(host.revoked.ids()) };
+  const args = { from_node: host.hostname, ...tellRevokes(host.revoked) };
   const replies = await control.ask('hello', args, { timeout: ROUND_TRIP, signal });
   const neighbours = replies.filter(({ value, node }) => node !== host.hostname && isRecord(value));
   if (neighbours.length === 0) {
@@ -60,10 +61,7 @@ export async function mingle(host: WorkerHost, signal: AbortSignal): Promise<voi
   for (const { value } of neighbours) {
     if (!isRecord(value)) continue;
     if (typeof value.clock === 'number') control.clock.adjust(value.clock);
-    // Their times are those of clocks of their own, so an id counts from now on.
-    const ids = isRecord(value.revoked) ? Object.keys(value.revoked) : [];
-    for (const id of ids) if (!host.revoked.has(id)) host.revoked.add(id);
+    learnRevokes(host, revokesTold(value));
   }
-  host.consumer?.flow.revokeWaiting();
   log.info('mingle: sync complete');
 }

@@ -141,7 +141,8 @@ export class ControlNode implements AsyncDisposable {
     using limit = deadline(COMMAND_TIMEOUT, late, this.#end.signal);
     const { signal } = limit;
     const actions: (() => void)[] = [];
-    const context = { host, port, signal, afterwards: (action: () => void) => void actions.push(action) };
+    const isForAll = request.destination === undefined && request.pattern === undefined;
+    const context = { host, port, isForAll, signal, afterwards: (action: () => void) => void actions.push(action) };
     try {
       const value = await orAborted(dispatch(request, context), signal).catch(errorReply);
       if (request.reply !== undefined) await this.#reply(request.reply, value);

@@ -1,7 +1,7 @@
-// Revokes that outlive this worker: kept in the result store, where workers that start later find them, and read from there at the start
-// and whenever the line for commands comes back.
-import type { Revoked, RevokedStamp } from '../../consumer/index.ts';
-import { parseRevoke, type RevokeStore, revokeText } from '../../result/index.ts';
+// What is revoked, from wherever a worker learns it: a command, another worker, or the result store, which keeps it for workers that start
+// later and is read at the start and whenever the line for commands comes back.
+import type { RevokedStamp } from '../../consumer/index.ts';
+import { parseRevoke, type RevokeStore, revokeText, type StoredRevoke } from '../../result/index.ts';
 import { logger, orAborted, reasonOf, ShutdownError } from '../../util/index.ts';
 import type { WorkerHost } from '../host.ts';
 import type { CommandContext } from './seam.ts';
@@ -20,14 +20,29 @@ function storeOf({ parts }: WorkerHost): RevokeStore | undefined {
   return parts.app.backend?.revokes;
 }
 
-/** Writes them down, where there is a place; the command does not wait for it. */
-export function keepRevokes({ host, port }: CommandContext, { ids = [], stamps = [] }: Revokes): void {
-  host.stateChanged?.();
+/** What a command revokes. Where it was said to this worker and not to all, it stays here. What waits here is the caller's. */
+export function heedRevokes({ host, port, isForAll }: CommandContext, { ids = [], stamps = [] }: Revokes): void {
+  const keeping = { own: !isForAll };
+  for (const id of ids) host.revoked.add(id, keeping);
+  for (const stamp of stamps) host.revoked.addStamp(stamp, keeping);
+  changed(host);
+  if (!isForAll) return;
+  // The command does not wait for it.
   const texts = [...ids.map((id) => revokeText({ id })), ...stamps.map((stamp) => revokeText({ stamp }))];
   const { max, seconds } = host.revoked.limits;
   storeOf(host)
     ?.add(port.settings.controlExchange, texts, { expires: seconds, max })
     .catch((error: unknown) => log.warning('Revokes could not be kept for other workers: {error}', { error: String(error) }));
+}
+
+/** What another worker knows. Its times are those of a clock of its own, so a revoke counts from now on. */
+export function learnRevokes(host: WorkerHost, { ids = [], stamps = [] }: Revokes): void {
+  const { revoked } = host;
+  const newIds = ids.filter((id) => !revoked.has(id));
+  const newStamps = stamps.filter((stamp) => !revoked.hasStamp(stamp));
+  for (const id of newIds) revoked.add(id);
+  for (const stamp of newStamps) revoked.addStamp(stamp);
+  if (newIds.length + newStamps.length > 0) learned(host);
 }
 
 /** Adds what the store knows. */
@@ -37,8 +52,8 @@ export async function loadRevokes(host: WorkerHost, signal: AbortSignal = AbortS
   try {
     const scope = host.parts.control.settings.controlExchange;
     const stored = await orAborted(store.load(scope), signal);
-    for (const { text, until } of stored) addRevoke(host.revoked, text, until);
-    if (stored.length > 0) host.consumer?.flow.revokeWaiting();
+    const news = stored.filter((revoke) => addStored(host, revoke));
+    if (news.length > 0) learned(host);
   } catch (error) {
     // A stop during the start: nobody needs them any more.
     if (error instanceof ShutdownError) return;
@@ -49,9 +64,19 @@ export async function loadRevokes(host: WorkerHost, signal: AbortSignal = AbortS
   }
 }
 
-function addRevoke(revoked: Revoked, text: string, until: number): void {
+/** Answers whether it is news. */
+function addStored({ revoked }: WorkerHost, { text, until }: StoredRevoke): boolean {
   const revoke = parseRevoke(text);
-  if (revoke === undefined) return;
-  if ('id' in revoke) revoked.add(revoke.id, until);
-  else revoked.addStamp(revoke.stamp, until);
+  if (revoke === undefined) return false;
+  return 'id' in revoke ? revoked.add(revoke.id, { until }) : revoked.addStamp(revoke.stamp, { until });
+}
+
+function learned(host: WorkerHost): void {
+  host.consumer?.flow.revokeWaiting();
+  changed(host);
+}
+
+function changed(host: WorkerHost): void {
+  host.stateChanged?.();
+  host.wakeParked?.();
 }

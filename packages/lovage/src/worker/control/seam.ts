@@ -8,6 +8,8 @@ import type { ControlPort } from './port.ts';
 export interface CommandContext {
   readonly host: WorkerHost;
   readonly port: ControlPort;
+  /** Was it said to all workers, and not to some by their names? */
+  readonly isForAll: boolean;
   /** Aborts when the command has had its time, or the worker ends. */
   readonly signal: AbortSignal;
   /** To be done once the answer is on its way. */

@@ -25,6 +25,7 @@ export const consumerStep: Bootstep<WorkerHost> = {
       capacity: () => host.autoscaler?.capacity ?? 0,
       onLoad: () =>
         void host.autoscaler?.scale().catch((error: unknown) => log.error('The pool could not be resized: {error}', { error })),
+      onMissed: () => host.wakeParked?.(),
       ...(watchdog === undefined ? {} : { watchdog }),
       ...(line === undefined ? {} : { line }),
       ...(host.tasks === undefined ? {} : { watch: host.tasks }),

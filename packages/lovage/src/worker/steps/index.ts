@@ -11,6 +11,7 @@ import { gossipStep } from './gossip.ts';
 import { healthStep } from './health.ts';
 import { heartStep } from './heart.ts';
 import { loopStep } from './loop.ts';
+import { parkedStep } from './parked.ts';
 import { pausesStep } from './pauses.ts';
 import { poolStep } from './pool.ts';
 import { purgeStep } from './purge.ts';
@@ -22,6 +23,7 @@ export const firstSteps: readonly Bootstep<WorkerHost>[] = [
   stateStep,
   healthStep,
   revokesStep,
+  parkedStep,
   poolStep,
   loopStep,
   autoscaleStep,

@@ -1,6 +1,7 @@
 // The step that keeps a state file: what is revoked and the logical clock, over restarts. For brokers whose result store keeps no revokes.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Kept } from '../../consumer/index.ts';
 import { isRecord } from '../../protocol/index.ts';
 import { after, ConfigurationError, logger, type Timer } from '../../util/index.ts';
 import type { Bootstep } from '../bootsteps.ts';
@@ -13,8 +14,8 @@ const VERSION = 1;
 const SOON = 1;
 
 interface State {
-  readonly ids: readonly (readonly [string, number])[];
-  readonly stamps: readonly (readonly [header: string, value: string, until: number])[];
+  readonly ids: readonly (readonly [id: string, until: number, own: boolean])[];
+  readonly stamps: readonly (readonly [header: string, value: string, until: number, own: boolean])[];
   readonly clock: number;
 }
 
@@ -34,25 +35,30 @@ function read(path: string): State | undefined {
     value = undefined;
   }
   const pairs = (list: unknown, length: number): readonly (readonly unknown[])[] =>
-    Array.isArray(list) ? list.filter((item): item is unknown[] => Array.isArray(item) && item.length === length) : [];
+    Array.isArray(list) ? list.filter((item): item is unknown[] => Array.isArray(item) && item.length >= length) : [];
   if (!isRecord(value) || value.version !== VERSION) {
     throw new ConfigurationError(
       `'${path}' is no state file of this version of Lovage, and is not written over. Name another one (--statedb, setting workerStateDb); Celery's state files cannot be read.`,
     );
   }
   return {
-    ids: pairs(value.ids, 2).map(([id, until]) => [String(id), Number(until)] as const),
-    stamps: pairs(value.stamps, 3).map(([header, stamp, until]) => [String(header), String(stamp), Number(until)] as const),
+    ids: pairs(value.ids, 2).map(([id, until, own]) => [String(id), Number(until), own === true] as const),
+    stamps: pairs(value.stamps, 3).map(
+      ([header, stamp, until, own]) => [String(header), String(stamp), Number(until), own === true] as const,
+    ),
     clock: Number(value.clock) || 0,
   };
 }
+
+/** The mark of what is for this worker alone stands where it is needed only. */
+const marks = ({ until, own }: Kept): readonly unknown[] => (own ? [until, true] : [until]);
 
 /** Whole or not at all: a worker that dies meanwhile leaves the old one. */
 function write(path: string, { revoked, parts }: WorkerHost): void {
   const state = {
     version: VERSION,
-    ids: revoked.idEntries(),
-    stamps: revoked.stampEntries().map(([{ header, value }, until]) => [header, value, until]),
+    ids: revoked.idEntries().map(([id, kept]) => [id, ...marks(kept)]),
+    stamps: revoked.stampEntries().map(([{ header, value }, kept]) => [header, value, ...marks(kept)]),
     clock: parts.control.clock.value,
   };
   writeFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
@@ -65,8 +71,8 @@ export const stateStep: Bootstep<WorkerHost> = {
   start: async (host) => {
     const path = nodeFormat(host.options.stateDb ?? '', host.hostname);
     const state = read(path);
-    for (const [id, until] of state?.ids ?? []) host.revoked.add(id, until);
-    for (const [header, value, until] of state?.stamps ?? []) host.revoked.addStamp({ header, value }, until);
+    for (const [id, until, own] of state?.ids ?? []) host.revoked.add(id, { until, own });
+    for (const [header, value, until, own] of state?.stamps ?? []) host.revoked.addStamp({ header, value }, { until, own });
     if (state !== undefined) host.parts.control.clock.adjust(state.clock);
     // What nobody may write to is told now and not when something was revoked.
     try {

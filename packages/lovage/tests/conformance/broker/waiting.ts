@@ -1,6 +1,6 @@
 // What lies in a queue and no worker has: looked at by id, deleted, run now, put off; and queues that are paused.
 import { expect, test, vi } from 'vitest';
-import type { Broker, Waiting } from '../../../src/broker/index.ts';
+import type { Broker, Message, Waiting } from '../../../src/broker/index.ts';
 import { freshQueue, freshQueues, message, now, publish, read, SOON, text, unique } from './harness.ts';
 import type { Suite } from './suite.ts';
 
@@ -78,6 +78,53 @@ export function describeWaiting({ setup, traits }: Suite): void {
       expect(text(last)).toBe('a');
       expect(Date.parse(String(last.headers.eta)) / 1000).toBeCloseTo(until, 1);
       await reader.ack(...first, last);
+    });
+
+    test('what is parked and meant is made ready as it is, a piece at a time', async () => {
+      await using harness = await setup();
+      await using broker = await harness.open();
+      const queue = await filled(broker);
+      const room = broker.waiting!;
+      const seen: unknown[] = [];
+      const wake = async (name: string, id: string): Promise<readonly number[]> => {
+        const pieces: number[] = [];
+        const isMeant = ({ headers }: Message): boolean => seen.push(headers.id) > 0 && headers.id === id;
+        for await (const woken of room.wake(name, isMeant)) pieces.push(woken);
+        return pieces;
+      };
+      expect(await wake(unique('unknown'), 'id-p')).not.toContain(1);
+      expect(await wake(queue, 'id-a')).not.toContain(1);
+      expect(seen).toEqual(['id-p']);
+      expect(await broker.count(queue)).toMatchObject({ ready: 2, parked: 1 });
+      await using reader = await read(broker, queue);
+      await reader.ack(...(await reader.take(2)));
+      // Whoever waits for a message gets it.
+      const next = reader.one();
+      expect(await wake(queue, 'id-p')).toEqual([1]);
+      expect(await next).toMatchObject({ attempts: 1, headers: { id: 'id-p', eta: '2999-01-01T00:00:00+00:00' } });
+      expect(text(await next)).toBe('park');
+      await reader.ack(await next);
+      expect(await broker.count(queue)).toMatchObject({ ready: 0, parked: 0 });
+    });
+
+    test('of many that are parked all that are meant are woken', async () => {
+      await using harness = await setup();
+      await using broker = await harness.open();
+      const queue = await freshQueue(broker);
+      const ids = Array.from({ length: 1200 }, () => unique('id'));
+      const eta = '2999-01-01T00:00:00+00:00';
+      await publish(broker, ...ids.map((id) => message(queue, id, task(id, { eta }))));
+      await using reader = await read(broker, queue, 1200);
+      const all = await reader.take(1200);
+      await reader.subscription.settle(all.map((delivery) => ({ verdict: 'park', delivery, until: now() + 3600 })));
+      const meant = new Set<unknown>(ids.slice(100, 1100));
+      let woken = 0;
+      for await (const piece of broker.waiting!.wake(queue, ({ headers }) => meant.has(headers.id))) woken += piece;
+      expect(woken).toBe(1000);
+      const taken = await reader.take(1000);
+      expect(new Set(taken.map(text))).toEqual(meant);
+      await reader.ack(...taken);
+      expect(await broker.count(queue)).toMatchObject({ ready: 0, parked: 200 });
     });
 
     test('many are found and changed while a worker takes from the same queue', async () => {

@@ -30,6 +30,8 @@ export function describeRevokes(pair: () => Pair, id: () => string): void {
       await revokes.add(id(), ['old', 'older'], { expires: 30, max: 3 });
       await revokes.add(id(), ['new', 'newer', 'newest'], { expires: 60, max: 3 });
       expect(new Set(await texts())).toEqual(new Set(['new', 'newer', 'newest']));
+      await revokes.add(`${id()}-one-command`, ['a', 'b', 'c', 'd', 'e'], { expires: 60, max: 3 });
+      expect(await texts(`${id()}-one-command`)).toHaveLength(3);
       const many = Array.from({ length: 2500 }, (_, index) => `["id","${index}"]`);
       await revokes.add(`${id()}-many`, many, limits);
       expect(new Set(await texts(`${id()}-many`))).toEqual(new Set(many));

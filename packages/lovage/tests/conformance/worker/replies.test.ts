@@ -177,7 +177,9 @@ function commands(queue: string): readonly Row[] {
       { headers: { tenant: ['t1'] }, terminate: true },
       { ok: "headers {'tenant': ['t1']} were not terminated" },
     ],
-    ['hello', { from_node: 'other@h', revoked: [] }, { revoked: { a: [number, 'a'] }, clock: number }],
+    // What was said to it alone is not for others to know.
+    ['hello', { from_node: 'other@h', revoked: { b: [1.5, 'b'] } }, { revoked: {}, clock: number }],
+    ['hello', { from_node: 'third@h', revoked: ['c'] }, { revoked: { b: [number, 'b'] }, clock: number }],
     ['rate_limit', { task_name: 'shop.limited', rate_limit: '5/m' }, { ok: 'new rate limit set successfully' }],
     ['rate_limit', { task_name: 'shop.limited', rate_limit: 0 }, { ok: 'rate limit disabled successfully' }],
     ['rate_limit', { task_name: 'nosuch', rate_limit: '5/m' }, { error: 'unknown task' }],

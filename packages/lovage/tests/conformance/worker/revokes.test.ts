@@ -1,16 +1,22 @@
 // Revokes reach workers that were not there when they were told: through the result store, a state file, or the other workers.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { revokeText } from '../../../src/result/index.ts';
 import { ConfigurationError } from '../../../src/util/index.ts';
 import { startWorker, type Worker } from '../../../src/worker/index.ts';
 import { testFolder } from '../../support/folder.ts';
+import { redisUrl } from '../../support/servers.ts';
 import { soon } from '../../support/worker-app.ts';
 import { places, type Setup, setup } from './places.ts';
 
 const place = (name: string) => places.find(([other]) => other === name)?.[1] ?? places[0]![1];
 const amqp = place('amqp with redis');
-const keeping = ['memory', 'sqlite, one file', 'redis', 'amqp with redis'].map((name) => [name, place(name)] as const);
+const keeping = ['memory', 'sqlite, one file', 'redis', "redis with Celery's unacked entries", 'amqp with redis'].map(
+  (name) => [name, place(name)] as const,
+);
+/** Nobody can look for what RabbitMQ has parked, so there a revoked task ends when it is due, in a few seconds; elsewhere at once. */
+const parked = (where: unknown): { readonly countdown: number } => ({ countdown: where === amqp ? 5 : 86_400 });
 
 function tasks(s: Setup): {
   readonly ran: string[];
@@ -22,7 +28,7 @@ function tasks(s: Setup): {
 }
 
 const revokedBy = async (worker: Worker, s: Setup): Promise<readonly string[]> =>
-  (await s.app.control.inspect({ destination: [worker.hostname] }).revoked())[worker.hostname] ?? [];
+  (await s.app.control.inspect({ destination: [worker.hostname], limit: 1 }).revoked())[worker.hostname] ?? [];
 
 describe.each(keeping)('on %s', (_, where) => {
   it('a worker that starts later does not run what was revoked before, by id or by stamp', async () => {
@@ -50,11 +56,11 @@ describe.each(keeping)('on %s', (_, where) => {
     await using stream = s.app.events({ wakeup: false });
     await stream.ready();
     await using worker = await startWorker(s.app, { hostname: 'w@h', mingle: false });
-    const parked = await send({ countdown: 3600 });
+    const later = await send({ countdown: 86_400 });
     await s.app.queue().pause();
     await soon(() => expect(worker.info()).toMatchObject({ paused: [s.queue] }));
     const waiting = await send();
-    const ids = [parked.id, waiting.id];
+    const ids = [later.id, waiting.id];
     await s.app.control.revoke(ids, { wait: true, destination: ['w@h'] });
     await s.app.queue().resume();
     // Nobody can look for what RabbitMQ has parked.
@@ -73,7 +79,99 @@ describe.each(keeping)('on %s', (_, where) => {
     expect(ran).toEqual([]);
     await soon(async () => expect((await s.counts()).ready).toBe(0));
   });
+
+  it('many parked tasks that one command revokes all end', async () => {
+    await using s = await setup(where);
+    const { ran, send } = tasks(s);
+    await using _worker = await startWorker(s.app, { hostname: 'w@h', mingle: false });
+    const sent = await Promise.all(Array.from({ length: where === amqp ? 300 : 1000 }, () => send(parked(where))));
+    await s.app.control.revoke(sent.map(({ id }) => id));
+    await allRevoked(s, sent);
+    expect(ran).toEqual([]);
+  });
+
+  it('parked tasks end by their stamps, and others stay', async () => {
+    await using s = await setup(where);
+    const { ran, send } = tasks(s);
+    await using _worker = await startWorker(s.app, { hostname: 'w@h', mingle: false });
+    const stamped = { ...parked(where), stampedHeaders: ['tenant'] };
+    const meant = [
+      await send({ ...stamped, stamps: { tenant: ['a', 'b'] } }),
+      await send({ ...stamped, stamps: { tenant: 'a' } }),
+    ];
+    await send({ countdown: 86_400, stampedHeaders: ['tenant'], stamps: { tenant: 'c' } });
+    await s.app.control.revokeByStampedHeaders({ tenant: 'a' });
+    await allRevoked(s, meant);
+    expect(ran).toEqual([]);
+    if (where !== amqp) expect(await s.counts()).toMatchObject({ ready: 0, parked: 1 });
+  });
+
+  it('what was revoked before a worker starts ends too, though it is due when the revoke is forgotten', async () => {
+    // On RabbitMQ the lifetime alone decides.
+    await using s = await setup(where, where === amqp ? {} : { workerRevokeExpires: 3600 });
+    const { ran, send } = tasks(s);
+    const stamped = { ...parked(where), stampedHeaders: ['tenant'], stamps: { tenant: 'a' } };
+    const sent = [await send(parked(where)), await send(stamped)];
+    {
+      // Where nobody serves the queue a publish alone parks nothing on some brokers: a worker does that.
+      await using _other = await startWorker(s.app, { hostname: 'other@h', mingle: false });
+      if (where !== amqp) await soon(async () => expect(await s.counts()).toMatchObject({ ready: 0, parked: 2 }));
+    }
+    await s.app.control.revoke(sent[0]!.id);
+    await s.app.control.revokeByStampedHeaders({ tenant: 'a' });
+    await using _worker = await startWorker(s.app, { hostname: 'late@h', mingle: false });
+    await allRevoked(s, sent);
+    expect(ran).toEqual([]);
+  });
+
+  it('a revoke that was kept more than three hours ago counts', async () => {
+    await using s = await setup(where);
+    const { ran, send } = tasks(s);
+    const sent = await send(parked(where));
+    const { revokes } = await s.app.openBackend();
+    const { workerRevokeExpires: expires, workerRevokesMax: max } = s.app.settings;
+    await revokes?.add(s.queue, [revokeText({ id: sent.id })], { expires: expires - 86_400, max });
+    await using _worker = await startWorker(s.app, { hostname: 'late@h', mingle: false });
+    await allRevoked(s, [sent]);
+    expect(ran).toEqual([]);
+  });
+
+  it('a revoke for one worker stays with it', async () => {
+    await using s = await setup(where);
+    const { ran, send } = tasks(s);
+    const stateDb = join(testFolder('state'), '%n.state');
+    const first = await startWorker(s.app, { hostname: 'one@h', mingle: false, stateDb });
+    await s.app.queue().pause();
+    await soon(() => expect(first.info()).toMatchObject({ paused: [s.queue] }));
+    const sent = [await send(), await send({ stampedHeaders: ['tenant'], stamps: { tenant: 'a' } })];
+    const ids = sent.map(({ id }) => id);
+    await s.app.control.revoke(ids[0]!, { destination: ['one@h'], wait: true, limit: 1 });
+    await s.app.control.revokeByStampedHeaders({ tenant: 'a' }, { pattern: 'one@*', matcher: 'glob', wait: true, limit: 1 });
+    expect(await revokedBy(first, s)).toEqual([ids[0]]);
+    // Another that starts asks what is revoked.
+    const asked = s.app.control.inspect({ destination: ['one@h'], limit: 1 });
+    expect(await asked.call('hello', { from_node: 'x@h' })).toMatchObject({ 'one@h': { revoked: {} } });
+    await first.stop();
+    {
+      // Its own file has it, and says so.
+      await using again = await startWorker(s.app, { hostname: 'one@h', mingle: false, stateDb });
+      expect(await revokedBy(again, s)).toEqual([ids[0]]);
+      expect(await asked.call('hello', { from_node: 'x@h' })).toMatchObject({ 'one@h': { revoked: {} } });
+    }
+    await using second = await startWorker(s.app, { hostname: 'two@h', mingle: false });
+    expect(await revokedBy(second, s)).toEqual([]);
+    await s.app.queue().resume();
+    await soon(() => expect(ran.toSorted()).toEqual(ids.toSorted()));
+  });
 });
+
+/** All of them ended as REVOKED. */
+async function allRevoked({ app }: Setup, sent: readonly { readonly id: string }[]): Promise<void> {
+  const left = sent.map(({ id }) => id);
+  await soon(async () => {
+    for (let [id] = left; id !== undefined; left.shift(), [id] = left) expect(await app.result(id).state()).toBe('REVOKED');
+  }, 20_000);
+}
 
 it('revoking waits for the answers of workers when it is told to', async () => {
   await using s = await setup(place('memory'));
@@ -105,9 +203,19 @@ it('without a store a worker asks the others when it starts, and keeps a file', 
   const here = testFolder('state');
   const stateDb = join(here, '%n.state');
   await using first = await startWorker(s.app, { hostname: 'one@h', stateDb });
-  await s.app.control.revoke(['a', 'b'], { wait: true, destination: ['one@h'] });
+  await s.app.control.revoke(['a', 'b'], { wait: true, limit: 1 });
+  await s.app.control.revokeByStampedHeaders({ tenant: 'a' }, { wait: true, limit: 1 });
   await using second = await startWorker(s.app, { hostname: 'two@h' });
   await soon(async () => expect(new Set(await revokedBy(second, s))).toEqual(new Set(['a', 'b'])));
+  // Of stamps too.
+  const { ran, send } = tasks(s);
+  const ended = Promise.withResolvers<string>();
+  s.app.signals.taskRevoked.connect(({ request }) => ended.resolve(request.id));
+  const queue = `${s.queue}-second`;
+  const stamped = await send({ stampedHeaders: ['tenant'], stamps: { tenant: 'a' }, queue });
+  await s.app.control.addConsumer(queue, { destination: ['two@h'], wait: true, limit: 1 });
+  expect(await ended.promise).toBe(stamped.id);
+  expect(ran).toEqual([]);
   await Promise.all([first.stop(), second.stop()]);
   expect(JSON.parse(readFileSync(join(here, 'one.state'), 'utf8'))).toMatchObject({
     version: 1,
@@ -115,9 +223,64 @@ it('without a store a worker asks the others when it starts, and keeps a file', 
       ['a', expect.any(Number)],
       ['b', expect.any(Number)],
     ],
+    stamps: [['tenant', 'a', expect.any(Number)]],
   });
   await using again = await startWorker(s.app, { hostname: 'one@h', stateDb, mingle: false });
   expect(await revokedBy(again, s)).toEqual(['a', 'b']);
+});
+
+it('what a worker learned from others is in its file before it ends', async () => {
+  await using s = await setup(place('amqp with rpc'));
+  const { ran, send } = tasks(s);
+  let ended = 0;
+  s.app.signals.taskRevoked.connect(() => void ended++);
+  const here = testFolder('state');
+  const stateDb = join(here, '%n.state');
+  const idsIn = (name: string): ReadonlySet<string> => {
+    const { ids } = JSON.parse(readFileSync(join(here, `${name}.state`), 'utf8')) as {
+      readonly ids: readonly [string, number][];
+    };
+    return new Set(ids.map(([id]) => id));
+  };
+  // These do not serve the queue of the tasks.
+  const bystander = (name: string): Promise<Worker> =>
+    startWorker(s.app, { hostname: `${name}@h`, queues: [`${s.queue}-other`], stateDb });
+  const sent = await Promise.all(Array.from({ length: 150 }, () => send({ countdown: 4 })));
+  const revoked = new Set(sent.map(({ id }) => id));
+  const first = await bystander('one');
+  await s.app.control.revoke([...revoked]);
+  await soon(async () => expect(new Set(await revokedBy(first, s))).toEqual(revoked));
+  const second = await bystander('two');
+  await soon(() => expect(idsIn('two')).toEqual(revoked));
+  // As one finds it that is killed and comes again alone.
+  copyFileSync(join(here, 'two.state'), join(here, 'three.state'));
+  await Promise.all([first.stop(), second.stop()]);
+  await using _fourth = await bystander('four');
+  await using third = await startWorker(s.app, { hostname: 'three@h', stateDb });
+  expect(new Set(await revokedBy(third, s))).toEqual(revoked);
+  // The third told it when it asked.
+  await soon(() => expect(idsIn('four')).toEqual(revoked));
+  await soon(() => expect(ended).toBe(150));
+  expect(ran).toEqual([]);
+});
+
+it('what others know to be revoked and is parked ends when a worker of its queue asks them', async () => {
+  await using s = await setup(() => ({ brokerUrl: redisUrl() }));
+  const { ran, send } = tasks(s);
+  {
+    await using _parking = await startWorker(s.app, { hostname: 'zero@h', mingle: false });
+    await Promise.all(Array.from({ length: 150 }, () => send({ countdown: 86_400 })));
+    await soon(async () => expect(await s.counts()).toMatchObject({ ready: 0, parked: 150 }));
+  }
+  const waiting = await s.app.queue().peek({ limit: 150 });
+  const ids = waiting.map(({ id }) => id!);
+  await using first = await startWorker(s.app, { hostname: 'one@h', queues: [`${s.queue}-other`] });
+  await s.app.control.revoke(ids);
+  await soon(async () => expect(await revokedBy(first, s)).toHaveLength(150));
+  expect(await s.counts()).toMatchObject({ ready: 0, parked: 150 });
+  await using _second = await startWorker(s.app, { hostname: 'two@h' });
+  await soon(async () => expect(await s.counts()).toMatchObject({ ready: 0, parked: 0 }));
+  expect(ran).toEqual([]);
 });
 
 it('a file that is no state file is refused, and left alone', async () => {

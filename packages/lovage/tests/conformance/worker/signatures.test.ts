@@ -57,6 +57,18 @@ describe.concurrent.each(places)('signed headers on %s', (name, place) => {
       await expect(change()).rejects.toThrow('a signature covers the time');
   });
 
+  it('end when they are revoked, also while they are parked', async () => {
+    await using s = await setup(place, SIGNED);
+    const { note } = tasksOf(s);
+    await using _worker = await startWorker(s.app);
+    // Nobody can look for what RabbitMQ has parked.
+    const later = await note.applyAsync(['later'], { countdown: name.startsWith('amqp') ? 3 : 86_400 });
+    const ended = Promise.withResolvers<string>();
+    s.app.signals.taskRevoked.connect(({ request }) => ended.resolve(request.id));
+    await s.app.control.revoke(later.id);
+    expect(await ended.promise).toBe(later.id);
+  });
+
   it('run: a call, a delay, a retry, a chain and a chord', async () => {
     await using s = await setup(place, { ...SIGNED, resultChordJoinTimeout: 10 });
     const { add, sum, twice } = tasksOf(s);

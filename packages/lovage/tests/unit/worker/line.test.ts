@@ -132,6 +132,7 @@ it('both blueprints can be looked at before anything runs', () => {
     'state',
     'health',
     'revokes',
+    'parked',
     'pool',
     'loop',
     'autoscaler',

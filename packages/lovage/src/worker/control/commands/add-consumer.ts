@@ -26,6 +26,7 @@ export const addConsumer: Command = {
       routingKey: maybeName(key, 'routing_key'),
       options,
     });
+    context.host.wakeParked?.();
     return ok(`add consumer ${name}`);
   },
 };

@@ -1,14 +1,13 @@
+import type { Revoked } from '../../../consumer/index.ts';
 import { isRecord } from '../../../protocol/index.ts';
 import { Float } from '../../../serialization/index.ts';
+import { learnRevokes, type Revokes } from '../revokes.ts';
 import { type Command, isAllowed } from '../seam.ts';
 
-/** Ids that a neighbour tells of: a list, or an object with what it knows of each. */
-function idsOf(revoked: unknown): readonly string[] {
-  if (Array.isArray(revoked)) return revoked.filter((id): id is string => typeof id === 'string');
-  return isRecord(revoked) ? Object.keys(revoked) : [];
-}
+/** Where two of Lovage's workers tell each other of stamps; Celery's know ids only, and take it without a look. */
+const STAMPS = 'lovage_stamps';
 
-/** Mingle: two workers tell each other which tasks are revoked and how late it is. */
+/** Mingle: two workers tell each other what is revoked and how late it is. */
 export const hello: Command = {
   name: 'hello',
   kind: 'inspect',
@@ -16,19 +15,34 @@ export const hello: Command = {
   help: 'Exchange revoked ids and clocks with a worker that starts.',
   args: [{ name: 'from_node', required: true }, { name: 'revoked' }],
   open: true,
-  run: ({ host, port }, { from_node: from, revoked }) => {
-    if (from === host.hostname) return null;
+  run: ({ host, port }, args) => {
+    if (args.from_node === host.hostname) return null;
+    const told = revokesTold(args);
     // It is a question, but what it brings is a revoke: whose setting remoteControl allows none gets none this way either.
-    const mayRevoke = isAllowed({ name: 'revoke' }, port.settings.remoteControl);
-    const ids = mayRevoke ? idsOf(revoked).filter((id) => !host.revoked.has(id)) : [];
-    for (const id of ids) host.revoked.add(id);
-    if (ids.length > 0) host.consumer?.flow.revokeWaiting();
-    return { revoked: helloRevoked(host.revoked.ids()), clock: port.clock.forward() };
+    if (isAllowed({ name: 'revoke' }, port.settings.remoteControl)) learnRevokes(host, told);
+    return { ...tellRevokes(host.revoked, told.ids), clock: port.clock.forward() };
   },
 };
 
-/** Celery wants a time beside each id, of its own monotonic clock and never a whole number: that ends its worker. */
-export function helloRevoked(ids: readonly string[]): Readonly<Record<string, readonly [Float, string]>> {
+/** What a worker tells another, without the ids that it has from that one. What was said to it alone it keeps for itself. */
+export function tellRevokes(revoked: Revoked, known: readonly string[] = []): Readonly<Record<string, unknown>> {
+  // Celery wants a time beside each id, of its own monotonic clock and never a whole number: that ends its worker.
   const now = new Float(performance.now() / 1000);
-  return Object.fromEntries(ids.map((id) => [id, [now, id] as const]));
+  const left = new Set(known);
+  const ids = revoked.sharedIds().filter((id) => !left.has(id));
+  const stamps = revoked.sharedStamps().map(({ header, value }) => [header, value]);
+  return { revoked: Object.fromEntries(ids.map((id) => [id, [now, id]])), ...(stamps.length === 0 ? {} : { [STAMPS]: stamps }) };
+}
+
+/** What it was told: ids as a list, or as an object with what the other knows of each. */
+export function revokesTold({ revoked, [STAMPS]: stamps }: Readonly<Record<string, unknown>>): Required<Revokes> {
+  const ids: readonly unknown[] = isRecord(revoked) ? Object.keys(revoked) : Array.isArray(revoked) ? revoked : [];
+  const pairs: readonly unknown[] = Array.isArray(stamps) ? stamps : [];
+  return {
+    ids: ids.filter((id): id is string => typeof id === 'string'),
+    stamps: pairs.flatMap((pair) => {
+      const [header, value]: readonly unknown[] = Array.isArray(pair) ? pair : [];
+      return typeof header === 'string' && typeof value === 'string' ? [{ header, value }] : [];
+    }),
+  };
 }

@@ -1,7 +1,7 @@
 import { type RevokedStamp, stampsOf } from '../../../consumer/index.ts';
 import { isRecord, pythonSet, pythonText, saferepr } from '../../../protocol/index.ts';
 import { consumerOf } from '../parts.ts';
-import { keepRevokes } from '../revokes.ts';
+import { heedRevokes } from '../revokes.ts';
 import { type Command, CommandError, ok } from '../seam.ts';
 import { signalOf } from '../signals.ts';
 
@@ -45,8 +45,7 @@ export const revokeByStampedHeaders: Command = {
     // Celery's answer has a dict, also where a command line sent a list.
     const shown = saferepr(isRecord(headers) ? headers : Object.fromEntries(stamps.map(({ header, value }) => [header, value])));
     const { flow } = consumerOf(context);
-    for (const stamp of stamps) flow.revoked.addStamp(stamp);
-    keepRevokes(context, { stamps });
+    heedRevokes(context, { stamps });
     if (terminate !== true) {
       flow.revokeWaiting();
       return ok(`headers ${shown} flagged as revoked, but not terminated`);

@@ -1,7 +1,6 @@
 import { pythonSet } from '../../../protocol/index.ts';
-import { wakeParked } from '../parked.ts';
 import { consumerOf } from '../parts.ts';
-import { keepRevokes } from '../revokes.ts';
+import { heedRevokes } from '../revokes.ts';
 import { type Command, ok } from '../seam.ts';
 import { signalOf } from '../signals.ts';
 import { textsOf } from '../words.ts';
@@ -20,9 +19,7 @@ export const revoke: Command = {
   run: (context, { task_id: id, terminate, signal }) => {
     const ids = textsOf(id, 'task_id');
     const { flow } = consumerOf(context);
-    for (const one of ids) flow.revoked.add(one);
-    keepRevokes(context, { ids });
-    wakeParked(context.host, ids);
+    heedRevokes(context, { ids });
     if (terminate === true) return terminated(context, ids, signalOf(signal));
     flow.revokeWaiting();
     return ok(`tasks ${pythonSet(ids)} flagged as revoked`);

@@ -1,6 +1,5 @@
-import { wakeParked } from '../parked.ts';
 import { consumerOf } from '../parts.ts';
-import { keepRevokes } from '../revokes.ts';
+import { heedRevokes } from '../revokes.ts';
 import { type Command, type CommandContext, ok } from '../seam.ts';
 import { signalOf } from '../signals.ts';
 import { textsOf } from '../words.ts';
@@ -23,9 +22,7 @@ export const terminate: Command = {
   open: true,
   run: (context, { task_id: id, signal }) => {
     const ids = textsOf(id, 'task_id');
-    for (const one of ids) consumerOf(context).flow.revoked.add(one);
-    keepRevokes(context, { ids });
-    wakeParked(context.host, ids);
+    heedRevokes(context, { ids });
     return terminated(context, ids, signalOf(signal));
   },
 };
