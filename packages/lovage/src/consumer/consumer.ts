@@ -21,6 +21,7 @@ import {
 } from '../util/index.ts';
 import { Flow } from './flow.ts';
 import type { AddedQueue, WorkerApp } from './port.ts';
+import type { Rounds } from './rate.ts';
 import type { Revoked } from './revoked.ts';
 
 const log = logger('consumer');
@@ -66,6 +67,8 @@ export interface ConsumerOptions {
   readonly capacity?: () => number;
   /** Called when messages came. */
   readonly onLoad?: () => void;
+  /** When what is far from its turn under a rate limit comes by again. @default after a minute at least, ten at most */
+  readonly rounds?: Rounds;
 }
 
 const DEFAULT_WATCHDOG = 15;
@@ -115,10 +118,11 @@ export class Consumer implements AsyncDisposable {
   #nextLook: Promise<void> | undefined;
 
   constructor(options: ConsumerOptions) {
-    const { app, pool, hostname, clock, capacity, onLoad, revoked } = options;
+    const { app, pool, hostname, clock, capacity, onLoad, revoked, rounds } = options;
     this.#options = options;
     this.#clock = clock ?? systemClock;
-    this.flow = new Flow({ app, pool, hostname, clock, subscription: () => this.#subscription, capacity, onLoad, revoked });
+    const subscription = (): Subscription | undefined => this.#subscription;
+    this.flow = new Flow({ app, pool, hostname, clock, subscription, capacity, onLoad, revoked, rounds });
     this.ready = this.#ready.promise;
     this.ready.catch(() => undefined);
     this.closed = this.#run().then(

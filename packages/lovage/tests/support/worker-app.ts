@@ -81,6 +81,8 @@ const encoder = new TextEncoder();
 export interface HarnessOptions {
   /** Of broker and store. @default a memory: URL of its own */
   readonly url?: string;
+  /** Of the store. @default that of the broker */
+  readonly backendUrl?: string;
   readonly settings?: Partial<ConsumerSettings>;
   readonly concurrency?: number;
   readonly broker?: (broker: Broker) => Broker;
@@ -105,7 +107,7 @@ export async function harness(options: HarnessOptions = {}): Promise<Harness> {
     deadLetters: { mode: 'lovage', ttl: 3600, maxLength: 1000 },
   });
   const store = await openBackend({
-    url,
+    url: options.backendUrl ?? url,
     appName: name,
     connectTimeout: 1,
     transportOptions: {},
