@@ -83,6 +83,8 @@ export interface HarnessOptions {
   readonly url?: string;
   /** Of the store. @default that of the broker */
   readonly backendUrl?: string;
+  /** Seconds. @default 1 */
+  readonly connectTimeout?: number;
   readonly settings?: Partial<ConsumerSettings>;
   readonly concurrency?: number;
   readonly broker?: (broker: Broker) => Broker;
@@ -101,7 +103,7 @@ export async function harness(options: HarnessOptions = {}): Promise<Harness> {
   const plain = await openBroker({
     url,
     appName: name,
-    connectTimeout: 1,
+    connectTimeout: options.connectTimeout ?? 1,
     heartbeat: 10,
     transportOptions: {},
     deadLetters: { mode: 'lovage', ttl: 3600, maxLength: 1000 },
@@ -109,7 +111,7 @@ export async function harness(options: HarnessOptions = {}): Promise<Harness> {
   const store = await openBackend({
     url: options.backendUrl ?? url,
     appName: name,
-    connectTimeout: 1,
+    connectTimeout: options.connectTimeout ?? 1,
     transportOptions: {},
     broker: { url, transportOptions: {} },
     oid: uuid(),

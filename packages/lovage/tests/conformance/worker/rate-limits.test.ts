@@ -30,7 +30,8 @@ async function line(place: (typeof places)[number][1], rateLimit: string): Promi
   const stack = new AsyncDisposableStack();
   const { brokerUrl } = await place(stack);
   const url = String(brokerUrl);
-  const h = stack.use(await harness({ url, ...(url.startsWith('amqp') ? { backendUrl: `memory://${uuid()}` } : {}) }));
+  const store = url.startsWith('amqp') ? { backendUrl: `memory://${uuid()}` } : {};
+  const h = stack.use(await harness({ url, connectTimeout: 30, ...store }));
   stack.defer(() => h.broker.remove(h.queue));
   h.task('limited', (job) => success(job), { rateLimit });
   h.task('free', (job) => success(job));

@@ -54,7 +54,7 @@ describe('a line of one worker', () => {
   it.each([
     ['20 at 1/h', { rate: 1 / 3600, messages: 20, seconds: 35_990 }, 10],
     ['20 at 1/m', { rate: 1 / 60, messages: 20, seconds: 3600 }, 20],
-    ['10,000 at 1/m', { rate: 1 / 60, messages: 10_000, seconds: 7190 }, 120],
+    ['10,000 at 1/m', { rate: 1 / 60, messages: 10_000, seconds: 3590 }, 60],
     ['3000 at 1/s', { rate: 1, messages: 3000, seconds: 3600 }, 3000],
   ])('of %s starts one in each turn, in order', (_, line, count) => {
     for (const delivers of [undefined, inWholeSeconds]) {
@@ -78,8 +78,8 @@ describe('a line of one worker', () => {
   it('takes few in hand only to send them on, and remembers few, however many wait', () => {
     const small = play({ rate: 1 / 60, messages: 10_000, seconds: 1800 });
     expect(most(small, 60)).toBeLessThan(25);
-    const large = play({ rate: 1 / 60, messages: 100_000, seconds: 900 });
-    expect(most(large, 60)).toBeLessThan(500);
+    const large = play({ rate: 1 / 60, messages: 50_000, seconds: 900 });
+    expect(most(large, 60)).toBeLessThan(250);
     expect(Math.max(small.away, large.away)).toBeLessThan(601);
   });
 
@@ -88,9 +88,9 @@ describe('a line of one worker', () => {
       const few = play({ rate: 1 / 60, messages: 1000, seconds: 7200, change: { at: 1000, rate } });
       expect(few.starts).toHaveLength(1000);
       expect(few.starts.at(-1)?.at).toBeLessThan(1065);
-      const many = play({ rate: 1 / 60, messages: 30_000, seconds: 7200, change: { at: 2000, rate } });
-      expect(many.starts).toHaveLength(30_000);
-      expect(many.starts.at(-1)?.at).toBeLessThan(2605);
+      const many = play({ rate: 1 / 60, messages: 20_000, seconds: 7200, change: { at: 1000, rate } });
+      expect(many.starts).toHaveLength(20_000);
+      expect(many.starts.at(-1)?.at).toBeLessThan(1605);
       if (rate > 0) expect(gap(many)).toBeGreaterThan(1 / rate - 1e-6);
     }
   });
@@ -105,10 +105,10 @@ describe('a line of one worker', () => {
 
 describe('a line of many workers', () => {
   it('gives each as many starts as its limit allows, also those that came later', () => {
-    const played = play({ rate: 1 / 60, messages: 10_000, seconds: 3600, workers: 10, join: 300 });
+    const played = play({ rate: 1 / 60, messages: 5000, seconds: 2400, workers: 10, join: 300 });
     for (let worker = 0; worker < 10; worker++) {
       const times = startedBy(played, worker);
-      expect(times.filter((time) => time >= 600 && time < 3600).length).toBeGreaterThanOrEqual(45);
+      expect(times.filter((time) => time >= 600 && time < 2400).length).toBeGreaterThanOrEqual(27);
     }
     expect(gap(played)).toBeGreaterThan(60 - 1e-6);
   });
