@@ -4,9 +4,9 @@ import { type Clock, logger } from '../util/index.ts';
 import type { Ends } from './ends.ts';
 import { type GateState, gate, lapsed } from './gates.ts';
 import { ownerOfRequest } from './intake.ts';
-import { logDiscarded } from './lines.ts';
+import { logDiscarded, logReceived } from './lines.ts';
 import type { WorkerApp } from './port.ts';
-import { RateLimits } from './rate.ts';
+import { RateLimits, type Rounds } from './rate.ts';
 import type { Entry, Requests } from './request.ts';
 import type { Revoked } from './revoked.ts';
 import { canPark } from './settle.ts';
@@ -22,6 +22,10 @@ export interface AdmissionOptions {
   /** Ids that must not run. */
   readonly revoked: Revoked;
   readonly ends: Ends;
+  /** Starts in a second that its task is limited to now; undefined: no limit. */
+  readonly rateOf: (entry: Entry) => number | undefined;
+  /** @default a minute, and ten */
+  readonly rounds?: Rounds | undefined;
   /** Takes what may run now. */
   readonly run: (entry: Entry) => void;
   /** Called when a wait is over. */
@@ -39,12 +43,13 @@ export class Admission implements Disposable {
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    const { app, clock, revoked } = options;
+    const { app, clock, revoked, rateOf, rounds } = options;
     this.#timers = new TimerHeap(clock);
     this.#gates = {
       clock,
       revoked,
-      rates: new RateLimits(clock),
+      rates: new RateLimits(clock, rounds),
+      rateOf,
       // Asked each time: RabbitMQ says only at the first that it does not allow it.
       get parks() {
         return canPark(app.broker);
@@ -60,11 +65,14 @@ export class Admission implements Disposable {
   /** Through the gates, for the first time or after a wait. */
   admit(entry: Entry, again = false): void {
     const verdict = gate(entry, this.#gates);
+    // What only comes by, because its turn is far, is told of when it stays.
+    const isNew = !again && (verdict.kind !== 'park' || verdict.why === 'eta');
+    if (isNew) logReceived(entry.request);
     if (verdict.kind === 'discard') {
       this.#discard(entry, verdict.reason);
       return;
     }
-    if (!again) this.#tellReceived(entry);
+    if (isNew) this.#tellReceived(entry);
     if (verdict.kind === 'run') this.#options.run(entry);
     else if (verdict.kind === 'park') this.#park(entry, verdict.until);
     else this.#hold(entry, verdict.until, verdict.why);
@@ -103,7 +111,7 @@ export class Admission implements Disposable {
     else this.#giveBack(entry);
   }
 
-  /** Whoever waits for its turn gets a new one under the new rate, in the order in which they came. */
+  /** Whoever waits here for its turn asks for another, in the order in which they came. */
   rateChanged(task: string, rate: number | undefined): void {
     this.#gates.rates.restart(task, rate);
     const waiting = [...this.#options.requests].filter(
@@ -111,9 +119,7 @@ export class Admission implements Disposable {
     );
     for (const entry of waiting) {
       entry.release?.();
-      const until = rate === undefined ? 0 : this.#gates.rates.turn(task, rate, entry.key);
-      if (until <= this.#options.clock.now()) this.#options.run(entry);
-      else this.#hold(entry, until, 'rate');
+      this.admit(entry, true);
     }
     this.#options.changed();
   }
@@ -125,7 +131,7 @@ export class Admission implements Disposable {
   #hold(entry: Entry, until: number, why: 'eta' | 'rate'): void {
     // A suspect has the worker for itself, so it does not wait here. When it comes again its turn has come, and it needs no other.
     if (entry.request.attempts > 1 && this.#gates.parks) {
-      if (why === 'rate') this.#gates.rates.reserve(entry.request.task, entry.key, until);
+      if (why === 'rate') this.#gates.rates.keep(entry.request.task, entry.key, until);
       this.#park(entry, until);
       return;
     }

@@ -21,6 +21,7 @@ import {
 } from '../util/index.ts';
 import { Flow, type TaskWatch } from './flow.ts';
 import type { AddedQueue, WorkerApp } from './port.ts';
+import type { Rounds } from './rate.ts';
 import type { Revoked } from './revoked.ts';
 
 const log = logger('consumer');
@@ -69,6 +70,8 @@ export interface ConsumerOptions {
   readonly watch?: TaskWatch;
   /** Called when a message was revoked while it was being parked: whoever looked for what is parked may not have seen it. */
   readonly onMissed?: () => void;
+  /** When what is far from its turn under a rate limit comes by again. @default after a minute at least, ten at most */
+  readonly rounds?: Rounds;
 }
 
 const DEFAULT_WATCHDOG = 15;
@@ -118,11 +121,11 @@ export class Consumer implements AsyncDisposable {
   #nextLook: Promise<void> | undefined;
 
   constructor(options: ConsumerOptions) {
-    const { app, pool, hostname, clock, capacity, onLoad, onMissed, revoked, watch } = options;
+    const { app, pool, hostname, clock, capacity, onLoad, onMissed, revoked, watch, rounds } = options;
     this.#options = options;
     this.#clock = clock ?? systemClock;
     const subscription = (): Subscription | undefined => this.#subscription;
-    this.flow = new Flow({ app, pool, hostname, clock, subscription, capacity, onLoad, onMissed, revoked, watch });
+    this.flow = new Flow({ app, pool, hostname, clock, subscription, capacity, onLoad, onMissed, revoked, watch, rounds });
     this.ready = this.#ready.promise;
     this.ready.catch(() => undefined);
     this.closed = this.#run().then(

@@ -24,11 +24,12 @@ import { Admission } from './admission.ts';
 import { underNewest } from './earlier.ts';
 import { Ends } from './ends.ts';
 import { intake, ownerOfRequest } from './intake.ts';
-import { logOutcome, logReceived } from './lines.ts';
+import { logOutcome } from './lines.ts';
 import { Pace } from './pace.ts';
 import { Policies, type PolicyChange } from './policies.ts';
 import type { EventError, WorkerApp } from './port.ts';
 import { Quarantine, type Quarantined } from './quarantine.ts';
+import type { Rounds } from './rate.ts';
 import { Entry, keyOf, Requests, Run } from './request.ts';
 import { Returned } from './returned.ts';
 import { Revoked } from './revoked.ts';
@@ -66,6 +67,8 @@ export interface FlowOptions {
   readonly watch?: TaskWatch | undefined;
   /** Called when a message was revoked while it was being parked. */
   readonly onMissed?: (() => void) | undefined;
+  /** When what is far from its turn under a rate limit comes by again. @default after a minute at least, ten at most */
+  readonly rounds?: Rounds | undefined;
 }
 
 /** Everything a worker has in hand. */
@@ -123,9 +126,11 @@ export class Flow {
       start: (entry) => this.#start(entry),
       ward: pool.alone !== undefined,
     });
-    this.#admission = new Admission({ app, clock, requests, revoked, ends, run, changed, missed });
-    const admit = (entry: Entry): void => this.#admission.admit(entry);
     this.#policies = new Policies(app);
+    const rateOf = ({ definition }: Entry): number | undefined => this.#policies.of(definition).rate;
+    const { rounds } = options;
+    this.#admission = new Admission({ app, clock, requests, revoked, ends, rateOf, rounds, run, changed, missed });
+    const admit = (entry: Entry): void => this.#admission.admit(entry);
     this.#returned = new Returned({
       app,
       requests,
@@ -374,7 +379,6 @@ export class Flow {
     if (this.#returned.overLimit(delivery, taken.request) || this.#turnsAway(delivery)) return;
     const entry = new Entry(key, taken, { delivery, policy: this.#policies.of(taken.definition) });
     this.requests.add(entry);
-    logReceived(entry.request);
     if (isSuspect(delivery) && !this.#hasWard) void this.#alone(entry);
     else if (delivery.redelivered || isSuspect(delivery) || app.guard?.covers(delivery.queue) === true)
       void this.#returned.recollect(entry);

@@ -4,7 +4,7 @@ import type { RateLimits } from './rate.ts';
 import type { Entry } from './request.ts';
 import type { Revoked } from './revoked.ts';
 
-/** A task due later than this many seconds waits in the broker, not in the memory of a worker. */
+/** A task due, or with its turn, later than this many seconds waits in the broker, not in the memory of a worker. */
 export const HOLD_SECONDS = 5;
 
 /** What the gates say. */
@@ -21,6 +21,8 @@ export interface GateState {
   readonly clock: Clock;
   readonly revoked: Pick<Revoked, 'matches'>;
   readonly rates: RateLimits;
+  /** Starts in a second, as the limit is now; undefined: none. */
+  readonly rateOf: (entry: Entry) => number | undefined;
   /** Can the broker keep a message until a time? */
   readonly parks: boolean;
 }
@@ -32,23 +34,26 @@ export function lapsed({ request }: Entry, state: Pick<GateState, 'clock' | 'rev
   return undefined;
 }
 
-function wait(until: number, why: 'eta' | 'rate', { clock, parks }: GateState): Gate | undefined {
+function early(until: number, { clock, parks }: GateState): Gate | undefined {
   const seconds = until - clock.now();
   if (seconds <= 0) return undefined;
-  return { kind: parks && seconds > HOLD_SECONDS ? 'park' : 'hold', until, why };
+  return { kind: parks && seconds > HOLD_SECONDS ? 'park' : 'hold', until, why: 'eta' };
 }
 
-/** Asks the eta, then the rate limit (which takes a turn). */
+/** Takes a turn if there is one soon. */
+function limited(entry: Entry, rate: number, { clock, parks, rates }: GateState): Gate {
+  const turn = rates.turn(entry.request.task, rate, entry.key, parks ? HOLD_SECONDS : undefined);
+  if (!turn.isTaken) return { kind: 'park', until: turn.at, why: 'rate' };
+  return turn.at <= clock.now() ? { kind: 'run' } : { kind: 'hold', until: turn.at, why: 'rate' };
+}
+
+/** Asks the eta, then the rate limit. */
 export function gate(entry: Entry, state: GateState): Gate {
   const reason = lapsed(entry, state);
   if (reason !== undefined) return { kind: 'discard', reason };
-  const { request, policy } = entry;
-  const early = request.etaAt === undefined ? undefined : wait(request.etaAt, 'eta', state);
-  if (early !== undefined) return early;
-  if (policy.rate === undefined) return { kind: 'run' };
-  const turn = state.rates.turn(request.task, policy.rate, entry.key);
-  const late = wait(turn, 'rate', state);
-  if (late === undefined) return { kind: 'run' };
-  if (late.kind === 'park') state.rates.reserve(request.task, entry.key, turn);
-  return late;
+  const { etaAt } = entry.request;
+  const wait = etaAt === undefined ? undefined : early(etaAt, state);
+  if (wait !== undefined) return wait;
+  const rate = state.rateOf(entry);
+  return rate === undefined ? { kind: 'run' } : limited(entry, rate, state);
 }

@@ -81,6 +81,10 @@ const encoder = new TextEncoder();
 export interface HarnessOptions {
   /** Of broker and store. @default a memory: URL of its own */
   readonly url?: string;
+  /** Of the store. @default that of the broker */
+  readonly backendUrl?: string;
+  /** Seconds. @default 1 */
+  readonly connectTimeout?: number;
   readonly settings?: Partial<ConsumerSettings>;
   readonly concurrency?: number;
   readonly broker?: (broker: Broker) => Broker;
@@ -99,15 +103,15 @@ export async function harness(options: HarnessOptions = {}): Promise<Harness> {
   const plain = await openBroker({
     url,
     appName: name,
-    connectTimeout: 1,
+    connectTimeout: options.connectTimeout ?? 1,
     heartbeat: 10,
     transportOptions: {},
     deadLetters: { mode: 'lovage', ttl: 3600, maxLength: 1000 },
   });
   const store = await openBackend({
-    url,
+    url: options.backendUrl ?? url,
     appName: name,
-    connectTimeout: 1,
+    connectTimeout: options.connectTimeout ?? 1,
     transportOptions: {},
     broker: { url, transportOptions: {} },
     oid: uuid(),

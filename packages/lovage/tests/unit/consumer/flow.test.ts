@@ -135,9 +135,9 @@ describe('prefetch', () => {
     for (let left = 3; left > 0; left--) {
       pass(1000);
       tasks.open();
-      await soon(async () => expect((await h.counts()).ready).toBe(Math.max(0, 3 * left - 7)));
+      const next = [Math.max(0, 3 * left - 7), Math.max(0, Math.min(3, 3 * left - 4))];
+      await soon(async () => expect([(await h.counts()).ready, tasks.running()]).toEqual(next));
     }
-    tasks.open();
     await soon(async () => expect(await h.counts()).toEqual(empty));
     expect(tasks.most()).toBe(3);
   });
@@ -257,6 +257,25 @@ describe('a rate limit', () => {
     for (let index = 0; index < 20; index++) await h.call('limited');
     await soon(async () => expect(await h.counts()).toEqual({ ...empty, parked: 19 }));
     expect(h.started).toHaveLength(1);
+  });
+
+  it('says that a task was received when it stays, however often it comes by before', async () => {
+    await using h = await harness();
+    h.task('limited', (job) => success(job), { rateLimit: '1/m' });
+    let came = 0;
+    const find = (task: string): ReturnType<typeof h.app.find> => {
+      came++;
+      return h.app.find(task);
+    };
+    const { flow } = await h.start({ app: { ...h.app, find }, rounds: { least: 0.01, most: 0.01 } });
+    const late = await h.call('limited');
+    await soon(async () => expect(await h.state(late)).toBe('SUCCESS'));
+    const away = await h.call('limited');
+    await soon(() => expect(came).toBeGreaterThan(5));
+    expect(h.told).toEqual(['taskReceived']);
+    flow.change('limited', { rate: undefined });
+    await soon(async () => expect(await h.state(away)).toBe('SUCCESS'));
+    expect(h.told).toEqual(['taskReceived', 'taskReceived']);
   });
 });
 
