@@ -143,6 +143,25 @@ test('where a user may note no starts, what comes again is written anew and coun
   expect(last.attempts).toBe(4);
 });
 
+test('a look into a queue loses nothing where this user may write no copies', async () => {
+  await rabbit.ctl('add_user', 'reader', 'reader');
+  await rabbit.ctl('set_permissions', '-p', '/', 'reader', '.*', '^(?!amq\\.default$)', '.*');
+  await using proxy = await startProxy(rabbit.url);
+  await using broker = await openAt(proxy.url(rabbit.url));
+  const queue = await freshQueue(broker);
+  const bodies = Array.from({ length: 10 }, (_, at) => `m${at}`);
+  await publish(broker, ...bodies.map((body) => message(queue, body)));
+  // Two came again, whose marks are asked for before anything is written.
+  const first = await read(broker, queue, 2);
+  await first.take(2);
+  proxy.cut();
+  await first[Symbol.asyncDispose]();
+  await using looker = await openAt(rabbit.url.replace('guest:guest', 'reader:reader'));
+  expect((await looker.peek(queue, 100)).map(text)).toEqual(bodies);
+  await using reader = await read(broker, queue, 100);
+  expect((await reader.take(bodies.length)).map(text).toSorted()).toEqual(bodies);
+});
+
 test('a limit on connections is no wrong login: it is tried again', async () => {
   await rabbit.ctl('add_vhost', 'narrow');
   await rabbit.ctl('set_permissions', '-p', 'narrow', 'guest', '.*', '.*', '.*');
