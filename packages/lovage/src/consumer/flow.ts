@@ -427,8 +427,7 @@ export class Flow {
   }
 
   #start(entry: Entry): void {
-    // What is held back has not started: the guard must not take it for a copy when it comes again.
-    if (this.#admission.refuse(entry) || this.#holdsBack(entry) || this.#refuseRepeat(entry)) {
+    if (this.#admission.refuse(entry) || this.#holdsBack(entry)) {
       this.#slots.free(entry);
       return;
     }
@@ -460,6 +459,11 @@ export class Flow {
   }
 
   #begin(entry: Entry): void {
+    // Asked last: of what has not started after all the guard must not take the next delivery for a copy.
+    if (this.#refuseRepeat(entry)) {
+      this.#slots.free(entry);
+      return;
+    }
     this.#quarantine.starts(entry.request.task, entry.key);
     entry.state = 'running';
     entry.noted = undefined;
