@@ -21,7 +21,6 @@ import {
   WorkerLostError,
 } from '../util/index.ts';
 import { Admission } from './admission.ts';
-import { underNewest } from './earlier.ts';
 import { Ends } from './ends.ts';
 import { intake, ownerOfRequest } from './intake.ts';
 import { logOutcome, logReceived } from './lines.ts';
@@ -564,8 +563,7 @@ export class Flow {
     logOutcome(entry.request, outcome);
     tellOutcome(entry, outcome);
     const { policy, acked, interrupted, original } = entry;
-    const written = { ...outcome, results: underNewest(outcome.results, entry) };
-    const fate = fateOf(written, { policy, acked, interrupted, original });
+    const fate = fateOf(outcome, { policy, acked, interrupted, original });
     if (outcome.requeue === true || fate.answer.verdict === 'requeue') this.#options.app.guard?.returned(original);
     const then = this.#tellEnd(entry, outcome, fate);
     if (fate.lost) this.#endLost(entry, fate.answer, outcome.error?.message ?? outcome.repr, then);
@@ -598,7 +596,7 @@ export class Flow {
     log.info('Task {name}[{id}] was terminated ({signal})', { name: request.task, id: request.id, signal: signal || 'revoked' });
     const told = (): void => this.#tellTerminated(entry, signal);
     if (outcome.state === 'REVOKED') {
-      this.#ends.end(entry, { verdict: 'ack' }, { ...outcome, results: underNewest(outcome.results, entry) }, told);
+      this.#ends.end(entry, { verdict: 'ack' }, outcome, told);
     } else {
       const wanted = app.backend !== undefined && !(request.ignoreResult ?? policy.ignoreResult);
       const results = wanted ? app.records.revoked(ownerOfRequest(request), 'terminated') : [];

@@ -154,13 +154,11 @@ export class StartsInVain {
     if (this.#numbers.size > MOST_IN_VAIN && oldest !== undefined) this.#numbers.delete(oldest);
   }
 
-  /** Takes those out that are for these messages. */
-  take(again: readonly Delivery[]): readonly Start[] {
-    return again.flatMap((delivery) => {
-      const key = keyOf(delivery);
-      const number = this.#numbers.get(key);
-      this.#numbers.delete(key);
-      return number === undefined ? [] : [{ key, number }];
-    });
+  /** Forgets what is remembered of this message, which was counted: was its last start in vain? An earlier one is another worker's by now. */
+  take(counted: Delivery): boolean {
+    const { key, number } = startOf(counted);
+    const inVain = this.#numbers.get(key) === number - 1;
+    this.#numbers.delete(key);
+    return inVain;
   }
 }

@@ -104,8 +104,17 @@ export class Starts {
 
   /** These came again: with the starts that were noted. Throws BrokerError. */
   async counted(again: readonly Delivery[]): Promise<readonly Delivery[]> {
+    const found = await this.#count(again);
+    const inVain = new Set(found.filter((delivery) => this.#memory.inVain.take(delivery)));
+    await forget(
+      this.#line.connection,
+      [...inVain].flatMap((delivery) => startsUntil(delivery).slice(-2, -1)),
+    );
+    return found.map((delivery) => (inVain.has(delivery) ? { ...delivery, attempts: delivery.attempts - 1 } : delivery));
+  }
+
+  async #count(again: readonly Delivery[]): Promise<readonly Delivery[]> {
     const { connection, signal } = this.#line;
-    await forget(connection, this.#memory.inVain.take(again));
     using limit = deadline(ASK_TIMEOUT, () => new BrokerError('RabbitMQ does not confirm.'), signal);
     try {
       return await counted(again, askByLetter(this.#send, limit.signal));
