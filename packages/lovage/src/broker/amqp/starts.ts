@@ -16,6 +16,7 @@ import { MARK_HEADER } from './letters.ts';
 import type { Line } from './line.ts';
 import { askByLetter, askByName, counted, forget, mark, StartsInVain, startOf, startsUntil } from './marks.ts';
 import type { Send } from './questions.ts';
+import { refusesAll } from './topology.ts';
 
 /** Seconds in which a start has to be marked. */
 const MARK_TIMEOUT = 10;
@@ -42,14 +43,14 @@ export class StartsMemory {
       await forget(connection, probe);
       this.#mayMark = true;
     } catch (error) {
+      if (error instanceof BrokerConnectionError || !(error instanceof BrokerError)) throw error;
       this.refused(error);
     }
     return this.#mayMark === true;
   }
 
-  /** RabbitMQ refused a mark. Throws the error when it is none of that kind. */
+  /** RabbitMQ refuses marks, whatever they are for. */
   refused(error: unknown): void {
-    if (error instanceof BrokerConnectionError || !(error instanceof BrokerError)) throw error;
     this.#mayMark = false;
     this.#refusedAt = performance.now();
     log.warn(
@@ -91,8 +92,10 @@ export class Starts {
     try {
       if (await orAborted(this.mayMark(), limit.signal)) await orAborted(mark(connection, startsUntil(delivery)), limit.signal);
     } catch (error) {
-      // Not any more, as where a vhost may have no more queues. This one start is not counted.
-      this.#memory.refused(error);
+      if (limit.signal.aborted || error instanceof BrokerConnectionError || !(error instanceof BrokerError)) throw error;
+      // Not any more, as where a vhost may have no more queues; or not this one, as where it lies on a node that is down.
+      if (refusesAll(error)) this.#memory.refused(error);
+      else log.warn('The start of a message that came again is not counted: {error}', { error: String(error) });
     }
   }
 

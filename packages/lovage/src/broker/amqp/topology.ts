@@ -43,6 +43,12 @@ export function isForbidden(explained: unknown): boolean {
   return explained instanceof BrokerError && codeOf(explained.cause) === REFUSED;
 }
 
+/** Would RabbitMQ refuse any other declaration of this user, too: for a lack of rights, or a limit on queues? `explained` comes from `explain`. */
+export function refusesAll(explained: unknown): boolean {
+  if (explained instanceof TopologyMismatchError) return false;
+  return isForbidden(explained) || (explained instanceof BrokerError && codeOf(explained.cause) === PRECONDITION);
+}
+
 /** What RabbitMQ's refusal of `what` means. */
 export function explain(what: string, error: unknown): Error {
   if (error instanceof BrokerError) return error;

@@ -2,6 +2,9 @@
 import { describe, expect, test, vi } from 'vitest';
 import { startOf } from '../../../src/broker/amqp/marks.ts';
 import { type Broker, type Delivery, openBroker, type Settlement } from '../../../src/broker/index.ts';
+import { BrokerError } from '../../../src/util/index.ts';
+import { inRequest, startFaultProxy } from '../../faults/harness/proxy.ts';
+import type { Passed } from '../../faults/harness/wire.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { amqpUrl } from '../../support/servers.ts';
 import { brokerOptions, freshQueue, message, publish, read } from './harness.ts';
@@ -67,4 +70,48 @@ describe.concurrent.each(['classic', 'quorum'])('on %s queues', (type) => {
     await reader.subscription.settle([{ verdict: 'deadLetter', delivery, reason: 'delivery-limit' }]);
     await vi.waitFor(async () => expect(await broker.count(markOf(delivery))).toBeUndefined(), 20_000);
   });
+});
+
+/** The declaration of a mark; that of a probe has another name. */
+const isMark = ({ name, bytes }: Passed): boolean =>
+  name === '50.10' && /lovage\.start\.[0-9a-f]{32}\./.test(bytes.toString('latin1'));
+
+test('a mark that RabbitMQ refuses leaves that start uncounted, and all others counted', async () => {
+  await using proxy = await startProxy(amqpUrl());
+  await using broker = await openBroker(brokerOptions(proxy.url(amqpUrl())));
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'one'), message(queue, 'two'));
+  const first = await read(broker, queue);
+  await first.take(2);
+  proxy.cut();
+  await first[Symbol.asyncDispose]();
+  await using reader = await read(broker, queue);
+  const [one, two] = await reader.take(2);
+  // Of another kind than a mark.
+  await broker.declare({ exchanges: [], queues: [{ name: markOf(one!), durable: true, arguments: {} }], bindings: [] });
+  for (const delivery of [one!, two!]) await reader.subscription.starting?.(delivery);
+  expect(await broker.count(markOf(two!))).toEqual({ ready: 0 });
+  await reader.ack(one!, two!);
+});
+
+test('a mark that the end of its line breaks off says nothing of other lines', async () => {
+  await using wire = await startFaultProxy(amqpUrl());
+  await using broker = await openBroker(brokerOptions(wire.url(amqpUrl())));
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'the one'));
+  const first = await read(broker, queue);
+  await first.one();
+  wire.cut();
+  await first[Symbol.asyncDispose]();
+  const second = await read(broker, queue);
+  const frozen = wire.trap(inRequest(1, isMark, { act: 'freeze' }));
+  const started = Promise.resolve(second.subscription.starting?.(await second.one())).catch((error: unknown) => error);
+  await frozen;
+  await second[Symbol.asyncDispose]();
+  expect(await started).toBeInstanceOf(BrokerError);
+  await using reader = await read(broker, queue);
+  const delivery = await reader.one();
+  await reader.subscription.starting?.(delivery);
+  expect([delivery.attempts, await broker.count(markOf(delivery))]).toEqual([2, { ready: 0 }]);
+  await reader.ack(delivery);
 });
