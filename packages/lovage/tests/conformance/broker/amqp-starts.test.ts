@@ -1,13 +1,13 @@
 // How often a message of RabbitMQ was started: once for each start, whatever else happened to it on its way.
 import { describe, expect, test, vi } from 'vitest';
 import { startOf } from '../../../src/broker/amqp/marks.ts';
-import { type Broker, type Delivery, openBroker, type Settlement } from '../../../src/broker/index.ts';
+import { type Broker, type Delivery, migrateQueue, openBroker, type Settlement } from '../../../src/broker/index.ts';
 import { BrokerError } from '../../../src/util/index.ts';
 import { inRequest, startFaultProxy } from '../../faults/harness/proxy.ts';
 import type { Passed } from '../../faults/harness/wire.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { amqpUrl } from '../../support/servers.ts';
-import { brokerOptions, freshQueue, message, publish, read } from './harness.ts';
+import { brokerOptions, freshQueue, message, publish, queueOf, read, text } from './harness.ts';
 
 type End = 'counted' | 'uncounted' | 'parked';
 
@@ -70,6 +70,31 @@ describe.concurrent.each(['classic', 'quorum'])('on %s queues', (type) => {
     await reader.subscription.settle([{ verdict: 'deadLetter', delivery, reason: 'delivery-limit' }]);
     await vi.waitFor(async () => expect(await broker.count(markOf(delivery))).toBeUndefined(), 20_000);
   });
+});
+
+test('a message that is moved to another broker takes its starts along', async () => {
+  await using proxy = await startProxy(amqpUrl());
+  await using broker = await openBroker(brokerOptions(proxy.url(amqpUrl())));
+  await using other = await openBroker(brokerOptions('memory://'));
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'started'));
+  for (const attempts of [1, 2]) {
+    const reader = await read(broker, queue);
+    const delivery = await reader.one();
+    expect(delivery.attempts).toBe(attempts);
+    if (attempts > 1) await reader.subscription.starting?.(delivery);
+    proxy.cut();
+    await reader[Symbol.asyncDispose]();
+  }
+  await publish(broker, message(queue, 'new'));
+  await other.declare({ exchanges: [], queues: [queueOf(queue)], bindings: [] });
+  await migrateQueue({ from: broker, to: other, source: queue, target: queue, move: true });
+  await using reader = await read(other, queue);
+  const found = (await reader.take(2)).map((delivery) => [text(delivery), delivery.attempts, delivery.redelivered]);
+  expect(found.toSorted()).toEqual([
+    ['new', 1, false],
+    ['started', 3, true],
+  ]);
 });
 
 /** The declaration of a mark; that of a probe has another name. */
