@@ -92,7 +92,7 @@ async function putBack(
   }
   channel.ack(last, true);
   // What is left of them RabbitMQ deletes after some days.
-  await forget(connection, again.flatMap(startsUntil)).catch(() => undefined);
+  await onChannel(connection, (run) => forget(run, again.flatMap(startsUntil))).catch(() => undefined);
 }
 
 export function purgeQueue(connection: AmqpConnection, queue: string): Promise<number> {

@@ -8,7 +8,7 @@ import { type AmqpConnection, QueueNotFoundError, uuid } from '../../util/index.
 import type { Delivery, Message } from '../seam.ts';
 import { MARK_HEADER, startsOf } from './letters.ts';
 import { leading, type Send } from './questions.ts';
-import { onChannel } from './topology.ts';
+import { onChannel, type Run } from './topology.ts';
 
 const MARK_PREFIX = 'lovage.start.';
 /** A mark that was not declared again for so long (ms) is gone, and its start forgotten. It outlives the longest task. */
@@ -129,19 +129,18 @@ const MARK = {
   },
 } as const;
 
-/** Those before are declared once more, which renews them. Throws BrokerError: BrokerConnectionError, or where RabbitMQ refuses it. */
-export async function mark(connection: AmqpConnection, starts: readonly Start[]): Promise<void> {
-  await onChannel(connection, async (run) => {
-    for (const start of starts) await run('A mark', (channel) => channel.assertQueue(queueOf(start), MARK));
-  });
+/**
+ * Those before are declared once more, which renews them. Nothing is declared any more once it is not `wanted`. Throws BrokerError:
+ * BrokerConnectionError, or where RabbitMQ refuses it.
+ */
+export async function mark(run: Run, starts: readonly Start[], wanted: () => boolean = () => true): Promise<void> {
+  for (const start of starts)
+    await run('A mark', async (channel) => void (wanted() && (await channel.assertQueue(queueOf(start), MARK))));
 }
 
 /** Deletes these marks. Throws BrokerError. */
-export async function forget(connection: AmqpConnection, starts: readonly Start[]): Promise<void> {
-  if (starts.length === 0) return;
-  await onChannel(connection, async (run) => {
-    for (const start of starts) await run('A mark', (channel) => channel.deleteQueue(queueOf(start)));
-  });
+export async function forget(run: Run, starts: readonly Start[]): Promise<void> {
+  for (const start of starts) await run('A mark', (channel) => channel.deleteQueue(queueOf(start)));
 }
 
 /** Starts that may be marked and were not made: the last of each key. Of many the oldest is forgotten; its message then counts as started. */

@@ -1,25 +1,16 @@
 // Starts of messages that came again, or were given back after a start. Each is marked (marks.ts) before it begins, so that a death of it is
 // counted. What was given back after a start does not start while the message is there that it replaces: a death would bring both again.
-import {
-  type AmqpConnection,
-  BrokerConnectionError,
-  BrokerError,
-  Condition,
-  deadline,
-  logger,
-  orAborted,
-  uuid,
-} from '../../util/index.ts';
+import { BrokerConnectionError, BrokerError, Condition, deadline, logger, orAborted, uuid } from '../../util/index.ts';
 import type { Delivery, Message } from '../seam.ts';
 import type { HeldDelivery } from './held.ts';
 import { MARK_HEADER } from './letters.ts';
 import type { Line } from './line.ts';
 import { askByLetter, askByName, counted, forget, mark, StartsInVain, startOf, startsUntil } from './marks.ts';
 import type { Send } from './questions.ts';
-import { refusesAll } from './topology.ts';
+import { type Run, refusesAll, Steps } from './topology.ts';
 
-/** Seconds in which a start has to be marked. */
-const MARK_TIMEOUT = 10;
+/** Seconds in which a start has to be marked on a line that lives; one that is silent is given up by itself. */
+const MARK_TIMEOUT = 60;
 /** Seconds in which RabbitMQ has to take letters that ask for marks; else they are asked for one by one. */
 const ASK_TIMEOUT = 2;
 /** Milliseconds until it is tried again, where RabbitMQ refused a mark. */
@@ -34,13 +25,13 @@ export class StartsMemory {
   #refusedAt = 0;
 
   /** May this user have starts marked? Tried when nobody knows. Throws BrokerConnectionError. */
-  async mayMark(connection: AmqpConnection): Promise<boolean> {
+  async mayMark(run: Run): Promise<boolean> {
     if (this.#mayMark === false && performance.now() - this.#refusedAt > REFUSED_FOR) this.#mayMark = undefined;
     if (this.#mayMark !== undefined) return this.#mayMark;
     const probe = [{ key: uuid(), number: 1 }];
     try {
-      await mark(connection, probe);
-      await forget(connection, probe);
+      await mark(run, probe);
+      await forget(run, probe);
       this.#mayMark = true;
     } catch (error) {
       if (error instanceof BrokerConnectionError || !(error instanceof BrokerError)) throw error;
@@ -60,39 +51,55 @@ export class StartsMemory {
   }
 }
 
+export interface StartsOptions {
+  readonly line: Line;
+  readonly memory: StartsMemory;
+  readonly send: Send;
+  /** Has it no end yet? */
+  readonly isHeld: (delivery: Delivery) => boolean;
+}
+
 export class Starts {
   readonly #line: Line;
   readonly #memory: StartsMemory;
   readonly #send: Send;
+  readonly #isHeld: (delivery: Delivery) => boolean;
+  /** All that is done to marks, in its order: what is forgotten is not declared behind that. */
+  readonly #marks: Steps;
   /** Keys of copies whose originals are not acked yet: RabbitMQ may deliver a copy before it confirms it. */
   readonly #replacing = new Set<unknown>();
   readonly #replaced = new Condition();
 
-  constructor(line: Line, memory: StartsMemory, send: Send) {
+  constructor({ line, memory, send, isHeld }: StartsOptions) {
     this.#line = line;
     this.#memory = memory;
     this.#send = send;
+    this.#isHeld = isHeld;
+    this.#marks = new Steps(line.connection);
   }
 
   /** May this user have starts noted? Throws BrokerConnectionError. */
   mayMark(): Promise<boolean> {
-    return this.#memory.mayMark(this.#line.connection);
+    return this.#memory.mayMark(this.#marks.run);
   }
 
   /** Before a start. Rejects when the line failed: then it could not be counted, and must not be made. */
   async note(delivery: Delivery): Promise<void> {
     const start = startOf(delivery);
     if (start.number < 1) return;
-    const { signal, connection } = this.#line;
+    const { signal } = this.#line;
     await orAborted(
       this.#replaced.until(() => !this.#replacing.has(start.key)),
       signal,
     );
-    using limit = deadline(MARK_TIMEOUT, () => new BrokerConnectionError('RabbitMQ does not answer.'), signal);
+    using limit = deadline(MARK_TIMEOUT, () => new BrokerError('RabbitMQ does not answer in time.'), signal);
+    const marked = async (): Promise<void> => {
+      if (await this.mayMark()) await mark(this.#marks.run, startsUntil(delivery), () => this.#isHeld(delivery));
+    };
     try {
-      if (await orAborted(this.mayMark(), limit.signal)) await orAborted(mark(connection, startsUntil(delivery)), limit.signal);
+      await orAborted(marked(), limit.signal);
     } catch (error) {
-      if (limit.signal.aborted || error instanceof BrokerConnectionError || !(error instanceof BrokerError)) throw error;
+      if (signal.aborted || error instanceof BrokerConnectionError || !(error instanceof BrokerError)) throw error;
       // Not any more, as where a vhost may have no more queues; or not this one, as where it lies on a node that is down.
       if (refusesAll(error)) this.#memory.refused(error);
       else log.warn('The start of a message that came again is not counted: {error}', { error: String(error) });
@@ -110,7 +117,7 @@ export class Starts {
     const found = await this.#count(again);
     const inVain = new Set(found.filter((delivery) => this.#memory.inVain.take(delivery)));
     await forget(
-      this.#line.connection,
+      this.#marks.run,
       [...inVain].flatMap((delivery) => startsUntil(delivery).slice(-2, -1)),
     );
     return found.map((delivery) => (inVain.has(delivery) ? { ...delivery, attempts: delivery.attempts - 1 } : delivery));
@@ -131,9 +138,8 @@ export class Starts {
   /** These have ended, or are replaced: what was noted of them goes. Never rejects; what is left RabbitMQ deletes after some days. */
   async forget(ended: readonly HeldDelivery[]): Promise<void> {
     const noted = ended.flatMap(({ delivery }) => (delivery.attempts > 1 ? startsUntil(delivery) : []));
-    if (noted.length === 0) return;
     try {
-      await forget(this.#line.connection, noted);
+      await forget(this.#marks.run, noted);
     } catch (error) {
       log.debug('A mark is left: {error}', { error: String(error) });
     }

@@ -7,7 +7,7 @@ import { inRequest, startFaultProxy } from '../../faults/harness/proxy.ts';
 import type { Passed } from '../../faults/harness/wire.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { amqpUrl } from '../../support/servers.ts';
-import { brokerOptions, freshQueue, message, publish, queueOf, read, text } from './harness.ts';
+import { brokerOptions, freshQueue, message, publish, queueOf, type Reader, read, text } from './harness.ts';
 
 type End = 'counted' | 'uncounted' | 'parked';
 
@@ -139,4 +139,50 @@ test('a mark that the end of its line breaks off says nothing of other lines', a
   await reader.subscription.starting?.(delivery);
   expect([delivery.attempts, await broker.count(markOf(delivery))]).toEqual([2, { ready: 0 }]);
   await reader.ack(delivery);
+});
+
+/** One message that came again, as its next reader has it. */
+async function cameAgain(broker: Broker, cut: () => unknown): Promise<{ readonly reader: Reader; readonly delivery: Delivery }> {
+  const queue = await freshQueue(broker);
+  await publish(broker, message(queue, 'the one'));
+  await cutOnItsWay(broker, queue, cut);
+  const reader = await read(broker, queue);
+  return { reader, delivery: await reader.one() };
+}
+
+test('a start is noted by a server that takes four seconds for each answer, on the same line', async () => {
+  await using wire = await startFaultProxy(amqpUrl());
+  await using broker = await openBroker(brokerOptions(wire.url(amqpUrl())));
+  await using watcher = await openBroker(brokerOptions(amqpUrl()));
+  const { reader, delivery } = await cameAgain(broker, wire.cut);
+  wire.slow({ delay: 2000 });
+  await reader.subscription.starting?.(delivery);
+  wire.slow({ delay: 0 });
+  expect(await watcher.count(markOf(delivery))).toEqual({ ready: 0 });
+  expect(await reader.ack(delivery)).toEqual([]);
+  await reader[Symbol.asyncDispose]();
+});
+
+test('no start is noted of what has ended meanwhile', async () => {
+  await using wire = await startFaultProxy(amqpUrl());
+  await using broker = await openBroker(brokerOptions(wire.url(amqpUrl())));
+  const { reader, delivery } = await cameAgain(broker, wire.cut);
+  await reader.ack(delivery);
+  await reader.subscription.starting?.(delivery);
+  expect(await broker.count(markOf(delivery))).toBeUndefined();
+  await reader[Symbol.asyncDispose]();
+});
+
+test('where a line has no channel for marks, what comes again counts as started and keeps its line', async () => {
+  await using wire = await startFaultProxy(amqpUrl());
+  await using sender = await openBroker(brokerOptions(wire.url(amqpUrl())));
+  await using narrow = await openBroker(brokerOptions(`${wire.url(amqpUrl())}?channel_max=1`));
+  const queue = await freshQueue(sender);
+  await publish(sender, message(queue, 'the one'));
+  await cutOnItsWay(sender, queue, wire.cut);
+  await using reader = await read(narrow, queue);
+  const delivery = await reader.one();
+  await reader.subscription.starting?.(delivery);
+  expect(delivery.attempts).toBe(2);
+  expect(await reader.ack(delivery)).toEqual([]);
 });
