@@ -13,6 +13,8 @@ import { onChannel, type Run } from './topology.ts';
 const MARK_PREFIX = 'lovage.start.';
 /** A mark that was not declared again for so long (ms) is gone, and its start forgotten. It outlives the longest task. */
 const MARK_LIFE = 7 * 86_400_000;
+/** Channels on which marks are asked for by name. */
+const ASKING_CHANNELS = 8;
 const KEY = /^[0-9a-f-]{36}$/;
 /** Most starts in vain that are remembered. Their messages may come to another worker, and nobody says so here. */
 const MOST_IN_VAIN = 10_000;
@@ -100,9 +102,9 @@ export function askByLetter(send: Send, signal: AbortSignal): Ask {
     );
 }
 
-/** Asks for one after the other. Each that is not there closes a channel, and writes two lines into the log of the server; but it works during an alarm. */
+/** Asks for one after the other, on a few channels. Each that is not there closes one, and writes two lines into the log of the server; but it works during an alarm. */
 export function askByName(connection: AmqpConnection): Ask {
-  return (starts) =>
+  const some = (starts: readonly Start[]): Promise<readonly boolean[]> =>
     onChannel(connection, async (run) => {
       const there: boolean[] = [];
       for (const start of starts) {
@@ -116,6 +118,11 @@ export function askByName(connection: AmqpConnection): Ask {
       }
       return there;
     });
+  return async (starts) => {
+    const each = Math.ceil(starts.length / ASKING_CHANNELS);
+    const lots = Array.from({ length: ASKING_CHANNELS }, (_, at) => starts.slice(at * each, (at + 1) * each));
+    return (await Promise.all(lots.map(some))).flat();
+  };
 }
 
 /** What expires in it goes nowhere, whatever a policy says of dead letters. */

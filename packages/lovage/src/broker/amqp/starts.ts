@@ -1,6 +1,17 @@
 // Starts of messages that came again, or were given back after a start. Each is marked (marks.ts) before it begins, so that a death of it is
 // counted. What was given back after a start does not start while the message is there that it replaces: a death would bring both again.
-import { BrokerConnectionError, BrokerError, Condition, deadline, logger, orAborted, uuid } from '../../util/index.ts';
+import {
+  BrokerConnectionError,
+  BrokerError,
+  BrokerFullError,
+  Condition,
+  deadline,
+  logger,
+  orAborted,
+  PublishError,
+  QueueNotFoundError,
+  uuid,
+} from '../../util/index.ts';
 import type { Delivery, Message } from '../seam.ts';
 import type { HeldDelivery } from './held.ts';
 import { MARK_HEADER } from './letters.ts';
@@ -11,9 +22,9 @@ import { type Run, refusesAll, Steps } from './topology.ts';
 
 /** Seconds in which a start has to be marked on a line that lives; one that is silent is given up by itself. */
 const MARK_TIMEOUT = 60;
-/** Seconds in which RabbitMQ has to take letters that ask for marks; else they are asked for one by one. */
+/** Seconds in which RabbitMQ has to take letters that ask for marks at first; then twice as long. */
 const ASK_TIMEOUT = 2;
-/** Milliseconds until it is tried again, where RabbitMQ refused a mark. */
+/** Milliseconds until it is tried again, where RabbitMQ refused marks or letters. */
 const REFUSED_FOR = 300_000;
 
 const log = logger('broker', 'amqp');
@@ -23,6 +34,16 @@ export class StartsMemory {
   readonly inVain: StartsInVain = new StartsInVain();
   #mayMark: boolean | undefined;
   #refusedAt = 0;
+  #lettersRefusedAt = Number.NEGATIVE_INFINITY;
+
+  /** May this user send letters that ask for marks, as far as is known? */
+  get takesLetters(): boolean {
+    return performance.now() - this.#lettersRefusedAt > REFUSED_FOR;
+  }
+
+  lettersRefused(): void {
+    this.#lettersRefusedAt = performance.now();
+  }
 
   /** May this user have starts marked? Tried when nobody knows. Throws BrokerConnectionError. */
   async mayMark(run: Run): Promise<boolean> {
@@ -45,10 +66,16 @@ export class StartsMemory {
     this.#mayMark = false;
     this.#refusedAt = performance.now();
     log.warn(
-      'RabbitMQ refuses to note that a message is started which came again. For some minutes it is written anew each time it comes again, and counts as started. If this user may not configure "lovage.start.*", allow it. ({error})',
+      'RabbitMQ refuses to note that a message is started which came again. For some minutes it is written anew each time it comes again, and counts as started. It needs the right to configure and to read "lovage.start.*", and to write to "amq.default". ({error})',
       { error: String(error) },
     );
   }
+}
+
+/** Why letters were not taken. One that leads nowhere is an answer. */
+function untaken(error: unknown): unknown {
+  if (!(error instanceof PublishError)) return error;
+  return error.failures.find(({ cause }) => !(cause instanceof QueueNotFoundError))?.cause;
 }
 
 export interface StartsOptions {
@@ -125,14 +152,23 @@ export class Starts {
 
   async #count(again: readonly Delivery[]): Promise<readonly Delivery[]> {
     const { connection, signal } = this.#line;
-    using limit = deadline(ASK_TIMEOUT, () => new BrokerError('RabbitMQ does not confirm.'), signal);
-    try {
-      return await counted(again, askByLetter(this.#send, limit.signal));
-    } catch (error) {
-      // An alarm blocks the lines that publish, not this one.
-      log.debug('Marks are asked for one by one: {error}', { error: String(error) });
-      return await counted(again, askByName(connection));
+    for (let patience = ASK_TIMEOUT; this.#memory.takesLetters; patience *= 2) {
+      using limit = deadline(patience, () => new BrokerError('RabbitMQ does not confirm.'), signal);
+      try {
+        return await counted(again, askByLetter(this.#send, limit.signal));
+      } catch (error) {
+        signal.throwIfAborted();
+        const why = untaken(error);
+        const isFull = why instanceof BrokerFullError;
+        // A server that is only slow is asked again, and given more time: one by one it would take longer still.
+        if (limit.signal.aborted && !isFull) continue;
+        // An alarm blocks the lines that publish, not this one. Where this user may not write, each letter closes a channel.
+        log.debug('Marks are asked for one by one: {error}', { error: String(error) });
+        if (!isFull) this.#memory.lettersRefused();
+        break;
+      }
     }
+    return await counted(again, askByName(connection));
   }
 
   /** These have ended, or are replaced: what was noted of them goes. Never rejects; what is left RabbitMQ deletes after some days. */
