@@ -163,6 +163,36 @@ test('a start is noted by a server that takes four seconds for each answer, on t
   await reader[Symbol.asyncDispose]();
 });
 
+test('a server that needs more than two seconds for its confirms is asked for no mark by its name', async () => {
+  await using first = await startProxy(amqpUrl());
+  await using wire = await startFaultProxy(amqpUrl());
+  await using dying = await openBroker(brokerOptions(first.url(amqpUrl())));
+  await using broker = await openBroker(brokerOptions(wire.url(amqpUrl())));
+  const queue = await freshQueue(dying);
+  await publish(dying, message(queue, 'the one'));
+  const holder = await read(dying, queue);
+  await holder.one();
+  // Its line that publishes is open by then.
+  await freshQueue(broker);
+  await using reader = await read(broker, queue);
+  const names: string[] = [];
+  void wire.trap({
+    direction: 'up',
+    act: 'rst',
+    here: (passed) => {
+      if (isMark(passed)) names.push(passed.name);
+      return false;
+    },
+  });
+  wire.slow({ delay: 1200 });
+  first.cut();
+  await holder[Symbol.asyncDispose]();
+  const delivery = await reader.one();
+  wire.slow({ delay: 0 });
+  expect([delivery.attempts, names]).toEqual([2, []]);
+  await reader.ack(delivery);
+});
+
 test('no start is noted of what has ended meanwhile', async () => {
   await using wire = await startFaultProxy(amqpUrl());
   await using broker = await openBroker(brokerOptions(wire.url(amqpUrl())));
