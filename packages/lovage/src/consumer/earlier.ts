@@ -4,11 +4,11 @@ import { asRepeat } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
 import { attemptNumber, type Fenced, READY_STATES, type StoredResult } from '../result/index.ts';
 import { logger } from '../util/index.ts';
-import type { Written } from './ends.ts';
 import { unusableReason } from './intake.ts';
 import { persist } from './persist.ts';
 import type { WorkerApp } from './port.ts';
 import type { Entry } from './request.ts';
+import type { Written } from './settle.ts';
 import type { Answer } from './verdict.ts';
 
 const log = logger('consumer');

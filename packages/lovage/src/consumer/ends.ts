@@ -9,7 +9,7 @@ import { ownerOfRequest, type Unusable } from './intake.ts';
 import { logUnusable } from './lines.ts';
 import type { ResultOwner, WorkerApp } from './port.ts';
 import type { Entry, Requests } from './request.ts';
-import { canPark, type Settled, Settler, type Writes } from './settle.ts';
+import { canPark, type Settled, Settler, type Writes, type Written } from './settle.ts';
 import { tell } from './telling.ts';
 import type { Answer } from './verdict.ts';
 
@@ -32,9 +32,6 @@ export interface EndsOptions {
   /** Called after each end. */
   readonly changed: () => void;
 }
-
-/** What an end writes beside its verdict. */
-export type Written = Omit<Writes, 'settlement'>;
 
 /** A message that came again while its task ran says so in its count: that start is not counted once more. */
 function countedOnce(answer: Answer, delivery: Delivery, { request }: Entry): Answer {
