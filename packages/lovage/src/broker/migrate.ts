@@ -1,5 +1,6 @@
 // Bringing the messages of a queue to another broker. They are sent first and settled then, so that a death in between loses nothing; what
 // may have been sent before such a death is looked for at the other end, by its task id, so that it is not sent twice while it waits there.
+import { ATTEMPTS_HEADER } from './dead-letters.ts';
 import { patiently } from './redrive.ts';
 import type { Broker, Delivery, Message, Outgoing } from './seam.ts';
 import { taskIdOf } from './waiting.ts';
@@ -70,6 +71,12 @@ function copyOf({ headers, properties, body }: Message, target: string, dueAt?: 
     body,
     ...(dueAt === undefined ? {} : { dueAt }),
   };
+}
+
+/** With what RabbitMQ knows of a message and its headers do not say: that it came again, and how often it was started. */
+function withStarts(delivery: Delivery): Message {
+  const { attempts, redelivered, headers } = delivery;
+  return redelivered || attempts > 1 ? { ...delivery, headers: { ...headers, [ATTEMPTS_HEADER]: attempts - 1 } } : delivery;
 }
 
 const send = async (to: Broker, copies: readonly Outgoing[]): Promise<void> => {
@@ -157,7 +164,7 @@ class Run {
     const fresh = deliveries.filter((delivery) => !delivery.redelivered || there?.has(taskIdOf(delivery) ?? '') !== true);
     await send(
       to,
-      fresh.map((delivery) => copyOf(delivery, target)),
+      fresh.map((delivery) => copyOf(withStarts(delivery), target)),
     );
     this.#moved += fresh.length;
     this.#known += deliveries.length - fresh.length;

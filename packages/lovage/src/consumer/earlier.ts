@@ -2,13 +2,13 @@
 // attempt that comes next. Asked by flow.ts for messages that somebody held before.
 import { asRepeat } from '../broker/index.ts';
 import type { TaskRequest } from '../protocol/index.ts';
-import { attemptNumber, READY_STATES, type StoredResult } from '../result/index.ts';
+import { attemptNumber, type Fenced, READY_STATES, type StoredResult } from '../result/index.ts';
 import { logger } from '../util/index.ts';
-import type { Written } from './ends.ts';
 import { unusableReason } from './intake.ts';
 import { persist } from './persist.ts';
 import type { WorkerApp } from './port.ts';
 import type { Entry } from './request.ts';
+import type { Written } from './settle.ts';
 import type { Answer } from './verdict.ts';
 
 const log = logger('consumer');
@@ -22,24 +22,24 @@ export interface EarlierOptions {
 export async function earlierEnd(entry: Entry, options: EarlierOptions): Promise<StoredResult | undefined> {
   const { request, policy } = entry;
   if (policy.ignoreResult && request.ignoreResult !== false) return undefined;
-  const stored = await fence(request, options);
-  return stored !== undefined && isOver(request, stored) ? stored : undefined;
-}
-
-function isOver(request: TaskRequest, stored: StoredResult): boolean {
-  if (READY_STATES.has(stored.state)) return true;
+  const fenced = await fence(request, options);
+  if (fenced === undefined) return undefined;
+  const { stored } = fenced;
+  const number = Math.max(fenced.attempt, stored?.attempt ?? 0);
   // A later retry of this task has begun, so this message has done its part.
-  return stored.attempt >= attemptNumber(request.retries + 1, 0, request.replacedTaskNesting);
+  const isPast = number >= attemptNumber(request.retries + 1, 0, request.replacedTaskNesting);
+  if (!isPast) entry.number = Math.max(entry.number, fenced.attempt);
+  return stored !== undefined && (isPast || READY_STATES.has(stored.state)) ? stored : undefined;
 }
 
-async function fence(request: TaskRequest, { app, giveUp }: EarlierOptions): Promise<StoredResult | undefined> {
+async function fence(request: TaskRequest, { app, giveUp }: EarlierOptions): Promise<Fenced | undefined> {
   const { backend, settings } = app;
   // Replies of rpc live in the queue of whoever asked; nobody else can read them.
   if (backend === undefined || !backend.features.persistent) return undefined;
   const attempt = attemptNumber(request.retries, request.attempts, request.replacedTaskNesting);
-  const read = async (): Promise<StoredResult | undefined> =>
+  const read = async (): Promise<Fenced> =>
     backend.fence === undefined
-      ? (await backend.get([request.id])).get(request.id)
+      ? { stored: (await backend.get([request.id])).get(request.id), attempt }
       : backend.fence(request.id, attempt, settings.resultExpires ?? undefined);
   try {
     return await persist(`read the record of task ${request.id}`, giveUp, read);
@@ -51,12 +51,13 @@ async function fence(request: TaskRequest, { app, giveUp }: EarlierOptions): Pro
 }
 
 /**
- * What a run writes, when its message came again while it ran: under the number of the message that it holds now. Another worker may have
- * had that message before and have put up its fence, and cannot start it any more.
+ * What a task writes at its end: under the highest number that is known of its message. That may have come again while it ran, and another
+ * worker may have put up its fence for it, which cannot start it any more; and RabbitMQ's count of its starts may be less than it was.
  */
-export function underNewest(results: readonly StoredResult[], { request, delivery }: Entry): readonly StoredResult[] {
-  if (delivery === undefined || delivery.attempts <= request.attempts) return results;
-  const attempt = attemptNumber(request.retries, delivery.attempts, request.replacedTaskNesting);
+export function underNewest(results: readonly StoredResult[], { request, delivery, number }: Entry): readonly StoredResult[] {
+  const attempts = delivery?.attempts ?? 0;
+  if (number === 0 && attempts <= request.attempts) return results;
+  const attempt = Math.max(number, attemptNumber(request.retries, attempts, request.replacedTaskNesting));
   return results.map((result) => (result.id === request.id && result.attempt < attempt ? { ...result, attempt } : result));
 }
 

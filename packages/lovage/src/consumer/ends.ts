@@ -4,11 +4,12 @@ import type { TaskRequest } from '../protocol/index.ts';
 import type { StoredResult } from '../result/index.ts';
 import type { TaskEnd } from '../task/index.ts';
 import { type Clock, logger, redactText, WorkerLostError } from '../util/index.ts';
+import { underNewest } from './earlier.ts';
 import { ownerOfRequest, type Unusable } from './intake.ts';
 import { logUnusable } from './lines.ts';
 import type { ResultOwner, WorkerApp } from './port.ts';
 import type { Entry, Requests } from './request.ts';
-import { canPark, type Settled, Settler, type Writes } from './settle.ts';
+import { canPark, type Settled, Settler, type Writes, type Written } from './settle.ts';
 import { tell } from './telling.ts';
 import type { Answer } from './verdict.ts';
 
@@ -31,9 +32,6 @@ export interface EndsOptions {
   /** Called after each end. */
   readonly changed: () => void;
 }
-
-/** What an end writes beside its verdict. */
-export type Written = Omit<Writes, 'settlement'>;
 
 /** A message that came again while its task ran says so in its count: that start is not counted once more. */
 function countedOnce(answer: Answer, delivery: Delivery, { request }: Entry): Answer {
@@ -116,7 +114,7 @@ export class Ends {
     const settlement = delivery === undefined ? undefined : this.#settlement(delivery, countedOnce(answer, delivery, entry));
     // What goes back may be here again before its verdict is confirmed: it is a new start then, not a copy of this one.
     if (settlement?.verdict === 'requeue') this.#options.requests.delete(entry);
-    this.#commit({ settlement, results, next, openings, parts }, (settled) => {
+    this.#commit({ settlement, results: underNewest(results, entry), next, openings, parts }, (settled) => {
       this.#ended(entry, answer, settlement, settled);
       then?.();
     });
@@ -153,7 +151,7 @@ export class Ends {
     const error = new WorkerLostError('The worker was shut down while the task ran.');
     return new Promise((resolve) => {
       this.#followed(entry.request, entry.original.body, { state: 'FAILURE', error }, this.lost(entry, error), (written) => {
-        this.#commit({ ...written, settlement: undefined }, () => resolve());
+        this.#commit({ ...written, results: underNewest(written.results, entry), settlement: undefined }, () => resolve());
       });
     });
   }

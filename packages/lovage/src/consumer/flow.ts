@@ -21,7 +21,6 @@ import {
   WorkerLostError,
 } from '../util/index.ts';
 import { Admission } from './admission.ts';
-import { underNewest } from './earlier.ts';
 import { Ends } from './ends.ts';
 import { intake, ownerOfRequest } from './intake.ts';
 import { logOutcome } from './lines.ts';
@@ -441,8 +440,7 @@ export class Flow {
   }
 
   #start(entry: Entry): void {
-    // What is held back has not started: the guard must not take it for a copy when it comes again.
-    if (this.#admission.refuse(entry) || this.#holdsBack(entry) || this.#refuseRepeat(entry)) {
+    if (this.#admission.refuse(entry) || this.#holdsBack(entry)) {
       this.#slots.free(entry);
       return;
     }
@@ -474,6 +472,11 @@ export class Flow {
   }
 
   #begin(entry: Entry): void {
+    // Asked last: of what has not started after all the guard must not take the next delivery for a copy.
+    if (this.#refuseRepeat(entry)) {
+      this.#slots.free(entry);
+      return;
+    }
     this.#quarantine.starts(entry.request.task, entry.key);
     entry.state = 'running';
     entry.noted = undefined;
@@ -576,8 +579,7 @@ export class Flow {
     logOutcome(entry.request, outcome);
     tellOutcome(entry, outcome);
     const { policy, acked, interrupted, original } = entry;
-    const written = { ...outcome, results: underNewest(outcome.results, entry) };
-    const fate = fateOf(written, { policy, acked, interrupted, original });
+    const fate = fateOf(outcome, { policy, acked, interrupted, original });
     if (outcome.requeue === true || fate.answer.verdict === 'requeue') this.#options.app.guard?.returned(original);
     const then = this.#tellEnd(entry, outcome, fate);
     if (fate.lost) this.#endLost(entry, fate.answer, outcome.error?.message ?? outcome.repr, then);
@@ -610,7 +612,7 @@ export class Flow {
     log.info('Task {name}[{id}] was terminated ({signal})', { name: request.task, id: request.id, signal: signal || 'revoked' });
     const told = (): void => this.#tellTerminated(entry, signal);
     if (outcome.state === 'REVOKED') {
-      this.#ends.end(entry, { verdict: 'ack' }, { ...outcome, results: underNewest(outcome.results, entry) }, told);
+      this.#ends.end(entry, { verdict: 'ack' }, outcome, told);
     } else {
       const wanted = app.backend !== undefined && !(request.ignoreResult ?? policy.ignoreResult);
       const results = wanted ? app.records.revoked(ownerOfRequest(request), 'terminated') : [];

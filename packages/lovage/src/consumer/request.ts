@@ -30,6 +30,8 @@ export class Entry {
   state: EntryState = 'received';
   /** Its run, while it runs. */
   run: Run | undefined = undefined;
+  /** A number that is up in the store for it: under less nothing of it can be written. */
+  number = 0;
   /** Nothing else may run in its process: it may take that along. */
   alone = false;
   /** Who was told that it starts; until it does. */

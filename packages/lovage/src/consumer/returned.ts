@@ -35,7 +35,7 @@ export class Returned {
 
   /** Is this a message that we have, or had, in hand? */
   attach(key: string, delivery: Delivery): boolean {
-    const { requests, ends, attached } = this.#options;
+    const { app, requests, ends, attached, giveUp } = this.#options;
     const owed = requests.recall(key);
     if (owed !== undefined) {
       ends.say(delivery, owed);
@@ -48,6 +48,8 @@ export class Returned {
     else {
       entry.delivery = delivery;
       attached(entry);
+      // Another worker may have had it meanwhile.
+      void earlierEnd(entry, { app, giveUp });
     }
     return true;
   }

@@ -19,6 +19,9 @@ export interface Writes {
   readonly parts?: readonly ChordPart[] | undefined;
 }
 
+/** What an end writes beside its verdict. */
+export type Written = Omit<Writes, 'settlement'>;
+
 /** An end, and who is told what came of it. */
 export interface Turn extends Writes {
   readonly done: (settled: Settled) => void;

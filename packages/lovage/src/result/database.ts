@@ -116,8 +116,8 @@ export function open(options: BackendOptions): ResultBackend {
       ? {}
       : {
           fence: async (id: string, attempt: number, expires: number | undefined) => {
-            const stored = await within((connected, db) => fence(connected, db, { id: keyOf(id), attempt, expires }));
-            return stored === undefined ? undefined : { ...stored, id };
+            const fenced = await within((connected, db) => fence(connected, db, { id: keyOf(id), attempt, expires }));
+            return { ...fenced, stored: fenced.stored && { ...fenced.stored, id } };
           },
         }),
     ...(tables.chords === undefined ? {} : { chords: tables.chords({ within, read, expires: options.expires }) }),

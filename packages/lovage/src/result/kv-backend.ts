@@ -6,7 +6,7 @@ import { createKeyWatch } from './kv-watch.ts';
 import { eachOf, inWords, patient } from './patience.ts';
 import { DEFAULT_RETRY, type RetryPolicy } from './retry.ts';
 import { isStored, mayStore } from './rules.ts';
-import type { BackendOptions, ResultBackend, StoredResult } from './seam.ts';
+import type { BackendOptions, Fenced, ResultBackend, StoredResult } from './seam.ts';
 import { stateOf } from './sniff.ts';
 
 /** Conditional writes under way at a time. */
@@ -108,15 +108,14 @@ export function keyValueBackend(store: KeyValueStore, options: KeyValueBackendOp
     return refused;
   }
 
-  async function fence(id: string, attempt: number, expires: number | undefined): Promise<StoredResult | undefined> {
+  async function fence(id: string, attempt: number, expires: number | undefined): Promise<Fenced> {
     for (;;) {
       const seen = (await look([id]))(id);
-      const there = numberOf(seen.get(keys.fence(id))) ?? 0;
-      const write = { key: keys.fence(id), value: Buffer.from(String(Math.max(there, attempt))), expires };
+      const highest = Math.max(attempt, numberOf(seen.get(keys.fence(id))) ?? 0);
+      const write = { key: keys.fence(id), value: Buffer.from(String(highest)), expires };
       if (!(await patiently(async () => store.swap?.try(write, seen)))) continue;
       const [result] = resultsOf(id, seen.get(keys.meta(id)));
-      // A higher fence than ours is all that is known of a later attempt.
-      return result === undefined ? undefined : { ...result[1], attempt: there > attempt ? there : 1 };
+      return { stored: result?.[1], attempt: highest };
     }
   }
 

@@ -62,9 +62,9 @@ export function open(options: BackendOptions): ResultBackend {
       for (const id of ids) if (drop(shelf, id)) shelf.fences.delete(id);
     },
     fence: async (id, attempt, expires) => {
-      const held = fenceOf(shelf, id) ?? 0;
-      shelf.fences.set(id, { attempt: Math.max(held, attempt), until: untilOf(expires) });
-      return find(shelf, id);
+      const highest = Math.max(fenceOf(shelf, id) ?? 0, attempt);
+      shelf.fences.set(id, { attempt: highest, until: untilOf(expires) });
+      return { stored: find(shelf, id), attempt: highest };
     },
     groups: groupsOf(shelf),
     revokes: shelf.revokes,

@@ -23,7 +23,7 @@ import { redisRevokes } from './redis-revokes.ts';
 import { createRedisWatch } from './redis-watch.ts';
 import { DEFAULT_RETRY, type RetryPolicy, repeatedly } from './retry.ts';
 import { isStored } from './rules.ts';
-import { type BackendOptions, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
+import { type BackendOptions, type Fenced, READY_STATES, type ResultBackend, type StoredResult } from './seam.ts';
 import { stateOf } from './sniff.ts';
 
 /** Keys in one MGET at most: a longer one would hold up everybody else's commands. */
@@ -94,12 +94,9 @@ export function open(options: BackendOptions): ResultBackend {
   }
 
   /** Read apart from the fence's own answer: a script's answer comes as text, and a record need not be text. */
-  async function readFenced(id: string, attempt: number, signal: AbortSignal): Promise<StoredResult | undefined> {
+  async function readFenced(id: string, attempt: number, signal: AbortSignal): Promise<Fenced> {
     const [body, fence] = (await line.callBuffer('MGET', [keys.meta(id), keys.fence(id)], signal)) as readonly (Buffer | null)[];
-    if (!body) return undefined;
-    // A higher fence than ours is all that Redis knows of a later attempt.
-    const newest = Number(fence?.toString() ?? 0);
-    return { ...resultOf(id, body), attempt: newest > attempt ? newest : 1 };
+    return { stored: body ? resultOf(id, body) : undefined, attempt: Math.max(attempt, Number(fence?.toString() ?? 0)) };
   }
 
   const watch = createRedisWatch({

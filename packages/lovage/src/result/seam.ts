@@ -27,6 +27,14 @@ export interface StoredResult {
   readonly unreadable?: Error | undefined;
 }
 
+/** What a redelivered attempt finds. */
+export interface Fenced {
+  /** So that a finished task is not run again. */
+  readonly stored: StoredResult | undefined;
+  /** The number under which it has to write: its own, or a higher one that was there. */
+  readonly attempt: number;
+}
+
 /** Who is told of results, one by one. */
 export interface Receiver {
   arrived(result: StoredResult): void;
@@ -69,8 +77,8 @@ export interface ResultBackend extends AsyncDisposable {
   /** The same with callbacks, for who waits one by one; gives how to stop. */
   listen?(ids: readonly string[], receiver: Receiver): () => void;
   forget(ids: readonly string[]): Promise<void>;
-  /** Writes the number of a redelivered attempt before it runs. Resolves to what is stored, so that a finished task is not run again. */
-  fence?(id: string, attempt: number, expires: number | undefined): Promise<StoredResult | undefined>;
+  /** Writes the number of a redelivered attempt before it runs, unless there is a higher one. Resolves to what is there then. */
+  fence?(id: string, attempt: number, expires: number | undefined): Promise<Fenced>;
   /** Deletes what has expired (stores without autoExpire). Resolves to how many. */
   cleanup?(): Promise<number>;
   /** The reply queue of this process, declared before the first send (rpc only). */

@@ -29,7 +29,8 @@ const SAME = `SELECT 1 FROM lovage_results WHERE id = :id AND body = :body`;
 
 const FENCE = `
 INSERT INTO lovage_fences VALUES (:id, :attempt, :expires)
-ON CONFLICT (id) DO UPDATE SET attempt = max(attempt, excluded.attempt), expires_at = excluded.expires_at`;
+ON CONFLICT (id) DO UPDATE SET attempt = max(attempt, excluded.attempt), expires_at = excluded.expires_at
+RETURNING attempt`;
 
 const READ = `
 SELECT id, state, body, content_type, content_encoding, attempt FROM lovage_results
@@ -52,9 +53,9 @@ export function putRows(db: SqliteConnection, results: readonly StoredResult[]):
     .map((result) => result.id);
 }
 
-/** Writes the number of a redelivered attempt, never a lower one. */
-export function fenceRow(db: SqliteConnection, id: string, attempt: number, expires: number | undefined): void {
-  db.statement(FENCE).run({ id, attempt, expires: until(expires) });
+/** Writes the number of a redelivered attempt, never a lower one; gives the one that is there then. */
+export function fenceRow(db: SqliteConnection, id: string, attempt: number, expires: number | undefined): number {
+  return Number(db.statement(FENCE).get({ id, attempt, expires: until(expires) })?.attempt ?? attempt);
 }
 
 export function readRows(db: SqliteConnection, ids: readonly string[]): StoredResult[] {

@@ -92,8 +92,8 @@ export function open(options: BackendOptions): ResultBackend {
     fence: (id, attempt, expires) =>
       ours(
         file.write((db) => {
-          fenceRow(db, id, attempt, expires);
-          return readRows(db, [id])[0];
+          const highest = fenceRow(db, id, attempt, expires);
+          return { stored: readRows(db, [id])[0], attempt: highest };
         }),
       ),
     groups: sqliteGroups(access),

@@ -7,7 +7,7 @@ import { amqpTls } from './amqp-tls.ts';
 import type { AmqpChannel, AmqpConfirmChannel, AmqpInnerConnection, AmqpLibrary, AmqpModel } from './amqp-types.ts';
 import { type AmqpEndpoint, parseAmqpUrl } from './amqp-url.ts';
 import { deadline, orAborted } from './deadline.ts';
-import { BrokerConnectionError, ConfigurationError, LovageError } from './errors.ts';
+import { BrokerConnectionError, BrokerError, ConfigurationError, LovageError } from './errors.ts';
 import { SocketSigns, serverLines } from './server-lines.ts';
 import { tlsHinted } from './tls-hint.ts';
 
@@ -21,6 +21,8 @@ const CLOSE_TIMEOUT = 3;
 const ASKED_AFTER = 0.75;
 /** What the library says of a line on which no heartbeats come. */
 const HEARTBEAT_MISSED = /heartbeat timeout/i;
+/** What the library says when it has opened as many channels as RabbitMQ, or the URL, allows. */
+const NO_CHANNEL = /no channels left/i;
 /** RabbitMQ's replies to a wrong password and to a vhost that is missing or closed to this user. */
 const REFUSALS = /ACCESS_REFUSED|ACCESS-REFUSED|NOT_ALLOWED|NOT-ALLOWED|\(403\)|\b403\b|\b530\b/;
 /** And to one connection more than an operator allows: after a restart the lines that are dead still count for a while. */
@@ -290,6 +292,10 @@ class OpenConnection implements AmqpConnection {
       channel.once('close', () => this.#channels.delete(channel));
       return channel;
     } catch (error) {
+      if (error instanceof Error && NO_CHANNEL.test(error.message))
+        throw new BrokerError(`The connection to RabbitMQ at ${this.url} has no channel left: allow more (channel_max).`, {
+          cause: error,
+        });
       throw lost(this.url, error);
     } finally {
       release();

@@ -15,7 +15,7 @@ import type { Stillness } from './stillness.ts';
 const COPY_TIMEOUT = 30;
 /** Seconds before another try to write anew what came again. */
 const RENEW_AGAIN = 1;
-/** How often a queue may have no room for the copies of what came again from it. */
+/** How often a queue may take no copies of what came again from it. */
 const FULL_TRIES = 2;
 /**
  * As often may a message have come again on a quorum queue that tells no limit of its own, and have been started. RabbitMQ 4 throws it away at
@@ -54,6 +54,11 @@ export interface CopiesOptions {
 interface Renewal {
   readonly one: HeldDelivery;
   readonly copy: Message;
+}
+
+/** A full queue takes no copies, and where they hold all slots nobody makes room in it; from a user who may not write there it never does. */
+function takesNone(error: unknown): boolean {
+  return error instanceof BrokerFullError || (error instanceof BrokerError && !error.transient);
 }
 
 function outgoing(settlement: Copied): Outgoing {
@@ -140,8 +145,8 @@ export class Copies {
       const failures = await this.#send(open.map(({ copy }) => copy));
       // Without its queue a message has nowhere to go: the deletion took it.
       const isDone = (index: number): boolean => !failures.has(index) || failures.get(index) instanceof QueueNotFoundError;
-      // A full queue takes no copies, and where they hold all slots nobody makes room in it: so these run as they are.
-      const isRun = (index: number): boolean => tries >= FULL_TRIES && failures.get(index) instanceof BrokerFullError;
+      // So these run as they are.
+      const isRun = (index: number): boolean => tries >= FULL_TRIES && takesNone(failures.get(index));
       const done = open.filter((_, index) => isDone(index));
       const asTheyAre = open.filter((_, index) => isRun(index));
       open = open.filter((_, index) => !isDone(index) && !isRun(index));

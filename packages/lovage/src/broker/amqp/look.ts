@@ -70,21 +70,29 @@ async function putBack(
 ): Promise<void> {
   const last = seen.at(-1);
   if (last === undefined) return;
+  const signal = AbortSignal.timeout(PUT_BACK_TIMEOUT * 1000);
+  let again: readonly Delivery[];
   try {
     const redelivered = seen.filter(({ fields }) => fields.redelivered).map((message) => toDelivery(message, queue, 0));
-    const signal = AbortSignal.timeout(PUT_BACK_TIMEOUT * 1000);
-    const again = await counted(redelivered, askByLetter(send, signal));
+    again = await counted(redelivered, askByLetter(send, signal));
+  } catch {
+    // Nothing is written yet, so all of them stay as they are. What failed here were letters, not copies.
+    channel.nack(last, true, true);
+    return;
+  }
+  try {
     await send(copiesOf(seen, again, queue), signal);
-    channel.ack(last, true);
-    // What is left of them RabbitMQ deletes after some days.
-    await forget(connection, again.flatMap(startsUntil)).catch(() => undefined);
   } catch (error) {
     const failed = error instanceof PublishError ? new Set(error.failures.map(({ index }) => index)) : undefined;
     for (const [index, message] of seen.entries()) {
       if (failed?.has(index) === false) channel.ack(message, false);
       else channel.nack(message, false, true);
     }
+    return;
   }
+  channel.ack(last, true);
+  // What is left of them RabbitMQ deletes after some days.
+  await onChannel(connection, (run) => forget(run, again.flatMap(startsUntil))).catch(() => undefined);
 }
 
 export function purgeQueue(connection: AmqpConnection, queue: string): Promise<number> {

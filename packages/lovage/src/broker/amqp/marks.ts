@@ -8,11 +8,13 @@ import { type AmqpConnection, QueueNotFoundError, uuid } from '../../util/index.
 import type { Delivery, Message } from '../seam.ts';
 import { MARK_HEADER, startsOf } from './letters.ts';
 import { leading, type Send } from './questions.ts';
-import { onChannel } from './topology.ts';
+import { onChannel, type Run } from './topology.ts';
 
 const MARK_PREFIX = 'lovage.start.';
 /** A mark that was not declared again for so long (ms) is gone, and its start forgotten. It outlives the longest task. */
 const MARK_LIFE = 7 * 86_400_000;
+/** Channels on which marks are asked for by name. */
+const ASKING_CHANNELS = 8;
 const KEY = /^[0-9a-f-]{36}$/;
 /** Most starts in vain that are remembered. Their messages may come to another worker, and nobody says so here. */
 const MOST_IN_VAIN = 10_000;
@@ -100,9 +102,9 @@ export function askByLetter(send: Send, signal: AbortSignal): Ask {
     );
 }
 
-/** Asks for one after the other. Each that is not there closes a channel, and writes two lines into the log of the server; but it works during an alarm. */
+/** Asks for one after the other, on a few channels. Each that is not there closes one, and writes two lines into the log of the server; but it works during an alarm. */
 export function askByName(connection: AmqpConnection): Ask {
-  return (starts) =>
+  const some = (starts: readonly Start[]): Promise<readonly boolean[]> =>
     onChannel(connection, async (run) => {
       const there: boolean[] = [];
       for (const start of starts) {
@@ -116,6 +118,11 @@ export function askByName(connection: AmqpConnection): Ask {
       }
       return there;
     });
+  return async (starts) => {
+    const each = Math.ceil(starts.length / ASKING_CHANNELS);
+    const lots = Array.from({ length: ASKING_CHANNELS }, (_, at) => starts.slice(at * each, (at + 1) * each));
+    return (await Promise.all(lots.map(some))).flat();
+  };
 }
 
 /** What expires in it goes nowhere, whatever a policy says of dead letters. */
@@ -129,19 +136,18 @@ const MARK = {
   },
 } as const;
 
-/** Those before are declared once more, which renews them. Throws BrokerError: BrokerConnectionError, or where RabbitMQ refuses it. */
-export async function mark(connection: AmqpConnection, starts: readonly Start[]): Promise<void> {
-  await onChannel(connection, async (run) => {
-    for (const start of starts) await run('A mark', (channel) => channel.assertQueue(queueOf(start), MARK));
-  });
+/**
+ * Those before are declared once more, which renews them. Nothing is declared any more once it is not `wanted`. Throws BrokerError:
+ * BrokerConnectionError, or where RabbitMQ refuses it.
+ */
+export async function mark(run: Run, starts: readonly Start[], wanted: () => boolean = () => true): Promise<void> {
+  for (const start of starts)
+    await run('A mark', async (channel) => void (wanted() && (await channel.assertQueue(queueOf(start), MARK))));
 }
 
 /** Deletes these marks. Throws BrokerError. */
-export async function forget(connection: AmqpConnection, starts: readonly Start[]): Promise<void> {
-  if (starts.length === 0) return;
-  await onChannel(connection, async (run) => {
-    for (const start of starts) await run('A mark', (channel) => channel.deleteQueue(queueOf(start)));
-  });
+export async function forget(run: Run, starts: readonly Start[]): Promise<void> {
+  for (const start of starts) await run('A mark', (channel) => channel.deleteQueue(queueOf(start)));
 }
 
 /** Starts that may be marked and were not made: the last of each key. Of many the oldest is forgotten; its message then counts as started. */
@@ -154,13 +160,11 @@ export class StartsInVain {
     if (this.#numbers.size > MOST_IN_VAIN && oldest !== undefined) this.#numbers.delete(oldest);
   }
 
-  /** Takes those out that are for these messages. */
-  take(again: readonly Delivery[]): readonly Start[] {
-    return again.flatMap((delivery) => {
-      const key = keyOf(delivery);
-      const number = this.#numbers.get(key);
-      this.#numbers.delete(key);
-      return number === undefined ? [] : [{ key, number }];
-    });
+  /** Forgets what is remembered of this message, which was counted: was its last start in vain? An earlier one is another worker's by now. */
+  take(counted: Delivery): boolean {
+    const { key, number } = startOf(counted);
+    const inVain = this.#numbers.get(key) === number - 1;
+    this.#numbers.delete(key);
+    return inVain;
   }
 }

@@ -92,7 +92,8 @@ export class AmqpSubscription implements Subscription {
       limit: subscribe.prefetch,
       busy: () => connection.busy(),
     });
-    this.#starts = new Starts(line, startsMemory, send);
+    const isHeld = (delivery: Delivery): boolean => held.find(delivery) !== undefined;
+    this.#starts = new Starts({ line, memory: startsMemory, send, isHeld });
     this.#copies = new Copies({
       line,
       held,

@@ -43,6 +43,12 @@ export function isForbidden(explained: unknown): boolean {
   return explained instanceof BrokerError && codeOf(explained.cause) === REFUSED;
 }
 
+/** Would RabbitMQ refuse any other declaration of this user, too: for a lack of rights, or a limit on queues? `explained` comes from `explain`. */
+export function refusesAll(explained: unknown): boolean {
+  if (explained instanceof TopologyMismatchError) return false;
+  return isForbidden(explained) || (explained instanceof BrokerError && codeOf(explained.cause) === PRECONDITION);
+}
+
 /** What RabbitMQ's refusal of `what` means. */
 export function explain(what: string, error: unknown): Error {
   if (error instanceof BrokerError) return error;
@@ -84,26 +90,52 @@ class Watched {
   }
 }
 
-/** Runs steps on one channel, on a new one after each refusal. */
-export async function onChannel<Out>(connection: AmqpConnection, steps: (run: Run) => Promise<Out>): Promise<Out> {
+/** Runs steps, one after the other, on one channel that is opened for the first; on a new one after each refusal. */
+export class Steps {
+  readonly #connection: AmqpConnection;
+  #watched: Watched | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(connection: AmqpConnection) {
+    this.#connection = connection;
+  }
+
+  readonly run: Run = (what, step) => {
+    const mine = this.#last.then(() => this.#step(what, step));
+    this.#last = mine.catch(() => undefined);
+    return mine;
+  };
+
+  async #step<Out>(what: string, step: (channel: AmqpChannel) => Promise<Out>): Promise<Out> {
+    const release = this.#connection.busy();
+    try {
+      this.#watched ??= new Watched(await this.#connection.channel());
+      return await step(this.#watched.channel);
+    } catch (error) {
+      const failed = this.#watched;
+      this.#watched = undefined;
+      if (failed?.isOpen !== true) throw explain(what, error);
+      await failed.close();
+      if (!isUnwritable(error)) throw explain(what, error);
+      throw new BrokerError(`${what} cannot be written for RabbitMQ: ${error.message}`, { cause: error });
+    } finally {
+      release();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#watched?.close();
+  }
+}
+
+/** Runs steps on a channel of their own, which is closed behind them. */
+export async function onChannel<Out>(connection: AmqpConnection, work: (run: Run) => Promise<Out>): Promise<Out> {
   const release = connection.busy();
-  let watched: Watched | undefined;
+  const steps = new Steps(connection);
   try {
-    return await steps(async (what, step) => {
-      try {
-        watched ??= new Watched(await connection.channel());
-        return await step(watched.channel);
-      } catch (error) {
-        const failed = watched;
-        watched = undefined;
-        if (failed?.isOpen !== true) throw explain(what, error);
-        await failed.close();
-        if (!isUnwritable(error)) throw explain(what, error);
-        throw new BrokerError(`${what} cannot be written for RabbitMQ: ${error.message}`, { cause: error });
-      }
-    });
+    return await work(steps.run);
   } finally {
-    await watched?.close();
+    await steps.close();
     release();
   }
 }

@@ -116,7 +116,7 @@ export function ownTables(names: OwnNames): ResultTables {
       else if (row.state === null)
         await sql`update ${task} set fence = ${fence}, expires_at = ${sqlUntil(expires)} where id = ${id}`.execute(db);
       else await sql`update ${task} set fence = ${fence} where id = ${id}`.execute(db);
-      return row === undefined ? undefined : resultOf(row);
+      return { stored: row === undefined ? undefined : resultOf(row), attempt: fence };
     },
     cleanup: async (connection) => {
       const { sql, db } = connection;

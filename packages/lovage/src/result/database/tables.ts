@@ -4,7 +4,7 @@ import type { Connection, Db, SqlKind } from '../../util/sql-connect.ts';
 import type { ChordStore } from '../chord-seam.ts';
 import type { GroupStore } from '../group-seam.ts';
 import type { RevokeStore } from '../revokes.ts';
-import type { StoredResult } from '../seam.ts';
+import type { Fenced, StoredResult } from '../seam.ts';
 
 /** How work reaches the database: again while it is away, or asks for it. */
 export interface SqlRuns {
@@ -26,7 +26,7 @@ export interface ResultTables {
     connection: Connection,
     db: Db,
     fence: { readonly id: string; readonly attempt: number; readonly expires: number | undefined },
-  ): Promise<StoredResult | undefined>;
+  ): Promise<Fenced>;
   /** Deletes what has expired, or was done before `limit`; gives how many results. */
   cleanup(connection: Connection, limit: Date | undefined): Promise<number>;
   chords?(runs: SqlRuns & { readonly expires: number | undefined }): ChordStore;

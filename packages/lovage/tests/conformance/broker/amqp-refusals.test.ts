@@ -1,6 +1,7 @@
 // What RabbitMQ or its client refuses, on a private node: full queues, names that are too long, limits on connections, declarations of others.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RabbitServer, startRabbit } from '../../../../../scripts/servers/index.ts';
+import { startOf } from '../../../src/broker/amqp/marks.ts';
 import { type Broker, openBroker } from '../../../src/broker/index.ts';
 import { BrokerConnectionError, PublishError } from '../../../src/util/index.ts';
 import { startProxy } from '../../support/proxy.ts';
@@ -141,6 +142,74 @@ test('where a user may note no starts, what comes again is written anew and coun
   const last = await reader.one();
   await reader.ack(last);
   expect(last.attempts).toBe(4);
+});
+
+test('a look into a queue loses nothing where this user may write no copies', async () => {
+  await rabbit.ctl('add_user', 'reader', 'reader');
+  await rabbit.ctl('set_permissions', '-p', '/', 'reader', '.*', '^(?!amq\\.default$)', '.*');
+  await using proxy = await startProxy(rabbit.url);
+  await using broker = await openAt(proxy.url(rabbit.url));
+  const queue = await freshQueue(broker);
+  const bodies = Array.from({ length: 10 }, (_, at) => `m${at}`);
+  await publish(broker, ...bodies.map((body) => message(queue, body)));
+  // Two came again, whose marks are asked for before anything is written.
+  const first = await read(broker, queue, 2);
+  await first.take(2);
+  proxy.cut();
+  await first[Symbol.asyncDispose]();
+  await using looker = await openAt(rabbit.url.replace('guest:guest', 'reader:reader'));
+  expect((await looker.peek(queue, 100)).map(text)).toEqual(bodies);
+  await using reader = await read(broker, queue, 100);
+  expect((await reader.take(bodies.length)).map(text).toSorted()).toEqual(bodies);
+});
+
+test('where a user may write to no queue by its name, what comes again runs all the same', async () => {
+  await rabbit.ctl('add_user', 'mute', 'mute');
+  await rabbit.ctl('set_permissions', '-p', '/', 'mute', '.*', '^(?!amq\\.default$)', '.*');
+  await using proxy = await startProxy(rabbit.url);
+  await using before = await openAt(proxy.url(rabbit.url));
+  const queue = await freshQueue(before);
+  await publish(before, message(queue, 'a'), message(queue, 'b'));
+  const first = await read(before, queue);
+  await first.take(2);
+  proxy.cut();
+  await first[Symbol.asyncDispose]();
+  await using broker = await openAt(rabbit.url.replace('guest:guest', 'mute:mute'));
+  await using reader = await read(broker, queue);
+  const again = await reader.take(2);
+  const seen = again.map((delivery) => [text(delivery), delivery.attempts]);
+  expect(seen.toSorted()).toEqual([
+    ['a', 2],
+    ['b', 2],
+  ]);
+  expect(await reader.ack(...again)).toEqual([]);
+});
+
+test('starts are noted with the right to configure and read marks and to write to the default exchange, and with no less', async () => {
+  await rabbit.ctl('add_user', 'noter', 'noter');
+  const own = '^(q0-|lovage\\.start\\.)';
+  const url = rabbit.url.replace('guest:guest', 'noter:noter');
+  await using admin = await openAt(rabbit.url);
+  const isNoted = async (readable: string): Promise<boolean> => {
+    await rabbit.ctl('set_permissions', '-p', '/', 'noter', own, '^(q0-|amq\\.default$)', readable);
+    await using proxy = await startProxy(url);
+    await using broker = await openAt(proxy.url(url));
+    const queue = await freshQueue(broker);
+    await publish(broker, message(queue, 'x'));
+    const first = await read(broker, queue);
+    await first.one();
+    proxy.cut();
+    await first[Symbol.asyncDispose]();
+    await using reader = await read(broker, queue);
+    const delivery = await reader.one();
+    await reader.subscription.starting?.(delivery);
+    const { key, number } = startOf(delivery);
+    const there = await admin.count(`lovage.start.${key}.${number}`);
+    await reader.ack(delivery);
+    return there !== undefined;
+  };
+  expect(await isNoted('^q0-')).toBe(false);
+  expect(await isNoted(own)).toBe(true);
 });
 
 test('a limit on connections is no wrong login: it is tried again', async () => {

@@ -196,7 +196,7 @@ function describeFence(pair: () => Pair, id: () => string): void {
   it('refuses an attempt older than the fence', async () => {
     const { writer, reader, make } = pair();
     if (writer.fence === undefined) return expect(await writer.put([make(id(), 'SUCCESS')])).toEqual([]);
-    expect(await writer.fence(id(), 2, 60)).toBeUndefined();
+    expect(await writer.fence(id(), 2, 60)).toEqual({ stored: undefined, attempt: 2 });
     expect(await writer.put([make(id(), 'SUCCESS', { attempt: 1 })])).toEqual([id()]);
     expect((await reader.get([id()])).size).toBe(0);
     expect(await writer.put([make(id(), 'STARTED', { attempt: 2 })])).toEqual([]);
@@ -217,14 +217,16 @@ function describeFence(pair: () => Pair, id: () => string): void {
     const { writer, make } = pair();
     if (writer.fence === undefined) return expect(writer.features.fence).toBe(false);
     await writer.fence(id(), 3, 60);
-    await writer.fence(id(), 2, undefined);
+    // Whoever comes with less is told, and has to write under what is there.
+    expect(await writer.fence(id(), 2, undefined)).toEqual({ stored: undefined, attempt: 3 });
     expect(await writer.put([make(id(), 'SUCCESS', { attempt: 2 })])).toEqual([id()]);
+    expect(await writer.put([make(id(), 'SUCCESS', { attempt: 3 })])).toEqual([]);
   });
 
   it('tells a redelivered attempt what is stored already', async () => {
     const { writer, make } = pair();
     await writer.put([make(id(), 'SUCCESS')]);
     if (writer.fence === undefined) return expect(writer.features.fence).toBe(false);
-    expect((await writer.fence(id(), 2, 60))?.state).toBe('SUCCESS');
+    expect((await writer.fence(id(), 2, 60)).stored?.state).toBe('SUCCESS');
   });
 }

@@ -1,8 +1,11 @@
 // The settings about a lost connection, and about what comes again after it, with a whole worker on real brokers behind a wire that is cut.
 import { describe, expect, it } from 'vitest';
 import type { SettingsInput } from '../../../src/app/index.ts';
+import { startOf } from '../../../src/broker/amqp/marks.ts';
 import type { Delivery } from '../../../src/broker/index.ts';
+import { chain } from '../../../src/canvas/index.ts';
 import { parseTask } from '../../../src/protocol/index.ts';
+import { attemptNumber } from '../../../src/result/index.ts';
 import { execute, Reject } from '../../../src/task/index.ts';
 import { openRedis, parseRedisUrl } from '../../../src/util/index.ts';
 import { startWorker, type Worker } from '../../../src/worker/index.ts';
@@ -129,6 +132,32 @@ describe('a task that asks to run again, when its message came again while it ra
   it('is counted once on Redis', async () => {
     expect(await attemptsOf(redisUrl(), loseLeases)).toEqual([1, 2]);
   });
+});
+
+it('a task runs to its end, and what follows it too, when RabbitMQ counts fewer starts than another worker saw', async () => {
+  await using w = await world(amqpUrl(), {});
+  const { app, queue } = w.s;
+  const add = app.task('add', (x: number, y: number) => x + y);
+  const reader = await app.openBroker('read');
+  await reader.declare({ exchanges: [], queues: [{ name: queue, durable: true, arguments: {} }], bindings: [] });
+  const result = await chain([add.s(1, 2), add.s(4)]).delay();
+  // Two that die: the second after it has said that it starts.
+  for (const attempts of [1, 2]) {
+    const dead = await reader.subscribe([queue], { prefetch: 1, node: 'dead@h' });
+    const [delivery] = (await dead[Symbol.asyncIterator]().next()).value as readonly Delivery[];
+    expect(delivery?.attempts).toBe(attempts);
+    if (attempts === 2) await dead.starting?.(delivery!);
+    w.wire.cut();
+    await dead[Symbol.asyncDispose]();
+    if (attempts < 2) continue;
+    // The third sees that, puts up its fence, and is gone before it starts; then the mark is lost.
+    await (await app.openBackend()).fence?.(String(delivery!.headers.id), attemptNumber(0, 3), 60);
+    const { key, number } = startOf(delivery!);
+    await (await app.openBroker('write')).remove(`lovage.start.${key}.${number}`);
+  }
+  await using _worker = await startWorker(app, { concurrency: 1 });
+  expect(await result.get({ timeout: 20 })).toBe(7);
+  expect(await w.s.counts()).toEqual(empty);
 });
 
 describe.each([true, false])('workerEnablePrefetchCountReduction %s', (reduce) => {

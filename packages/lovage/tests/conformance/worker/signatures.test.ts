@@ -11,6 +11,8 @@ import { createResultCodec } from '../../../src/result/index.ts';
 import { SIGNATURE_HEADER } from '../../../src/security/index.ts';
 import { uuid } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
+import { inRequest, startFaultProxy } from '../../faults/harness/proxy.ts';
+import { amqpUrl, redisUrl } from '../../support/servers.ts';
 import { brokers, empty, places, type Setup, setup } from './places.ts';
 
 const secret = 'a secret of the shop that is long enough';
@@ -318,4 +320,26 @@ describe('keys', () => {
     };
     await expect(act()).rejects.toThrow(words);
   });
+});
+
+it('a signed task of which the line is cut while its start is noted on RabbitMQ runs when it comes again', async () => {
+  await using wire = await startFaultProxy(amqpUrl());
+  const brokerReadUrl = wire.url(amqpUrl());
+  await using s = await setup(() => ({ brokerUrl: amqpUrl(), brokerReadUrl, resultBackend: redisUrl() }), SIGNED);
+  const { add } = tasksOf(s);
+  const reader = await s.app.openBroker('read');
+  await reader.declare({ exchanges: [], queues: [{ name: s.queue, durable: true, arguments: {} }], bindings: [] });
+  const result = await add.delay(1, 2);
+  // Somebody who dies holds it first, so that it comes again.
+  const first = await reader.subscribe([s.queue], { prefetch: 1, node: 'first@h' });
+  await first[Symbol.asyncIterator]().next();
+  wire.cut();
+  await first[Symbol.asyncDispose]();
+  const cut = wire.trap(
+    inRequest(1, ({ name, bytes }) => name === '50.10' && /lovage\.start\.[0-9a-f]{32}\./.test(bytes.toString('latin1'))),
+  );
+  await using _worker = await startWorker(s.app, { concurrency: 1 });
+  await cut;
+  expect(await result.get({ timeout: 20 })).toBe(3);
+  expect(await s.counts()).toEqual(empty);
 });

@@ -29,7 +29,7 @@ test('the ack of what was copied waits until a consumer that is being cancelled 
     stillness,
     deadLetters: DEFAULT_DEAD_LETTERS,
     declareDead: async () => undefined,
-    starts: new Starts(line, new StartsMemory(), send),
+    starts: new Starts({ line, memory: new StartsMemory(), send, isHeld: () => true }),
     run: async () => undefined,
     returnsOf: () => undefined,
     send,

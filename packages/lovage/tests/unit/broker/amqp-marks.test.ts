@@ -41,7 +41,16 @@ test('a start in vain is told once, and of many the oldest is forgotten', () => 
   const inVain = new StartsInVain();
   const named = (at: number): Delivery => delivery({ headers: { id: `${at}` } });
   for (let at = 0; at < 10_001; at++) inVain.add(startOf(named(at)));
-  const [oldest, latest] = [named(0), named(10_000)];
-  expect(inVain.take([oldest, latest])).toEqual([startOf(latest)]);
-  expect(inVain.take([latest])).toEqual([]);
+  // As they are when the mark of that start is found.
+  const [oldest, latest] = [0, 10_000].map((at) => ({ ...named(at), attempts: 3 }));
+  expect([oldest!, latest!, latest!].map((delivery) => inVain.take(delivery))).toEqual([false, true, false]);
+});
+
+test('a start in vain is not taken back where another worker has started it since, or where its mark never arrived', () => {
+  const inVain = new StartsInVain();
+  const taken = [2, 3, 4].map((attempts) => {
+    inVain.add(startOf(delivery({ attempts: 2 })));
+    return inVain.take(delivery({ attempts }));
+  });
+  expect(taken).toEqual([false, true, false]);
 });

@@ -99,6 +99,25 @@ describe('a lost line', () => {
     expect(h.started).toEqual([id]);
   });
 
+  it('keeps a result whose message comes back with a lower count than another worker saw', async () => {
+    await using h = await harness();
+    const open = Promise.withResolvers<void>();
+    h.task('slow', async (job) => {
+      await open.promise;
+      return success(job);
+    });
+    await h.start();
+    const id = await h.call('slow');
+    await soon(() => expect(h.started).toEqual([id]));
+    const [entry] = [...h.consumer.flow.requests];
+    h.consumer.flow.lineLost();
+    await h.backend.fence?.(id, attemptNumber(0, 3), undefined);
+    h.consumer.flow.receive([{ ...entry!.original, redelivered: true, attempts: 2 }]);
+    await soon(() => expect(entry?.number).toBe(attemptNumber(0, 3)));
+    open.resolve();
+    await soon(async () => expect(await h.state(id)).toBe('SUCCESS'));
+  });
+
   it('may leave two copies of one message: the second is acked, not held for ever', async () => {
     await using h = await harness();
     const open = Promise.withResolvers<void>();
