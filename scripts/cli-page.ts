@@ -58,7 +58,8 @@ queue's dead letters. What a broker cannot count, and a queue that does not exis
 anything, wherever and whenever it runs, until it is resumed. \`cancel\`, \`run\` and \`reschedule\` are not possible on RabbitMQ, which shows
 nobody the inside of a queue; they exit with 1 when a task was not there any more. See [guide-queues.md](guide-queues.md).`,
   dlq: `A task that no worker can finish lies among the dead letters of its queue for 14 days. \`retry\` sends it to where it died, with a
-delivery count that begins anew; \`purge\` asks first. Both take ids, or \`--task\` and \`--reason\` together, or \`--all\`.`,
+delivery count that begins anew; \`purge\` asks first. Both take ids, or \`--task\` and \`--reason\` together, or \`--all\`. Killed in between, either
+has done a part; run again, it does the rest, and what had been sent does not run twice (promise 8 of [reliability.md](reliability.md)).`,
   list: `The bindings of the queues of the app are declared first, as a worker does. Redis and the embedded broker tell all that anybody
 bound; RabbitMQ tells them through its management plugin alone.`,
   migrate: `Copies, unless \`--ack-messages\` says to move. A copy leaves out what waits at the destination already, by task id. A move sends a

@@ -127,7 +127,7 @@ app.steps.consumer.push({ name: 'late', requires: ['tasks'], start: async () => 
   });
   const text = await own.run(['graph', 'bootsteps']);
   expect(text.stdout).toMatch(
-    /worker:\n {3}1 {2}∘ state\n {3}2 {2}∘ health\n {3}3 {2}∘ revokes\n {3}4 {2}pool\n[\s\S]*audit {2}after pool\n[\s\S]*consumer ⧉[\s\S]*consumer:\n[\s\S]*late {2}after tasks\n$/,
+    /worker:\n {3}1 {2}∘ state\n {3}2 {2}∘ health\n {3}3 {2}∘ revokes\n {3}4 {2}∘ parked\n {3}5 {2}pool\n[\s\S]*audit {2}after pool\n[\s\S]*consumer ⧉[\s\S]*consumer:\n[\s\S]*late {2}after tasks\n$/,
   );
   const dot = await own.run(['graph', 'bootsteps', 'consumer', '--format', 'dot']);
   expect(dot.stdout).toContain('"consumer.late" -> "consumer.tasks";');
