@@ -5,8 +5,6 @@ import type { RabbitServer } from '../../../../../scripts/servers/index.ts';
 
 /** Keys that stay for good: bindings, the registries of workers, queues and revokes, of which there is one each, and our own. */
 const REGISTRIES = /^(_kombu\.binding\..+|lovage\.(holders|etas|paused|revokes|revokes\..+|serves\..+)|faults:log-end)$/;
-/** Queues of RabbitMQ that stay for good: Celery's levels for delayed messages, and the list of what is paused. */
-const SHARED = /^(celery_delayed_\d+|lovage\.paused)$/;
 
 /** Keys of Redis without an end that are no registry. */
 export async function keysOnRedis(url: string, queue: string): Promise<readonly string[]> {
@@ -24,15 +22,31 @@ export async function keysOnRedis(url: string, queue: string): Promise<readonly 
   }
 }
 
-/** Messages in this queue of RabbitMQ, held ones included, and queues that are neither it nor its dead letters. */
+/** Seconds in which workers that live have to be done with what they hold; of quorum queues RabbitMQ tells every five seconds. */
+const DONE = 20;
+/** Marks of starts that may stay in RabbitMQ for their days: each was declared late, on a line that stood still meanwhile. */
+const MARKS = 20;
+
+/**
+ * Messages in this queue of RabbitMQ, held ones included, that the workers do not end now; many marks.
+ */
 export async function queuesOnRabbit(rabbit: RabbitServer, queue: string): Promise<readonly string[]> {
+  let found: readonly string[] = [];
+  for (const limit = performance.now() + DONE * 1000; performance.now() < limit; ) {
+    found = await seenOnRabbit(rabbit, queue);
+    if (found.length === 0) break;
+  }
+  return found;
+}
+
+async function seenOnRabbit(rabbit: RabbitServer, queue: string): Promise<readonly string[]> {
   const told = await rabbit.ctl('list_queues', '--no-table-headers', 'name', 'messages');
-  return told
-    .split('\n')
-    .map((line) => line.split('\t'))
-    .flatMap(([name = '', messages]) => {
-      if (name === queue) return messages === '0' ? [] : [`${messages} messages stay in the queue`];
-      const isKnown = name === '' || name === `lovage.dead.${queue}` || SHARED.test(name);
-      return isKnown ? [] : [`the queue '${name}' stays`];
-    });
+  const queues = told.split('\n').map((line) => line.split('\t'));
+  const marks = queues.filter(([name]) => name?.startsWith('lovage.start.')).length;
+  return [
+    ...queues.flatMap(([name, messages]) =>
+      name === queue && messages !== '0' ? [`${messages} messages stay in the queue`] : [],
+    ),
+    ...(marks > MARKS ? [`${marks} marks of starts stay`] : []),
+  ];
 }

@@ -7,8 +7,8 @@ export interface Books {
   rejected: number;
   readonly dead: Map<string, number>;
   requeued: number;
-  /** Messages that are parked now, as often as each: by task id, of which mutants may have one in common. */
-  readonly parked: Map<unknown, number>;
+  /** Messages that are parked now, as many of each id and eta: mutants may have an id in common. */
+  readonly parked: Map<string, number>;
 }
 
 export function newBooks(): Books {
@@ -36,13 +36,14 @@ function add<Key>(counts: Map<Key, number>, key: Key, count: number): void {
 
 function note(books: Books, settlement: Settlement): void {
   const { delivery, verdict } = settlement;
-  const { id } = delivery.headers;
+  const { id, eta } = (delivery.headers ?? {}) as Delivery['headers'];
+  const key = JSON.stringify([id, eta]);
   if (verdict === 'park') {
-    add(books.parked, id, 1);
+    add(books.parked, key, 1);
     return;
   }
   // What was parked has come again.
-  if (books.parked.has(id)) add(books.parked, id, -1);
+  if (books.parked.has(key)) add(books.parked, key, -1);
   if (verdict === 'ack') books.acked++;
   else if (verdict === 'reject') books.rejected++;
   else if (verdict === 'requeue') books.requeued++;
