@@ -95,7 +95,7 @@ export interface OpenStack extends AsyncDisposable {
   bulk?(name: string): Promise<Child>;
   /** What the broker still has of the queue, held messages included as far as it tells of them. */
   waiting(): Promise<number>;
-  /** What the run has left in the broker, in a few words each. Ends its processes. */
+  /** What the run has left in the broker, in a few words each. Its processes may be ended for it. */
   leftovers?(): Promise<readonly string[]>;
   /** Tells of each final state in the moment in which the store takes it, where the store tells. */
   watchFinals?(saw: (final: Final) => void): Promise<AsyncDisposable>;
