@@ -126,7 +126,7 @@ export class Flow {
       ward: pool.alone !== undefined,
     });
     this.#policies = new Policies(app);
-    const rateOf = ({ definition }: Entry): number | undefined => this.#policies.of(definition).rate;
+    const rateOf = (entry: Entry): number | undefined => this.#policies.rateOf(entry);
     const { rounds } = options;
     this.#admission = new Admission({ app, clock, requests, revoked, ends, rateOf, rounds, run, changed, missed });
     const admit = (entry: Entry): void => this.#admission.admit(entry);

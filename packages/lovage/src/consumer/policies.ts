@@ -33,6 +33,11 @@ export class Policies {
     return policy;
   }
 
+  /** Starts in a second that this task is limited to now; undefined: no limit. */
+  rateOf({ definition, policy }: Entry): number | undefined {
+    return this.#changes.size === 0 ? policy.rate : this.of(definition).rate;
+  }
+
   /** From now on, until the worker ends. */
   change(task: string, change: PolicyChange): void {
     this.#changes.set(task, { ...this.#changes.get(task), ...change });
