@@ -65,7 +65,7 @@ export const slotBroken: Scenario = {
   id: 'slot-broken',
   title: 'New slots that cannot load the app, for a while (prefork)',
   applies,
-  daily: [],
+  daily: ['redis'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;
@@ -127,7 +127,7 @@ export const slotOrphans: Scenario = {
   id: 'slot-orphans',
   title: 'Worker with prefork slots `kill -9` (only its main process)',
   applies,
-  daily: [],
+  daily: ['redis-celery'],
   run: async (context) => {
     await using arena = await openArena(context);
     const { stack } = arena;
