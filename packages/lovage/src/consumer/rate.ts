@@ -14,6 +14,8 @@ const FORGET_AFTER = 60;
 const PASSES = 20;
 /** Seconds between the last in line and the first: brokers are a little early or late. */
 const GAP = 3;
+/** Seconds that one is sent on for at least. */
+const SHORTEST = 1;
 /** Places that are given out at once. */
 const MAX_PLACES = 10_000;
 /** A turn is anybody's when nobody has taken it for this many seconds, or half an interval. */
@@ -45,6 +47,8 @@ interface Bucket {
   nextAt: number;
   /** Turns of runs that wait in the broker all the same, until then. */
   readonly kept: Map<string, number>;
+  /** The last of them that was taken. */
+  keptAt: number;
   /** Places of runs that come back for them, in the order of time, and the first time that is free behind them. */
   readonly places: Map<string, number>;
   placeAt: number;
@@ -52,6 +56,9 @@ interface Bucket {
   opensAt: number;
   /** When the last of those comes by. */
   lastAt: number;
+  /** How many were sent on in this round so far, and in the one before. */
+  passes: number;
+  passesBefore: number;
 }
 
 /** Turns by task name. */
@@ -72,12 +79,19 @@ export class RateLimits {
     const kept = bucket.kept.get(key);
     if (kept !== undefined) {
       bucket.kept.delete(key);
-      bucket.nextAt = Math.max(bucket.nextAt, Math.max(kept, now) + 1 / rate);
-      return { isTaken: true, at: kept };
+      const at = Math.max(kept, bucket.keptAt + 1 / rate);
+      bucket.keptAt = Math.max(at, now);
+      bucket.nextAt = Math.max(bucket.nextAt, bucket.keptAt + 1 / rate);
+      return { isTaken: true, at };
     }
+    // Further than anybody ever has a turn: the clock was set back.
+    if (bucket.nextAt > now + within + 1 / rate) bucket.nextAt = now;
     const isPlaced = bucket.places.delete(key);
+    // Who is not back by now another worker has.
+    if (Number.isFinite(within)) forget(bucket.places, now + within / 2 - GRACE);
     const at = Math.max(now, bucket.nextAt);
-    if (at <= now + within && (isPlaced || isFree(bucket, at, now))) {
+    // Where nothing can be sent on, nobody is waited for either.
+    if (at <= now + within && (isPlaced || within === Number.POSITIVE_INFINITY || isFree(bucket, at, now))) {
       bucket.nextAt = at + 1 / rate;
       return { isTaken: true, at };
     }
@@ -129,8 +143,18 @@ export class RateLimits {
   #sendOn(bucket: Bucket, now: number): number {
     const { least, most } = this.#rounds;
     const isFirst = bucket.opensAt <= now;
-    const behind = bucket.lastAt + (isFirst ? GAP : 1 / Math.max(PASSES, 2 * bucket.rate));
-    const next = Math.max(behind, now + least);
+    if (isFirst) {
+      bucket.passesBefore = bucket.passes;
+      bucket.passes = 0;
+    }
+    const isMore = bucket.passes++ >= bucket.passesBefore;
+    const narrow = 1 / Math.max(PASSES, 2 * bucket.rate);
+    // As many as in the last round are spread over this one, so that at any time one is near that can have a turn of somebody who stays away.
+    const apart = isMore ? narrow : Math.max(narrow, (least - GAP) / bucket.passesBefore);
+    const behind = bucket.lastAt + (isFirst ? GAP : apart);
+    // Where turns come faster than places are given out, not after a whole round: the turns behind the places would be nobody's.
+    const soonest = Math.min(now + least, Math.max(bucket.placeAt, now + SHORTEST));
+    const next = Math.max(behind, soonest);
     const at = next > now + most ? now + Math.max(least, most / 2) : next;
     bucket.lastAt = at;
     if (isFirst) bucket.opensAt = at - GAP / 2;
@@ -139,7 +163,18 @@ export class RateLimits {
 }
 
 function newBucket(rate: number, nextAt: number): Bucket {
-  return { rate, nextAt, kept: new Map(), places: new Map(), placeAt: 0, opensAt: 0, lastAt: 0 };
+  return {
+    rate,
+    nextAt,
+    kept: new Map(),
+    keptAt: 0,
+    places: new Map(),
+    placeAt: 0,
+    opensAt: 0,
+    lastAt: 0,
+    passes: 0,
+    passesBefore: 0,
+  };
 }
 
 /** May one without a place have the turn `at`? */

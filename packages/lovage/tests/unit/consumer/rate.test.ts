@@ -50,6 +50,33 @@ it('keeps a turn that was taken for one that waits for it elsewhere, and the nex
   expect(limits.turn('t', 1, 'next').at).toBe(1008);
 });
 
+it('lets those whose turns were kept for them start one after the other, however late they come', () => {
+  at.seconds = 1000;
+  const limits = new RateLimits(clock);
+  turns(limits, 1, 1);
+  const kept = ['a', 'b', 'c'];
+  for (const key of kept) limits.keep('t', key, limits.turn('t', 1, key).at);
+  at.seconds = 1020;
+  expect(kept.map((key) => limits.turn('t', 1, key).at)).toEqual([1001, 1021, 1022]);
+  expect(limits.turn('t', 1, 'next').at).toBe(1023);
+});
+
+it('sends nothing on where nothing can be sent on any more', () => {
+  at.seconds = 1000;
+  const limits = new RateLimits(clock);
+  for (let index = 0; index < 20; index++) limits.turn('t', 1, `k${index}`, 5);
+  const later = Array.from({ length: 10 }, (_, index) => limits.turn('t', 1, `l${index}`));
+  expect(later.map(({ isTaken }) => isTaken)).toEqual(later.map(() => true));
+});
+
+it('goes on when the clock is set back', () => {
+  at.seconds = 5000;
+  const limits = new RateLimits(clock);
+  for (let index = 0; index < 20; index++) limits.turn('t', 1, `k${index}`, 5);
+  at.seconds = 1400;
+  expect(limits.turn('t', 1, 'k', 5)).toEqual({ isTaken: true, at: 1400 });
+});
+
 describe('a line of one worker', () => {
   it.each([
     ['20 at 1/h', { rate: 1 / 3600, messages: 20, seconds: 35_990 }, 10],
@@ -68,6 +95,8 @@ describe('a line of one worker', () => {
     ['600 at 10/s', { rate: 10, messages: 600, seconds: 3600 }, 60],
     ['20,000 at 100/s', { rate: 100, messages: 20_000, seconds: 3600 }, 200],
     ['30,000 at 10/s', { rate: 10, messages: 30_000, seconds: 3600 }, 3000],
+    ['30,000 at 1000/s', { rate: 1000, messages: 30_000, seconds: 3600 }, 30],
+    ['100,000 at 1000/s', { rate: 1000, messages: 100_000, seconds: 3600 }, 100],
   ])('of %s leaves no turn out and lets none come twice', (_, line, last) => {
     const played = play(line);
     expect(played.starts).toHaveLength(line.messages);
@@ -111,6 +140,21 @@ describe('a line of many workers', () => {
       expect(times.filter((time) => time >= 600 && time < 2400).length).toBeGreaterThanOrEqual(27);
     }
     expect(gap(played)).toBeGreaterThan(60 - 1e-6);
+  });
+
+  it.each([
+    [2, 10, 3000],
+    [4, 10, 5000],
+    [4, 1, 2000],
+    [3, 100, 30_000],
+  ])('of %s at %s/s leaves hardly a turn out', (workers, rate, messages) => {
+    for (const delivers of [undefined, inWholeSeconds]) {
+      const seconds = Math.min(400, (0.8 * messages) / (workers * rate));
+      const played = play({ rate, messages, seconds, workers, ...(delivers && { delivers }) });
+      const started = played.starts.filter(({ at }) => at < seconds).length;
+      expect(started).toBeGreaterThan(0.9 * seconds * rate * workers);
+      expect(gap(played)).toBeGreaterThan(1 / rate - 1e-6);
+    }
   });
 
   it('lets one that came later have its share of few', () => {
