@@ -252,6 +252,7 @@ class AmqpBroker implements Broker {
   async remove(queue: string): Promise<void> {
     this.#memory.forget(queue);
     await this.#use((connection) => removeQueue(connection, queue), 'repeatable');
+    this.#outbox.forgetWays();
   }
 
   pause(queues: readonly string[]): Promise<void> {

@@ -87,3 +87,13 @@ export function isDelayed(exchange: string, routingKey: string): boolean {
 export function topicKey(binding: BindingDeclaration): string {
   return binding.routingKey.startsWith('#') ? binding.routingKey : `#.${binding.routingKey}`;
 }
+
+/** Does a topic binding of this key take this routing key? By AMQP's rule: `*` is one word, `#` any number of them. */
+export function topicTakes(bindingKey: string, routingKey: string): boolean {
+  const takes = ([pattern, ...patterns]: readonly string[], words: readonly string[]): boolean => {
+    if (pattern === undefined) return words.length === 0;
+    if (pattern === '#') return takes(patterns, words) || (words.length > 0 && takes([pattern, ...patterns], words.slice(1)));
+    return words.length > 0 && (pattern === '*' || pattern === words[0]) && takes(patterns, words.slice(1));
+  };
+  return takes(bindingKey.split('.'), routingKey.split('.'));
+}

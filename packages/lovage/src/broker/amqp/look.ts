@@ -1,11 +1,24 @@
 // Looking into queues and clearing them, on the publishing connection.
-import { type AmqpChannel, type AmqpConnection, type AmqpDelivery, PublishError, QueueNotFoundError } from '../../util/index.ts';
+import {
+  type AmqpChannel,
+  type AmqpConnection,
+  type AmqpDelivery,
+  BrokerConnectionError,
+  BrokerError,
+  logger,
+  PublishError,
+  QueueNotFoundError,
+} from '../../util/index.ts';
 import type { Delivery, Message, QueueCount } from '../seam.ts';
+import { DELIVERY_EXCHANGE, directKey } from './delayed.ts';
 import { copyOf, parkedCopy, toDelivery, toMessage } from './letters.ts';
 import { askByLetter, counted, forget, startsUntil, withKey } from './marks.ts';
 import type { Outbox } from './outbox.ts';
-import { onChannel } from './topology.ts';
+import { onChannel, type Run } from './topology.ts';
 
+/** Where delayed messages of deleted queues come out, and are gone. */
+const GONE = 'lovage.gone';
+const log = logger('broker', 'amqp');
 /** Seconds in which the copies of what was looked at have to be confirmed. */
 const PUT_BACK_TIMEOUT = 10;
 
@@ -103,6 +116,26 @@ export function purgeQueue(connection: AmqpConnection, queue: string): Promise<n
   return orMissing(purge, 0);
 }
 
+/**
+ * What is delayed for the queue goes with it, into a queue that keeps nothing, when it is due. RabbitMQ would try for ever to get it out of its
+ * delay level, and 32 such messages on one level hold up whatever else is delayed there. Should the queue come back, it gets what comes out, too.
+ */
+async function leadAway(run: Run, queue: string): Promise<void> {
+  await run('The exchange of delayed messages', (channel) => channel.checkExchange(DELIVERY_EXCHANGE));
+  const nothing = { durable: true, arguments: { 'x-message-ttl': 0, 'x-max-length': 1 } };
+  await run(`The queue "${GONE}"`, (channel) => channel.assertQueue(GONE, nothing));
+  await run(`The queue "${GONE}"`, (channel) => channel.bindQueue(GONE, DELIVERY_EXCHANGE, directKey(queue)));
+}
+
 export async function removeQueue(connection: AmqpConnection, queue: string): Promise<void> {
-  await onChannel(connection, (run) => run(`The queue "${queue}"`, (channel) => channel.deleteQueue(queue)));
+  await onChannel(connection, async (run) => {
+    try {
+      await leadAway(run, queue);
+    } catch (error) {
+      // Nobody ever delayed a message, or this user may not do it.
+      if (!(error instanceof BrokerError) || error instanceof BrokerConnectionError) throw error;
+      log.debug('What is delayed for "{queue}" stays: {error}', { queue, error: String(error) });
+    }
+    await run(`The queue "${queue}"`, (channel) => channel.deleteQueue(queue));
+  });
 }

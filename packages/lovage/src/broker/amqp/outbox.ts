@@ -25,11 +25,17 @@ import {
   directName,
   entryExchange,
   topicKey,
+  topicTakes,
   wholeDelay,
 } from './delayed.ts';
 import { toDelayedLetter, toLetter } from './letters.ts';
 import { isForbidden, onChannel, type Run, type TopologyMemory } from './topology.ts';
 
+/**
+ * Milliseconds for which the way out of the levels to a queue counts as there. Its queue may be deleted and declared anew by anybody, and
+ * RabbitMQ takes a message into the levels that finds no way out: it stays there, and enough of those hold up all that is delayed.
+ */
+const WAY_LASTS_MS = 5000;
 /** Seconds between attempts to declare on a line that breaks. */
 const DECLARE_AGAIN = 0.2;
 const TRANSIENT = 1;
@@ -57,6 +63,15 @@ export interface Outbox {
   readonly holds: boolean;
   /** Resolves when all are confirmed; rejects with PublishError. */
   send(messages: readonly Outgoing[], signal: AbortSignal): Promise<void>;
+  /** A queue was deleted: what leads to it out of the levels is not there any more. */
+  forgetWays(): void;
+}
+
+/** A way out of the levels that was declared. */
+interface Led {
+  /** Milliseconds of the monotonic clock. */
+  readonly at: number;
+  readonly done: Promise<void>;
 }
 
 function connectLevels(run: Run, level: DelayLevel): Promise<unknown> {
@@ -85,7 +100,7 @@ async function declareLevels(run: Run, type: DelayedQueueType): Promise<void> {
   }
 }
 
-function leadOut(run: Run, way: Way): Promise<unknown> {
+function leadOut(run: Run, way: Way): Promise<void> {
   return run('The way out of the delay levels', async (channel) => {
     if (way.kind === 'queues')
       for (const queue of way.queues) await channel.bindQueue(queue, DELIVERY_EXCHANGE, directKey(queue));
@@ -100,7 +115,8 @@ function leadOut(run: Run, way: Way): Promise<unknown> {
 
 /** The outbox of one broker. */
 export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOptions): Outbox {
-  const declared = new WeakMap<AmqpConnection, Map<string, Promise<void>>>();
+  const laid = new WeakMap<AmqpConnection, Promise<void>>();
+  let led = new WeakMap<AmqpConnection, Map<string, Led>>();
   let holds = true;
 
   function wayOf(message: Message): Way | undefined {
@@ -108,20 +124,36 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     if (message.exchange === '') return { kind: 'queues', queues: [message.routingKey] };
     const bindings = memory.bindingsOf(message.exchange);
     const type = memory.exchangeType(message.exchange);
-    if (type === 'topic' && bindings.length > 0) return { kind: 'topic', bindings };
+    // What no queue takes must not enter the levels: it would never come out. Sent now it is refused, or held by a worker that we know nothing of.
+    if (type === 'topic' && bindings.some((binding) => topicTakes(binding.routingKey, message.routingKey)))
+      return { kind: 'topic', bindings };
+    if (type === 'topic') return undefined;
     const queues = bindings.filter((binding) => binding.routingKey === message.routingKey).map((binding) => binding.queue);
     return type === 'direct' && queues.length > 0 ? { kind: 'queues', queues } : undefined;
   }
 
-  function once(connection: AmqpConnection, key: string, declare: (run: Run) => Promise<unknown>): Promise<void> {
-    const known = declared.get(connection) ?? new Map<string, Promise<void>>();
-    declared.set(connection, known);
-    const before = known.get(key);
+  function levelsOn(connection: AmqpConnection): Promise<void> {
+    const before = laid.get(connection);
     if (before !== undefined) return before;
-    const declaring = onChannel(connection, declare).then(() => undefined);
-    known.set(key, declaring);
-    declaring.catch(() => known.delete(key));
-    return declaring;
+    const laying = onChannel(connection, (run) => declareLevels(run, delayedQueueType));
+    laid.set(connection, laying);
+    laying.catch(() => laid.delete(connection));
+    return laying;
+  }
+
+  function wayOn(connection: AmqpConnection, way: Way): Promise<void> {
+    const ways = led.get(connection) ?? new Map<string, Led>();
+    led.set(connection, ways);
+    const key = JSON.stringify(way);
+    const now = performance.now();
+    const before = ways.get(key);
+    if (before !== undefined && now - before.at < WAY_LASTS_MS) return before.done;
+    const leading = { at: now, done: onChannel(connection, (run) => leadOut(run, way)) };
+    ways.set(key, leading);
+    leading.done.catch(() => {
+      if (ways.get(key) === leading) ways.delete(key);
+    });
+    return leading.done;
   }
 
   /** What is due later goes to its queue now, as without native delayed delivery: the worker holds it. */
@@ -138,14 +170,8 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     for (;;) {
       const connection = await publisher.connection(signal);
       try {
-        await orAborted(
-          once(connection, '', (run) => declareLevels(run, delayedQueueType)),
-          signal,
-        );
-        return await orAborted(
-          once(connection, JSON.stringify(way), (run) => leadOut(run, way)),
-          signal,
-        );
+        await orAborted(levelsOn(connection), signal);
+        return await orAborted(wayOn(connection, way), signal);
       } catch (error) {
         if (signal.aborted && connection.blocked !== undefined) throw blockedError(connection.blocked, error);
         if (isForbidden(error)) return refuse(error);
@@ -224,6 +250,9 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     },
     send: (messages, signal) =>
       (messages.some((message) => message.dueAt !== undefined) ? sendDelayed : sendPlain)(messages, signal),
+    forgetWays: () => {
+      led = new WeakMap();
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 // The broker shell on RabbitMQ: one channel for as long as it bears it. A refusal closes the channel, and what was held goes back.
-import type { BrokerOptions } from '../../broker/index.ts';
+import { type BrokerOptions, openBroker } from '../../broker/index.ts';
 import {
   type AmqpConfirmChannel,
   type AmqpConnection,
@@ -97,6 +97,9 @@ class RabbitShell implements BrokerShell {
           ifUnused: flags.if_unused === true,
           ifEmpty: flags.if_empty === true,
         });
+        // What is delayed for it goes, too.
+        await using broker = await openBroker(this.#options);
+        await broker.remove(queue);
         return counted(messageCount, 'deleted');
       }
       case 'queue.purge':

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RabbitServer, startRabbit } from '../../../../../scripts/servers/index.ts';
 import { type Broker, type BrokerOptions, openBroker } from '../../../src/broker/index.ts';
 import { Lovage } from '../../../src/index.ts';
-import { BrokerConnectionError, BrokerFullError, orAborted, PublishError } from '../../../src/util/index.ts';
+import { BrokerConnectionError, BrokerFullError, orAborted, PublishError, QueueNotFoundError } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { brokerOptions, freshQueue, message, publish, queueOf, Reader, read, soon, text, unique } from './harness.ts';
@@ -249,6 +249,53 @@ describe('queues', () => {
     expect([delivery.exchange, delivery.routingKey]).toEqual(['', queue]);
     // RabbitMQ holds whole seconds; a part of the first is gone when the way is laid out.
     expect(Date.now() / 1000).toBeGreaterThan(dueAt - 1);
+    const lost = message('', 'lost', { exchange, routingKey: 'bills.new', dueAt: Date.now() / 1000 + 2 });
+    const refusal = await failure(publish(broker, lost));
+    expect(refusal).toBeInstanceOf(PublishError);
+    expect((refusal as PublishError).failures.map(({ stored, cause }) => [stored, cause])).toEqual([
+      ['no', expect.any(QueueNotFoundError)],
+    ]);
+  });
+
+  test('what is delayed for a queue that somebody deleted and declared anew comes out there', async () => {
+    await using sender = await openAt(rabbit.url);
+    await using other = await openAt(rabbit.url);
+    const queue = await freshQueue(other);
+    const delayed = (body: string) => publish(sender, message(queue, body, { dueAt: Date.now() / 1000 + 1 }));
+    await delayed('before');
+    {
+      await using reader = await read(other, queue);
+      await reader.ack(await reader.one());
+    }
+    await rabbit.ctl('delete_queue', queue);
+    await other.declare({ exchanges: [], queues: [queueOf(queue)], bindings: [] });
+    // For some seconds nobody asks whether the way is there still.
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + 6000);
+    try {
+      await delayed('after');
+    } finally {
+      clock.mockRestore();
+    }
+    await using reader = await read(other, queue);
+    expect(text(await reader.one())).toBe('after');
+  });
+
+  test('what is delayed for a queue that is deleted goes with it, and is in the way of nothing else that is delayed', async () => {
+    await using broker = await openAt(rabbit.url);
+    const [gone, queue] = [await freshQueue(broker), await freshQueue(broker)];
+    const dueAt = Date.now() / 1000 + 4;
+    // More than RabbitMQ has in hand at once.
+    const many = Array.from({ length: 40 }, (_, index) => message(gone, `${index}`, { dueAt }));
+    await broker.publish(many, { signal: soon() });
+    await broker.remove(gone);
+    expect(await broker.count(gone)).toBeUndefined();
+    await publish(broker, message(queue, 'other', { dueAt: dueAt + 4 }));
+    await using reader = await read(broker, queue);
+    expect(text(await reader.one())).toBe('other');
+    await expect(failure(publish(broker, message(gone, 'late', { dueAt: Date.now() / 1000 + 2 })))).resolves.toBeInstanceOf(
+      PublishError,
+    );
   });
 });
 
