@@ -18,12 +18,14 @@ import { MARK_HEADER } from './letters.ts';
 import type { Line } from './line.ts';
 import { askByLetter, askByName, counted, forget, mark, StartsInVain, startOf, startsUntil } from './marks.ts';
 import type { Send } from './questions.ts';
-import { type Run, refusesAll, Steps } from './topology.ts';
+import { isForbidden, type Run, refusesAll, Steps } from './topology.ts';
 
 /** Seconds in which a start has to be marked on a line that lives; one that is silent is given up by itself. */
 const MARK_TIMEOUT = 60;
 /** Seconds in which RabbitMQ has to take letters that ask for marks at first; then twice as long. */
 const ASK_TIMEOUT = 2;
+/** And that it gets at most. Behind that there may be no line to ask on, as where a vhost may have no more of them. */
+const ASK_LONGEST = 30;
 /** Milliseconds until it is tried again, where RabbitMQ refused marks or letters. */
 const REFUSED_FOR = 300_000;
 
@@ -161,7 +163,7 @@ export class Starts {
         const why = untaken(error);
         const isFull = why instanceof BrokerFullError;
         // A server that is only slow is asked again, and given more time: one by one it would take longer still.
-        if (limit.signal.aborted && !isFull) continue;
+        if (limit.signal.aborted && !isFull && !isForbidden(why) && patience < ASK_LONGEST) continue;
         // An alarm blocks the lines that publish, not this one. Where this user may not write, each letter closes a channel.
         log.debug('Marks are asked for one by one: {error}', { error: String(error) });
         if (!isFull) this.#memory.lettersRefused();
