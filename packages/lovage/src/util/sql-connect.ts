@@ -192,6 +192,14 @@ function sqliteDatabase(path: string): SqliteDatabase {
 const PASSING =
   /^(ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|PROTOCOL_|08|57P0|40001|40P01|53300|ER_LOCK_|ER_CON_COUNT|ER_SERVER_SHUTDOWN|ER_CHECKREAD)/;
 
+/** Of two transactions that wait for each other one is taken back whole, and is told so. */
+const TAKEN_BACK = new Set<unknown>(['ER_LOCK_DEADLOCK', '40P01', '40001']);
+
+/** Was nothing done, because somebody else did something at the same time? Then the same call succeeds in a moment. `error` is the client package's. */
+export function isCrossed(error: unknown): boolean {
+  return isBusy(error) || (error instanceof Error && 'code' in error && TAKEN_BACK.has(error.code));
+}
+
 /** An error of a client package in our words. */
 export function sqlError(error: unknown): Error {
   if (error instanceof LovageError) return error;

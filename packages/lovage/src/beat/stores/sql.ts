@@ -3,8 +3,8 @@
 
 import { createHash } from 'node:crypto';
 import type { Kysely, Transaction } from 'kysely';
-import { BackendError, deadline, isBusy, orAborted, redactUrl, sleep } from '../../util/index.ts';
-import { type Connection, connectSql, type SqlKind, sqlError, sqlPlace } from '../../util/sql-connect.ts';
+import { BackendError, deadline, orAborted, redactUrl, sleep } from '../../util/index.ts';
+import { type Connection, connectSql, isCrossed, type SqlKind, sqlError, sqlPlace } from '../../util/sql-connect.ts';
 import { type Change, type Lease, NO_LEASE, type ScheduleStore, type StoreLook, type StoreOptions } from '../store.ts';
 
 type Db = Kysely<unknown> | Transaction<unknown>;
@@ -174,32 +174,32 @@ export function open(options: StoreOptions): ScheduleStore {
     opening = undefined;
     return new BackendError(`No answer within ${options.patience} s`, { transient: true });
   };
-  const named = async <T>(work: Promise<T>): Promise<T> => {
+  const named = async <T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
     // The sockets alone do not keep a program alive.
     using limit = deadline(options.patience, late, undefined, { ref: true });
     try {
-      return await orAborted(work, limit.signal);
+      return await orAborted(work(limit.signal), limit.signal);
     } catch (error) {
       throw sqlError(error);
     }
   };
-  /** An SQLite file that somebody else writes to is free in a moment. */
-  const again = async <T>(work: () => Promise<T>): Promise<T> => {
+  /** An SQLite file that somebody else writes to is free in a moment; an edit and a commit of the leader may meet each other's locks. */
+  const again = async <T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> => {
     for (;;) {
       try {
         return await work();
       } catch (error) {
-        if (!isBusy(error)) throw error;
-        await sleep(BUSY * (0.5 + Math.random()));
+        if (!isCrossed(error)) throw error;
+        await sleep(BUSY * (0.5 + Math.random()), signal);
       }
     }
   };
   const on = <T>(work: (where: Place) => Promise<T>): Promise<T> =>
-    named(
+    named((signal) =>
       again(async () => {
         const connected = await connection();
         return work({ ...connected, at: connected.db, app });
-      }),
+      }, signal),
     );
 
   return {

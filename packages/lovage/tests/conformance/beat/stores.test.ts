@@ -74,6 +74,17 @@ describe.each(Object.entries(stores))('%s', (_, url) => {
     expect((await s.other.look()).edits).toBe(4);
   });
 
+  it('takes edits while the leader writes', async () => {
+    await using s = await two();
+    await s.one.swapLease(NO_LEASE, { token: 1, owner: 'one', beat: 0 });
+    const names = Array.from({ length: 30 }, (_, index) => `${index}`);
+    const leads = names.map((name) => s.one.commit(1, [[name, 'state']]));
+    const edits = names.map((name) => s.other.edit(name, undefined, 'edit'));
+    expect(new Set(await Promise.all([...leads, ...edits]))).toEqual(new Set([true]));
+    const loaded = await s.one.load();
+    expect([loaded.edits, loaded.edited.size, loaded.states.size]).toEqual([30, 30, 30]);
+  });
+
   it('tells of edits, or is cheap to ask', async () => {
     await using s = await two();
     let told = 0;
