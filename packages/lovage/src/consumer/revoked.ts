@@ -1,5 +1,5 @@
 // What must not run: ids, and values of stamps. Bounded in number and in time, oldest first, so that it cannot grow without end.
-import type { TaskRequest } from '../protocol/index.ts';
+import { saferepr, type TaskRequest } from '../protocol/index.ts';
 import { type Clock, systemClock } from '../util/index.ts';
 
 /** How much is kept. */
@@ -24,7 +24,7 @@ export type Revocable = Pick<TaskRequest, 'stampedHeaders' | 'stamps'> & { reado
 /** How one is kept. */
 export interface Keeping {
   /** Epoch seconds. @default now and the lifetime */
-  readonly until?: number;
+  readonly until?: number | undefined;
   /** Said to this worker and not to all: it is for nobody else to know. @default false */
   readonly own?: boolean;
 }
@@ -86,11 +86,13 @@ const stampKey = ({ header, value }: RevokedStamp): string => JSON.stringify([he
 /** The revokes that a worker knows of. */
 export class Revoked {
   readonly limits: RevokedLimits;
+  readonly #clock: Clock;
   readonly #ids: Expiring;
   readonly #stamps: Expiring;
 
   constructor(limits: Partial<RevokedLimits> = {}, clock: Clock = systemClock) {
     this.limits = { ...DEFAULTS, ...limits };
+    this.#clock = clock;
     this.#ids = new Expiring(this.limits, clock);
     this.#stamps = new Expiring(this.limits, clock);
   }
@@ -129,13 +131,17 @@ export class Revoked {
     return this.#ids.entries().map(([id]) => id);
   }
 
-  /** Those of them that other workers may know. */
-  sharedIds(): readonly string[] {
-    return this.#ids.entries().flatMap(([id, { own }]) => (own ? [] : [id]));
+  /** Those of them that other workers may know, with the seconds for which they count yet. */
+  sharedIds(): readonly (readonly [id: string, left: number])[] {
+    return this.#ids.entries().flatMap(([id, kept]) => (kept.own ? [] : [[id, this.#left(kept)] as const]));
   }
 
-  sharedStamps(): readonly RevokedStamp[] {
-    return this.stampEntries().flatMap(([stamp, { own }]) => (own ? [] : [stamp]));
+  sharedStamps(): readonly (readonly [stamp: RevokedStamp, left: number])[] {
+    return this.stampEntries().flatMap(([stamp, kept]) => (kept.own ? [] : [[stamp, this.#left(kept)] as const]));
+  }
+
+  #left({ until }: Kept): number {
+    return Math.ceil(until - this.#clock.now());
   }
 
   idEntries(): readonly (readonly [string, Kept])[] {
@@ -150,11 +156,16 @@ export class Revoked {
   }
 }
 
+/** Of any value that a message may bring: an object says nothing of itself, and what it calls its `toString` need be no function. */
+function textOf(value: unknown): string {
+  return typeof value === 'object' && value !== null ? saferepr(value) : String(value);
+}
+
 /** The stamps of a task, each value by itself, as texts: a command line knows no others. */
 export function stampsOf({ stampedHeaders = [], stamps }: Pick<Revocable, 'stampedHeaders' | 'stamps'>): readonly RevokedStamp[] {
   return stampedHeaders.flatMap((header) => {
     const value = Object.hasOwn(stamps, header) ? stamps[header] : undefined;
     const values = Array.isArray(value) ? value : value === undefined ? [] : [value];
-    return values.map((one) => ({ header, value: String(one) }));
+    return values.map((one) => ({ header, value: textOf(one) }));
   });
 }

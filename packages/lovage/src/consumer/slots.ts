@@ -120,12 +120,15 @@ export class Slots {
     if (this.#pumping) return;
     this.#pumping = true;
     const until = performance.now() + TURN_MS;
-    while (this.#startNext()) {
-      if (performance.now() < until) continue;
-      setImmediate(() => this.#pump());
-      break;
+    try {
+      while (this.#startNext()) {
+        if (performance.now() < until) continue;
+        setImmediate(() => this.#pump());
+        break;
+      }
+    } finally {
+      this.#pumping = false;
     }
-    this.#pumping = false;
   }
 
   #startNext(): boolean {

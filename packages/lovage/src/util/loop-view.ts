@@ -33,7 +33,7 @@ export function createLoopView(speakAfter: number): LoopView {
   const memory = new SharedArrayBuffer(HEAD_BYTES + NAME_BYTES + 1 + ID_BYTES);
   const numbers = new Int32Array(memory, 0, NUMBERS);
   const text = Buffer.from(memory, HEAD_BYTES);
-  numbers[SPEAK] = speakAfter * 1000;
+  numbers[SPEAK] = Math.min(speakAfter * 1000, 2 ** 31 - 1);
   let lastName: string | undefined;
   let idAt = 0;
   return {

@@ -8,6 +8,8 @@ import { REPLACE } from './scripts.ts';
 
 /** Texts read at once, so that no answer holds up the server or fills our memory. */
 const PIECE = 500;
+/** The same where nobody asked for the messages and every worker looks at once: their bodies may be large. */
+const LOOK = 100;
 
 interface Found {
   readonly raw: string;
@@ -84,7 +86,7 @@ export function createWaitingRoom(context: RedisContext): WaitingRoom {
     let cursor = '0';
     do {
       const [next, pairs] = await ask<readonly [string, readonly string[]]>(
-        line.call('ZSCAN', [keys.parked(queue), cursor, 'COUNT', PIECE]),
+        line.call('ZSCAN', [keys.parked(queue), cursor, 'COUNT', LOOK]),
       );
       // Flat in RESP2, in pairs in RESP3.
       yield pairs.flat().filter((_, index) => index % 2 === 0);

@@ -35,13 +35,22 @@ export function heedRevokes({ host, port, isForAll }: CommandContext, { ids = []
     .catch((error: unknown) => log.warning('Revokes could not be kept for other workers: {error}', { error: String(error) }));
 }
 
-/** What another worker knows. Its times are those of a clock of its own, so a revoke counts from now on. */
-export function learnRevokes(host: WorkerHost, { ids = [], stamps = [] }: Revokes): void {
+/** What another worker knows. */
+export interface Told {
+  /** With the seconds for which it counts yet: clocks may differ. Undefined, of a worker of Celery's: from now on. */
+  readonly ids: readonly (readonly [id: string, left: number | undefined])[];
+  readonly stamps: readonly (readonly [stamp: RevokedStamp, left: number | undefined])[];
+}
+
+/** Learns it for as long as it counts there, so that workers which come and go do not keep it for ever. */
+export function learnRevokes(host: WorkerHost, { ids, stamps }: Told): void {
   const { revoked } = host;
-  const newIds = ids.filter((id) => !revoked.has(id));
-  const newStamps = stamps.filter((stamp) => !revoked.hasStamp(stamp));
-  for (const id of newIds) revoked.add(id);
-  for (const stamp of newStamps) revoked.addStamp(stamp);
+  const until = (left: number | undefined): number | undefined =>
+    left === undefined ? undefined : Date.now() / 1000 + Math.min(left, revoked.limits.seconds);
+  const newIds = ids.filter(([id]) => !revoked.has(id));
+  const newStamps = stamps.filter(([stamp]) => !revoked.hasStamp(stamp));
+  for (const [id, left] of newIds) revoked.add(id, { until: until(left) });
+  for (const [stamp, left] of newStamps) revoked.addStamp(stamp, { until: until(left) });
   if (newIds.length + newStamps.length > 0) learned(host);
 }
 

@@ -14,8 +14,13 @@ const AGAIN = { first: 1, cap: 60 };
 /** Looks through what is parked in the queues of this worker, however much it is, for whatever is revoked by now. */
 async function look({ parts, revoked }: WorkerHost, room: WaitingRoom, signal: AbortSignal): Promise<void> {
   const isMeant = ({ headers, properties }: Message): boolean => {
-    const { id = properties.correlationId, ...stamps } = revocableOf(headers);
-    return revoked.matches({ id, ...stamps });
+    try {
+      const { id = properties.correlationId, ...stamps } = revocableOf(headers);
+      return revoked.matches({ id, ...stamps });
+    } catch {
+      // Whatever it is, it must not hide the others. Whoever takes it when it is due says what is wrong with it.
+      return false;
+    }
   };
   for (const queue of parts.app.queues().names) {
     let since = performance.now();

@@ -64,7 +64,24 @@ it('what is for one worker alone is not for others to know, until it is said to 
   revoked.add('all', { own: true });
   expect(revoked.matches({ id: 'own', stampedHeaders: undefined, stamps: {} })).toBe(true);
   expect(revoked.ids()).toEqual(['own', 'both', 'all']);
-  expect(revoked.sharedIds()).toEqual(['both', 'all']);
+  expect(revoked.sharedIds().map(([id]) => id)).toEqual(['both', 'all']);
+});
+
+it('others are told for how long it counts yet', () => {
+  const { revoked, pass } = atTime();
+  revoked.add('id');
+  revoked.addStamp({ header: 'tenant', value: 'acme' });
+  pass(20 * DAY);
+  expect(revoked.sharedIds()).toEqual([['id', 10 * DAY]]);
+  expect(revoked.sharedStamps()).toEqual([[{ header: 'tenant', value: 'acme' }, 10 * DAY]]);
+});
+
+it('a stamp that has no text of its own is compared with its repr, and harms nobody', () => {
+  const { revoked } = atTime();
+  revoked.addStamp({ header: 'h', value: "{'toString': 1}" });
+  const stamped = (h: unknown) => ({ id: 'a', stampedHeaders: ['h'], stamps: { h } });
+  expect(revoked.matches(stamped({ toString: 1 }))).toBe(true);
+  expect(revoked.matches(stamped([{ toString: 2 }, { valueOf: 3 }, null, Object.create(null)]))).toBe(false);
 });
 
 it('whoever looks for what is parked is told of one that was revoked on its way there', async () => {

@@ -1,11 +1,12 @@
 import type { Revoked } from '../../../consumer/index.ts';
 import { isRecord } from '../../../protocol/index.ts';
 import { Float } from '../../../serialization/index.ts';
-import { learnRevokes, type Revokes } from '../revokes.ts';
+import { learnRevokes, type Told } from '../revokes.ts';
 import { type Command, isAllowed } from '../seam.ts';
 
-/** Where two of Lovage's workers tell each other of stamps; Celery's know ids only, and take it without a look. */
+/** Where two of Lovage's workers tell each other of stamps, and how long ids count; Celery's know ids only, and take both without a look. */
 const STAMPS = 'lovage_stamps';
+const LEFT = 'lovage_left';
 
 /** Mingle: two workers tell each other what is revoked and how late it is. */
 export const hello: Command = {
@@ -20,7 +21,13 @@ export const hello: Command = {
     const told = revokesTold(args);
     // It is a question, but what it brings is a revoke: whose setting remoteControl allows none gets none this way either.
     if (isAllowed({ name: 'revoke' }, port.settings.remoteControl)) learnRevokes(host, told);
-    return { ...tellRevokes(host.revoked, told.ids), clock: port.clock.forward() };
+    return {
+      ...tellRevokes(
+        host.revoked,
+        told.ids.map(([id]) => id),
+      ),
+      clock: port.clock.forward(),
+    };
   },
 };
 
@@ -28,21 +35,28 @@ export const hello: Command = {
 export function tellRevokes(revoked: Revoked, known: readonly string[] = []): Readonly<Record<string, unknown>> {
   // Celery wants a time beside each id, of its own monotonic clock and never a whole number: that ends its worker.
   const now = new Float(performance.now() / 1000);
-  const left = new Set(known);
-  const ids = revoked.sharedIds().filter((id) => !left.has(id));
-  const stamps = revoked.sharedStamps().map(({ header, value }) => [header, value]);
-  return { revoked: Object.fromEntries(ids.map((id) => [id, [now, id]])), ...(stamps.length === 0 ? {} : { [STAMPS]: stamps }) };
+  const there = new Set(known);
+  const ids = revoked.sharedIds().filter(([id]) => !there.has(id));
+  const stamps = revoked.sharedStamps().map(([{ header, value }, left]) => [header, value, left]);
+  return {
+    revoked: Object.fromEntries(ids.map(([id]) => [id, [now, id]])),
+    ...(ids.length === 0 ? {} : { [LEFT]: Object.fromEntries(ids) }),
+    ...(stamps.length === 0 ? {} : { [STAMPS]: stamps }),
+  };
 }
 
+const seconds = (value: unknown): number | undefined => (typeof value === 'number' && value > 0 ? value : undefined);
+
 /** What it was told: ids as a list, or as an object with what the other knows of each. */
-export function revokesTold({ revoked, [STAMPS]: stamps }: Readonly<Record<string, unknown>>): Required<Revokes> {
+export function revokesTold({ revoked, [STAMPS]: stamps, [LEFT]: left }: Readonly<Record<string, unknown>>): Told {
   const ids: readonly unknown[] = isRecord(revoked) ? Object.keys(revoked) : Array.isArray(revoked) ? revoked : [];
+  const leftOf = (id: string): number | undefined => (isRecord(left) && Object.hasOwn(left, id) ? seconds(left[id]) : undefined);
   const pairs: readonly unknown[] = Array.isArray(stamps) ? stamps : [];
   return {
-    ids: ids.filter((id): id is string => typeof id === 'string'),
+    ids: ids.flatMap((id) => (typeof id === 'string' ? [[id, leftOf(id)] as const] : [])),
     stamps: pairs.flatMap((pair) => {
-      const [header, value]: readonly unknown[] = Array.isArray(pair) ? pair : [];
-      return typeof header === 'string' && typeof value === 'string' ? [{ header, value }] : [];
+      const [header, value, time]: readonly unknown[] = Array.isArray(pair) ? pair : [];
+      return typeof header === 'string' && typeof value === 'string' ? [[{ header, value }, seconds(time)] as const] : [];
     }),
   };
 }
