@@ -77,6 +77,9 @@ export function createDeadLetters(queue: string, host: DeadLettersHost): DeadLet
   };
 }
 
+/** Milliseconds that this time may be too late by: some stores keep whole seconds, and round up. */
+const coarseness = (time: Date): number => (time.getMilliseconds() === 0 ? 1000 : 0);
+
 /**
  * Is what is stored of a letter older than its death? Else it tells what became of the copy that an interrupted run sent: it stays, so that
  * the worker which takes the second copy finds it.
@@ -90,7 +93,8 @@ async function isOfPast(
   if (state === undefined || !READY_STATES.has(state)) return state !== 'RETRY';
   const ended = await endedAt(id).catch(() => undefined);
   const died = Date.parse(death?.time ?? '');
-  return ended === undefined || Number.isNaN(died) ? state !== 'SUCCESS' : ended.getTime() <= died;
+  if (ended === undefined || Number.isNaN(died)) return state !== 'SUCCESS';
+  return ended.getTime() - coarseness(ended) <= died;
 }
 
 const idsOf = (letters: readonly DeadLetter[]): readonly string[] =>

@@ -188,6 +188,7 @@ test('of a letter in doubt only what was stored before its death is forgotten', 
   ])[] = [
     ['failed before', 'FAILURE', late],
     ['failed after', 'FAILURE', early],
+    ['failed before, rounded up', 'FAILURE', '2026-11-23T18:00:01.400Z'],
     ['failed, nobody knows when', 'FAILURE', undefined],
     ['succeeded before', 'SUCCESS', late],
     ['succeeded after', 'SUCCESS', early],
@@ -202,7 +203,8 @@ test('of a letter in doubt only what was stored before its death is forgotten', 
   const backend = await app.openBackend();
   const failure = { exc_type: 'Error', exc_message: ['ill'], exc_module: 'builtins' };
   const put = (id: string, state: (typeof stored)[number][1]) => {
-    const meta = { status: state, result: state === 'SUCCESS' ? 1 : failure, date_done: '2026-11-23T18:00:01.000000+00:00' };
+    const time = id.endsWith('rounded up') ? '18:00:02.000000' : '18:00:01.500000';
+    const meta = { status: state, result: state === 'SUCCESS' ? 1 : failure, date_done: `2026-11-23T${time}+00:00` };
     const body = Buffer.from(JSON.stringify(meta));
     return { id, state, body, contentType: 'application/json', contentEncoding: 'utf-8', attempt: 1 };
   };
