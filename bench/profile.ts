@@ -1,12 +1,12 @@
-// `node bench/profile.ts [count] [redis|sqlite]`: where each microsecond of a task goes. Runs producers and workers of Lovage on a private Redis
-// or a new file under V8's sampling profiler, gives each sample to the room of the library that it fell into, and asks Redis what it spent.
-// Prints the table of docs/performance.md.
+// `node bench/profile.ts [count] [redis|rabbitmq|sqlite]`: where each microsecond of a task goes. Runs producers and workers of Lovage on a private
+// server or a new file under V8's sampling profiler, gives each sample to the room of the library that it fell into, and looks what the server
+// spent. Prints the tables of docs/performance.md.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startProgram } from './lib/child.ts';
-import { Places } from './lib/place.ts';
+import { type Kind, type Place, Places } from './lib/place.ts';
 import type { Options } from './programs/protocol.ts';
 
 interface Frame {
@@ -56,12 +56,14 @@ const ASIDE = new Set(['waiting', 'start', 'all of it']);
 /** The part of the program that a sample belongs to. */
 function partOf(frame: Frame): string {
   const { functionName, url } = frame;
+  // Built into one file.
+  if (/\/chunks\/ioredis-[^/]+$/.test(url)) return 'ioredis';
   if (url.includes('/lovage/dist/')) {
     const source = sourceOf(frame);
     const [room = '', next = ''] = source.split('/');
     return room === 'broker' || room === 'result' || room === 'util' ? `${room}/${next.replace(/\.ts$/, '')}` : room;
   }
-  if (/ioredis|redis-parser|@ioredis|standard-as-callback|denque/.test(url)) return 'ioredis';
+  if (url.includes('/node_modules/amqplib/')) return 'amqplib';
   if (url.includes('/bench/')) return 'the task and its caller';
   if (/internal\/(modules|bootstrap|process\/esm|vm)|^node:(module|path|url)/.test(url) || LOADING.test(functionName))
     return 'start';
@@ -84,15 +86,31 @@ function costsOf(folder: string, count: number): Costs {
   return costs;
 }
 
-/** Microseconds of CPU that the server has spent, and of its commands. */
-async function serverCosts(url: string): Promise<Costs> {
-  if (!url.startsWith('redis')) return new Map();
+/** Microseconds of a core that a process group has spent so far, those of its ended members left out. */
+function groupMicros(group: number): number {
+  const TICKS = 100;
+  const spent = readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const fields = readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+      return Number(fields[2]) === group ? [Number(fields[11]) + Number(fields[12])] : [];
+    } catch {
+      // It has just ended.
+      return [];
+    }
+  });
+  return (spent.reduce((sum, ticks) => sum + ticks, 0) / TICKS) * 1e6;
+}
+
+/** Microseconds of CPU that the server has spent, and of Redis' commands. */
+async function serverCosts({ url, pid }: Place): Promise<Costs> {
+  if (pid === undefined) return new Map();
+  const costs: Costs = new Map([['all of it', groupMicros(pid)]]);
+  if (!url.startsWith('redis')) return costs;
   const { Redis } = await import('ioredis');
   const redis = new Redis(url);
-  const info = `${await redis.info('cpu')}${await redis.info('commandstats')}`;
+  const info = await redis.info('commandstats');
   redis.disconnect();
-  const seconds = [...info.matchAll(/used_cpu_(?:user|sys):([\d.]+)/g)].reduce((sum, [, value]) => sum + Number(value), 0);
-  const costs: Costs = new Map([['all of it', seconds * 1e6]]);
   for (const [, name = '', micros] of info.matchAll(/cmdstat_(lpush|evalsha):calls=\d+,usec=(\d+)/g))
     costs.set(name, Number(micros));
   return costs;
@@ -106,14 +124,14 @@ interface Measured {
 /** Runs one program under the profiler, until it has answered `answers` times. */
 async function profiled(role: string, options: Options, tasks: number, answers: number): Promise<Measured> {
   const folder = mkdtempSync(join(tmpdir(), 'lovage-profile-'));
-  const before = await serverCosts(options.url);
+  const before = await serverCosts(place);
   process.env.NODE_OPTIONS = `--cpu-prof --cpu-prof-interval=200 --cpu-prof-dir=${folder}`;
   {
     await using program = startProgram('lovage.ts', role, options);
     process.env.NODE_OPTIONS = '';
     for (let answer = 0; answer < answers; answer++) await program.next();
   }
-  const after = await serverCosts(options.url);
+  const after = await serverCosts(place);
   const server: Costs = new Map([...after].map(([name, micros]) => [name, (micros - (before.get(name) ?? 0)) / tasks]));
   const client = costsOf(folder, tasks);
   rmSync(folder, { recursive: true });
@@ -135,9 +153,11 @@ function print(title: string, { client, server }: Measured): void {
 
 const COUNT = Number(process.argv[2] ?? 200_000);
 await using places = new Places();
-await using place = await places.open(process.argv[3] === 'sqlite' ? 'sqlite' : 'redis');
+const kind = (['redis', 'rabbitmq', 'sqlite'] satisfies Kind[]).find((each) => each === (process.argv[3] ?? 'redis'));
+if (kind === undefined) throw new Error('Say on which broker: redis, rabbitmq or sqlite.');
+await using place = await places.open(kind);
 const base = { url: place.url, queue: place.queue };
-console.log('| | Lovage, µs a task | of these | Redis, µs a task | of these |\n| --- | --: | --- | --: | --- |');
+console.log('| | Lovage, µs a task | of these | the server, µs a task | of these |\n| --- | --: | --- | --: | --- |');
 for (const mode of ['awaited', 'inflight', 'bulk'] as const) {
   const count = Math.ceil((mode === 'awaited' ? COUNT / 5 : COUNT) * 0.8);
   // A quarter as many warm it up.
@@ -145,7 +165,8 @@ for (const mode of ['awaited', 'inflight', 'bulk'] as const) {
 }
 const DRAINS: Readonly<Record<string, Partial<Options>>> = {
   drain: {},
-  'drain with results': { results: true },
+  // On RabbitMQ results go to whoever asked, who is gone.
+  ...(kind === 'rabbitmq' ? {} : { 'drain with results': { results: true } }),
   'drain with events': { settings: { workerSendTaskEvents: true } },
 };
 for (const [title, extra] of Object.entries(DRAINS)) {

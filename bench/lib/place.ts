@@ -9,6 +9,8 @@ export type Kind = 'redis' | 'rabbitmq' | 'sqlite';
 export interface Place extends AsyncDisposable {
   readonly url: string;
   readonly queue: string;
+  /** Of the server: all that it consists of is in the process group of this number. A file has none. */
+  readonly pid: number | undefined;
 }
 
 export class Places implements AsyncDisposable {
@@ -22,19 +24,19 @@ export class Places implements AsyncDisposable {
     if (kind === 'sqlite') {
       const folder = mkdtempSync(join(tmpdir(), 'lovage-bench-'));
       const remove = async (): Promise<void> => rmSync(folder, { recursive: true, force: true });
-      return { url: `sqlite://${join(folder, 'bench.db')}`, queue, [Symbol.asyncDispose]: remove };
+      return { url: `sqlite://${join(folder, 'bench.db')}`, queue, pid: undefined, [Symbol.asyncDispose]: remove };
     }
     if (kind === 'redis') {
       this.#redis ??= await startRedis();
       const redis = this.#redis;
-      return { url: redis.url, queue, [Symbol.asyncDispose]: () => flush(redis) };
+      return { url: redis.url, queue, pid: redis.pid, [Symbol.asyncDispose]: () => flush(redis) };
     }
     this.#rabbit ??= await startRabbit();
     const rabbit = this.#rabbit;
     const remove = async (): Promise<void> => {
       await rabbit.ctl('delete_queue', queue).catch(() => undefined);
     };
-    return { url: rabbit.url, queue, [Symbol.asyncDispose]: remove };
+    return { url: rabbit.url, queue, pid: rabbit.pid, [Symbol.asyncDispose]: remove };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
