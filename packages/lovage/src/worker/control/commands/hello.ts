@@ -4,7 +4,7 @@ import { Float } from '../../../serialization/index.ts';
 import { learnRevokes, type Told } from '../revokes.ts';
 import { type Command, isAllowed } from '../seam.ts';
 
-/** Where two of Lovage's workers tell each other of stamps, and how long ids count; Celery's know ids only, and take both without a look. */
+/** Where two of Lovage's workers tell each other of stamps, and for how long ids count; Celery's take both without a look, and are answered without. */
 const STAMPS = 'lovage_stamps';
 const LEFT = 'lovage_left';
 
@@ -21,13 +21,9 @@ export const hello: Command = {
     const told = revokesTold(args);
     // It is a question, but what it brings is a revoke: whose setting remoteControl allows none gets none this way either.
     if (isAllowed({ name: 'revoke' }, port.settings.remoteControl)) learnRevokes(host, told);
-    return {
-      ...tellRevokes(
-        host.revoked,
-        told.ids.map(([id]) => id),
-      ),
-      clock: port.clock.forward(),
-    };
+    const theirs = told.ids.map(([id]) => id);
+    const { [LEFT]: left, ...answer } = tellRevokes(host.revoked, theirs);
+    return { ...answer, ...(Object.hasOwn(args, LEFT) ? { [LEFT]: left } : {}), clock: port.clock.forward() };
   },
 };
 
@@ -40,7 +36,7 @@ export function tellRevokes(revoked: Revoked, known: readonly string[] = []): Re
   const stamps = revoked.sharedStamps().map(([{ header, value }, left]) => [header, value, left]);
   return {
     revoked: Object.fromEntries(ids.map(([id]) => [id, [now, id]])),
-    ...(ids.length === 0 ? {} : { [LEFT]: Object.fromEntries(ids) }),
+    [LEFT]: Object.fromEntries(ids),
     ...(stamps.length === 0 ? {} : { [STAMPS]: stamps }),
   };
 }
