@@ -65,7 +65,8 @@ function answeredLate(published: readonly PublishLine[], from: number, to: numbe
   const late: string[] = [];
   for (const { mark, id, time } of published) {
     if (mark === 'try' && time > from && time < to) open.add(id);
-    else if (open.delete(id) && mark === 'ok') late.push(id);
+    // The broker may answer yet in the moment in which it is being stopped.
+    else if (open.delete(id) && mark === 'ok' && time > from + 1000) late.push(id);
   }
   return late;
 }
