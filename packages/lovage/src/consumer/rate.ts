@@ -84,8 +84,8 @@ export class RateLimits {
       bucket.nextAt = Math.max(bucket.nextAt, bucket.keptAt + 1 / rate);
       return { isTaken: true, at };
     }
-    // Further than anybody ever has a turn: the clock was set back.
-    if (bucket.nextAt > now + within + 1 / rate) bucket.nextAt = now;
+    // Far beyond any turn that is given, late ones too: the clock was set back.
+    if (bucket.nextAt > now + 2 * (within + 1 / rate)) bucket.nextAt = now;
     const isPlaced = bucket.places.delete(key);
     // Who is not back by now another worker has.
     if (Number.isFinite(within)) forget(bucket.places, now + within / 2 - GRACE);

@@ -61,6 +61,17 @@ it('lets those whose turns were kept for them start one after the other, however
   expect(limits.turn('t', 1, 'next').at).toBe(1023);
 });
 
+it('does not take late turns for a clock that was set back', () => {
+  at.seconds = 1000;
+  const limits = new RateLimits(clock);
+  const kept = Array.from({ length: 51 }, (_, index) => `s${index}`);
+  for (const key of kept) limits.keep('t', key, limits.turn('t', 10, key, 5).at);
+  at.seconds = 1020;
+  const last = kept.map((key) => limits.turn('t', 10, key, 5).at).at(-1) ?? 0;
+  expect(last).toBeCloseTo(1025);
+  expect(limits.turn('t', 10, 'next', 10).at).toBeCloseTo(1025.1);
+});
+
 it('sends nothing on where nothing can be sent on any more', () => {
   at.seconds = 1000;
   const limits = new RateLimits(clock);
