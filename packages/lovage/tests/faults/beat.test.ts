@@ -51,6 +51,7 @@ async function openArena(given: SettingsInput): Promise<Arena> {
   const settings = { taskDefaultQueue: name, controlExchange: name, resultExpires: 300, beatLease: 1, ...given };
   const stack = new AsyncDisposableStack();
   const app = stack.use(new Lovage(name, settings, { environment: {} }));
+  const started: Child[] = [];
   const schedule = stack.use(await openSchedule(app));
   const store = stack.use(await openScheduleStore(app));
   return {
@@ -60,7 +61,9 @@ async function openArena(given: SettingsInput): Promise<Arena> {
       const orders: BeatOrders = { app: name, settings: { ...settings, ...own }, ...more };
       const program = join(import.meta.dirname, 'harness/beat-program.ts');
       const env = { BEAT_ORDERS: JSON.stringify(orders) };
-      return stack.use(await startChild({ name: `${name}-${called}`, folder, command: process.execPath, args: [program], env }));
+      const child = await startChild({ name: `${name}-${called}`, folder, command: process.execPath, args: [program], env });
+      started.push(child);
+      return stack.use(child);
     },
     leader: (among) =>
       vi.waitFor(async () => {
@@ -93,13 +96,17 @@ async function openArena(given: SettingsInput): Promise<Arena> {
         Array.from({ length: count }, (_, index) => runId(name, entry, from + (index + 1) * EVERY)),
       ).toSorted();
     },
-    through: (runs) =>
-      vi.waitFor(async () => {
+    through: (runs) => {
+      const all = vi.waitFor(async () => {
         const list = await schedule.list();
         // Not by when they are next: an entry whose last run is overdue has no further one.
         const left = list.filter(({ totalRuns }) => totalRuns < runs);
         if (list.length === 0 || left.length > 0) throw new Error(`Of ${runs} runs these made: ${JSON.stringify(left)}`);
-      }, soon),
+      }, soon);
+      return all.catch((error: unknown) => {
+        throw new Error(`${String(error)}${started.map((beat) => `\n${beat.name}:\n${beat.log()}`).join('')}`, { cause: error });
+      });
+    },
     sent: async () => {
       const broker = await app.openBroker('read');
       return (await broker.peek(name, 100_000)).map(({ headers }) => String(headers.id)).toSorted();

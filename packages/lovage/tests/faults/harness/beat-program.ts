@@ -3,6 +3,7 @@
 import { createInterface } from 'node:readline';
 import { Lovage, type SettingsInput } from 'lovage';
 import { startBeat } from 'lovage/beat';
+import { configureLogging } from 'lovage/worker';
 import { say } from './orders.ts';
 
 /** What such a program is told in the environment variable BEAT_ORDERS. */
@@ -13,6 +14,7 @@ export interface BeatOrders {
 }
 
 const { app: name, settings, dieAfter } = JSON.parse(process.env.BEAT_ORDERS ?? '{}') as BeatOrders;
+await configureLogging({ level: 'INFO', format: 'text', processName: 'Beat' });
 let skew = 0;
 const clock = { now: () => Date.now() / 1000 + skew, monotonic: () => performance.now() };
 const app = new Lovage(name, settings, { environment: {}, clock });
