@@ -73,9 +73,8 @@ export function freshState({ entry }: Resolved, timezone: string, now: number, g
   };
 }
 
-/** Makes the places of what a store keeps. Entries that cannot be used are named and left out. */
-export async function makeRoster(app: Lovage, snapshot: Snapshot, complaints: Complaints): Promise<Roster> {
-  const now = nowOf(app);
+/** Makes the places of what a store keeps, at `now` (epoch milliseconds). Entries that cannot be used are named and left out. */
+export async function makeRoster(app: Lovage, snapshot: Snapshot, complaints: Complaints, now: number): Promise<Roster> {
   const timezone = zoneName(app);
   const { entries, wrong, untouched } = await resolveEntries(app, snapshot.edited);
   for (const each of wrong) complaints.tell(each);

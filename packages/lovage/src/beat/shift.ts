@@ -76,8 +76,9 @@ export class Shift {
 
   /** After the clock was put back, what was planned by the old one would wait too long: all entries are planned anew. */
   lookAtClock(): void {
-    const wall = this.#now;
-    const back = this.#clocks.look(wall, this.#options.app.time.monotonic());
+    const { app } = this.#options;
+    const wall = nowOf(app);
+    const back = this.#clocks.look(wall, app.time.monotonic());
     if (back === 0) return;
     log.warning('The clock was put back by {seconds} s: all entries are looked at anew.', { seconds: Math.round(back / 1000) });
     this.#retryAt = Math.min(this.#retryAt, wall);
@@ -87,7 +88,7 @@ export class Shift {
   /** Reads entries and how far they are. New ones are noted at once, so that they begin now whoever leads later. */
   async read(): Promise<void> {
     const snapshot = await this.#options.store.load();
-    const roster = await makeRoster(this.#options.app, snapshot, this.#complaints);
+    const roster = await makeRoster(this.#options.app, snapshot, this.#complaints, this.#now);
     const fresh = [...roster.places].filter(([, place]) => place.isNew);
     const changes: Change[] = fresh.map(([name, { state }]) => [name, writeState(state)]);
     changes.push(...roster.gone.map((name): Change => [name, undefined]));
@@ -109,7 +110,10 @@ export class Shift {
   }
 
   get #now(): number {
-    return nowOf(this.#options.app);
+    const { app } = this.#options;
+    const now = nowOf(app);
+    this.#clocks.note(now, app.time.monotonic());
+    return now;
   }
 
   #due(): readonly Place[] {

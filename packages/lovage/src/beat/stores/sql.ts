@@ -89,13 +89,15 @@ async function upsert(
   const selects = rows.map(
     ([name, body]) => sql`select ${text(keyOf(app, 'state', name))} as id, ${text(name)} as name, ${text(body)} as body`,
   );
-  const locks = sql.raw({ postgresql: 'for share of l', mysql: 'lock in share mode', sqlite: '' }[kind]);
+  // Locked before anything is joined to it: of a join whose lease is renewed meanwhile PostgreSQL makes its rows more than once.
+  const locks = sql.raw({ postgresql: 'for share', mysql: 'lock in share mode', sqlite: '' }[kind]);
+  const lease = sql`select app from lovage_beat_lease where app = ${app} and token = ${token} ${locks}`;
   const over = sql.raw(
     kind === 'mysql' ? 'on duplicate key update body = values(body)' : 'on conflict (id) do update set body = excluded.body',
   );
   const { numAffectedRows = 0n } = await sql`insert into lovage_beat_entries (id, app, kind, name, body)
-    select r.id, l.app, 'state', r.name, r.body from lovage_beat_lease l cross join (${sql.join(selects, sql` union all `)}) r
-    where l.app = ${app} and l.token = ${token} ${locks} ${over}`.execute(at);
+    select r.id, l.app, 'state', r.name, r.body from (${lease}) l cross join (${sql.join(selects, sql` union all `)}) r
+    where true ${over}`.execute(at);
   return numAffectedRows;
 }
 

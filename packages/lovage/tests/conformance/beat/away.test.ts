@@ -4,7 +4,7 @@ import { configure, type LogRecord, reset } from '@logtape/logtape';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { freePorts } from '../../../../../scripts/servers/index.ts';
 import { openSchedule, startBeat } from '../../../src/beat/index.ts';
-import { uuid } from '../../../src/util/index.ts';
+import { systemClock, uuid } from '../../../src/util/index.ts';
 import { startWorker } from '../../../src/worker/index.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { amqpUrl, redisUrl } from '../../support/servers.ts';
@@ -12,9 +12,15 @@ import { folder, shop, stopAll } from './places.ts';
 
 const soon = { timeout: 15_000, interval: 20 };
 const lines: string[] = [];
+/** Told of each line before whoever wrote it goes on. */
+const listeners = new Set<(line: string) => void>();
 
 beforeAll(async () => {
-  const own = ({ message }: LogRecord): void => void lines.push(message.join(''));
+  const own = ({ message }: LogRecord): void => {
+    const line = message.join('');
+    lines.push(line);
+    for (const listener of listeners) listener(line);
+  };
   await configure({
     sinks: { own },
     loggers: [
@@ -90,4 +96,34 @@ it('a broker that is away at the start is told of, and takes the run once it is 
   await vi.waitFor(() => expect(ran).toEqual(['ran']), soon);
   await using schedule = await openSchedule(app);
   await vi.waitFor(async () => expect((await schedule.list())[0]?.totalRuns).toBe(1), soon);
+});
+
+it('a clock that goes an hour ahead and back while a run waits for the broker does not put that off by an hour', async () => {
+  await using proxy = await startProxy(amqpUrl());
+  proxy.refuse();
+  let ahead = 0;
+  await using app = shop(
+    {
+      ...own(),
+      brokerUrl: proxy.url(amqpUrl()),
+      resultBackend: redisUrl(),
+      taskPublishTimeout: 1,
+      beatSchedule: { 'an hour': { task: 'note', schedule: new Date(Date.now() + 100), args: ['ran'] } },
+    },
+    { clock: { now: () => systemClock.now() + ahead, monotonic: systemClock.monotonic } },
+  );
+  const ran: string[] = [];
+  app.task('note', (text: string) => void ran.push(text));
+  const moves = Promise.withResolvers<void>();
+  listeners.add((line) => {
+    if (line.includes('wait for the broker')) ahead = 3600;
+    if (!line.includes('(an hour) could not be sent')) return;
+    ahead = 0;
+    moves.resolve();
+  });
+  await using _beat = await startBeat(app);
+  await moves.promise;
+  proxy.refuse(false);
+  await using _worker = await startWorker(app, { withoutHeartbeat: true, mingle: false });
+  await vi.waitFor(() => expect(ran).toEqual(['ran']), soon);
 });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openStore } from '../../../src/beat/drivers.ts';
 import { NO_LEASE, type ScheduleStore } from '../../../src/beat/store.ts';
 import { uuid } from '../../../src/util/index.ts';
+import { connectSql, sqlPlace } from '../../../src/util/sql-connect.ts';
 import { startSql, stopAll, stores } from './places.ts';
 
 beforeAll(startSql);
@@ -104,5 +105,29 @@ describe.each(Object.entries(stores))('%s', (_, url) => {
     expect((await s.other.load()).states).toEqual(new Map(changes));
     await using stranger = await opened(url(), `app ${uuid()}`);
     expect((await stranger.load()).states.size).toBe(0);
+  });
+});
+
+const waiting = {
+  PostgreSQL: "select 1 from pg_stat_activity where wait_event_type = 'Lock'",
+  MariaDB: "select 1 from information_schema.innodb_trx where trx_state = 'LOCK WAIT'",
+};
+describe.each(Object.entries(waiting))('%s', (kind, blocked) => {
+  it('takes what its leader writes when the lease is renewed in the middle of it', async () => {
+    const url = stores[kind]?.() ?? '';
+    const app = `app ${uuid()}`;
+    await using store = await openStore({ url, appName: app, connectTimeout: 5, patience: 10, transportOptions: {} });
+    await store.swapLease(NO_LEASE, { token: 1, owner: 'one', beat: 0 });
+    const { db, sql } = await connectSql(sqlPlace(url), 5);
+    const changes = ['a', 'b', 'c'].map((name) => [name, `state of ${name}`] as const);
+    const written = await db.transaction().execute(async (at) => {
+      await sql`update lovage_beat_lease set beat = beat + 1 where app = ${app}`.execute(at);
+      const writing = store.commit(1, changes);
+      await vi.waitFor(async () => expect((await sql.raw(blocked).execute(db)).rows).not.toEqual([]), 10_000);
+      return { writing };
+    });
+    expect(await written.writing).toBe(true);
+    expect((await store.load()).states).toEqual(new Map(changes));
+    await db.destroy();
   });
 });

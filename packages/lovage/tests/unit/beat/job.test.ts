@@ -73,3 +73,12 @@ test('a clock that is put back half a second or more is noticed once; one that i
   expect(watch.look(103_001, 4000)).toBe(0);
   expect(watch.look(999_001, 5000)).toBe(0);
 });
+
+test('a clock that went ahead and back between two looks is noticed by the times that somebody reckoned by', () => {
+  const watch = new ClockWatch();
+  expect(watch.look(100_000, 0)).toBe(0);
+  watch.note(3_700_500, 500);
+  watch.note(100_700, 700);
+  expect(watch.look(101_000, 1000)).toBe(3_600_000);
+  expect(watch.look(102_000, 2000)).toBe(0);
+});
