@@ -5,15 +5,15 @@ import { ConfigurationError, readOptionNames } from '../util/index.ts';
 import type { KeyValue, KeyValueStore, KeyValueWrite } from './kv.ts';
 import { KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
 import { storableKey } from './kv-names.ts';
-import { eachOf } from './patience.ts';
+import { eachOf, readTimeoutOf } from './patience.ts';
 import type { BackendOptions, ResultBackend } from './seam.ts';
 
 /** Requests under way at a time. */
 const MAX_REQUESTS = 32;
 const MAX_NAME_BYTES = 900;
-const OPTIONS = ['containerName', 'basePath'];
+const OPTIONS = ['containerName', 'basePath', 'readTimeout'];
 /** Celery's, of a client that retries by itself. */
-const IGNORED = ['retryInitialBackoffSec', 'retryIncrementBase', 'retryMaxAttempts', 'connectionTimeout', 'readTimeout'];
+const IGNORED = ['retryInitialBackoffSec', 'retryIncrementBase', 'retryMaxAttempts', 'connectionTimeout'];
 
 /** Opens the backend; nothing connects before the first call. */
 export function open(options: BackendOptions): ResultBackend {
@@ -24,19 +24,20 @@ export function open(options: BackendOptions): ResultBackend {
     throw new ConfigurationError(
       'Results in Azure need a connection string: azureblockblob://DefaultEndpointsProtocol=https;AccountName=…;AccountKey=… (or SharedAccessSignature=…).',
     );
-  return keyValueBackend(azureStore(connection, given), keyValueOptions(options, given));
+  return keyValueBackend(azureStore(connection, given, readTimeoutOf(given)), keyValueOptions(options, given));
 }
 
 /** The blobs of a container as a key/value store. */
-function azureStore(connection: string, given: Readonly<Record<string, unknown>>): KeyValueStore {
+function azureStore(connection: string, given: Readonly<Record<string, unknown>>, readTimeout: number): KeyValueStore {
   const container = String(given.containerName ?? 'celery');
   const base = String(given.basePath ?? '');
   const nameOf = (key: string): string => base + storableKey(key, /[/\\?#\p{Cc}]|\.$/u, MAX_NAME_BYTES);
   let opening: Promise<ContainerClient> | undefined;
+  const limit = (): { readonly abortSignal: AbortSignal } => ({ abortSignal: AbortSignal.timeout(readTimeout) });
 
   /** The container, made when it is missing. */
   async function opened(): Promise<ContainerClient> {
-    opening ??= connect(connection, container);
+    opening ??= connect(connection, container, limit());
     return opening.catch((error: unknown) => {
       opening = undefined;
       throw error;
@@ -46,7 +47,7 @@ function azureStore(connection: string, given: Readonly<Record<string, unknown>>
   async function read(key: string): Promise<readonly (readonly [string, KeyValue])[]> {
     const blob = (await opened()).getBlobClient(nameOf(key));
     try {
-      const found = await blob.download();
+      const found = await blob.download(undefined, undefined, limit());
       return [[key, { value: await bytesOf(found.readableStreamBody), version: found.etag }]];
     } catch (error) {
       if (statusOf(error) === 404) return [];
@@ -56,7 +57,10 @@ function azureStore(connection: string, given: Readonly<Record<string, unknown>>
 
   async function write({ key, value }: KeyValueWrite, conditions: { ifMatch?: string; ifNoneMatch?: string }): Promise<void> {
     const blob = (await opened()).getBlockBlobClient(nameOf(key));
-    await blob.upload(Buffer.from(value.buffer, value.byteOffset, value.byteLength), value.byteLength, { conditions });
+    await blob.upload(Buffer.from(value.buffer, value.byteOffset, value.byteLength), value.byteLength, {
+      conditions,
+      ...limit(),
+    });
   }
 
   return {
@@ -82,7 +86,7 @@ function azureStore(connection: string, given: Readonly<Record<string, unknown>>
     },
     delete: async (keys) => {
       const client = await opened();
-      await eachOf(keys, MAX_REQUESTS, (key) => client.getBlobClient(nameOf(key)).deleteIfExists());
+      await eachOf(keys, MAX_REQUESTS, (key) => client.getBlobClient(nameOf(key)).deleteIfExists(limit()));
     },
     check: async (signal) => {
       await (await opened()).getProperties({ abortSignal: signal });
@@ -91,10 +95,14 @@ function azureStore(connection: string, given: Readonly<Record<string, unknown>>
   };
 }
 
-async function connect(connection: string, container: string): Promise<ContainerClient> {
+async function connect(
+  connection: string,
+  container: string,
+  limit: { readonly abortSignal: AbortSignal },
+): Promise<ContainerClient> {
   const { BlobServiceClient } = await load();
   const client = BlobServiceClient.fromConnectionString(connection).getContainerClient(container);
-  await client.createIfNotExists();
+  await client.createIfNotExists(limit);
   return client;
 }
 

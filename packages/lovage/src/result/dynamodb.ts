@@ -5,7 +5,7 @@ import { ConfigurationError, decodeLogin, logger, readOptionNames, redactUrl } f
 import type { KeyValue, KeyValueStore, KeyValueWrite } from './kv.ts';
 import { KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
 import { storableKey } from './kv-names.ts';
-import { eachOf } from './patience.ts';
+import { eachOf, readTimeoutOf } from './patience.ts';
 import type { BackendOptions, ResultBackend } from './seam.ts';
 
 const log = logger('result', 'dynamodb');
@@ -16,7 +16,7 @@ const MAX_KEY_BYTES = 2000;
 
 /** Opens the backend; the table is looked for, and made, at the first call. */
 export function open(options: BackendOptions): ResultBackend {
-  const names = [...KEY_VALUE_OPTIONS, 'endpointUrl', 'keys'];
+  const names = [...KEY_VALUE_OPTIONS, 'endpointUrl', 'keys', 'readTimeout'];
   const given = readOptionNames('The result store in DynamoDB', options.transportOptions, { names });
   if (given.keys !== undefined && given.keys !== 'python' && given.keys !== 'plain')
     throw new ConfigurationError(
@@ -36,9 +36,12 @@ interface Place {
   readonly write: number;
   /** Seconds that an item lives whatever resultExpires says; negative: for ever; undefined: resultExpires. */
   readonly ttl: number | undefined;
+  /** Milliseconds. */
+  readonly readTimeout: number;
 }
 
-function placeOf(url: string, { endpointUrl }: Readonly<Record<string, unknown>>): Place {
+function placeOf(url: string, given: Readonly<Record<string, unknown>>): Place {
+  const { endpointUrl } = given;
   const [, login, host = '', port, table, query] =
     /^dynamodb:\/\/(?:([^@/]*)@)?([^:/?]*)(?::(\d+))?(?:\/([^?]*))?(?:\?(.*))?$/i.exec(url) ?? [];
   const { user: key, password: secret } = decodeLogin(login, url);
@@ -70,6 +73,7 @@ function placeOf(url: string, { endpointUrl }: Readonly<Record<string, unknown>>
     read: number('read') ?? 1,
     write: number('write') ?? 1,
     ttl: number('ttl_seconds'),
+    readTimeout: readTimeoutOf(given),
   };
 }
 
@@ -183,6 +187,7 @@ function dynamoStore(place: Place, isPlain: boolean): KeyValueStore {
 async function connect(place: Place): Promise<Opened> {
   const sdk = await load();
   const client = new sdk.DynamoDBClient({
+    requestHandler: { socketTimeout: place.readTimeout },
     ...(place.region === undefined ? {} : { region: place.region }),
     ...(place.endpoint === undefined ? {} : { endpoint: place.endpoint }),
     ...(place.credentials === undefined ? {} : { credentials: place.credentials }),

@@ -1,9 +1,21 @@
 // Calls to a store: several at a time, again while it is away, and with errors in our words. Called by kv-backend.ts and the SQL backend.
-import { BackendError, deadline, LovageError } from '../util/index.ts';
+import { BackendError, ConfigurationError, deadline, LovageError } from '../util/index.ts';
 import { type RetryPolicy, repeatedly } from './retry.ts';
 
 /** Seconds for which a call is tried again on a store that is away. */
 const PATIENCE = 20;
+
+/** Seconds that a request to a store in a cloud may be silent, unless readTimeout says otherwise: the packages of those wait for ever. */
+const READ_TIMEOUT = 30;
+
+/** The transport option readTimeout of such a store, which is given in seconds, in milliseconds. */
+export function readTimeoutOf({ readTimeout = READ_TIMEOUT }: Readonly<Record<string, unknown>>): number {
+  if (typeof readTimeout !== 'number' || !(readTimeout > 0))
+    throw new ConfigurationError(
+      `The transport option readTimeout is ${JSON.stringify(readTimeout)}. Give the seconds that a request may be silent, such as 30.`,
+    );
+  return Math.min(readTimeout * 1000, 2 ** 31 - 1);
+}
 
 /** Runs `work` for each, at most `limit` at a time. */
 export async function eachOf<T, R>(items: readonly T[], limit: number, work: (item: T) => Promise<R>): Promise<readonly R[]> {

@@ -5,20 +5,20 @@ import { ConfigurationError, readOptionNames } from '../util/index.ts';
 import type { KeyValue, KeyValueStore, KeyValueWrite } from './kv.ts';
 import { KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
 import { storableKey } from './kv-names.ts';
-import { eachOf } from './patience.ts';
+import { eachOf, readTimeoutOf } from './patience.ts';
 import type { BackendOptions, ResultBackend } from './seam.ts';
 
 /** Requests under way at a time. */
 const MAX_REQUESTS = 32;
 const MAX_NAME_BYTES = 900;
-const OPTIONS = ['bucket', 'basePath', 'region', 'endpointUrl', 'accessKeyId', 'secretAccessKey'];
+const OPTIONS = ['bucket', 'basePath', 'region', 'endpointUrl', 'accessKeyId', 'secretAccessKey', 'readTimeout'];
 
 /** Opens the backend; nothing connects before the first call. */
 export function open(options: BackendOptions): ResultBackend {
   const given = readOptionNames('The result store in S3', options.transportOptions, {
     names: [...KEY_VALUE_OPTIONS, ...OPTIONS],
   });
-  return keyValueBackend(s3Store(options.url, given), keyValueOptions(options, given));
+  return keyValueBackend(s3Store(options.url, given, readTimeoutOf(given)), keyValueOptions(options, given));
 }
 
 interface Opened {
@@ -27,7 +27,7 @@ interface Opened {
 }
 
 /** The objects of a bucket as a key/value store. */
-function s3Store(url: string, given: Readonly<Record<string, unknown>>): KeyValueStore {
+function s3Store(url: string, given: Readonly<Record<string, unknown>>, socketTimeout: number): KeyValueStore {
   const [, host = '', path = ''] = /^s3:\/\/([^/?]*)\/?([^?]*)/i.exec(url) ?? [];
   const bucket = host === '' ? given.bucket : host;
   if (typeof bucket !== 'string')
@@ -36,7 +36,7 @@ function s3Store(url: string, given: Readonly<Record<string, unknown>>): KeyValu
   const base = String(given.basePath ?? path);
   const nameOf = (key: string): string => base + storableKey(key, /[/\\\p{Cc}]/u, MAX_NAME_BYTES);
   let opening: Promise<Opened> | undefined;
-  const opened = (): Promise<Opened> => (opening ??= connect(given));
+  const opened = (): Promise<Opened> => (opening ??= connect(given, socketTimeout));
 
   async function read(key: string): Promise<readonly (readonly [string, KeyValue])[]> {
     const { sdk, client } = await opened();
@@ -92,15 +92,12 @@ function s3Store(url: string, given: Readonly<Record<string, unknown>>): KeyValu
   };
 }
 
-async function connect({
-  region,
-  endpointUrl,
-  accessKeyId,
-  secretAccessKey,
-}: Readonly<Record<string, unknown>>): Promise<Opened> {
+async function connect(given: Readonly<Record<string, unknown>>, socketTimeout: number): Promise<Opened> {
+  const { region, endpointUrl, accessKeyId, secretAccessKey } = given;
   const sdk = await load();
   const hasKeys = typeof accessKeyId === 'string' && typeof secretAccessKey === 'string';
   const client = new sdk.S3Client({
+    requestHandler: { socketTimeout },
     ...(region === undefined ? {} : { region: String(region) }),
     // Stores beside AWS have no host name for each bucket.
     ...(endpointUrl === undefined ? {} : { endpoint: String(endpointUrl), forcePathStyle: true }),

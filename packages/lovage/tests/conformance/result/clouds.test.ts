@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type Server } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
 import { DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { BlobServiceClient } from '@azure/storage-blob';
@@ -60,7 +61,9 @@ function conditional(target: number): Server {
           outgoing.end('<Error><Code>PreconditionFailed</Code><Message>no</Message></Error>');
           return;
         }
-        const answer = await forward(incoming, Buffer.concat(parts));
+        const answer = await forward(incoming, Buffer.concat(parts)).catch(() => undefined);
+        // The emulator has closed a line that was idle: whoever asked asks again.
+        if (answer === undefined) return void outgoing.destroy();
         if (incoming.method === 'PUT' && answer.headers.etag !== undefined) tags.set(name, answer.headers.etag);
         if (incoming.method === 'DELETE') tags.delete(name);
         outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
@@ -183,4 +186,23 @@ it('a bucket that is not there is an error of its own', async () => {
   const backend = untilEnd(await openBackend(missing));
   await expect(backend.check(never)).rejects.toThrow(/result store s3 failed/);
   await expect(backend.get(['a'])).rejects.toThrow(/result store s3 failed/);
+});
+
+it('a server that takes a request and never answers is given up', async () => {
+  const port = await freePorts();
+  const silent = createTcpServer().listen(port, '127.0.0.1');
+  const endpoint = `http://127.0.0.1:${port}`;
+  const connection = azure.connectionString.replace(/BlobEndpoint=[^;]*/, `BlobEndpoint=${endpoint}/devstoreaccount1`);
+  const asked = {
+    s3: onS3({ endpointUrl: endpoint, readTimeout: 0.2 }),
+    dynamodb: onDynamo('', { endpointUrl: endpoint, readTimeout: 0.2 }),
+  };
+  const all = { ...asked, azure: { ...onAzure({ readTimeout: 0.2 }), url: `azureblockblob://${connection}` } };
+  for (const [name, options] of Object.entries(all)) {
+    const backend = untilEnd(await openBackend(options));
+    await expect(backend.get(['a'])).rejects.toThrow(new RegExp(`result store ${name} failed`));
+  }
+  for (const readTimeout of [0, '30'])
+    await expect(openBackend(onS3({ readTimeout }))).rejects.toThrow(/^The transport option readTimeout is .*seconds/);
+  silent.close();
 });
