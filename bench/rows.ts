@@ -216,6 +216,18 @@ export const ROWS: readonly Row[] = [
     goals: [{ peer: 'Celery prefork', ratio: 5 }],
   },
   {
+    id: 'rabbitmq-drain-events',
+    title: 'RabbitMQ, drain, late ack, with events about every task',
+    unit: 'perSecond',
+    measure: drain,
+    peers: peers(
+      ['Lovage', 'Lovage, no events'],
+      { count: 40_000, broker: 'rabbitmq', options: { concurrency: 100 } },
+      { Lovage: { options: { concurrency: 100, settings: { workerSendTaskEvents: true } } } },
+    ),
+    goals: [{ peer: 'Lovage, no events', ratio: 0.85 }],
+  },
+  {
     id: 'embedded-drain',
     title: 'Embedded, drain, late ack',
     unit: 'perSecond',

@@ -158,6 +158,10 @@ class AmqpBroker implements Broker {
     return this.#outbox.send(plain, signal);
   }
 
+  audience(exchange: string, routingKey: string): 0 | undefined {
+    return this.#outbox.audience(exchange, routingKey);
+  }
+
   async subscribe(queues: readonly string[], options: SubscribeOptions): Promise<AmqpSubscription> {
     this.#refuseClosed();
     try {

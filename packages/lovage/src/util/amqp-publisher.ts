@@ -23,6 +23,8 @@ export interface AmqpLetter {
   readonly properties: AmqpProperties;
   /** Fail when it finds no queue. */
   readonly mandatory: boolean;
+  /** Nobody need take it: called when it finds no queue, which is no failure then. */
+  readonly unheard?: () => void;
 }
 
 export interface AmqpPublisherOptions {
@@ -112,8 +114,11 @@ function confirmed(entry: Entry, error: Error | null): void {
   if (error !== null) {
     const message = `RabbitMQ refused a message for ${describe(entry.letter)}: the queue is full or has failed.`;
     fail(entry, new BrokerFullError(message, { cause: error }), true);
-  } else if (entry.returned) fail(entry, unroutable(entry.letter), true);
-  else entry.state = 'stored';
+  } else if (entry.returned && entry.letter.mandatory) fail(entry, unroutable(entry.letter), true);
+  else {
+    if (entry.returned) entry.letter.unheard?.();
+    entry.state = 'stored';
+  }
 }
 
 function watchChannel(connection: AmqpConnection, channel: AmqpConfirmChannel): Line {
@@ -164,7 +169,7 @@ function write(line: Line, entry: Entry, done: () => void): void {
       letter.exchange,
       letter.routingKey,
       letter.body,
-      { ...letter.properties, mandatory: letter.mandatory },
+      { ...letter.properties, mandatory: letter.mandatory || letter.unheard !== undefined },
       (error) => {
         line.inFlight.delete(entry);
         confirmed(entry, error);

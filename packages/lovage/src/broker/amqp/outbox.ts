@@ -36,6 +36,8 @@ import { isForbidden, onChannel, type Run, type TopologyMemory } from './topolog
  * RabbitMQ takes a message into the levels that finds no way out: it stays there, and enough of those hold up all that is delayed.
  */
 const WAY_LASTS_MS = 5000;
+/** News have few keys; whoever makes them up as they go shall not fill the memory. */
+const MAX_UNHEARD = 1000;
 /** Seconds between attempts to declare on a line that breaks. */
 const DECLARE_AGAIN = 0.2;
 const TRANSIENT = 1;
@@ -63,6 +65,8 @@ export interface Outbox {
   readonly holds: boolean;
   /** Resolves when all are confirmed; rejects with PublishError. */
   send(messages: readonly Outgoing[], signal: AbortSignal): Promise<void>;
+  /** 0 when the last news under this key found no queue, else undefined: RabbitMQ tells of nobody, and not of how many. */
+  audience(exchange: string, routingKey: string): 0 | undefined;
   /** A queue was deleted: what leads to it out of the levels is not there any more. */
   forgetWays(): void;
 }
@@ -117,6 +121,7 @@ function leadOut(run: Run, way: Way): Promise<void> {
 export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOptions): Outbox {
   const laid = new WeakMap<AmqpConnection, Promise<void>>();
   let led = new WeakMap<AmqpConnection, Map<string, Led>>();
+  const unheard = new Set<string>();
   let holds = true;
 
   function wayOf(message: Message): Way | undefined {
@@ -186,9 +191,23 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     return delayOf(message, now) === 0 ? undefined : wayOf(message);
   }
 
+  function plainLetter(message: Message): AmqpLetter {
+    const letter = toLetter(message, mustArrive(message, memory));
+    if (letter.mandatory) return letter;
+    const key = newsKey(message.exchange, message.routingKey);
+    unheard.delete(key);
+    return {
+      ...letter,
+      unheard: () => {
+        if (unheard.size >= MAX_UNHEARD) unheard.clear();
+        unheard.add(key);
+      },
+    };
+  }
+
   function lettersOf(message: Outgoing, now: number): readonly AmqpLetter[] {
     const way = delayedWay(message, now);
-    if (way === undefined) return [toLetter(message, mustArrive(message, memory))];
+    if (way === undefined) return [plainLetter(message)];
     const keys = way.kind === 'queues' ? way.queues.map(directName) : [message.routingKey];
     const delay = delayOf(message, now);
     return keys.map((key) => toDelayedLetter(message, entryExchange(delay), delayKey(delay, key)));
@@ -218,10 +237,7 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
   }
 
   async function sendPlain(messages: readonly Outgoing[], signal: AbortSignal): Promise<void> {
-    await publisher.publish(
-      messages.map((message) => toLetter(message, mustArrive(message, memory))),
-      signal,
-    );
+    await publisher.publish(messages.map(plainLetter), signal);
   }
 
   async function sendDelayed(messages: readonly Outgoing[], signal: AbortSignal): Promise<void> {
@@ -250,10 +266,15 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     },
     send: (messages, signal) =>
       (messages.some((message) => message.dueAt !== undefined) ? sendDelayed : sendPlain)(messages, signal),
+    audience: (exchange, routingKey) => (unheard.has(newsKey(exchange, routingKey)) ? 0 : undefined),
     forgetWays: () => {
       led = new WeakMap();
     },
   };
+}
+
+function newsKey(exchange: string, routingKey: string): string {
+  return `${exchange}\0${routingKey}`;
 }
 
 /** Whole seconds for which RabbitMQ is to hold it. */

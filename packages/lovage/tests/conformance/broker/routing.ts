@@ -94,6 +94,31 @@ export function describeRouting({ setup, traits }: Suite): void {
     await one.ack(await both.then(([delivery]) => delivery));
   });
 
+  test.each(['fanout', 'topic'] as const)('whoever sends news by a %s exchange is told that nobody hears them', async (type) => {
+    await using harness = await setup();
+    await using broker = await harness.open();
+    const { exchange } = await freshExchange(broker, type, {});
+    const queue = await freshQueue(broker);
+    const say = async (key: string): Promise<number | undefined> => {
+      await publish(broker, message(key, 'news', { exchange, properties: { contentType: 'application/json', contentEncoding: 'utf-8', deliveryMode: 1 } }));
+      return broker.audience?.(exchange, key);
+    };
+    const key = type === 'topic' ? 'task.multi' : '';
+    expect(broker.audience?.(exchange, key)).toBeUndefined();
+    expect(await say(key)).toBe(0);
+    await broker.declare({
+      exchanges: [],
+      queues: [],
+      bindings: [{ queue, exchange, routingKey: type === 'topic' ? 'task.#' : '' }],
+    });
+    await using reader = await read(broker, queue);
+    const heard = reader.one();
+    // Listeners on pub/sub are heard of a moment later.
+    for (let tries = 0; (await say(key)) === 0 && tries < 50; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+    await reader.ack(await heard);
+    if (type === 'topic') expect([await say('other'), await say(key)]).toEqual([0, broker.name === 'amqp' ? undefined : 1]);
+  });
+
   test('a message for a fanout exchange, sent with the end of another, is heard by every listening queue', async () => {
     await using harness = await setup();
     await using broker = await harness.open();
