@@ -100,7 +100,13 @@ export function describeRouting({ setup, traits }: Suite): void {
     const { exchange } = await freshExchange(broker, type, {});
     const queue = await freshQueue(broker);
     const say = async (key: string): Promise<number | undefined> => {
-      await publish(broker, message(key, 'news', { exchange, properties: { contentType: 'application/json', contentEncoding: 'utf-8', deliveryMode: 1 } }));
+      await publish(
+        broker,
+        message(key, 'news', {
+          exchange,
+          properties: { contentType: 'application/json', contentEncoding: 'utf-8', deliveryMode: 1 },
+        }),
+      );
       return broker.audience?.(exchange, key);
     };
     const key = type === 'topic' ? 'task.multi' : '';
