@@ -232,7 +232,7 @@ export interface Broker extends AsyncDisposable {
   publish(messages: readonly Outgoing[], options: { readonly signal: AbortSignal }): Promise<void>;
   /**
    * How many the last publish of news (a broadcast, or transient to a topic) under this key reached. Undefined where that cannot be known, and
-   * before the first; RabbitMQ tells of nobody (0) and not of how many.
+   * before the first; RabbitMQ tells of nobody (0) and not of how many, and of news but commands only from the publish on that follows the first call.
    */
   audience?(exchange: string, routingKey: string): number | undefined;
   /** The same publish as a part of somebody's joint commit. Queues must have been declared. */

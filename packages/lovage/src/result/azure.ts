@@ -1,7 +1,7 @@
 // Results as blobs in Azure Blob Storage (`azureblockblob://<connection string>`): names and bytes as Celery's. Blobs do not expire by
 // themselves; a lifecycle rule of the account deletes old ones.
 import type { ContainerClient } from '@azure/storage-blob';
-import { ConfigurationError, readOptionNames } from '../util/index.ts';
+import { BackendError, ConfigurationError, deadline, readOptionNames } from '../util/index.ts';
 import type { KeyValue, KeyValueStore, KeyValueWrite } from './kv.ts';
 import { KEY_VALUE_OPTIONS, keyValueBackend, keyValueOptions } from './kv-backend.ts';
 import { storableKey } from './kv-names.ts';
@@ -27,17 +27,32 @@ export function open(options: BackendOptions): ResultBackend {
   return keyValueBackend(azureStore(connection, given, readTimeoutOf(given)), keyValueOptions(options, given));
 }
 
+/** Runs a request with the limit that it is to be given. */
+type Limited = <T>(request: (limit: { readonly abortSignal: AbortSignal }) => Promise<T>) => Promise<T>;
+
 /** The blobs of a container as a key/value store. */
 function azureStore(connection: string, given: Readonly<Record<string, unknown>>, readTimeout: number): KeyValueStore {
   const container = String(given.containerName ?? 'celery');
   const base = String(given.basePath ?? '');
   const nameOf = (key: string): string => base + storableKey(key, /[/\\?#\p{Cc}]|\.$/u, MAX_NAME_BYTES);
   let opening: Promise<ContainerClient> | undefined;
-  const limit = (): { readonly abortSignal: AbortSignal } => ({ abortSignal: AbortSignal.timeout(readTimeout) });
+  /** One request, all of its body included. */
+  const limited: Limited = async (request) => {
+    const late = (): Error =>
+      new BackendError(`The result store azure did not answer within ${readTimeout} s (transport option readTimeout).`, {
+        transient: true,
+      });
+    using limit = deadline(readTimeout, late);
+    try {
+      return await request({ abortSignal: limit.signal });
+    } catch (error) {
+      throw limit.signal.aborted ? limit.signal.reason : error;
+    }
+  };
 
   /** The container, made when it is missing. */
   async function opened(): Promise<ContainerClient> {
-    opening ??= connect(connection, container, limit());
+    opening ??= connect(connection, container, limited);
     return opening.catch((error: unknown) => {
       opening = undefined;
       throw error;
@@ -47,8 +62,10 @@ function azureStore(connection: string, given: Readonly<Record<string, unknown>>
   async function read(key: string): Promise<readonly (readonly [string, KeyValue])[]> {
     const blob = (await opened()).getBlobClient(nameOf(key));
     try {
-      const found = await blob.download(undefined, undefined, limit());
-      return [[key, { value: await bytesOf(found.readableStreamBody), version: found.etag }]];
+      return await limited(async (limit) => {
+        const found = await blob.download(undefined, undefined, limit);
+        return [[key, { value: await bytesOf(found.readableStreamBody), version: found.etag }]];
+      });
     } catch (error) {
       if (statusOf(error) === 404) return [];
       throw error;
@@ -57,10 +74,8 @@ function azureStore(connection: string, given: Readonly<Record<string, unknown>>
 
   async function write({ key, value }: KeyValueWrite, conditions: { ifMatch?: string; ifNoneMatch?: string }): Promise<void> {
     const blob = (await opened()).getBlockBlobClient(nameOf(key));
-    await blob.upload(Buffer.from(value.buffer, value.byteOffset, value.byteLength), value.byteLength, {
-      conditions,
-      ...limit(),
-    });
+    const body = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    await limited((limit) => blob.upload(body, body.byteLength, { conditions, ...limit }));
   }
 
   return {
@@ -86,7 +101,7 @@ function azureStore(connection: string, given: Readonly<Record<string, unknown>>
     },
     delete: async (keys) => {
       const client = await opened();
-      await eachOf(keys, MAX_REQUESTS, (key) => client.getBlobClient(nameOf(key)).deleteIfExists(limit()));
+      await eachOf(keys, MAX_REQUESTS, (key) => limited((limit) => client.getBlobClient(nameOf(key)).deleteIfExists(limit)));
     },
     check: async (signal) => {
       await (await opened()).getProperties({ abortSignal: signal });
@@ -95,14 +110,10 @@ function azureStore(connection: string, given: Readonly<Record<string, unknown>>
   };
 }
 
-async function connect(
-  connection: string,
-  container: string,
-  limit: { readonly abortSignal: AbortSignal },
-): Promise<ContainerClient> {
+async function connect(connection: string, container: string, limited: Limited): Promise<ContainerClient> {
   const { BlobServiceClient } = await load();
   const client = BlobServiceClient.fromConnectionString(connection).getContainerClient(container);
-  await client.createIfNotExists(limit);
+  await limited((limit) => client.createIfNotExists(limit));
   return client;
 }
 

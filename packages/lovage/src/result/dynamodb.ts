@@ -22,7 +22,7 @@ export function open(options: BackendOptions): ResultBackend {
     throw new ConfigurationError(
       `The transport option keys is ${JSON.stringify(given.keys)}. Use 'python' (as Celery) or 'plain'.`,
     );
-  return keyValueBackend(dynamoStore(placeOf(options.url, given), given.keys === 'plain'), keyValueOptions(options, given));
+  return keyValueBackend(dynamoStore(placeOf(options, given), given.keys === 'plain'), keyValueOptions(options, given));
 }
 
 /** What the URL says. */
@@ -36,11 +36,11 @@ interface Place {
   readonly write: number;
   /** Seconds that an item lives whatever resultExpires says; negative: for ever; undefined: resultExpires. */
   readonly ttl: number | undefined;
-  /** Milliseconds. */
-  readonly readTimeout: number;
+  /** Milliseconds of one request. */
+  readonly limits: { readonly connectionTimeout: number; readonly socketTimeout: number };
 }
 
-function placeOf(url: string, given: Readonly<Record<string, unknown>>): Place {
+function placeOf({ url, connectTimeout }: BackendOptions, given: Readonly<Record<string, unknown>>): Place {
   const { endpointUrl } = given;
   const [, login, host = '', port, table, query] =
     /^dynamodb:\/\/(?:([^@/]*)@)?([^:/?]*)(?::(\d+))?(?:\/([^?]*))?(?:\?(.*))?$/i.exec(url) ?? [];
@@ -73,7 +73,7 @@ function placeOf(url: string, given: Readonly<Record<string, unknown>>): Place {
     read: number('read') ?? 1,
     write: number('write') ?? 1,
     ttl: number('ttl_seconds'),
-    readTimeout: readTimeoutOf(given),
+    limits: { connectionTimeout: connectTimeout * 1000, socketTimeout: readTimeoutOf(given) * 1000 },
   };
 }
 
@@ -187,7 +187,7 @@ function dynamoStore(place: Place, isPlain: boolean): KeyValueStore {
 async function connect(place: Place): Promise<Opened> {
   const sdk = await load();
   const client = new sdk.DynamoDBClient({
-    requestHandler: { socketTimeout: place.readTimeout },
+    requestHandler: place.limits,
     ...(place.region === undefined ? {} : { region: place.region }),
     ...(place.endpoint === undefined ? {} : { endpoint: place.endpoint }),
     ...(place.credentials === undefined ? {} : { credentials: place.credentials }),

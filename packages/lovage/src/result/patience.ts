@@ -7,14 +7,16 @@ const PATIENCE = 20;
 
 /** Seconds that a request to a store in a cloud may be silent, unless readTimeout says otherwise: the packages of those wait for ever. */
 const READ_TIMEOUT = 30;
+/** Names and codes of errors that pass: lines that are lost or not to be had, and packages' own words for no answer in time. */
+const PASSING = /^(TimeoutError|AbortError|RequestTimeout|SlowDown|ECONN|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|REQUEST_SEND_ERROR)/;
 
-/** The transport option readTimeout of such a store, which is given in seconds, in milliseconds. */
+/** The transport option readTimeout of such a store, in seconds. */
 export function readTimeoutOf({ readTimeout = READ_TIMEOUT }: Readonly<Record<string, unknown>>): number {
   if (typeof readTimeout !== 'number' || !(readTimeout > 0))
     throw new ConfigurationError(
       `The transport option readTimeout is ${JSON.stringify(readTimeout)}. Give the seconds that a request may be silent, such as 30.`,
     );
-  return Math.min(readTimeout * 1000, 2 ** 31 - 1);
+  return readTimeout;
 }
 
 /** Runs `work` for each, at most `limit` at a time. */
@@ -28,6 +30,18 @@ export async function eachOf<T, R>(items: readonly T[], limit: number, work: (it
   return done;
 }
 
+/** Is this a failure of a server or of the way to it, after which the same call can succeed? */
+function isPassing(error: unknown): boolean {
+  const { name, code, statusCode, $metadata } = (error ?? {}) as {
+    readonly name?: unknown;
+    readonly code?: unknown;
+    readonly statusCode?: unknown;
+    readonly $metadata?: { readonly httpStatusCode?: unknown };
+  };
+  const status = Number(statusCode ?? $metadata?.httpStatusCode ?? 0);
+  return [name, code].some((word) => typeof word === 'string' && PASSING.test(word)) || status >= 500 || status === 429;
+}
+
 /** An error of a client library becomes one of ours, and says which store it was. */
 export async function inWords<T>(name: string, call: () => Promise<T>): Promise<T> {
   try {
@@ -35,7 +49,7 @@ export async function inWords<T>(name: string, call: () => Promise<T>): Promise<
   } catch (error) {
     if (error instanceof LovageError) throw error;
     const said = error instanceof Error ? error.message : String(error);
-    throw new BackendError(`The result store ${name} failed: ${said}`, { cause: error, transient: false });
+    throw new BackendError(`The result store ${name} failed: ${said}`, { cause: error, transient: isPassing(error) });
   }
 }
 

@@ -18,7 +18,14 @@ export function open(options: BackendOptions): ResultBackend {
   const given = readOptionNames('The result store in S3', options.transportOptions, {
     names: [...KEY_VALUE_OPTIONS, ...OPTIONS],
   });
-  return keyValueBackend(s3Store(options.url, given, readTimeoutOf(given)), keyValueOptions(options, given));
+  const limits = { connectionTimeout: options.connectTimeout * 1000, socketTimeout: readTimeoutOf(given) * 1000 };
+  return keyValueBackend(s3Store(options.url, given, limits), keyValueOptions(options, given));
+}
+
+/** Milliseconds of one request. */
+interface Limits {
+  readonly connectionTimeout: number;
+  readonly socketTimeout: number;
 }
 
 interface Opened {
@@ -27,7 +34,7 @@ interface Opened {
 }
 
 /** The objects of a bucket as a key/value store. */
-function s3Store(url: string, given: Readonly<Record<string, unknown>>, socketTimeout: number): KeyValueStore {
+function s3Store(url: string, given: Readonly<Record<string, unknown>>, limits: Limits): KeyValueStore {
   const [, host = '', path = ''] = /^s3:\/\/([^/?]*)\/?([^?]*)/i.exec(url) ?? [];
   const bucket = host === '' ? given.bucket : host;
   if (typeof bucket !== 'string')
@@ -36,7 +43,7 @@ function s3Store(url: string, given: Readonly<Record<string, unknown>>, socketTi
   const base = String(given.basePath ?? path);
   const nameOf = (key: string): string => base + storableKey(key, /[/\\\p{Cc}]/u, MAX_NAME_BYTES);
   let opening: Promise<Opened> | undefined;
-  const opened = (): Promise<Opened> => (opening ??= connect(given, socketTimeout));
+  const opened = (): Promise<Opened> => (opening ??= connect(given, limits));
 
   async function read(key: string): Promise<readonly (readonly [string, KeyValue])[]> {
     const { sdk, client } = await opened();
@@ -92,12 +99,12 @@ function s3Store(url: string, given: Readonly<Record<string, unknown>>, socketTi
   };
 }
 
-async function connect(given: Readonly<Record<string, unknown>>, socketTimeout: number): Promise<Opened> {
+async function connect(given: Readonly<Record<string, unknown>>, limits: Limits): Promise<Opened> {
   const { region, endpointUrl, accessKeyId, secretAccessKey } = given;
   const sdk = await load();
   const hasKeys = typeof accessKeyId === 'string' && typeof secretAccessKey === 'string';
   const client = new sdk.S3Client({
-    requestHandler: { socketTimeout },
+    requestHandler: limits,
     ...(region === undefined ? {} : { region: String(region) }),
     // Stores beside AWS have no host name for each bucket.
     ...(endpointUrl === undefined ? {} : { endpoint: String(endpointUrl), forcePathStyle: true }),

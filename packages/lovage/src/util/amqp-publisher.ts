@@ -23,8 +23,8 @@ export interface AmqpLetter {
   readonly properties: AmqpProperties;
   /** Fail when it finds no queue. */
   readonly mandatory: boolean;
-  /** Nobody need take it: called when it finds no queue, which is no failure then. */
-  readonly unheard?: () => void;
+  /** Somebody wants to know whether it finds a queue: called with that when it is confirmed. With it no queue is no failure. */
+  readonly told?: ((isHeard: boolean) => void) | undefined;
 }
 
 export interface AmqpPublisherOptions {
@@ -116,7 +116,7 @@ function confirmed(entry: Entry, error: Error | null): void {
     fail(entry, new BrokerFullError(message, { cause: error }), true);
   } else if (entry.returned && entry.letter.mandatory) fail(entry, unroutable(entry.letter), true);
   else {
-    if (entry.returned) entry.letter.unheard?.();
+    entry.letter.told?.(!entry.returned);
     entry.state = 'stored';
   }
 }
@@ -169,7 +169,7 @@ function write(line: Line, entry: Entry, done: () => void): void {
       letter.exchange,
       letter.routingKey,
       letter.body,
-      { ...letter.properties, mandatory: letter.mandatory || letter.unheard !== undefined },
+      { ...letter.properties, mandatory: letter.mandatory || letter.told !== undefined },
       (error) => {
         line.inFlight.delete(entry);
         confirmed(entry, error);
@@ -290,7 +290,12 @@ class ReconnectingPublisher implements AmqpPublisher {
   #markRepeats(entries: readonly Entry[]): void {
     const { repeat } = this.#options;
     if (repeat === undefined) return;
-    for (const entry of entries) if (entry.state === 'written') entry.letter = repeat(entry.letter);
+    for (const entry of entries) {
+      if (entry.state !== 'written') continue;
+      // Whoever heard the first may be gone when the second comes.
+      entry.letter.told?.(true);
+      entry.letter = { ...repeat(entry.letter), told: undefined };
+    }
   }
 
   /** Finds out, half by half on channels of their own, which of them RabbitMQ refuses; whoever shared a channel with it is stored. */

@@ -37,7 +37,7 @@ import { isForbidden, onChannel, type Run, type TopologyMemory } from './topolog
  */
 const WAY_LASTS_MS = 5000;
 /** News have few keys; whoever makes them up as they go shall not fill the memory. */
-const MAX_UNHEARD = 1000;
+const MAX_FOLLOWED = 1000;
 /** Seconds between attempts to declare on a line that breaks. */
 const DECLARE_AGAIN = 0.2;
 const TRANSIENT = 1;
@@ -65,7 +65,10 @@ export interface Outbox {
   readonly holds: boolean;
   /** Resolves when all are confirmed; rejects with PublishError. */
   send(messages: readonly Outgoing[], signal: AbortSignal): Promise<void>;
-  /** 0 when the last news under this key found no queue, else undefined: RabbitMQ tells of nobody, and not of how many. */
+  /**
+   * 0 when the last news under this key found no queue, else undefined: RabbitMQ tells of nobody, and not of how many. It sends back what nobody
+   * hears, so only that is looked at after which somebody has asked once, and commands.
+   */
   audience(exchange: string, routingKey: string): 0 | undefined;
   /** A queue was deleted: what leads to it out of the levels is not there any more. */
   forgetWays(): void;
@@ -121,7 +124,8 @@ function leadOut(run: Run, way: Way): Promise<void> {
 export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOptions): Outbox {
   const laid = new WeakMap<AmqpConnection, Promise<void>>();
   let led = new WeakMap<AmqpConnection, Map<string, Led>>();
-  const unheard = new Set<string>();
+  /** News about which somebody asked, or commands: was the last one heard? undefined: nobody knows. */
+  const heard = new Map<string, boolean | undefined>();
   let holds = true;
 
   function wayOf(message: Message): Way | undefined {
@@ -195,14 +199,8 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     const letter = toLetter(message, mustArrive(message, memory));
     if (letter.mandatory) return letter;
     const key = newsKey(message.exchange, message.routingKey);
-    unheard.delete(key);
-    return {
-      ...letter,
-      unheard: () => {
-        if (unheard.size >= MAX_UNHEARD) unheard.clear();
-        unheard.add(key);
-      },
-    };
+    if (!heard.has(key) && !isCommand(message, memory)) return letter;
+    return { ...letter, told: (isHeard) => void heard.set(key, isHeard) };
   }
 
   function lettersOf(message: Outgoing, now: number): readonly AmqpLetter[] {
@@ -266,7 +264,13 @@ export function createOutbox({ publisher, memory, delayedQueueType }: OutboxOpti
     },
     send: (messages, signal) =>
       (messages.some((message) => message.dueAt !== undefined) ? sendDelayed : sendPlain)(messages, signal),
-    audience: (exchange, routingKey) => (unheard.has(newsKey(exchange, routingKey)) ? 0 : undefined),
+    audience: (exchange, routingKey) => {
+      const key = newsKey(exchange, routingKey);
+      if (heard.size >= MAX_FOLLOWED && !heard.has(key)) heard.clear();
+      // From now on it is looked at.
+      if (!heard.has(key)) heard.set(key, undefined);
+      return heard.get(key) === false ? 0 : undefined;
+    },
     forgetWays: () => {
       led = new WeakMap();
     },
@@ -280,6 +284,11 @@ function newsKey(exchange: string, routingKey: string): string {
 /** Whole seconds for which RabbitMQ is to hold it. */
 function delayOf({ dueAt }: Outgoing, now: number): number {
   return dueAt === undefined ? 0 : wholeDelay(dueAt - now);
+}
+
+/** What is said to all workers: whoever sends it waits for answers. */
+function isCommand({ exchange }: Message, memory: TopologyMemory): boolean {
+  return exchange.endsWith('.pidbox') && memory.exchangeType(exchange) === 'fanout';
 }
 
 /** Nobody need listen to a broadcast, and nobody need watch a topic whose news are transient (events); everything else must find a queue. */

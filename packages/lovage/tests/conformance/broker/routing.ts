@@ -122,6 +122,7 @@ export function describeRouting({ setup, traits }: Suite): void {
     // Listeners on pub/sub are heard of a moment later.
     for (let tries = 0; (await say(key)) === 0 && tries < 50; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
     await reader.ack(await heard);
+    expect(broker.audience?.(exchange, 'other')).toBeUndefined();
     if (type === 'topic') expect([await say('other'), await say(key)]).toEqual([0, broker.name === 'amqp' ? undefined : 1]);
   });
 
