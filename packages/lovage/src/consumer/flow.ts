@@ -123,7 +123,8 @@ export class Flow {
     this.#slots = new Slots({
       limit: () => pool.limit + (pool.ahead ?? 0),
       start: (entry) => this.#start(entry),
-      ward: pool.alone !== undefined,
+      ward: pool.alone === undefined ? false : pool.aloneInside === true ? 'inside' : 'beside',
+      whole: () => pool.limit,
     });
     this.#policies = new Policies(app);
     const rateOf = (entry: Entry): number | undefined => this.#policies.rateOf(entry);

@@ -9,8 +9,10 @@ const TURN_MS = 10;
 export interface SlotsOptions {
   readonly limit: () => number;
   readonly start: (entry: Entry) => void;
-  /** Do suspects have a process of their own? @default false */
-  readonly ward?: boolean;
+  /** Do suspects have a process of their own, beside the slots or as one of them? @default false */
+  readonly ward?: 'beside' | 'inside' | false;
+  /** Slots without what may wait in them, where suspects have one of them. */
+  readonly whole?: () => number;
 }
 
 /** Was it started before, without an end? */
@@ -39,12 +41,17 @@ export class Slots {
 
   /** Ready, but not started. */
   get waiting(): number {
-    return this.#ready.length + (this.#options.ward === true ? 0 : this.#suspects.length);
+    const { ward } = this.#options;
+    // No more than one of them will ever fill a slot at a time.
+    const suspects = ward === 'inside' ? Math.min(this.#suspects.length, this.#suspectRuns ? 0 : 1) : this.#suspects.length;
+    return this.#ready.length + (ward === 'beside' ? 0 : suspects);
   }
 
-  /** Suspects that wait for the process of their own, or run in it: none of the pool's slots is theirs. */
+  /** Suspects that wait for the process of their own, or run in it where none of the pool's slots is theirs. */
   get aside(): number {
-    return this.#options.ward === true ? this.#suspects.length + (this.#suspectRuns ? 1 : 0) : 0;
+    const { ward } = this.#options;
+    if (ward === 'inside') return this.#suspects.length;
+    return ward === 'beside' ? this.#suspects.length + (this.#suspectRuns ? 1 : 0) : 0;
   }
 
   add(entry: Entry): void {
@@ -57,7 +64,7 @@ export class Slots {
   free(entry: Entry): void {
     const suspect = entry.alone;
     if (suspect) this.#suspectRuns = false;
-    if (!suspect || this.#options.ward !== true) this.#running--;
+    if (!suspect || this.#options.ward !== 'beside') this.#running--;
     this.#pump();
   }
 
@@ -133,19 +140,23 @@ export class Slots {
 
   #startNext(): boolean {
     if (this.#paused) return false;
-    const next = this.#options.ward === true ? this.#besideWard() : this.#alone();
+    const next = this.#options.ward === undefined || this.#options.ward === false ? this.#alone() : this.#withWard();
     if (next !== undefined) this.#options.start(next);
     return next !== undefined;
   }
 
   /** A suspect when the process of its own is free, else another when there is a slot. */
-  #besideWard(): Entry | undefined {
-    const suspect = this.#suspectRuns ? undefined : this.#suspects.shift();
+  #withWard(): Entry | undefined {
+    const { ward, limit, whole = limit } = this.#options;
+    const isInside = ward === 'inside';
+    const isFree = !this.#suspectRuns && (!isInside || this.#running < whole());
+    const suspect = isFree ? this.#suspects.shift() : undefined;
     if (suspect !== undefined) {
       this.#suspectRuns = true;
+      if (isInside) this.#running++;
       return suspect;
     }
-    const entry = this.#running < this.#options.limit() ? this.#ready.shift() : undefined;
+    const entry = this.#running < limit() ? this.#ready.shift() : undefined;
     if (entry !== undefined) this.#running++;
     return entry;
   }

@@ -24,6 +24,8 @@ export class Assignment {
   stopping: Error | undefined;
   /** Slots that were gone before its task had begun. */
   #misses = 0;
+  /** Its slot is ended because it did not begin there. */
+  stuck = false;
   /** Why its slot is ended for its sake. */
   verdict: Error | undefined;
   settled = false;
@@ -47,6 +49,7 @@ export class Assignment {
   handTo(slot: Slot<Assignment>): void {
     this.lane = occupy(slot, this);
     this.slot = slot;
+    this.stuck = false;
     this.handedAt = performance.now();
   }
 

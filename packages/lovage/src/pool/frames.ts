@@ -29,6 +29,8 @@ export const FRAME = {
   skipped: 11,
   /** Slot: it ends because of the task with the id in the head, an error of which nobody caught, or which left the process. */
   culprit: 12,
+  /** Slot: the body of that job, which has a hard limit, is over; its handlers and errbacks are not. */
+  ending: 13,
 } as const;
 
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];

@@ -33,17 +33,19 @@ class InsideRun implements ExecuteOptions {
   readonly #inside: InsideOptions;
   readonly #at: number;
   readonly #announce: boolean;
+  readonly #isLimited: boolean;
   began = false;
   #controller: AbortController | undefined;
   left: Promise<unknown> | undefined;
   readonly onAbandoned: (body: Promise<unknown>) => void;
 
-  constructor(inside: InsideOptions, seq: number, { lane, announce }: Omit<ReadJob, 'job'>) {
+  constructor(inside: InsideOptions, seq: number, { lane, announce, job }: ReadJob) {
     this.#inside = inside;
     this.seq = seq;
     this.lane = lane;
     this.#at = LANE_FLAGS * lane;
     this.#announce = announce;
+    this.#isLimited = job.timeLimit !== undefined;
     this.onAbandoned = (body) => {
       this.left = body;
     };
@@ -66,6 +68,12 @@ class InsideRun implements ExecuteOptions {
     if (!this.#announce) return;
     send(FRAME.accept, this.seq);
     flush();
+  }
+
+  onEnding(): void {
+    if (!this.#isLimited) return;
+    this.#inside.send(FRAME.ending, this.seq);
+    this.#inside.flush();
   }
 
   /** Has the worker said, past the loop, that this job must stop? */
@@ -107,7 +115,8 @@ export class Inside {
 
   #run(frame: Frame): void {
     const { seq } = frame;
-    const { job, ...how } = readJob(frame);
+    const how = readJob(frame);
+    const { job } = how;
     if (how.waits && !this.#isFirst(frame, how.lane)) return;
     const run = new InsideRun(this.#options, seq, how);
     this.#runs.set(seq, run);

@@ -65,6 +65,8 @@ export interface Pool extends AsyncDisposable {
    * where no such process can be started.
    */
   alone?(job: Job, options: RunOptions): Promise<Outcome>;
+  /** Is that process one of the slots, and counts as one? @default false */
+  readonly aloneInside?: boolean;
   /** As `inspect stats` shows it: the keys of Celery that dashboards read, and our own under `lovage`. */
   info(): Readonly<Record<string, unknown>>;
 }

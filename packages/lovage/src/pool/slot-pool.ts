@@ -42,6 +42,7 @@ class SlotPool implements Pool {
   readonly can: PoolPowers;
   readonly width: number;
   readonly alone?: NonNullable<Pool['alone']>;
+  readonly aloneInside: boolean = false;
   readonly #options: SlotPoolOptions;
   readonly #supervisor: Supervisor<Assignment>;
   readonly #large = new LargeFrames();
@@ -69,7 +70,10 @@ class SlotPool implements Pool {
     this.#options = options;
     this.#limit = options.limit;
     if (options.alone !== undefined) this.alone = options.alone;
-    else if (name === 'prefork' && this.width === 1) this.alone = (job, run) => this.run(job, run);
+    else if (name === 'prefork' && this.width === 1) {
+      this.alone = (job, run) => this.run(job, run);
+      this.aloneInside = true;
+    }
     this.#supervisor = new Supervisor(name, options, openLink, {
       frame: (slot, frame) => this.#frame(slot, frame),
       begun: (slot, seq) => this.#begun(slot, seq),
@@ -80,7 +84,7 @@ class SlotPool implements Pool {
       broken: (error) => this.#break(error),
     });
     this.#ahead = new Ahead(() => this.#supervisor.slots);
-    this.#unbegun = new Unbegun(this.#open, (slot) => this.#supervisor.kill(slot));
+    this.#unbegun = new Unbegun(this.#open, (assignment) => this.#stuck(assignment));
   }
 
   get limit(): number {
@@ -218,6 +222,7 @@ class SlotPool implements Pool {
     else if (frame.type === FRAME.culprit) slot.culprit = String(readValue(frame));
     else if (assignment === undefined || assignment.slot !== slot) return;
     else if (frame.type === FRAME.accept) this.#accepted(slot, assignment);
+    else if (frame.type === FRAME.ending) this.#ending(assignment);
     else if (frame.type === FRAME.done) this.#ended(slot, assignment, frame);
   }
 
@@ -235,6 +240,17 @@ class SlotPool implements Pool {
       );
     }
     options.onStart?.({ pid: slot.link.pid, name: slot.name });
+  }
+
+  /** Its body is over: what is to happen then, which is not to happen twice, gets a time of its own beyond the hard limit. */
+  #ending(assignment: Assignment): void {
+    const { job, stopping, runtime } = assignment;
+    const { timeLimit } = job;
+    if (timeLimit === undefined || stopping !== undefined) return;
+    const { grace = DEFAULT_GRACE } = this.#options;
+    assignment.timer?.cancel();
+    const patience = Math.max(grace, timeLimit + LIMIT_GRACE - runtime);
+    assignment.timer = after(patience, () => this.#end(assignment, limitPassed(job, timeLimit)), { ref: true });
   }
 
   #begun(slot: Slot, seq: number): void {
@@ -325,6 +341,11 @@ class SlotPool implements Pool {
   }
 
   // --- ends from outside ---
+
+  #stuck(assignment: Assignment): void {
+    assignment.stuck = true;
+    if (assignment.slot !== undefined) this.#supervisor.kill(assignment.slot);
+  }
 
   #abort(assignment: Assignment, error: Error): void {
     assignment.stopping = error;

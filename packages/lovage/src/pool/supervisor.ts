@@ -306,12 +306,13 @@ export class Supervisor<Occupant> implements AsyncDisposable {
     this.#condition.changed();
   }
 
-  #died({ name, failure, link, accepted }: Slot<Occupant>, end: SlotEnd, wasStarting: boolean): void {
+  #died({ name, failure, link, accepted, taken }: Slot<Occupant>, end: SlotEnd, wasStarting: boolean): void {
     const how = describeEnd(end);
     const why = failure ?? `it ended with '${how}'`;
     if (wasStarting) log.error('{slot} (pid {pid}) could not start: {why}', { slot: name, pid: link.pid, why });
     else log.error("{slot} (pid {pid}) exited with '{how}'.", { slot: name, pid: link.pid, how });
-    if (accepted === 0) this.#guard.death();
+    // One that had a job died of that, which is told so.
+    if (accepted === 0 && taken === 0) this.#guard.death();
     this.#giveUp(wasStarting ? 'can start' : 'lives long enough to begin a task', why);
   }
 

@@ -3,7 +3,6 @@
 // is stuck.
 import { after, logger, type Timer } from '../util/index.ts';
 import type { Assignment } from './assignment.ts';
-import type { Slot } from './slot.ts';
 
 const log = logger('pool');
 
@@ -15,12 +14,15 @@ const SWEEP_MS = 1000;
 
 export class Unbegun implements Disposable {
   readonly #open: ReadonlyMap<number, Assignment>;
-  readonly #stuck: (slot: Slot<Assignment>) => void;
+  readonly #stuck: (assignment: Assignment) => void;
   readonly #sweeper: NodeJS.Timeout;
   #probe: Timer | undefined;
+  /** Since when this process looks without a gap: after one there may be words of slots that it has not read. Milliseconds of the monotonic clock. */
+  #since: number = performance.now();
+  #last: number = this.#since;
 
-  /** Looks at `open`, the jobs that are with a slot, and says which slots are stuck. */
-  constructor(open: ReadonlyMap<number, Assignment>, stuck: (slot: Slot<Assignment>) => void) {
+  /** Looks at `open`, the jobs that are with a slot, and says which of them are stuck in theirs. */
+  constructor(open: ReadonlyMap<number, Assignment>, stuck: (assignment: Assignment) => void) {
     this.#open = open;
     this.#stuck = stuck;
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
@@ -48,8 +50,13 @@ export class Unbegun implements Disposable {
   }
 
   #sweep(): void {
-    const limit = performance.now() - ACCEPT_TIMEOUT * 1000;
-    for (const { slot, startedAt, handedAt, job } of this.#open.values()) {
+    const now = performance.now();
+    if (now - this.#last > 2 * SWEEP_MS) this.#since = now;
+    this.#last = now;
+    const limit = now - ACCEPT_TIMEOUT * 1000;
+    if (this.#since > limit) return;
+    for (const assignment of this.#open.values()) {
+      const { slot, startedAt, handedAt, job } = assignment;
       if (slot?.taken !== 1 || startedAt !== undefined || handedAt > limit) continue;
       log.warning('{slot} did not begin {name}[{id}] within {seconds} seconds; it is replaced, and the task goes to another.', {
         slot: slot.name,
@@ -57,7 +64,7 @@ export class Unbegun implements Disposable {
         id: job.request.id,
         seconds: ACCEPT_TIMEOUT,
       });
-      this.#stuck(slot);
+      this.#stuck(assignment);
     }
   }
 }

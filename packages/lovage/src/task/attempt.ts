@@ -8,6 +8,9 @@ import type { Limits } from './limits.ts';
 import type { Call, TaskDefinition, TaskOptions } from './options.ts';
 import type { ProgressReporter } from './progress.ts';
 
+/** Where what belongs to the end of a task runs. */
+export type Place = 'slot' | 'worker';
+
 /** What an execution knows. */
 export interface Attempt {
   readonly environment: ExecuteEnvironment;
@@ -28,6 +31,8 @@ export interface Attempt {
   reporter?: ProgressReporter | undefined;
   /** Are states of this attempt stored while it runs? */
   readonly storesStates: boolean;
+  /** Where its handlers and errbacks run: in the slot of its body, or in the worker's own process, which waits for them only so long. @default 'slot' */
+  readonly place?: Place | undefined;
 }
 
 /** The request of a body that has been read. */
@@ -66,16 +71,18 @@ export class MessageAttempt implements Attempt {
   readonly children: SentChild[] = [];
   readonly retries: Call[] = [];
   readonly storesStates = true;
+  readonly place: Place | undefined;
   reporter: ProgressReporter | undefined;
   #request: CurrentRequest | undefined;
 
-  constructor({ environment, definition, options, message, body, limits }: AttemptParts) {
+  constructor({ environment, definition, options, message, body, limits, place }: AttemptParts) {
     this.environment = environment;
     this.definition = definition;
     this.options = options;
     this.message = message;
     this.body = body;
     this.limits = limits;
+    this.place = place;
   }
 
   get request(): CurrentRequest {

@@ -13,7 +13,7 @@ import {
   SignatureRefusedError,
   TimeLimitExceededError,
 } from '../util/index.ts';
-import { type Attempt, MessageAttempt, storeOptions } from './attempt.ts';
+import { type Attempt, MessageAttempt, type Place, storeOptions } from './attempt.ts';
 import { chainCasualties } from './casualties.ts';
 import type { ExecuteEnvironment } from './environment.ts';
 import { fail, finish } from './finish.ts';
@@ -32,6 +32,8 @@ export interface ExecuteOptions extends Interruptible {
   onStart?(slot: { readonly pid: number; readonly name: string }): void;
   /** Called with a body that still runs when its hard limit has passed: nobody can stop it, and its attempt is over without it. */
   readonly onAbandoned?: (body: Promise<unknown>) => void;
+  /** Called when the body is over and handlers or errbacks are not. */
+  onEnding?(): void;
 }
 
 const EMPTY: TaskBody = { args: [], kwargs: {}, embed: EMPTY_EMBED };
@@ -73,13 +75,14 @@ function attemptOf(
   definition: TaskDefinition,
   body: TaskBody,
   outer?: Interruptible,
+  place?: Place,
 ): Attempt {
   const options = environment.options(definition);
   const limits = new Limits({ task: definition.name, id: message.id, soft, hard, outer });
-  return new MessageAttempt({ environment, definition, options, message, body, limits });
+  return new MessageAttempt({ environment, definition, options, message, body, limits, place });
 }
 
-function open(environment: ExecuteEnvironment, job: Job, outer: Interruptible): Opened {
+function open(environment: ExecuteEnvironment, job: Job, outer: Interruptible, place: Place = 'slot'): Opened {
   const { task } = job.request;
   const found = environment.registry.find(task);
   const definition = found ?? unknownTask(task);
@@ -89,9 +92,9 @@ function open(environment: ExecuteEnvironment, job: Job, outer: Interruptible): 
   } catch (error) {
     const unusable = { reason: whyUnusable(error), error: messageOf(error) };
     // Its handlers know of tasks that ran.
-    return { attempt: attemptOf(environment, job, { ...definition, handlers: {} }, EMPTY, outer), error, unusable };
+    return { attempt: attemptOf(environment, job, { ...definition, handlers: {} }, EMPTY, outer, place), error, unusable };
   }
-  const attempt = attemptOf(environment, job, definition, body, outer);
+  const attempt = attemptOf(environment, job, definition, body, outer, place);
   if (found !== undefined) return { attempt };
   // Known too late to be refused by the consumer: the chain behind it and its errbacks are told as for any failure.
   const error = notRegistered(
@@ -126,12 +129,12 @@ export function execute(job: Job, environment: ExecuteEnvironment, options: Exec
 
 /**
  * The outcome of a job whose slot was ended before it could tell: a failure at the hard limit (TimeLimitExceededError), REVOKED when it
- * was terminated (TaskRevokedError). Handlers, observers and errbacks of the task run here. Never rejects.
+ * was terminated (TaskRevokedError). Handlers, observers and errbacks of the task run here, each for a limited time. Never rejects.
  */
 export async function executeEnd(job: Job, environment: ExecuteEnvironment, reason: Error, seconds: number): Promise<Outcome> {
   const runtime = (): number => seconds;
   try {
-    const opened = open(environment, job, {});
+    const opened = open(environment, job, {}, 'worker');
     if (opened.error !== undefined) return await refuse(opened, runtime);
     const timedOut = reason instanceof TimeLimitExceededError;
     return await finish(opened.attempt, timedOut ? { kind: 'error', error: reason } : { kind: 'stopped', reason }, runtime);
@@ -164,7 +167,9 @@ function close(attempt: Attempt, ending: Ending, options: ExecuteOptions, runtim
   } finally {
     if (!(outcome instanceof Promise)) limits[Symbol.dispose]();
   }
-  return outcome instanceof Promise ? outcome.finally(() => limits[Symbol.dispose]()) : outcome;
+  if (!(outcome instanceof Promise)) return outcome;
+  options.onEnding?.();
+  return outcome.finally(() => limits[Symbol.dispose]());
 }
 
 /** Lovage itself failed (a store that cannot encode, a publisher without a route): the task fails with that, and the worker goes on. */
@@ -245,7 +250,7 @@ export function followUpRevoked(
 export function readAttempt(request: TaskRequest, body: Uint8Array, environment: ExecuteEnvironment): Attempt {
   const job: Job = { request, body, timeLimit: undefined, softTimeLimit: undefined };
   const definition = environment.registry.find(request.task) ?? unknownTask(request.task);
-  return attemptOf(environment, job, definition, decode(environment, job));
+  return attemptOf(environment, job, definition, decode(environment, job), undefined, 'worker');
 }
 
 function withPart(followUp: FollowUp, part: ChordPart | undefined): FollowUp {

@@ -209,7 +209,7 @@ async function failure(
 
 /** Runs the errbacks of a failed task that are functions here; the others are sent. */
 export async function errbacks(attempt: Attempt, error: unknown, traceback: string | undefined, counted: Sent): Promise<Sent> {
-  await runErrbacks(attempt, error, traceback, (thrown) => internal(attempt, thrown));
+  await runErrbacks(attempt, error, traceback, (thrown) => internal(attempt, thrown), attempt.place);
   try {
     const { calls, openings } = afterError(attempt);
     return { ...counted, next: messagesOf(attempt, joined(calls, attempt.retries)), ...opened(openings) };

@@ -3,10 +3,11 @@
 import { hash } from 'node:crypto';
 import { type ChainText, chainSignatures, type TaskRequest, type WireSignature } from '../protocol/index.ts';
 import type { ChordOpening } from '../result/index.ts';
-import { ConfigurationError, deadline, orAborted, TimeLimitExceededError } from '../util/index.ts';
-import type { Attempt } from './attempt.ts';
+import { ConfigurationError } from '../util/index.ts';
+import type { Attempt, Place } from './attempt.ts';
 import type { SentChild } from './context.ts';
 import type { CanvasPlan, ExecuteEnvironment, ExpandInput } from './environment.ts';
+import { inTime } from './in-time.ts';
 import type { Call, CallOptions, TaskDefinition } from './options.ts';
 import { readOptions } from './wire-options.ts';
 
@@ -174,9 +175,6 @@ export function afterError(followed: Followed): Following {
   return parallel(followed, sent, [followed.request.id], 'errback');
 }
 
-/** Seconds that an errback without a time limit of its own gets where it runs outside of a slot. */
-const ERRBACK_SECONDS = 30;
-
 /**
  * Runs the errbacks that are functions of this process. What they throw goes to `complain`. Outside of a slot the worker itself waits for
  * them, so there one that does not end is left to itself after its time limit.
@@ -186,7 +184,7 @@ export async function runErrbacks(
   error: unknown,
   traceback: string | undefined,
   complain: (error: unknown) => void,
-  place: 'slot' | 'worker' = 'slot',
+  place: Place = 'slot',
 ): Promise<void> {
   for (const wire of followed.request.errbacks ?? []) {
     const definition = isContainer(wire) ? undefined : followed.environment.registry.find(wire.task);
@@ -194,16 +192,13 @@ export async function runErrbacks(
     try {
       const given = wire.immutable ? wire.args : [followed.request, error, traceback, ...wire.args];
       const called = (definition.run as (...args: readonly unknown[]) => unknown)(...given);
-      await (place === 'slot' ? called : inTime(followed.environment, definition, called));
+      await (place === 'slot' ? called : withinLimit(followed.environment, definition, called));
     } catch (thrown) {
       complain(thrown);
     }
   }
 }
 
-function inTime(environment: ExecuteEnvironment, definition: TaskDefinition, called: unknown): Promise<unknown> {
-  const seconds = environment.options(definition).timeLimit ?? ERRBACK_SECONDS;
-  const late = (): Error => new TimeLimitExceededError(`The errback ${definition.name} did not end within ${seconds} seconds.`);
-  const limit = deadline(seconds, late);
-  return orAborted(Promise.resolve(called), limit.signal).finally(() => limit[Symbol.dispose]());
+function withinLimit(environment: ExecuteEnvironment, definition: TaskDefinition, called: unknown): Promise<unknown> {
+  return inTime(`The errback ${definition.name}`, called, environment.options(definition).timeLimit ?? undefined);
 }

@@ -5,6 +5,7 @@ import { bindArguments } from './arguments.ts';
 import { type Attempt, handlersOf, storeOptions } from './attempt.ts';
 import { taskOf } from './attempt-context.ts';
 import { asCurrentTask, type CurrentTask } from './context.ts';
+import { inTime } from './in-time.ts';
 import { metaOf } from './meta.ts';
 import { wrapExecution } from './middleware.ts';
 import { autoRetry } from './retry.ts';
@@ -26,7 +27,8 @@ export type Ending =
 export async function aside(attempt: Attempt, what: string, run: () => void | Promise<void>): Promise<void> {
   try {
     // What a handler sends has the task as its parent, as what the body sends.
-    await asCurrentTask(taskOf(attempt), run);
+    const done = asCurrentTask(taskOf(attempt), run);
+    await (attempt.place === 'worker' ? inTime(what, done) : done);
   } catch (error) {
     logger('task').error('{what} of {task}[{id}] failed: {error}. The outcome of the task stays what it was.', {
       what,

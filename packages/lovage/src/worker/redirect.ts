@@ -13,12 +13,21 @@ interface Written {
   text: string;
 }
 
+/** A console that is taken. */
+export interface Redirected extends Disposable {
+  /** Says now what has no line end yet: this process ends. */
+  flush(): void;
+}
+
 /** Takes what tasks write to standard output and standard error until disposed. */
-export function redirectConsole(level: RedirectLevel): Disposable {
-  const undo = [process.stdout, process.stderr].map((stream) => redirect(stream, level));
+export function redirectConsole(level: RedirectLevel): Redirected {
+  const streams = [process.stdout, process.stderr].map((stream) => redirect(stream, level));
   return {
+    flush: () => {
+      for (const { flush } of streams) flush();
+    },
     [Symbol.dispose]: () => {
-      for (const restore of undo) restore();
+      for (const stream of streams) stream[Symbol.dispose]();
     },
   };
 }
@@ -31,9 +40,10 @@ function piecesOf(line: string): readonly string[] {
   );
 }
 
-function redirect(stream: NodeJS.WriteStream, level: RedirectLevel): () => void {
+function redirect(stream: NodeJS.WriteStream, level: RedirectLevel): Redirected {
   const { write } = stream;
-  const written = new WeakMap<CurrentTask, Written>();
+  /** What has no line end yet. */
+  const written = new Map<CurrentTask, Written>();
   const log = logger('task', 'redirected');
   // A sink may write to this very stream while it has a line of ours: that must go through.
   let logging = false;
@@ -50,9 +60,13 @@ function redirect(stream: NodeJS.WriteStream, level: RedirectLevel): () => void 
     const lines = `${open?.text ?? ''}${text}`.split('\n').flatMap(piecesOf);
     const rest = { text: lines.pop() ?? '' };
     for (const line of lines) if (line.trim() !== '') say(task, line);
+    if (rest.text === '') {
+      written.delete(task);
+      return;
+    }
     written.set(task, rest);
     // Nobody says when a task has written its last: what has no line end by the end of this turn is a line as it is.
-    if (rest.text !== '') setImmediate(() => void (written.get(task) === rest && take(task, '\n')));
+    setImmediate(() => void (written.get(task) === rest && take(task, '\n')));
   };
   const own = (chunk: string | Uint8Array, ...rest: readonly unknown[]): unknown => {
     const task = logging ? undefined : currentTask();
@@ -63,5 +77,10 @@ function redirect(stream: NodeJS.WriteStream, level: RedirectLevel): () => void 
     return true;
   };
   Object.assign(stream, { write: own });
-  return () => void Object.assign(stream, { write });
+  return {
+    flush: () => {
+      for (const task of [...written.keys()]) take(task, '\n');
+    },
+    [Symbol.dispose]: () => void Object.assign(stream, { write }),
+  };
 }

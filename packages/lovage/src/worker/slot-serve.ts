@@ -126,7 +126,10 @@ async function begin({ name, pid, data, send, flush, written, flags, report, exi
   const app = await load(data);
   await reportRecords(report, level, { always: ownsLogging && app.settings.workerHijackRootLogger });
   // Where nobody reads the log, what tasks write goes on as it is.
-  if (level !== 'none') redirectConsole(redirectLevel);
+  if (level !== 'none') {
+    const redirected = redirectConsole(redirectLevel);
+    process.on('exit', () => redirected.flush());
+  }
   const environment = app.environment({ hostname });
   await app.signals.workerProcessInit.tell(() => ({ pid }));
   const inside = new Inside({

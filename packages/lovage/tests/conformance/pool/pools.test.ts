@@ -1,5 +1,5 @@
 // One suite for every pool. What a pool cannot do is in its row of the table, and the suite holds it to that, too.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -221,6 +221,17 @@ describe.each(ROWS)('the pool $name', ({ name, separate, processes, fixed = fals
     expect(await b.run('native', [], { timeLimit: 0.1 })).toMatchObject({ error: { type: 'TimeLimitExceededError' } });
   });
 
+  test('runs the failure handlers of a task that passed its hard limit once, although they take their time', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'lovage-pool-'));
+    const file = join(folder, 'told');
+    await using patient = await bench(name, { concurrency: 1 });
+    expect(await patient.run('slow-to-fail', [file], { timeLimit: 0.1 })).toMatchObject({
+      error: { type: 'TimeLimitExceededError' },
+    });
+    expect(await readFile(file, 'utf8')).toBe('told\n');
+    await rm(folder, { recursive: true });
+  });
+
   test('terminates a computing task: one that looks by itself, another with its slot, and at once when it is killed', async () => {
     expect(await stopped('spin-politely', new TaskRevokedError('terminated'))).toMatchObject({ state: 'REVOKED' });
     expect(await stopped('spin', new TaskRevokedError('terminated'))).toMatchObject({ state: 'REVOKED' });
@@ -338,6 +349,8 @@ describe.each(ROWS)('the pool $name', ({ name, separate, processes, fixed = fals
 
   test('writes what tasks print in their name, their last words too', async () => {
     b.lines.length = 0;
+    expect(await b.run('unfinished-line', ['fatal: no line end'])).toMatchObject({ state: 'LOST' });
+    await until(() => b.lines.some(({ text }) => text.includes('fatal: no line end')));
     await b.run('print', ['hello']);
     const said = (): string => b.lines.map(({ text }) => text).join('\n');
     await until(() => said().includes('and hello'));

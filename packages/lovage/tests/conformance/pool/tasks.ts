@@ -1,5 +1,5 @@
 // What the tests of pools run: a task for each way to end, loaded by the slots as any app is.
-import { writeSync } from 'node:fs';
+import { appendFileSync, writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { Lovage } from '../../../src/index.ts';
 
@@ -24,6 +24,20 @@ app.task('circular', () => {
 app.task('where', () => ({ pid: process.pid, slot: process.env.LOVAGE_SLOT, node: process.env.LOVAGE_NODE }));
 app.task('options', () => process.execArgv);
 app.task('hang', never);
+app.task(
+  'slow-to-fail',
+  {
+    onFailure: async (_error, _id, [file]) => {
+      appendFileSync(String(file), 'told\n');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    },
+  },
+  (_file: string) => never(),
+);
+app.task('unfinished-line', (text: string) => {
+  process.stdout.write(text);
+  process.exit(3);
+});
 app.task('heed', { bind: true }, (ctx) => aborted(ctx.signal));
 app.task('spin', () => {
   for (;;);

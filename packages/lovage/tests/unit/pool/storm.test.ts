@@ -81,6 +81,27 @@ describe('a pool whose slots die before they begin a task', () => {
     started.at(-1)?.up();
   });
 
+  it('starts the next one at once when one died of its first task', async () => {
+    const { started, open } = puppets();
+    const ended = async () => outcomeOf('FAILURE');
+    const opening = openSlotPool('prefork', { limit: 1, program, ended }, (link, events) => ({
+      ...open(link, events),
+      send: () => undefined,
+    }));
+    started[0]?.up();
+    await using pool = await opening;
+    for (let death = 1; death <= 8; death++) {
+      const outcome = pool.run(jobOf(`t${death}`), { signal: never });
+      started.at(-1)?.die();
+      expect(await outcome).toMatchObject({ state: 'LOST', died: true });
+      expect(started).toHaveLength(death + 1);
+      started.at(-1)?.up();
+    }
+    const closed = pool[Symbol.asyncDispose]();
+    started.at(-1)?.die();
+    await closed;
+  });
+
   it('tries again where the system has no process for another', async () => {
     const { started, open } = puppets();
     let refused = 0;

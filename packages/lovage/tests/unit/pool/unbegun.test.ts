@@ -66,6 +66,30 @@ it('are lost when three slots did not begin them', async () => {
   await using pool = await openSlotPool('prefork', options, open);
   const outcome = pool.run(jobOf('t'), { signal: never });
   await vi.advanceTimersByTimeAsync(20_000);
-  expect(await outcome).toMatchObject({ state: 'LOST' });
+  const lost = await outcome;
+  expect(lost).toMatchObject({ state: 'LOST', repr: 'No slot began it, whichever it was handed to.' });
+  // Where a message is innocent, its starts are not counted, and it would come again without end.
+  expect([lost.innocent, lost.died]).toEqual([undefined, undefined]);
   expect(slots).toHaveLength(4);
+});
+
+it('are not held to be stuck by a worker that stood still itself', async () => {
+  const now = performance.now.bind(performance);
+  let stood = 0;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + stood);
+  const { slots, open } = dummies(1);
+  await using pool = await openSlotPool('prefork', options, open);
+  await vi.advanceTimersByTimeAsync(3000);
+  const onStart = vi.fn();
+  const abort = new AbortController();
+  const outcome = pool.run(jobOf('t'), { signal: abort.signal, onStart });
+  await vi.advanceTimersByTimeAsync(100);
+  stood = 60_000;
+  await vi.advanceTimersByTimeAsync(1000);
+  slots[0]?.begun(1);
+  expect([slots.length, onStart.mock.calls.length]).toEqual([1, 1]);
+  abort.abort(new Error('enough'));
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(await outcome).toMatchObject({ repr: 'enough' });
+  clock.mockRestore();
 });

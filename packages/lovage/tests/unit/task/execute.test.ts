@@ -1,7 +1,7 @@
 // An execution from bytes to outcome.
-import { describe, expect, test } from 'vitest';
-import { currentTask, declareRemote, Ignore, Reject, type TaskContext } from '../../../src/task/index.ts';
-import { TaskRevokedError } from '../../../src/util/index.ts';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { currentTask, declareRemote, executeEnd, Ignore, Reject, type TaskContext } from '../../../src/task/index.ts';
+import { TaskRevokedError, TimeLimitExceededError } from '../../../src/util/index.ts';
 import { wire, world } from './world.ts';
 
 describe('a task that returns', () => {
@@ -322,5 +322,29 @@ describe('a body in the making', () => {
     const { task, run, results } = world();
     task('wait', () => results.result('other').get());
     expect((await run('wait')).error?.message).toContain('waits for the result');
+  });
+});
+
+describe('the end of a task that lost its slot', () => {
+  afterEach(() => void vi.useRealTimers());
+
+  test('waits for its handlers and errbacks no longer than half a minute each', async () => {
+    const w = world();
+    const began: string[] = [];
+    const stuck = (what: string) => (): Promise<never> => {
+      began.push(what);
+      return new Promise(() => undefined);
+    };
+    w.task('errback', { params: ['request', 'error'] }, stuck('errback'));
+    const handlers = { onFailure: stuck('onFailure'), afterReturn: stuck('afterReturn') };
+    const pay = w.task('pay', handlers, () => undefined);
+    await pay.applyAsync([], { linkError: w.remote('errback').s() });
+    const { request, message } = w.sent[0]!;
+    vi.useFakeTimers();
+    const job = { request, body: message.body, timeLimit: 1, softTimeLimit: undefined };
+    const ended = executeEnd(job, w.environment, new TimeLimitExceededError('too long', { seconds: 1 }), 1);
+    await vi.advanceTimersByTimeAsync(91_000);
+    expect(await ended).toMatchObject({ state: 'FAILURE', error: { type: 'TimeLimitExceededError' } });
+    expect(began).toEqual(['errback', 'onFailure', 'afterReturn']);
   });
 });
