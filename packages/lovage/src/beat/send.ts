@@ -101,7 +101,7 @@ export async function createSender(app: Lovage, store: ScheduleStore): Promise<S
       // The driver knows more than that the time is over.
       using last = deadline(seconds + 0.2, late, signal, { ref: true });
       try {
-        await orAborted(broker.check(limit.signal), last.signal);
+        await orAborted(broker.check(limit.signal, 'publish'), last.signal);
         return undefined;
       } catch (error) {
         return reasonOf(error);

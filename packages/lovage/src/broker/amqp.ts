@@ -6,6 +6,7 @@ import {
   type AmqpPublisher,
   type AmqpPulse,
   BrokerError,
+  blockedError,
   ConfigurationError,
   connectAmqp,
   createAmqpPublisher,
@@ -136,7 +137,14 @@ class AmqpBroker implements Broker {
     const late = (): Error =>
       new BrokerError(`RabbitMQ at ${this.url} did not answer within ${connectTimeout} s.`, { transient: true });
     using limit = deadline(connectTimeout, late, undefined, { ref: true });
-    const connection = await this.#publisher.connection(limit.signal);
+    return await this.#on(await this.#publisher.connection(limit.signal), work, repeatable);
+  }
+
+  async #on<Out>(
+    connection: AmqpConnection,
+    work: (connection: AmqpConnection) => Promise<Out>,
+    repeatable?: 'repeatable',
+  ): Promise<Out> {
     if (connection.blocked === undefined) {
       const doing = work(connection);
       if (repeatable === undefined || (await endsUnblocked(connection, doing))) return await doing;
@@ -275,15 +283,11 @@ class AmqpBroker implements Broker {
     this.#pulse.watchLoop(view);
   }
 
-  async check(signal: AbortSignal): Promise<void> {
+  async check(signal: AbortSignal, purpose?: 'publish'): Promise<void> {
     const connection = await this.#publisher.connection(signal);
-    const release = connection.busy();
-    try {
-      const channel = await orAborted(connection.channel(), signal);
-      await orAborted(channel.close(), signal);
-    } finally {
-      release();
-    }
+    if (purpose === 'publish' && connection.blocked !== undefined) throw blockedError(connection.blocked, undefined);
+    // Workers that go on are what ends an alarm, so they ask past it.
+    await orAborted(this.#on(connection, ping, 'repeatable'), signal);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -298,6 +302,17 @@ class AmqpBroker implements Broker {
     // A server that says nothing is waited for once, not once for each line.
     await Promise.all([...subscriptions, this.#publisher].map((line) => line[Symbol.asyncDispose]()));
     await this.#pulse[Symbol.asyncDispose]();
+  }
+}
+
+/** Resolves when the server has answered. */
+async function ping(connection: AmqpConnection): Promise<void> {
+  const release = connection.busy();
+  try {
+    const channel = await connection.channel();
+    await channel.close();
+  } finally {
+    release();
   }
 }
 

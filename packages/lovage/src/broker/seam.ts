@@ -261,8 +261,8 @@ export interface Broker extends AsyncDisposable {
    * as there is such a thread. Absent where the broker has none.
    */
   watchLoop?(view: SharedArrayBuffer): void;
-  /** Pings the server; for `status` and health checks. */
-  check(signal: AbortSignal): Promise<void>;
+  /** Pings the server; for `status` and health checks. `publish`: does it take messages, too? RabbitMQ does not during an alarm. */
+  check(signal: AbortSignal, purpose?: 'publish'): Promise<void>;
 }
 
 /**

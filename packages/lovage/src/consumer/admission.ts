@@ -111,6 +111,16 @@ export class Admission implements Disposable {
     else this.#giveBack(entry);
   }
 
+  /**
+   * What waits here for its turn is about to leave, and asks anew when it comes again. Where the broker parks nothing, all that waits is here:
+   * were those turns kept, the next one would come behind all of them.
+   */
+  turnsLost(leaves: (entry: Entry) => boolean = () => true): void {
+    if (this.#gates.parks) return;
+    const waiting = [...this.#options.requests].filter((entry) => entry.heldFor === 'rate' && leaves(entry));
+    for (const task of new Set(waiting.map(({ request }) => request.task))) this.#gates.rates.forgetComing(task);
+  }
+
   /** Whoever waits here for its turn asks for another, in the order in which they came. */
   rateChanged(task: string, rate: number | undefined): void {
     this.#gates.rates.restart(task, rate);

@@ -118,6 +118,8 @@ export class Consumer implements AsyncDisposable {
   #isBlindToPauses = false;
   #looking: Promise<void> = Promise.resolve();
   #looksOnceOpen = false;
+  /** Queues that the newest line was opened for. */
+  #opened: readonly string[] = [];
   #nextLook: Promise<void> | undefined;
 
   constructor(options: ConsumerOptions) {
@@ -246,6 +248,8 @@ export class Consumer implements AsyncDisposable {
       return await this.#options.app.broker.paused(names);
     } catch (error) {
       if (error instanceof BrokerConnectionError) throw error;
+      // During an alarm RabbitMQ answers nobody who publishes: what was paused stays so.
+      if (error instanceof LovageError && error.transient) return names.filter((name) => this.#paused.has(name));
       // A user of the broker who may not even ask still takes tasks.
       if (!this.#isBlindToPauses) {
         log.warning('Whether queues are paused cannot be found out, so none is taken for paused: {error}', {
@@ -373,6 +377,7 @@ export class Consumer implements AsyncDisposable {
         throw error;
       });
       this.#prefetch = prefetch;
+      this.#opened = open;
       this.#connections++;
       log.info('Connected to {url}', { url: redactUrl(app.broker.url) });
       return subscription;
@@ -437,6 +442,9 @@ export class Consumer implements AsyncDisposable {
       this.#break = resolve;
     });
     this.flow.lineOpened(this.#prefetch);
+    this.#catchUp(subscription).catch((error: unknown) =>
+      this.#break?.(error instanceof Error ? error : new Error(String(error))),
+    );
     if (this.#looksOnceOpen) this.lookForPauses().catch((error: unknown) => log.debug('{error}', { error: String(error) }));
     this.#enter('subscribed');
     const error = await Promise.race([this.#iterate(subscription), broken]);
@@ -445,12 +453,24 @@ export class Consumer implements AsyncDisposable {
     return error;
   }
 
+  /** Queues that were added or cancelled while the line was being opened. */
+  async #catchUp(subscription: Subscription): Promise<void> {
+    const { names } = this.#options.app.queues();
+    const opened = new Set(this.#opened);
+    const missing = names.filter((name) => !opened.has(name) && !this.#paused.has(name));
+    const gone = this.#opened.filter((name) => !names.includes(name));
+    for (const name of missing) await subscription.add(name);
+    for (const name of gone) await subscription.cancel(name);
+  }
+
   async #iterate(subscription: Subscription): Promise<unknown> {
     try {
       const batches = subscription[Symbol.asyncIterator]();
       let next = batches.next();
       this.#armed();
       for (let batch = await next; batch.done !== true; batch = await next) {
+        // What still comes on a line that we gave up goes back when it is closed.
+        if (this.#subscription !== subscription) return new BrokerConnectionError('The line was given up.');
         this.#lastBatch = this.#clock.monotonic();
         this.flow.receive(batch.value);
         next = batches.next();

@@ -174,10 +174,21 @@ export class Flow {
     this.#adjust();
   }
 
-  /** A slot is free, and nothing in hand could fill it. */
+  /** A slot is free, nothing in hand could fill it, and the broker owes us a message: it gives no more than were asked for. */
   get hungry(): boolean {
     if (this.#isolated && this.requests.size > 0) return false;
-    return !this.#draining && this.#slots.waiting === 0 && this.#slots.running < this.#capacity;
+    if (this.#draining || this.#slots.waiting > 0 || this.#slots.running >= this.#capacity) return false;
+    return this.#unsettled < this.prefetch;
+  }
+
+  /** Messages that the broker counts as ours: of tasks in hand, and those whose verdict is on its way. */
+  get #unsettled(): number {
+    const entries = [...this.requests];
+    const settling = entries.filter(({ state }) => state === 'settling').length;
+    return (
+      entries.filter(({ delivery, acked }) => delivery !== undefined && !acked).length +
+      Math.max(0, this.#ends.pending - settling)
+    );
   }
 
   /** How many unsettled messages the worker wants: its slots, and whatever only waits for its time. Never less than one, which brokers take for no limit. */
@@ -217,6 +228,7 @@ export class Flow {
 
   /** The line is gone: what was not started comes back by itself, what runs goes on and waits for its message. */
   lineLost(): void {
+    this.#admission.turnsLost();
     for (const { noted, delivery } of this.#forget()) if (delivery !== undefined) noted?.unstarted?.(delivery);
     this.#isolated = false;
     if (this.#late !== undefined) this.#late = [];
@@ -275,8 +287,10 @@ export class Flow {
   /** Gives back, uncounted, what has not started of paused queues; what waits for its time goes on waiting in the broker. */
   giveBackPaused(): void {
     if (this.#closed.size === 0) return;
+    const isClosed = ({ original }: Entry): boolean => this.#closed.has(original.queue);
+    this.#admission.turnsLost(isClosed);
     for (const entry of this.requests) {
-      if (!this.#closed.has(entry.original.queue)) continue;
+      if (!isClosed(entry)) continue;
       if (entry.state === 'ready') this.#slots.remove(entry);
       if (entry.state === 'received' || entry.state === 'held' || entry.state === 'ready') this.#admission.letGo(entry);
     }

@@ -110,6 +110,12 @@ export class RateLimits {
     else this.#buckets.set(task, newBucket(rate, last + 1 / rate));
   }
 
+  /** Turns that are still to come count no longer; those that had them ask again. */
+  forgetComing(task: string): void {
+    const rate = this.#buckets.get(task)?.rate;
+    if (rate !== undefined) this.restart(task, rate);
+  }
+
   /** Keeps a turn that was taken for a run that goes back to the broker until then. */
   keep(task: string, key: string, at: number): void {
     const bucket = this.#buckets.get(task);

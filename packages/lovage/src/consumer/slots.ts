@@ -149,14 +149,16 @@ export class Slots {
   #withWard(): Entry | undefined {
     const { ward, limit, whole = limit } = this.#options;
     const isInside = ward === 'inside';
-    const isFree = !this.#suspectRuns && (!isInside || this.#running < whole());
-    const suspect = isFree ? this.#suspects.shift() : undefined;
+    const isNext = !this.#suspectRuns && this.#suspects.length > 0;
+    const suspect = isNext && (!isInside || this.#running < whole()) ? this.#suspects.shift() : undefined;
     if (suspect !== undefined) {
       this.#suspectRuns = true;
       if (isInside) this.#running++;
       return suspect;
     }
-    const entry = this.#running < limit() ? this.#ready.shift() : undefined;
+    // Else whatever may wait behind short tasks would keep a suspect from ever finding a whole slot.
+    const most = isInside && isNext ? whole() : limit();
+    const entry = this.#running < most ? this.#ready.shift() : undefined;
     if (entry !== undefined) this.#running++;
     return entry;
   }

@@ -29,7 +29,7 @@ export const FRAME = {
   skipped: 11,
   /** Slot: it ends because of the task with the id in the head, an error of which nobody caught, or which left the process. */
   culprit: 12,
-  /** Slot: the body of that job, which has a hard limit, is over; its handlers and errbacks are not. */
+  /** Slot: the body of that job, whose hard limit is near or has passed, is over; its handlers and errbacks may not be. */
   ending: 13,
 } as const;
 

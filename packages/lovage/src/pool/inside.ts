@@ -2,7 +2,7 @@
 import type { ExecuteOptions, Job, Outcome } from '../task/index.ts';
 import { type Maybe, ShutdownError, TaskRevokedError } from '../util/index.ts';
 import { FRAME, type Frame, type SendFrame } from './frames.ts';
-import { claim, FLAG, LANE_FLAGS, STOP } from './link.ts';
+import { claim, ENDING_GRACE, FLAG, LANE_FLAGS, STOP } from './link.ts';
 import type { SlotPlace } from './seam.ts';
 import { type AbortReason, errorOf, type ReadJob, readJob, readValue, writeOutcome } from './wire.ts';
 
@@ -33,7 +33,10 @@ class InsideRun implements ExecuteOptions {
   readonly #inside: InsideOptions;
   readonly #at: number;
   readonly #announce: boolean;
-  readonly #isLimited: boolean;
+  /** Its hard limit, seconds. */
+  readonly #limit: number | undefined;
+  /** When its task began, where it has a limit. */
+  #startedAt = 0;
   began = false;
   #controller: AbortController | undefined;
   left: Promise<unknown> | undefined;
@@ -45,7 +48,7 @@ class InsideRun implements ExecuteOptions {
     this.lane = lane;
     this.#at = LANE_FLAGS * lane;
     this.#announce = announce;
-    this.#isLimited = job.timeLimit !== undefined;
+    this.#limit = job.timeLimit;
     this.onAbandoned = (body) => {
       this.left = body;
     };
@@ -63,6 +66,7 @@ class InsideRun implements ExecuteOptions {
   onStart(): void {
     const { flags, send, flush } = this.#inside;
     this.began = true;
+    if (this.#limit !== undefined) this.#startedAt = performance.now();
     // Seen by who asks while the body computes.
     Atomics.store(flags, this.#at + FLAG.begun, this.seq);
     if (!this.#announce) return;
@@ -71,7 +75,8 @@ class InsideRun implements ExecuteOptions {
   }
 
   onEnding(): void {
-    if (!this.#isLimited) return;
+    // The limit itself leaves enough.
+    if (this.#limit === undefined || this.#limit - (performance.now() - this.#startedAt) / 1000 > ENDING_GRACE) return;
     this.#inside.send(FRAME.ending, this.seq);
     this.#inside.flush();
   }

@@ -33,6 +33,9 @@ export interface LinkEvents {
   gone(end: SlotEnd): void;
 }
 
+/** Seconds for handlers and errbacks of a body that its hard limit ended; a limit that leaves as much is no matter of theirs. */
+export const ENDING_GRACE = 5;
+
 /** Why a job has to stop, for a slot that computes and reads no frames. */
 export const STOP = { terminated: 1, interrupted: 2 } as const;
 export type StopCode = (typeof STOP)[keyof typeof STOP];

@@ -29,10 +29,11 @@ export function lost(message: string, runtime: number, blame?: 'innocent' | 'die
 export function lostWith(
   { ended, culprit }: Slot,
   end: SlotEnd,
-  { seq, job, runtime, stuck }: Assignment,
+  { seq, job, runtime, stuck, startedAt }: Assignment,
   { alone }: { readonly alone: boolean },
 ): Outcome {
-  if (stuck) return lost('No slot began it, whichever it was handed to.', runtime);
+  if (stuck && startedAt === undefined) return lost('No slot began it, whichever it was handed to.', runtime);
+  if (stuck) return lost('Its slot was ended because it had not begun it in time.', runtime);
   if (culprit !== undefined && culprit !== job.request.id)
     return lost('Its slot was ended by another task: an error that nobody caught, or process.exit.', runtime, 'innocent');
   if (ended) return lost('Its slot was ended because of another task in it.', runtime, 'innocent');

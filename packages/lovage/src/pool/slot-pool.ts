@@ -9,7 +9,7 @@ import { Ahead } from './ahead.ts';
 import { Assignment } from './assignment.ts';
 import { FRAME, type Frame } from './frames.ts';
 import { LARGE_FRAME, LargeFrames } from './large.ts';
-import { type OpenLink, type SlotEnd, type SlotProgram, STOP } from './link.ts';
+import { ENDING_GRACE, type OpenLink, type SlotEnd, type SlotProgram, STOP } from './link.ts';
 import { lost, lostWith } from './lost.ts';
 import type { PoolDriverOptions, SlotLine } from './request.ts';
 import type { Pool, PoolPowers, RunOptions } from './seam.ts';
@@ -80,6 +80,7 @@ class SlotPool implements Pool {
       returned: (slot, seq) => this.#returned(slot, seq),
       line: (slot, stream, text) => options.onLine?.({ slot: slot.name, stream, text, task: onlyTask(slot) }),
       gone: (slot, end) => this.#gone(slot, end),
+      blames: ({ lanes }) => lanes.some((assignment) => assignment?.settled === false && assignment.options.announce !== true),
       room: () => this.#pump(),
       broken: (error) => this.#break(error),
     });
@@ -232,13 +233,8 @@ class SlotPool implements Pool {
     this.#supervisor.began(slot);
     assignment.startedAt = at;
     const { timeLimit } = job;
-    if (timeLimit !== undefined && assignment.timer === undefined) {
-      assignment.timer = after(
-        timeLimit + LIMIT_GRACE - assignment.runtime,
-        () => this.#end(assignment, limitPassed(job, timeLimit)),
-        { ref: true },
-      );
-    }
+    if (timeLimit !== undefined && assignment.timer === undefined)
+      this.#limitIn(timeLimit + LIMIT_GRACE - assignment.runtime, assignment, timeLimit);
     options.onStart?.({ pid: slot.link.pid, name: slot.name });
   }
 
@@ -247,10 +243,17 @@ class SlotPool implements Pool {
     const { job, stopping, runtime } = assignment;
     const { timeLimit } = job;
     if (timeLimit === undefined || stopping !== undefined) return;
-    const { grace = DEFAULT_GRACE } = this.#options;
     assignment.timer?.cancel();
-    const patience = Math.max(grace, timeLimit + LIMIT_GRACE - runtime);
-    assignment.timer = after(patience, () => this.#end(assignment, limitPassed(job, timeLimit)), { ref: true });
+    this.#limitIn(Math.max(ENDING_GRACE, timeLimit + LIMIT_GRACE - runtime), assignment, timeLimit);
+  }
+
+  #limitIn(seconds: number, assignment: Assignment, timeLimit: number): void {
+    const end = (): void => {
+      if (assignment.timer === timer) this.#end(assignment, limitPassed(assignment.job, timeLimit));
+    };
+    // A worker that stood still reads first what its slots have said meanwhile.
+    const timer = after(seconds, () => void setImmediate(end), { ref: true });
+    assignment.timer = timer;
   }
 
   #begun(slot: Slot, seq: number): void {

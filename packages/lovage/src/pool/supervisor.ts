@@ -36,6 +36,8 @@ export interface SlotsOwner<Occupant> {
   line(slot: Slot<Occupant>, stream: OutputStream, text: string): void;
   /** A slot is gone, with what it holds. */
   gone(slot: Slot<Occupant>, end: SlotEnd): void;
+  /** Had it a job that may have begun there, and that it may have died of? */
+  blames(slot: Slot<Occupant>): boolean;
   /** A job may find a place now. */
   room(): void;
   /** No slots are started any more. */
@@ -306,13 +308,13 @@ export class Supervisor<Occupant> implements AsyncDisposable {
     this.#condition.changed();
   }
 
-  #died({ name, failure, link, accepted, taken }: Slot<Occupant>, end: SlotEnd, wasStarting: boolean): void {
+  #died(slot: Slot<Occupant>, end: SlotEnd, wasStarting: boolean): void {
+    const { name, failure, link, accepted } = slot;
     const how = describeEnd(end);
     const why = failure ?? `it ended with '${how}'`;
     if (wasStarting) log.error('{slot} (pid {pid}) could not start: {why}', { slot: name, pid: link.pid, why });
     else log.error("{slot} (pid {pid}) exited with '{how}'.", { slot: name, pid: link.pid, how });
-    // One that had a job died of that, which is told so.
-    if (accepted === 0 && taken === 0) this.#guard.death();
+    if (accepted === 0 && !this.#owner.blames(slot)) this.#guard.death();
     this.#giveUp(wasStarting ? 'can start' : 'lives long enough to begin a task', why);
   }
 

@@ -16,7 +16,7 @@ import {
 import { type Attempt, MessageAttempt, type Place, storeOptions } from './attempt.ts';
 import { chainCasualties } from './casualties.ts';
 import type { ExecuteEnvironment } from './environment.ts';
-import { fail, finish } from './finish.ts';
+import { fail, finish, isWatched } from './finish.ts';
 import { afterError, afterValue, type Following } from './follow.ts';
 import type { FollowUp, Job, Outcome } from './job.ts';
 import { type Interruptible, Limits } from './limits.ts';
@@ -32,7 +32,7 @@ export interface ExecuteOptions extends Interruptible {
   onStart?(slot: { readonly pid: number; readonly name: string }): void;
   /** Called with a body that still runs when its hard limit has passed: nobody can stop it, and its attempt is over without it. */
   readonly onAbandoned?: (body: Promise<unknown>) => void;
-  /** Called when the body is over and handlers or errbacks are not. */
+  /** Called when the body is over, before handlers or errbacks that there may be. */
   onEnding?(): void;
 }
 
@@ -161,15 +161,14 @@ function close(attempt: Attempt, ending: Ending, options: ExecuteOptions, runtim
     return reporter.finish().then(() => close(attempt, ending, options, runtime));
   }
   if (limits.abandoned !== undefined) options.onAbandoned?.(limits.abandoned);
+  if (ending.kind !== 'value' || isWatched(attempt)) options.onEnding?.();
   let outcome: Maybe<Outcome> | undefined;
   try {
     outcome = finish(attempt, ending, runtime);
   } finally {
     if (!(outcome instanceof Promise)) limits[Symbol.dispose]();
   }
-  if (!(outcome instanceof Promise)) return outcome;
-  options.onEnding?.();
-  return outcome.finally(() => limits[Symbol.dispose]());
+  return outcome instanceof Promise ? outcome.finally(() => limits[Symbol.dispose]()) : outcome;
 }
 
 /** Lovage itself failed (a store that cannot encode, a publisher without a route): the task fails with that, and the worker goes on. */

@@ -124,7 +124,7 @@ function succeed(attempt: Attempt, value: unknown, runtime: () => number): Maybe
 }
 
 /** Does anybody want to know of a success? */
-function isWatched(attempt: Attempt): boolean {
+export function isWatched(attempt: Attempt): boolean {
   const { onSuccess, afterReturn } = handlersOf(attempt);
   const { taskSuccess, taskPostrun } = attempt.environment.signals;
   return onSuccess !== undefined || afterReturn !== undefined || taskSuccess.observed || taskPostrun.observed;

@@ -416,6 +416,9 @@ describe('alarms and restarts', () => {
       await failure(broker.publish([message(queue, 'late')], { signal: AbortSignal.timeout(2000) }));
       const other = await freshQueue(broker);
       expect(await broker.count(other)).toEqual({ ready: 0 });
+      // A worker that asks whether the server is there goes on; who wants to publish does not.
+      await broker.check(soon());
+      await expect(broker.check(soon(), 'publish')).rejects.toThrow('RabbitMQ takes no messages');
       const delayed = message(queue, 'delayed', { dueAt: Date.now() / 1000 + 60 });
       const late = await failure(broker.publish([delayed], { signal: AbortSignal.timeout(1000) }));
       expect(late).toMatchObject({ safeToRepeat: true, cause: expect.any(BrokerFullError) });

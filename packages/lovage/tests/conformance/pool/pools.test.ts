@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { writeTaskBody } from '../../../src/protocol/index.ts';
 import { TaskRevokedError } from '../../../src/util/index.ts';
 import { type Bench, bench, job, never } from './harness.ts';
 
@@ -221,7 +222,7 @@ describe.each(ROWS)('the pool $name', ({ name, separate, processes, fixed = fals
     expect(await b.run('native', [], { timeLimit: 0.1 })).toMatchObject({ error: { type: 'TimeLimitExceededError' } });
   });
 
-  test('runs the failure handlers of a task that passed its hard limit once, although they take their time', async () => {
+  test('runs the failure handlers and errbacks of a task that passed its hard limit once, although they take their time', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'lovage-pool-'));
     const file = join(folder, 'told');
     await using patient = await bench(name, { concurrency: 1 });
@@ -229,6 +230,10 @@ describe.each(ROWS)('the pool $name', ({ name, separate, processes, fixed = fals
       error: { type: 'TimeLimitExceededError' },
     });
     expect(await readFile(file, 'utf8')).toBe('told\n');
+    const errback = { task: 'tell-at-once', args: [file], kwargs: {}, options: {}, subtask_type: null, immutable: false };
+    const text = JSON.stringify(writeTaskBody([], {}, { callbacks: null, errbacks: [errback], chain: null, chord: null }));
+    await patient.run('hang', [], { timeLimit: 0.1, body: new TextEncoder().encode(text) });
+    expect(await readFile(file, 'utf8')).toBe('told\ntold\n');
     await rm(folder, { recursive: true });
   });
 

@@ -34,6 +34,11 @@ app.task(
   },
   (_file: string) => never(),
 );
+app.task('tell-at-once', { errback: 'inline' }, (_request: unknown, _error: unknown, _traceback: unknown, file: string) => {
+  appendFileSync(file, 'told\n');
+  const end = performance.now() + 500;
+  while (performance.now() < end);
+});
 app.task('unfinished-line', (text: string) => {
   process.stdout.write(text);
   process.exit(3);

@@ -4,7 +4,7 @@ import { deadLetterQueue } from '../../../src/broker/index.ts';
 import { Consumer, type LineState, type WorkerApp } from '../../../src/consumer/index.ts';
 import { attemptNumber } from '../../../src/result/index.ts';
 import { BackendError, BrokerConnectionError, EncodeError, TopologyMismatchError, uuid } from '../../../src/util/index.ts';
-import { cuttable, failingPuts } from '../../support/faulty.ts';
+import { cuttable, failingPuts, passThrough } from '../../support/faulty.ts';
 import { outcomeOf } from '../../support/jobs.ts';
 import { harness, soon, success } from '../../support/worker-app.ts';
 
@@ -209,6 +209,49 @@ describe('a lost line', () => {
     await consumer.ready;
     await soon(() => expect(asked.length).toBeGreaterThan(1));
     expect([consumer.connections, new Set(asked)]).toEqual([1, new Set([other])]);
+  });
+
+  it('on which nothing comes because the hand is full of ends that cannot be written is not deaf', async () => {
+    const [line, store] = [cuttable(), failingPuts()];
+    await using h = await harness({ broker: line.wrap, backend: store.wrap });
+    h.task('add', (job) => success(job));
+    await h.start({ watchdog: 0.06 });
+    const ids = await Promise.all(Array.from({ length: 40 }, () => h.call('add')));
+    await soon(() => expect(store.tries()).toBeGreaterThan(5));
+    expect([line.opened(), (await h.counts())?.ready]).toEqual([1, expect.toSatisfy((ready: number) => ready > 0)]);
+    store.failing = undefined;
+    for (const id of ids) await soon(async () => expect(await h.state(id)).toBe('SUCCESS'));
+    expect(h.started.toSorted()).toEqual(ids.toSorted());
+  });
+
+  it('takes from a queue that was added while it was opened, and not from one that was cancelled', async () => {
+    const [first, second] = [`first-${uuid()}`, `second-${uuid()}`];
+    let names = [first];
+    const changes: string[] = [];
+    await using h = await harness({
+      broker: (broker) => ({
+        ...broker,
+        subscribe: async (queues, options) => {
+          const subscription = await broker.subscribe(queues, options);
+          names = [second];
+          return passThrough(subscription, {
+            add: async (queue) => {
+              changes.push(`add ${queue}`);
+              await subscription.add(queue);
+            },
+            cancel: async (queue) => {
+              changes.push(`cancel ${queue}`);
+              await subscription.cancel(queue);
+            },
+          });
+        },
+      }),
+    });
+    const queues = [first, second].map((name) => ({ name, durable: true, arguments: {} }));
+    const app: WorkerApp = { ...h.app, queues: () => ({ names, topology: { exchanges: [], queues, bindings: [] } }) };
+    await using consumer = new Consumer({ app, pool: h.pool, hostname: 'celery@test' });
+    await consumer.ready;
+    await soon(() => expect(changes).toEqual([`add ${second}`, `cancel ${first}`]));
   });
 
   it('that is deaf is noticed: slots are free, tasks wait, and nothing comes', async () => {

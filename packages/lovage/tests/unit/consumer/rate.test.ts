@@ -175,3 +175,11 @@ describe('a line of many workers', () => {
     expect(played.starts).toHaveLength(20);
   });
 });
+
+it('forgets turns that were given to what went back: those that come instead do not wait behind them', () => {
+  const limits = new RateLimits(clock);
+  expect(turns(limits, 1, 100).at(-1)).toBe(at.seconds + 99);
+  limits.forgetComing('t');
+  expect(turns(limits, 1, 2)).toEqual([at.seconds + 1, at.seconds + 2]);
+  limits.forgetComing('of which nobody asked');
+});

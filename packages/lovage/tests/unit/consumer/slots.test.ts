@@ -34,6 +34,14 @@ test('a suspect waits for a whole slot, not for a place in one behind a short ta
   expect([started, s.running, s.waiting, s.aside]).toEqual([['a', 'b', 'suspect'], 2, 0, 1]);
 });
 
+test('a suspect finds its slot although there are always short tasks', () => {
+  const { slots: s, started } = slots({ ward: 'inside', limit: () => 4, whole: () => 2 });
+  const short = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => entry(name));
+  for (const one of [...short.slice(0, 4), entry('suspect', true), ...short.slice(4)]) s.add(one);
+  for (const one of short.slice(0, 3)) s.free(one);
+  expect(started).toEqual(['a', 'b', 'c', 'd', 'suspect', 'e', 'f']);
+});
+
 test('a suspect with a process beside the slots leaves all of them to the others', () => {
   const { slots: s, started } = slots({ ward: 'beside' });
   const suspect = entry('suspect', true);
