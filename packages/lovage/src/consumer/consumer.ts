@@ -118,6 +118,8 @@ export class Consumer implements AsyncDisposable {
   #isBlindToPauses = false;
   #looking: Promise<void> = Promise.resolve();
   #looksOnceOpen = false;
+  /** Queues that could not be declared for the newest line. */
+  #refused: ReadonlySet<string> = new Set();
   /** Queues that the newest line was opened for. */
   #opened: readonly string[] = [];
   #nextLook: Promise<void> | undefined;
@@ -363,13 +365,14 @@ export class Consumer implements AsyncDisposable {
       const patience = 2 * (this.#options.watchdog ?? DEFAULT_WATCHDOG);
       const late = (): Error => new BrokerConnectionError(`the queues could not be opened within ${patience} s`);
       using limit = deadline(patience, late, this.#stop.signal);
-      const opened = Promise.all([this.#askForPauses(), app.broker.declare(topology)]);
-      const [paused] = await orAborted(opened, limit.signal);
+      const opened = Promise.all([this.#askForPauses(), this.#declare(topology)]);
+      const [paused, refused] = await orAborted(opened, limit.signal);
       this.#paused = paused;
+      this.#refused = refused;
       this.flow.closeTo(paused);
       await this.#options.line?.connected(this.#stop.signal);
       const prefetch = this.flow.prefetch;
-      const open = names.filter((name) => !paused.has(name));
+      const open = names.filter((name) => !paused.has(name) && !refused.has(name));
       const opening = app.broker.subscribe(open, { prefetch, node: hostname });
       const subscription = await orAborted(opening, limit.signal).catch((error: unknown) => {
         // Nobody waits for this line any more; if it opens after all, it is closed again.
@@ -396,6 +399,33 @@ export class Consumer implements AsyncDisposable {
       await this.#wait(wait);
       return undefined;
     }
+  }
+
+  /** Declares all. Where a worker that works is refused one of its queues for good, the others go on; answers which are left out. */
+  async #declare(topology: Topology): Promise<ReadonlySet<string>> {
+    const { broker } = this.#options.app;
+    const refused = new Set<string>();
+    try {
+      await broker.declare(topology);
+    } catch (error) {
+      if (!this.#isReady || isPassing(error)) throw error;
+      for (const queue of topology.queues) {
+        const bindings = topology.bindings.filter((binding) => binding.queue === queue.name);
+        const exchanges = topology.exchanges.filter(({ name }) => bindings.some((binding) => binding.exchange === name));
+        try {
+          await broker.declare({ exchanges, queues: [queue], bindings });
+        } catch (cause) {
+          if (isPassing(cause)) throw cause;
+          refused.add(queue.name);
+          log.error('consumer: Nothing is taken from {queue} until this worker connects again, the others go on: {error}', {
+            queue: queue.name,
+            error: reasonOf(cause),
+          });
+        }
+      }
+      if (refused.size === topology.queues.length) throw error;
+    }
+    return refused;
   }
 
   /** A driver may try for ever by itself; asked first, it says within the time why it cannot, and the log can tell. */
@@ -457,7 +487,7 @@ export class Consumer implements AsyncDisposable {
   async #catchUp(subscription: Subscription): Promise<void> {
     const { names } = this.#options.app.queues();
     const opened = new Set(this.#opened);
-    const missing = names.filter((name) => !opened.has(name) && !this.#paused.has(name));
+    const missing = names.filter((name) => !opened.has(name) && !this.#paused.has(name) && !this.#refused.has(name));
     const gone = this.#opened.filter((name) => !names.includes(name));
     for (const name of missing) await subscription.add(name);
     for (const name of gone) await subscription.cancel(name);
@@ -541,7 +571,7 @@ export class Consumer implements AsyncDisposable {
     if (subscription === undefined || !silent()) return;
     const { broker } = this.#options.app;
     const { names: all, topology } = this.#options.app.queues();
-    const names = all.filter((name) => !this.#paused.has(name) && !feedsOneOnly(name, topology));
+    const names = all.filter((name) => !this.#paused.has(name) && !this.#refused.has(name) && !feedsOneOnly(name, topology));
     const counts = await orAborted(Promise.all(names.map((name) => broker.count(name))), AbortSignal.timeout(patience * 1000));
     const waiting = counts.reduce((sum, count) => sum + (count?.ready ?? 0), 0);
     if (waiting === 0 || !silent()) return;
@@ -554,4 +584,9 @@ export class Consumer implements AsyncDisposable {
     );
     this.#break?.(new BrokerConnectionError('The line was deaf.'));
   }
+}
+
+/** May the same succeed the next time? */
+function isPassing(error: unknown): boolean {
+  return !(error instanceof LovageError) || error.transient;
 }

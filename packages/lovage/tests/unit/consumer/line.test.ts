@@ -254,6 +254,36 @@ describe('a lost line', () => {
     await soon(() => expect(changes).toEqual([`add ${second}`, `cancel ${first}`]));
   });
 
+  it('goes on with the queues that can be declared when somebody made one of them anew in another way', async () => {
+    const line = cuttable();
+    const changed = `changed-${uuid()}`;
+    let isChanged = false;
+    await using h = await harness({
+      broker: (broker) =>
+        line.wrap({
+          ...broker,
+          declare: async (topology) => {
+            const [queue] = topology.queues.filter(({ name }) => name === changed);
+            if (isChanged && queue !== undefined)
+              throw new TopologyMismatchError(`The queue "${changed}" is there in another form.`);
+            await broker.declare(topology);
+          },
+        }),
+    });
+    h.task('add', (job) => success(job));
+    const names = [h.queue, changed];
+    const queues = names.map((name) => ({ name, durable: true, arguments: {} }));
+    const app: WorkerApp = { ...h.app, queues: () => ({ names, topology: { exchanges: [], queues, bindings: [] } }) };
+    await using consumer = new Consumer({ app, pool: h.pool, hostname: 'celery@test', watchdog: 0.05 });
+    await consumer.ready;
+    isChanged = true;
+    line.cut();
+    await soon(() => expect(line.opened()).toBe(2));
+    const id = await h.call('add');
+    await soon(async () => expect(await h.state(id)).toBe('SUCCESS'));
+    expect(line.opened()).toBe(2);
+  });
+
   it('that is deaf is noticed: slots are free, tasks wait, and nothing comes', async () => {
     const line = cuttable();
     await using h = await harness({ broker: line.wrap });
