@@ -161,7 +161,7 @@ function close(attempt: Attempt, ending: Ending, options: ExecuteOptions, runtim
     return reporter.finish().then(() => close(attempt, ending, options, runtime));
   }
   if (limits.abandoned !== undefined) options.onAbandoned?.(limits.abandoned);
-  if (ending.kind !== 'value' || isWatched(attempt)) options.onEnding?.();
+  if (options.onEnding !== undefined && (ending.kind !== 'value' || isWatched(attempt))) options.onEnding();
   let outcome: Maybe<Outcome> | undefined;
   try {
     outcome = finish(attempt, ending, runtime);
