@@ -112,12 +112,12 @@ export class Admission implements Disposable {
   }
 
   /**
-   * What waits here for its turn is about to leave, and asks anew when it comes again. Where the broker parks nothing, all that waits is here:
+   * All that waits here for its turn is about to leave, and asks anew when it comes again. Where the broker parks nothing, all that waits is here:
    * were those turns kept, the next one would come behind all of them.
    */
-  turnsLost(leaves: (entry: Entry) => boolean = () => true): void {
+  turnsLost(): void {
     if (this.#gates.parks) return;
-    const waiting = [...this.#options.requests].filter((entry) => entry.heldFor === 'rate' && leaves(entry));
+    const waiting = [...this.#options.requests].filter((entry) => entry.heldFor === 'rate');
     for (const task of new Set(waiting.map(({ request }) => request.task))) this.#gates.rates.forgetComing(task);
   }
 

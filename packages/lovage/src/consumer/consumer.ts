@@ -181,7 +181,9 @@ export class Consumer implements AsyncDisposable {
     this.#paused = new Set(isPaused ? [...others, added.name] : others);
     this.flow.closeTo(this.#paused);
     // Without a line, the next one takes it along. A worker that stops takes nothing more.
-    if (!isPaused && !this.#stopping) await this.#subscription?.add(added.name);
+    if (this.#stopping) return;
+    // A line that was opened meanwhile may take from it already.
+    await (isPaused ? this.#subscription?.cancel(added.name) : this.#subscription?.add(added.name));
   }
 
   /** Takes nothing more from this queue; what is in hand of it goes on. */
@@ -231,7 +233,7 @@ export class Consumer implements AsyncDisposable {
     this.flow.closeTo(now);
     const { names } = this.#options.app.queues();
     for (const name of names) {
-      if (now.has(name) === before.has(name)) continue;
+      if (now.has(name) === before.has(name) || this.#refused.has(name)) continue;
       log.warning(now.has(name) ? 'Queue {name} is paused.' : 'Queue {name} is resumed.', { name });
       await (now.has(name) ? subscription.cancel(name) : subscription.add(name));
     }
@@ -409,23 +411,42 @@ export class Consumer implements AsyncDisposable {
       await broker.declare(topology);
     } catch (error) {
       if (!this.#isReady || isPassing(error)) throw error;
-      for (const queue of topology.queues) {
-        const bindings = topology.bindings.filter((binding) => binding.queue === queue.name);
-        const exchanges = topology.exchanges.filter(({ name }) => bindings.some((binding) => binding.exchange === name));
-        try {
-          await broker.declare({ exchanges, queues: [queue], bindings });
-        } catch (cause) {
-          if (isPassing(cause)) throw cause;
-          refused.add(queue.name);
-          log.error('consumer: Nothing is taken from {queue} until this worker connects again, the others go on: {error}', {
-            queue: queue.name,
-            error: reasonOf(cause),
-          });
-        }
-      }
+      for (const { name } of topology.queues) if (!(await this.#isDeclared(name, topology))) refused.add(name);
       if (refused.size === topology.queues.length) throw error;
     }
     return refused;
+  }
+
+  /** Declares one of the queues; false when it is refused for good. */
+  async #isDeclared(name: string, topology: Topology): Promise<boolean> {
+    const queues = topology.queues.filter((queue) => queue.name === name);
+    const bindings = topology.bindings.filter((binding) => binding.queue === name);
+    const exchanges = topology.exchanges.filter((exchange) => bindings.some((binding) => binding.exchange === exchange.name));
+    try {
+      await this.#options.app.broker.declare({ exchanges, queues, bindings });
+      return true;
+    } catch (error) {
+      if (isPassing(error)) throw error;
+      if (!this.#refused.has(name))
+        log.error('consumer: Nothing is taken from {name}, which is tried again; the other queues go on: {error}', {
+          name,
+          error: reasonOf(error),
+        });
+      return false;
+    }
+  }
+
+  /** Takes from queues that were refused, once they are not any more. */
+  async #tryRefused(): Promise<void> {
+    const subscription = this.#subscription;
+    const { topology } = this.#options.app.queues();
+    for (const name of this.#refused) {
+      if (!(await this.#isDeclared(name, topology))) continue;
+      if (this.#subscription !== subscription || this.#stopping) return;
+      this.#refused = new Set([...this.#refused].filter((other) => other !== name));
+      if (!this.#paused.has(name)) await subscription?.add(name);
+      log.info('consumer: The queue {name} is taken from again.', { name });
+    }
   }
 
   /** A driver may try for ever by itself; asked first, it says within the time why it cannot, and the log can tell. */
@@ -472,9 +493,9 @@ export class Consumer implements AsyncDisposable {
       this.#break = resolve;
     });
     this.flow.lineOpened(this.#prefetch);
-    this.#catchUp(subscription).catch((error: unknown) =>
-      this.#break?.(error instanceof Error ? error : new Error(String(error))),
-    );
+    this.#catchUp(subscription).catch((error: unknown) => {
+      if (this.#subscription === subscription) this.#break?.(error instanceof Error ? error : new Error(String(error)));
+    });
     if (this.#looksOnceOpen) this.lookForPauses().catch((error: unknown) => log.debug('{error}', { error: String(error) }));
     this.#enter('subscribed');
     const error = await Promise.race([this.#iterate(subscription), broken]);
@@ -489,8 +510,14 @@ export class Consumer implements AsyncDisposable {
     const opened = new Set(this.#opened);
     const missing = names.filter((name) => !opened.has(name) && !this.#paused.has(name) && !this.#refused.has(name));
     const gone = this.#opened.filter((name) => !names.includes(name));
-    for (const name of missing) await subscription.add(name);
-    for (const name of gone) await subscription.cancel(name);
+    const changes = [
+      ...missing.map((name) => () => subscription.add(name)),
+      ...gone.map((name) => () => subscription.cancel(name)),
+    ];
+    for (const change of changes) {
+      if (this.#subscription !== subscription || this.#stopping) return;
+      await change();
+    }
   }
 
   async #iterate(subscription: Subscription): Promise<unknown> {
@@ -568,6 +595,7 @@ export class Consumer implements AsyncDisposable {
     const subscription = this.#subscription;
     const silent = (): boolean =>
       this.#subscription === subscription && this.flow.hungry && this.#clock.monotonic() - this.#lastBatch > patience * 1000;
+    if (subscription !== undefined && this.#refused.size > 0) await this.#tryRefused();
     if (subscription === undefined || !silent()) return;
     const { broker } = this.#options.app;
     const { names: all, topology } = this.#options.app.queues();

@@ -287,10 +287,8 @@ export class Flow {
   /** Gives back, uncounted, what has not started of paused queues; what waits for its time goes on waiting in the broker. */
   giveBackPaused(): void {
     if (this.#closed.size === 0) return;
-    const isClosed = ({ original }: Entry): boolean => this.#closed.has(original.queue);
-    this.#admission.turnsLost(isClosed);
     for (const entry of this.requests) {
-      if (!isClosed(entry)) continue;
+      if (!this.#closed.has(entry.original.queue)) continue;
       if (entry.state === 'ready') this.#slots.remove(entry);
       if (entry.state === 'received' || entry.state === 'held' || entry.state === 'ready') this.#admission.letGo(entry);
     }

@@ -168,7 +168,10 @@ function close(attempt: Attempt, ending: Ending, options: ExecuteOptions, runtim
   } finally {
     if (!(outcome instanceof Promise)) limits[Symbol.dispose]();
   }
-  return outcome instanceof Promise ? outcome.finally(() => limits[Symbol.dispose]()) : outcome;
+  if (!(outcome instanceof Promise)) return outcome;
+  // A value that cannot be written fails after all.
+  if (ending.kind === 'value' && !isWatched(attempt)) options.onEnding?.();
+  return outcome.finally(() => limits[Symbol.dispose]());
 }
 
 /** Lovage itself failed (a store that cannot encode, a publisher without a route): the task fails with that, and the worker goes on. */

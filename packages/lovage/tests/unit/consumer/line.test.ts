@@ -281,6 +281,10 @@ describe('a lost line', () => {
     await soon(() => expect(line.opened()).toBe(2));
     const id = await h.call('add');
     await soon(async () => expect(await h.state(id)).toBe('SUCCESS'));
+    isChanged = false;
+    const late = uuid();
+    await h.publish({ routingKey: changed, headers: { lang: 'py', task: 'add', id: late, root_id: late, retries: 0 } });
+    await soon(async () => expect(await h.state(late)).toBe('SUCCESS'));
     expect(line.opened()).toBe(2);
   });
 
