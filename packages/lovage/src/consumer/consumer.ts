@@ -439,12 +439,13 @@ export class Consumer implements AsyncDisposable {
   /** Takes from queues that were refused, once they are not any more. */
   async #tryRefused(): Promise<void> {
     const subscription = this.#subscription;
-    const { topology } = this.#options.app.queues();
-    for (const name of this.#refused) {
+    const { names, topology } = this.#options.app.queues();
+    // One that was cancelled meanwhile is nobody's wish any more.
+    for (const name of names.filter((wanted) => this.#refused.has(wanted))) {
       if (!(await this.#isDeclared(name, topology))) continue;
       if (this.#subscription !== subscription || this.#stopping) return;
-      this.#refused = new Set([...this.#refused].filter((other) => other !== name));
       if (!this.#paused.has(name)) await subscription?.add(name);
+      this.#refused = new Set([...this.#refused].filter((other) => other !== name));
       log.info('consumer: The queue {name} is taken from again.', { name });
     }
   }
